@@ -1,0 +1,36 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package layout is the virtual address space of the two Ringo images (hv on
+// the bare machine, dom0 in its partition): one layout for both.
+package layout
+
+const (
+	// ImageBase is the link address of both images: the ELF header page, from
+	// which the linker's -T (text start) is one page further on. hv is loaded
+	// there physically as well; dom0's image may lie anywhere in its RAM and
+	// is mapped there by hv.
+	ImageBase = 0x100000
+	TextBase  = ImageBase + 0x1000
+
+	// UserBase to UserEnd is what the Go runtime gets from mmap: demand-zero
+	// pages below the canonical hole.
+	UserBase = 0x10_0000_0000
+	UserEnd  = 0x7fff_ffff_0000
+
+	// DirectMap is where physical address 0 is seen: virtual address v of the
+	// direct map is physical address v-DirectMap. RAM and device windows,
+	// never executable.
+	DirectMap     = 0xffff_8000_0000_0000
+	DirectMapSize = 1 << 46
+
+	// DeviceBase to DeviceEnd (the top of the low 4 GiB: IOAPIC, LAPIC, HPET,
+	// firmware windows) is also mapped at virtual == physical, uncached, for
+	// the drivers that know 32-bit register addresses only (TamaGo's).
+	DeviceBase = 0xfec0_0000
+	DeviceEnd  = 0x1_0000_0000
+
+	// TrampolinePage is the physical page (below 1 MiB) from which the
+	// application processors start in real mode.
+	TrampolinePage = 0x8000
+)

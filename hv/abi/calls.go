@@ -1,0 +1,88 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package abi
+
+// Call is a hypercall number. Numbers start high so that they never meet KVM's,
+// which an unmodified Linux may issue.
+type Call uint64
+
+// CallBase is the first number.
+const CallBase Call = 0x5200
+
+// The calls, with their arguments (in order) and result value. Those marked
+// "any" are open to every guest, the others to dom0 only.
+const (
+	CallNop          Call = CallBase + iota // any; () -> Version
+	CallHost                                // (gpa *HostInfo)
+	CallPower                               // (op Power): does not return on success
+	CallLog                                 // (gpa []byte, length, offset) -> bytes copied: the hypervisor's log ring from a running offset
+	CallConsoleWrite                        // (gpa []byte, length <= 4096) -> bytes taken
+	CallConsoleRead                         // (gpa []byte, length) -> bytes read, 0 when empty
+	CallDebugKey                            // (key): the output goes to the log ring
+
+	CallDomCreate    // (gpa *CreateArgs) -> domain id; paused, without memory
+	CallDomPopulate  // (dom, gpa start, bytes): RAM, multiple of 4 KiB; continued
+	CallDomMap       // (dom, gpa *ExtentList): maps all RAM of dom into dom0 at GPA == HPA and lists it
+	CallDomUnmap     // (dom)
+	CallDomSetVCPU   // (dom, vcpu, gpa *VCPUContext): before the vCPU first runs, or paused
+	CallDomGetVCPU   // (dom, vcpu, gpa *VCPUContext)
+	CallDomClaim     // (dom, Space, start, bytes): accesses there become IOReqs
+	CallDomPause     // (dom)
+	CallDomUnpause   // (dom)
+	CallDomDestroy   // (dom); continued until all memory is scrubbed and free
+	CallDomInfo      // (first id, gpa *DomainInfo): the first domain with id >= first
+	CallDomRename    // (dom, gpa *[NameLen]byte)
+	CallDomSetRecord // (dom, gpa []byte, length <= RecordLen): toolstack's opaque record
+	CallDomGetRecord // (dom, gpa []byte, length) -> bytes
+	CallDomIRQ       // (dom, gsi, level 0 or 1): sets an interrupt line of dom's IOAPIC and PIC
+	CallDomSched     // (dom, weight, cap)
+	CallDomShutdown  // any: (Shutdown): the calling domain stops
+
+	CallEventSend // (port): from dom0, to itself; for tests and wake-ups
+	CallIOReqDone // (dom, vcpu): the slot is Done, the vCPU may go on
+	CallVCPUStart // (vcpu, entry GVA, stack GVA, argument): dom0 starts its other vCPUs
+
+	CallExitCounts // (dom or AllDomains, gpa *ExitCounts)
+	CallTrace      // (cpu, gpa []TraceRecord, bytes) -> records copied, newest last
+	CallEnd
+)
+
+// NumCalls is the size of a table indexed by Call-CallBase.
+const NumCalls = int(CallEnd - CallBase)
+
+// Dom0 is the domain id of dom0; AllDomains stands for every domain.
+const (
+	Dom0       = 0
+	AllDomains = ^uint64(0)
+)
+
+// Power is the operand of CallPower.
+type Power uint64
+
+// Power operations.
+const (
+	PowerOff Power = iota
+	PowerReboot
+	PowerCrash // panic the hypervisor, for tests of the crash dump
+)
+
+// Shutdown is why a domain stopped by itself.
+type Shutdown uint32
+
+// Shutdown reasons.
+const (
+	ShutdownNone Shutdown = iota
+	ShutdownPoweroff
+	ShutdownReboot
+	ShutdownCrash // killed by the hypervisor or triple fault; see DomainInfo.Why
+)
+
+// Space is an address space that a domain's device models claim ranges of.
+type Space uint64
+
+// Address spaces.
+const (
+	SpacePort Space = iota
+	SpaceMemory
+)

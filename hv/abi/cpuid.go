@@ -1,0 +1,16 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package abi
+
+// Hypervisor CPUID leaves. Ringo's own signature stands at the first base; the
+// KVM-compatible paravirtual leaves, which every Linux knows, at the second.
+const (
+	CPUIDBase    = 0x4000_0000
+	CPUIDKVMBase = 0x4000_0100
+
+	// Signature is in EBX, ECX, EDX of leaf CPUIDBase.
+	Signature = "RingoRingo\x00\x00"
+	// SignatureKVM is in EBX, ECX, EDX of leaf CPUIDKVMBase.
+	SignatureKVM = "KVMKVMKVM\x00\x00\x00"
+)

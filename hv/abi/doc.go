@@ -1,0 +1,63 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package abi is the contract between the hypervisor and dom0: hypercall
+// numbers, structures, status codes and shared-page layouts. hv, dom0 and the
+// tests share it; it imports nothing of ours.
+//
+// # Hypercalls
+//
+// The instruction is VMMCALL on AMD and VMCALL on Intel processors; both
+// exit on either, and StartInfo.CallInsn says which is native. RAX holds the
+// [Call], arguments go in RDI, RSI, RDX, R8 and R9. On return RAX is a
+// [Status] and RDX a value; all other registers are kept. Structures are passed
+// by guest physical address, must not cross a 4 KiB page unless said, and are
+// read once before they are checked. Calls from CPL 1 to 3 get #UD.
+//
+// Long operations are continued by the caller: they return [Again] with the
+// progress kept in the hypervisor, and the caller repeats the same call.
+//
+// # Changelog
+//
+//	1  first version
+package abi
+
+// Version is the version of this contract. It changes with every incompatible
+// change of a structure or call.
+const Version = 1
+
+// Status is the result of a hypercall.
+type Status uint64
+
+// Status values.
+const (
+	OK         Status = iota
+	Again             // not finished: repeat the call
+	BadCall           // no such call
+	Denied            // the caller may not do this
+	BadArg            // an argument is out of range
+	BadAddress        // a guest physical address is not the caller's RAM
+	NoDomain          // no such domain
+	NoVCPU            // no such vCPU
+	NoMemory          // not enough free memory
+	NoSlot            // a table is full
+	Exists            // a domain of that name exists, or the range is taken
+	Busy              // not in a state that allows this
+	TooBig            // the answer does not fit the buffer
+	NumStatus
+)
+
+var statusText = [NumStatus]string{
+	"ok", "not finished", "no such hypercall", "permission denied",
+	"argument out of range", "bad guest physical address", "no such domain",
+	"no such vCPU", "not enough free memory", "table full", "already exists",
+	"domain is busy", "buffer too small",
+}
+
+// Error makes a Status other than OK usable as an error.
+func (s Status) Error() string {
+	if s < NumStatus {
+		return statusText[s]
+	}
+	return "unknown hypercall status"
+}

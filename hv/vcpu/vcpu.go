@@ -1,0 +1,189 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package vcpu is the seam between the hypervisor and the two ways of running a
+// guest (vmx, svm): one neutral exit record, one event to inject, two
+// interfaces. Nothing above this package knows which backend runs. Backends
+// translate; they never decide policy.
+package vcpu
+
+import (
+	"ringo/hv/x86"
+	"ringo/mm"
+	"ringo/mm/phys"
+	"ringo/mm/pt"
+)
+
+// Reason is why a guest stopped.
+type Reason uint8
+
+// The reasons. Each handler is named in hv/internal/run.
+const (
+	Interrupted Reason = iota // host interrupt, kick or preemption request: nothing for the guest
+	Window                    // the guest can take the event that Inject refused
+	CPUID
+	RDMSR      // MSR number in Regs.RCX
+	WRMSR      // value in Regs.RDX:RAX
+	Hypercall  // VMMCALL or VMCALL
+	IO         // see Exit.IO
+	Memory     // second-level translation failed, see Exit.Mem
+	HLT        //
+	Pause      // spin-loop filter
+	XSETBV     // XCR number in RCX, value in RDX:RAX
+	CRWrite    // see Exit.CR
+	CRRead     // see Exit.CR
+	DRAccess   // debug register touched while they were not loaded: the backend has loaded them, resume
+	Cache      // INVD, WBINVD
+	Monitor    // MONITOR, MWAIT
+	RDPMC      //
+	TSC        // RDTSC, RDTSCP (only while intercepted)
+	Privileged // an instruction of nested virtualization or SMM: answer with #UD
+	Exception  // intercepted guest exception, see Exit.Event
+	TaskSwitch //
+	Shutdown   // triple fault
+	Init       // INIT signal
+	Invalid    // entry refused: hostile or broken guest state; Raw for the trace
+	Unknown    // a code the backend does not know: kill the guest
+	NumReasons
+)
+
+// IOExit describes a port access (Reason IO).
+type IOExit struct {
+	Port   uint16
+	Size   uint8 // 1, 2 or 4 bytes
+	In     bool  // from port to guest
+	String bool  // INS or OUTS
+	Rep    bool
+	// Addr is the address size in bytes of a string instruction (2, 4, 8; 0
+	// unknown) and Seg the segment of its memory operand (OUTS).
+	Addr uint8
+	Seg  x86.Seg
+}
+
+// MemExit describes a second-level fault (Reason Memory).
+type MemExit struct {
+	GPA   mm.GPA
+	Write bool
+	Fetch bool
+	// Walk: the access was the CPU's own, to a guest page table.
+	Walk bool
+	// Present: a translation exists but forbids the access.
+	Present bool
+}
+
+// CRExit describes a control-register access (Reasons CRWrite and CRRead). When
+// Known is false the backend could not tell register and operand: decode at RIP.
+type CRExit struct {
+	Known bool
+	CR    uint8
+	GPR   uint8 // operand in instruction encoding order
+	LMSW  bool
+	CLTS  bool
+}
+
+// Exit is one guest exit. Raw is for traces only.
+type Exit struct {
+	Reason Reason
+	// Len is the length of the instruction in bytes; 0 means unknown: decode.
+	Len uint8
+	// CPL is the privilege level at the exit, 0 to 3.
+	CPL   uint8
+	IO    IOExit
+	CR    CRExit
+	Mem   MemExit
+	Event Event // Reason Exception
+	RIP   uint64
+	Raw   [3]uint64 // exit code, and two words of information
+}
+
+// EventType has Intel's encoding (SDM Vol. 3, "VM-Entry Controls for Event
+// Injection").
+type EventType uint8
+
+// Event types.
+const (
+	ExternalInterrupt EventType = 0
+	NMI               EventType = 2
+	HardException     EventType = 3
+	SoftInterrupt     EventType = 4
+	SoftException     EventType = 6
+)
+
+// Event is an interrupt or exception to deliver through the guest's IDT.
+type Event struct {
+	Type   EventType
+	Vector uint8
+	HasErr bool
+	Err    uint32
+}
+
+// Caps is what the CPU's virtualization can do. New hardware features become a
+// field here, not a method of the interfaces.
+type Caps struct {
+	Name        string // "AMD-V" or "VT-x", for people
+	Short       string // the word for virt_caps in the toolstack's info
+	HugePages1G bool   // second-level tables may use 1 GiB leaves
+	NextRIP     bool   // Exit.Len is always known for instruction exits
+	DecodeInsn  bool
+	ASIDs       uint32 // address-space tags; 0 = none
+	VirtualAPIC bool   // the CPU virtualizes EOI and TPR
+	XSAVE       bool   // host runs with CR4.OSXSAVE; guests may use XCR0Mask
+	XCR0Mask    uint64
+}
+
+// Env is what a backend needs of the hypervisor.
+type Env struct {
+	Phys phys.Memory
+	// Pages returns n contiguous zeroed 4 KiB pages that belong to the
+	// hypervisor; Release gives them back, scrubbed by the caller.
+	Pages   func(n int) (mm.HPA, error)
+	Release func(a mm.HPA, n int)
+	// Virt is the hypervisor's own virtual address of physical address a.
+	Virt func(a mm.HPA) uintptr
+	// TSCHz is the rate of the time-stamp counter.
+	TSCHz uint64
+}
+
+// Backend is one way of running guests on this machine's CPUs.
+type Backend interface {
+	Caps() *Caps
+	// Enable turns virtualization on for the calling CPU and prepares its host
+	// state. It is called once per CPU, on the thread that will run guests
+	// there: a thread bound to that CPU for good.
+	Enable(cpu int) error
+	Disable(cpu int)
+	TableFormat() *pt.Format
+	// NewVCPU makes a vCPU in the architectural reset state (SDM Vol. 3,
+	// "Processor State After Reset") over the second-level tables t.
+	NewVCPU(t *pt.Tables) (VCPU, error)
+}
+
+// VCPU is one virtual CPU. No method but Free allocates or frees. All methods
+// are for the thread that runs the vCPU, or for anybody while it does not run,
+// except Kick.
+type VCPU interface {
+	// Run enters the guest and returns at the first exit the backend cannot
+	// finish itself (host NMI, TLB bookkeeping, exception re-injection). It
+	// fills x. It returns Interrupted for every host interrupt.
+	//
+	// Preconditions: the calling thread is the one that called Enable on cpu.
+	// v last ran on this CPU, or was moved by the caller. Run does not allocate.
+	Run(cpu int, x *Exit)
+	Regs() *x86.Regs
+	Get(r x86.Reg) uint64
+	// Set changes a register; v's guest sees it at the next Run. Set of CR0,
+	// CR3, CR4 and EFER takes what the guest shall see: the backend adds the
+	// bits the hardware needs.
+	Set(r x86.Reg, val uint64)
+	Segment(s x86.Seg) x86.Segment
+	SetSegment(s x86.Seg, seg x86.Segment)
+	// Inject delivers e at the next entry. It reports false when the guest
+	// cannot take it now (interrupts off, shadow, another event pending): then
+	// nothing is queued, and Run will return Window when it can.
+	Inject(e Event) bool
+	// Advance skips n bytes at RIP and clears the interrupt shadow.
+	Advance(n uint8)
+	// Invalidate drops cached translations of v before its next entry.
+	Invalidate()
+	Free()
+}
