@@ -1,0 +1,41 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package abi
+
+// The guest platform: where the devices of every guest stand. hv implements
+// those marked hv, dom0 the others; dom0's ACPI tables tell the guest the same
+// numbers. Ports are numbers of the I/O space, bases are guest physical
+// addresses.
+const (
+	// Power management (ACPI 6.5, "ACPI Hardware Specification"): hv.
+	PortPM1aEvt = 0x600 // PM1a status and enable, 2 bytes each
+	PortPM1aCnt = 0x604 // PM1a control, 2 bytes
+	PortPMTimer = 0x608 // 32-bit counter at 3.579545 MHz
+
+	// PortReset is the reset control register; writing ResetValue to it
+	// resets the machine. hv.
+	PortReset  = 0xcf9
+	ResetValue = 0x06
+
+	// SleepTypeS5 is the SLP_TYP value, in PM1a control, of soft off.
+	SleepTypeS5 = 5
+
+	// Interrupt controllers: hv.
+	IOAPICBase = 0xfec0_0000
+	IOAPICID   = 0
+	IOAPICPins = 24
+	LAPICBase  = 0xfee0_0000
+
+	// IRQSCI is the interrupt of ACPI events: level, active high.
+	IRQSCI = 9
+	// IRQPIT and GSIPIT: the timer's PIC line, and the IOAPIC pin it is wired to.
+	IRQPIT = 0
+	GSIPIT = 2
+
+	// The first serial port, a 16550, and the CMOS clock: dom0.
+	PortCOM1 = 0x3f8
+	IRQCOM1  = 4
+	PortRTC  = 0x70
+	IRQRTC   = 8
+)
