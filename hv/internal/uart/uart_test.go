@@ -1,0 +1,100 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package uart
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+// wire is a 16550 whose transmitter takes 16 bytes and then stays busy until
+// drain.
+type wire struct {
+	regs   [8]uint8
+	div    uint16
+	sent   bytes.Buffer
+	inFIFO int
+	busy   bool
+	rx     []byte
+	absent bool
+}
+
+func (w *wire) In(off uint16) uint8 {
+	if w.absent {
+		return 0xff
+	}
+	switch off {
+	case data:
+		c := w.rx[0]
+		w.rx = w.rx[1:]
+		return c
+	case status:
+		var s uint8
+		if len(w.rx) > 0 {
+			s |= rxReady
+		}
+		if !w.busy {
+			s |= txEmpty
+		}
+		return s
+	}
+	return w.regs[off]
+}
+
+func (w *wire) Out(off uint16, v uint8) {
+	if w.regs[line]&dlab != 0 && off <= enable {
+		w.div |= uint16(v) << (8 * off)
+		return
+	}
+	if off == data {
+		w.sent.WriteByte(v)
+		w.inFIFO++
+		if w.inFIFO == fifoSize {
+			w.busy = true
+		}
+		return
+	}
+	w.regs[off] = v
+}
+
+func (w *wire) drain() { w.inFIFO, w.busy = 0, false }
+
+func TestWriteAndInterrupt(t *testing.T) {
+	w := &wire{}
+	u, ok := Open(w, Line{9600, 8, 'n', 1})
+	if !ok || w.div != 12 || w.regs[line] != 3 {
+		t.Fatalf("open %v, divisor %d, LCR %#x; want true, 12, 3", ok, w.div, w.regs[line])
+	}
+	text := strings.Repeat("0123456789", 5)
+	if n := u.Write([]byte(text)); n != 50 {
+		t.Fatalf("took %d of 50", n)
+	}
+	if w.sent.Len() != 16 || w.regs[enable] != ierRx|ierTx {
+		t.Fatalf("sent %d, IER %#x; want 16 and a transmitter interrupt", w.sent.Len(), w.regs[enable])
+	}
+	w.rx = []byte("ok")
+	var in []byte
+	for range 4 {
+		w.drain()
+		in = append(in, u.Interrupt(make([]byte, 0, 8))...)
+	}
+	if w.sent.String() != text || string(in) != "ok" || w.regs[enable] != ierRx {
+		t.Errorf("sent %q, got %q, IER %#x", w.sent.String(), in, w.regs[enable])
+	}
+}
+
+func TestFullRing(t *testing.T) {
+	w := &wire{busy: true}
+	u, _ := Open(w, Line{115200, 8, 'n', 1})
+	if n := u.Write(make([]byte, ringSize+100)); n != ringSize {
+		t.Errorf("took %d, want %d", n, ringSize)
+	}
+}
+
+func TestAbsent(t *testing.T) {
+	if _, ok := Open(&wire{absent: true}, Line{115200, 8, 'n', 1}); ok {
+		t.Error("opened a port that is not there")
+	}
+}
