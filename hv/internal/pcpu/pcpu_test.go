@@ -1,0 +1,32 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package pcpu
+
+import (
+	"testing"
+
+	"ringo/hv/abi"
+	"ringo/hv/vcpu"
+)
+
+func TestTrace(t *testing.T) {
+	c := new(CPU)
+	x := vcpu.Exit{Reason: vcpu.CPUID}
+	for i := range uint64(traceLen + 10) {
+		x.RIP = i
+		c.Record(i, 3, 1, &x)
+	}
+	var out [4]abi.TraceRecord
+	if n := c.Trace(out[:]); n != 4 || out[0].TSC != traceLen+6 || out[3].RIP != traceLen+9 || out[0].Domain != 3 {
+		t.Errorf("%d records %+v", n, out)
+	}
+	var total [vcpu.NumReasons]uint64
+	c.AddCounts(&total)
+	if total[vcpu.CPUID] != traceLen+10 {
+		t.Errorf("counted %d", total[vcpu.CPUID])
+	}
+	if n := testing.AllocsPerRun(100, func() { c.Record(1, 2, 3, &x) }); n != 0 {
+		t.Errorf("Record allocates %v times", n)
+	}
+}
