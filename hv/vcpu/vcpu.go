@@ -173,17 +173,28 @@ type VCPU interface {
 	Get(r x86.Reg) uint64
 	// Set changes a register; v's guest sees it at the next Run. Set of CR0,
 	// CR3, CR4 and EFER takes what the guest shall see: the backend adds the
-	// bits the hardware needs.
+	// bits the hardware needs. EFER.LMA is not taken from val: it follows
+	// EFER.LME and CR0.PG, whichever of the two registers is set last.
 	Set(r x86.Reg, val uint64)
 	Segment(s x86.Seg) x86.Segment
 	SetSegment(s x86.Seg, seg x86.Segment)
 	// Inject delivers e at the next entry. It reports false when the guest
 	// cannot take it now (interrupts off, shadow, another event pending): then
-	// nothing is queued, and Run will return Window when it can.
+	// nothing is queued, and Run will return Window when it can. An exception
+	// raised while another one was being delivered is merged with it (double
+	// fault; the next Run returns Shutdown for a triple fault). Return RIP of
+	// a soft event is the present RIP: Advance first.
 	Inject(e Event) bool
 	// Advance skips n bytes at RIP and clears the interrupt shadow.
 	Advance(n uint8)
 	// Invalidate drops cached translations of v before its next entry.
 	Invalidate()
+	// Kick makes the present or the next Run return Interrupted: it sets a word
+	// that the entry code reads with interrupts off. Any thread may call it.
+	// When v runs on another CPU the caller then sends that CPU an interrupt.
+	// A caller that changed something Run must see (an event, a page table)
+	// changes it first, then kicks, then interrupts.
+	Kick()
+	// Free returns v's memory, scrubbed. v must not run, and is dead after.
 	Free()
 }
