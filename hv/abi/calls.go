@@ -16,7 +16,7 @@ const (
 	CallNop          Call = CallBase + iota // any; () -> Version
 	CallHost                                // (gpa *HostInfo)
 	CallPower                               // (op Power): does not return on success
-	CallLog                                 // (gpa []byte, length, offset) -> bytes copied: the hypervisor's log ring from a running offset
+	CallLog                                 // (gpa []byte, length, offset) -> bytes copied: the log from a running offset, bytes since boot; BadArg and the oldest offset kept if that is lost
 	CallConsoleWrite                        // (gpa []byte, length <= 4096) -> bytes taken
 	CallConsoleRead                         // (gpa []byte, length) -> bytes read, 0 when empty
 	CallDebugKey                            // (key): the output goes to the log ring

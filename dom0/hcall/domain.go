@@ -1,0 +1,207 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package hcall
+
+import "ringo/hv/abi"
+
+// Create makes a paused domain without memory and fills the results of a.
+func (c *Client) Create(a *abi.CreateArgs) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	put(c.buf, a)
+	st, id := c.call(abi.CallDomCreate, c.gpa, 0, 0, 0, 0)
+	if st == abi.OK {
+		get(c.buf, a)
+		a.ID = uint32(id)
+	}
+	return fail(abi.CallDomCreate, st, "create domain %q", Text(a.Name[:]))
+}
+
+// Populate gives domain dom size bytes of RAM at guest physical address start,
+// both multiples of PageSize. progress, which may be nil, is called between the
+// steps with what the hypervisor says of its progress. When it fails, the domain
+// may hold a part: destroying it frees that.
+func (c *Client) Populate(dom uint32, start, size uint64, progress func(uint64)) error {
+	st, _ := c.finish(abi.CallDomPopulate, uint64(dom), start, size, progress)
+	return fail(abi.CallDomPopulate, st, "give domain %d %d KiB of memory at %#x", dom, size>>10, start)
+}
+
+// Map maps all RAM of a domain into dom0 at GPA == HPA and returns its extents.
+func (c *Client) Map(dom uint32) ([]abi.Extent, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var all []abi.Extent
+	for {
+		l := abi.ExtentList{First: uint32(len(all))}
+		put(c.buf, &l)
+		st, _ := c.call(abi.CallDomMap, uint64(dom), c.gpa, 0, 0, 0)
+		if st != abi.OK && st != abi.Again {
+			return nil, fail(abi.CallDomMap, st, "map the memory of domain %d", dom)
+		}
+		get(c.buf, &l)
+		all = append(all, l.E[:min(l.Count, uint32(len(l.E)))]...)
+		if st == abi.OK {
+			return all, nil
+		}
+	}
+}
+
+// Unmap takes a domain's RAM out of dom0's address space.
+func (c *Client) Unmap(dom uint32) error {
+	st, _ := c.finish(abi.CallDomUnmap, uint64(dom), 0, 0, nil)
+	return fail(abi.CallDomUnmap, st, "unmap the memory of domain %d", dom)
+}
+
+// SetVCPU sets the registers of a vCPU that does not run.
+func (c *Client) SetVCPU(dom, vcpu uint32, x *abi.VCPUContext) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	put(c.buf, x)
+	st, _ := c.call(abi.CallDomSetVCPU, uint64(dom), uint64(vcpu), c.gpa, 0, 0)
+	return fail(abi.CallDomSetVCPU, st, "set vCPU %d of domain %d", vcpu, dom)
+}
+
+// GetVCPU returns the registers of a vCPU.
+func (c *Client) GetVCPU(dom, vcpu uint32) (abi.VCPUContext, error) {
+	var x abi.VCPUContext
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	st, _ := c.call(abi.CallDomGetVCPU, uint64(dom), uint64(vcpu), c.gpa, 0, 0)
+	if st == abi.OK {
+		get(c.buf, &x)
+	}
+	return x, fail(abi.CallDomGetVCPU, st, "read vCPU %d of domain %d", vcpu, dom)
+}
+
+// Claim makes accesses of a domain to [start, start+size) of a space IOReqs.
+func (c *Client) Claim(dom uint32, s abi.Space, start, size uint64) error {
+	st, _ := c.call(abi.CallDomClaim, uint64(dom), uint64(s), start, size, 0)
+	return fail(abi.CallDomClaim, st, "claim %#x+%#x of domain %d", start, size, dom)
+}
+
+// Pause stops a domain's vCPUs; it returns when none runs.
+func (c *Client) Pause(dom uint32) error {
+	st, _ := c.finish(abi.CallDomPause, uint64(dom), 0, 0, nil)
+	return fail(abi.CallDomPause, st, "pause domain %d", dom)
+}
+
+// Unpause lets a domain run.
+func (c *Client) Unpause(dom uint32) error {
+	st, _ := c.call(abi.CallDomUnpause, uint64(dom), 0, 0, 0, 0)
+	return fail(abi.CallDomUnpause, st, "unpause domain %d", dom)
+}
+
+// Destroy ends a domain; it returns when all its memory is scrubbed and free.
+func (c *Client) Destroy(dom uint32, progress func(uint64)) error {
+	st, _ := c.finish(abi.CallDomDestroy, uint64(dom), 0, 0, progress)
+	return fail(abi.CallDomDestroy, st, "destroy domain %d", dom)
+}
+
+// Info returns the record of the first domain whose id is at least first. The
+// error is abi.NoDomain at the end of the table.
+func (c *Client) Info(first uint32) (abi.DomainInfo, error) {
+	var d abi.DomainInfo
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	st, _ := c.call(abi.CallDomInfo, uint64(first), c.gpa, 0, 0, 0)
+	if st == abi.OK {
+		get(c.buf, &d)
+	}
+	return d, fail(abi.CallDomInfo, st, "look for domain %d", first)
+}
+
+// Domains returns the records of all domains by ascending id, dom0 first.
+func (c *Client) Domains() ([]abi.DomainInfo, error) {
+	var all []abi.DomainInfo
+	for first := uint32(0); ; {
+		d, err := c.Info(first)
+		if err != nil {
+			if err.(*Error).Status == abi.NoDomain {
+				return all, nil
+			}
+			return nil, err
+		}
+		all = append(all, d)
+		if d.ID < first || d.ID == ^uint32(0) {
+			return all, nil
+		}
+		first = d.ID + 1
+	}
+}
+
+// Rename gives a domain another name.
+func (c *Client) Rename(dom uint32, name string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	SetText(c.buf[:abi.NameLen], name)
+	st, _ := c.call(abi.CallDomRename, uint64(dom), c.gpa, 0, 0, 0)
+	return fail(abi.CallDomRename, st, "rename domain %d to %q", dom, name)
+}
+
+// SetRecord stores the toolstack's record of a domain, at most abi.RecordLen
+// bytes, in the hypervisor.
+func (c *Client) SetRecord(dom uint32, rec []byte) error {
+	if len(rec) > abi.RecordLen {
+		return fail(abi.CallDomSetRecord, abi.TooBig, "store %d bytes of record of domain %d", len(rec), dom)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	copy(c.buf, rec)
+	st, _ := c.call(abi.CallDomSetRecord, uint64(dom), c.gpa, uint64(len(rec)), 0, 0)
+	return fail(abi.CallDomSetRecord, st, "store the record of domain %d", dom)
+}
+
+// Record returns what SetRecord stored.
+func (c *Client) Record(dom uint32) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	st, n := c.call(abi.CallDomGetRecord, uint64(dom), c.gpa, PageSize, 0, 0)
+	if st != abi.OK {
+		return nil, fail(abi.CallDomGetRecord, st, "read the record of domain %d", dom)
+	}
+	return append([]byte(nil), c.buf[:min(n, PageSize)]...), nil
+}
+
+// SetSched sets a domain's scheduling weight (1-65535) and cap (percent of one
+// CPU, 0 = none).
+func (c *Client) SetSched(dom, weight, cap uint32) error {
+	st, _ := c.call(abi.CallDomSched, uint64(dom), uint64(weight), uint64(cap), 0, 0)
+	return fail(abi.CallDomSched, st, "set weight %d and cap %d of domain %d", weight, cap, dom)
+}
+
+// SetIRQ sets the level of an interrupt line (gsi) of a domain. It does not
+// allocate unless it fails.
+func (c *Client) SetIRQ(dom, gsi uint32, level bool) error {
+	var l uint64
+	if level {
+		l = 1
+	}
+	st, _ := c.call(abi.CallDomIRQ, uint64(dom), uint64(gsi), l, 0, 0)
+	if st == abi.OK {
+		return nil
+	}
+	return fail(abi.CallDomIRQ, st, "set interrupt line %d of domain %d", gsi, dom)
+}
+
+// IOReqDone tells the hypervisor that a slot of a domain's IOReqPage is answered.
+// It does not allocate unless it fails.
+func (c *Client) IOReqDone(dom, vcpu uint32) error {
+	st, _ := c.call(abi.CallIOReqDone, uint64(dom), uint64(vcpu), 0, 0, 0)
+	if st == abi.OK {
+		return nil
+	}
+	return fail(abi.CallIOReqDone, st, "answer vCPU %d of domain %d", vcpu, dom)
+}
+
+// Line is one interrupt line of a domain, as device models use it.
+type Line struct {
+	c        *Client
+	dom, gsi uint32
+}
+
+// Line returns interrupt line gsi of domain dom.
+func (c *Client) Line(dom, gsi uint32) *Line { return &Line{c, dom, gsi} }
+
+// Set sets the level. A domain that is gone has no lines: errors are of no use.
+func (l *Line) Set(level bool) { _ = l.c.SetIRQ(l.dom, l.gsi, level) }

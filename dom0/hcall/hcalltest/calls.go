@@ -1,0 +1,194 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package hcalltest
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"ringo/hv/abi"
+)
+
+// invoke dispatches a call. Event ports to raise afterwards are added to ports.
+//
+// Preconditions: m.mu is held.
+func (m *Machine) invoke(nr abi.Call, a [5]uint64, ports *[]uint32) (abi.Status, uint64) {
+	switch nr {
+	case abi.CallNop:
+		return abi.OK, abi.Version
+	case abi.CallHost:
+		h := m.Host
+		h.FreeBytes, h.NumDomains = m.free, uint32(len(m.doms))
+		return m.answer(a[0], &h)
+	case abi.CallPower:
+		if a[0] > uint64(abi.PowerCrash) {
+			return abi.BadArg, 0
+		}
+		m.power = append(m.power, abi.Power(a[0]))
+		return abi.OK, 0
+	case abi.CallLog:
+		return m.readLog(a[0], a[1], a[2])
+	case abi.CallConsoleWrite:
+		b := m.operand(a[0], a[1])
+		if b == nil {
+			return abi.BadAddress, 0
+		}
+		b = b[:min(len(b), 100)] // a device takes what it can
+		m.out = append(m.out, b...)
+		return abi.OK, uint64(len(b))
+	case abi.CallConsoleRead:
+		b := m.operand(a[0], a[1])
+		if b == nil {
+			return abi.BadAddress, 0
+		}
+		n := copy(b, m.in)
+		m.in = m.in[n:]
+		return abi.OK, uint64(n)
+	case abi.CallDebugKey:
+		m.keys = append(m.keys, byte(a[0]))
+		m.logf("debug key '%c'\n", rune(a[0]))
+		return abi.OK, 0
+	case abi.CallEventSend:
+		if a[0] >= abi.MaxPorts {
+			return abi.BadArg, 0
+		}
+		*ports = append(*ports, uint32(a[0]))
+		return abi.OK, 0
+	case abi.CallDomCreate:
+		return m.create(a[0])
+	case abi.CallDomInfo:
+		return m.info(a[0], a[1])
+	case abi.CallExitCounts:
+		if a[0] != abi.AllDomains && m.doms[uint32(a[0])] == nil {
+			return abi.NoDomain, 0
+		}
+		return m.answer(a[1], &m.exits)
+	case abi.CallTrace:
+		return m.readTrace(a[0], a[1], a[2])
+	case abi.CallDomShutdown, abi.CallVCPUStart:
+		return abi.Busy, 0 // dom0 runs on one vCPU and does not stop
+	}
+	if a[0] > 0xffff_ffff {
+		return abi.NoDomain, 0
+	}
+	d := m.doms[uint32(a[0])]
+	if d == nil {
+		return abi.NoDomain, 0
+	}
+	return m.invokeDomain(nr, d, a, ports)
+}
+
+// invokeDomain dispatches a call whose first argument is domain d.
+func (m *Machine) invokeDomain(nr abi.Call, d *dom, a [5]uint64, ports *[]uint32) (abi.Status, uint64) {
+	if d.info.ID == abi.Dom0 && nr != abi.CallDomSetRecord && nr != abi.CallDomGetRecord && nr != abi.CallDomSched {
+		return abi.Denied, 0
+	}
+	if d.info.State&abi.StateDying != 0 && nr != abi.CallDomDestroy {
+		return abi.Busy, 0
+	}
+	switch nr {
+	case abi.CallDomPopulate:
+		return m.populate(d, a[1], a[2])
+	case abi.CallDomMap:
+		return m.mapAll(d, a[1])
+	case abi.CallDomUnmap:
+		d.mapped = false
+		return abi.OK, 0
+	case abi.CallDomSetVCPU:
+		return m.setVCPU(d, a[1], a[2])
+	case abi.CallDomGetVCPU:
+		if a[1] >= uint64(d.info.VCPUs) {
+			return abi.NoVCPU, 0
+		}
+		return m.answer(a[2], &d.vcpu[a[1]])
+	case abi.CallDomClaim:
+		return m.claim(d, abi.Space(a[1]), a[2], a[3])
+	case abi.CallDomPause:
+		d.info.State |= abi.StatePaused
+		m.cond.Broadcast()
+		return abi.OK, 0
+	case abi.CallDomUnpause:
+		return m.unpause(d)
+	case abi.CallDomDestroy:
+		return m.destroy(d, ports)
+	case abi.CallDomRename:
+		return m.rename(d, a[1])
+	case abi.CallDomSetRecord:
+		b := m.operand(a[1], a[2])
+		if b == nil {
+			return abi.BadAddress, 0
+		}
+		d.record = append([]byte(nil), b...)
+		d.info.RecordLen = uint32(len(b))
+		return abi.OK, 0
+	case abi.CallDomGetRecord:
+		b := m.operand(a[1], a[2])
+		if b == nil {
+			return abi.BadAddress, 0
+		}
+		if len(d.record) > len(b) {
+			return abi.TooBig, uint64(len(d.record))
+		}
+		return abi.OK, uint64(copy(b, d.record))
+	case abi.CallDomIRQ:
+		if a[1] >= maxGSI || a[2] > 1 {
+			return abi.BadArg, 0
+		}
+		d.line[a[1]] = a[2] == 1
+		m.cond.Broadcast()
+		return abi.OK, 0
+	case abi.CallDomSched:
+		if a[1] < 1 || a[1] > 65535 || a[2] > 100*abi.MaxVCPUs {
+			return abi.BadArg, 0
+		}
+		d.info.Weight, d.info.Cap = uint32(a[1]), uint32(a[2])
+		return abi.OK, 0
+	case abi.CallIOReqDone:
+		return m.ioreqDone(d, a[1])
+	}
+	return abi.BadCall, 0
+}
+
+// logf adds to the log ring.
+func (m *Machine) logf(format string, a ...any) {
+	m.log = fmt.Appendf(m.log, format, a...)
+	if n := len(m.log) - m.LogSize; n > 0 {
+		m.log = m.log[n:]
+		m.logStart += uint64(n)
+	}
+}
+
+func (m *Machine) readLog(gpa, size, offset uint64) (abi.Status, uint64) {
+	b := m.operand(gpa, size)
+	if b == nil {
+		return abi.BadAddress, 0
+	}
+	if offset < m.logStart {
+		return abi.BadArg, m.logStart
+	}
+	if offset -= m.logStart; offset > uint64(len(m.log)) {
+		return abi.BadArg, 0
+	}
+	return abi.OK, uint64(copy(b, m.log[offset:]))
+}
+
+func (m *Machine) readTrace(cpu, gpa, size uint64) (abi.Status, uint64) {
+	b := m.operand(gpa, size)
+	if b == nil {
+		return abi.BadAddress, 0
+	}
+	if cpu >= uint64(m.Host.NumCPUs) {
+		return abi.BadArg, 0
+	}
+	var r []abi.TraceRecord
+	for _, t := range m.trace {
+		if uint64(binary.Size(append(r, t))) <= size {
+			r = append(r, t)
+		}
+	}
+	if _, err := binary.Encode(b, binary.LittleEndian, r); err != nil {
+		panic(err)
+	}
+	return abi.OK, uint64(len(r))
+}

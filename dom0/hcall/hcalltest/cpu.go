@@ -1,0 +1,163 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package hcalltest
+
+import (
+	"runtime"
+	"sync/atomic"
+
+	"ringo/hv/abi"
+)
+
+// CPU is what a guest function runs on. Its methods do not return when the
+// domain is destroyed, and wait while it is paused.
+type CPU struct {
+	m *Machine
+	d *dom
+	n uint32
+}
+
+func (m *Machine) run(d *dom) {
+	defer func() {
+		m.mu.Lock()
+		d.running = false
+		m.cond.Broadcast()
+		m.mu.Unlock()
+	}()
+	m.Guest(&CPU{m: m, d: d})
+}
+
+// stop ends the guest goroutine when its domain is dead or has shut down, and
+// waits while it is paused.
+//
+// Preconditions: m.mu is held; it is released when stop does not return.
+func (c *CPU) stop() {
+	for {
+		st := c.d.info.State
+		if st&(abi.StateDying|abi.StateShutdown|abi.StateCrashed) != 0 {
+			c.m.mu.Unlock()
+			runtime.Goexit()
+		}
+		if st&abi.StatePaused == 0 {
+			return
+		}
+		c.m.cond.Wait()
+	}
+}
+
+// access makes a forwarded access, or answers as an empty bus.
+func (c *CPU) access(s abi.Space, addr, data uint64, size uint8, read bool) uint64 {
+	c.m.mu.Lock()
+	c.stop()
+	c.d.info.Exits++
+	hit := false
+	for _, r := range c.d.claims {
+		hit = hit || r.space == s && addr-r.start < r.size && r.size-(addr-r.start) >= uint64(size)
+	}
+	if !hit {
+		c.m.mu.Unlock()
+		return ^uint64(0) >> (64 - 8*uint(size))
+	}
+	c.d.info.Forwards++
+	slot := &c.d.page.Slot[c.n]
+	slot.Space, slot.Size, slot.Addr, slot.Data, slot.Read = uint8(s), size, addr, data, 0
+	if read {
+		slot.Read = 1
+	}
+	c.d.done[c.n] = false
+	atomic.StoreUint32(&slot.State, abi.IOReqReady)
+	port := c.d.info.Port
+	c.m.mu.Unlock()
+	c.m.raise(port)
+	c.m.mu.Lock()
+	for !c.d.done[c.n] && c.d.info.State&abi.StateDying == 0 {
+		c.m.cond.Wait()
+	}
+	c.stop()
+	v := slot.Data
+	atomic.StoreUint32(&slot.State, abi.IOReqFree)
+	c.m.mu.Unlock()
+	return v
+}
+
+func (m *Machine) ioreqDone(d *dom, n uint64) (abi.Status, uint64) {
+	if n >= uint64(d.info.VCPUs) {
+		return abi.NoVCPU, 0
+	}
+	if atomic.LoadUint32(&d.page.Slot[n].State) != abi.IOReqDone {
+		return abi.Busy, 0
+	}
+	d.done[n] = true
+	m.cond.Broadcast()
+	return abi.OK, 0
+}
+
+// Out writes to a port.
+func (c *CPU) Out(port uint16, v uint8) {
+	c.access(abi.SpacePort, uint64(port), uint64(v), 1, false)
+}
+
+// In reads a port.
+func (c *CPU) In(port uint16) uint8 {
+	return uint8(c.access(abi.SpacePort, uint64(port), 0, 1, true))
+}
+
+// WaitIRQ blocks until interrupt line gsi is high.
+func (c *CPU) WaitIRQ(gsi int) {
+	c.m.mu.Lock()
+	for c.stop(); !c.d.line[gsi]; c.stop() {
+		c.m.cond.Wait()
+	}
+	c.m.mu.Unlock()
+}
+
+// Name returns the name of the domain.
+func (c *CPU) Name() string {
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	return text(c.d.info.Name[:])
+}
+
+// Context returns the registers that the toolstack gave the vCPU.
+func (c *CPU) Context() abi.VCPUContext {
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	return c.d.vcpu[c.n]
+}
+
+// Memory returns the guest's RAM from gpa to the end of its extent.
+func (c *CPU) Memory(gpa uint64) []byte {
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	for i := range c.d.extents {
+		if e := &c.d.extents[i]; gpa-e.GPA < e.Size {
+			return e.bytes()[gpa-e.GPA:]
+		}
+	}
+	return nil
+}
+
+// Shutdown stops the domain; it does not return.
+func (c *CPU) Shutdown(why abi.Shutdown) { c.end(abi.StateShutdown, why, "") }
+
+// Crash is a guest that the hypervisor kills; it does not return.
+func (c *CPU) Crash(why string) { c.end(abi.StateCrashed, abi.ShutdownCrash, why) }
+
+func (c *CPU) end(state uint32, s abi.Shutdown, why string) {
+	c.m.mu.Lock()
+	c.stop()
+	c.d.info.State = state
+	c.d.info.Shutdown = s
+	copy(c.d.info.Why[:abi.WhyLen-1], why)
+	c.m.mu.Unlock()
+	c.m.raise(abi.PortDomainState)
+	runtime.Goexit()
+}
+
+func (e *extent) bytes() []byte {
+	if e.mem == nil {
+		e.mem = make([]byte, e.Size)
+	}
+	return e.mem
+}
