@@ -38,4 +38,27 @@ const (
 	IRQCOM1  = 4
 	PortRTC  = 0x70
 	IRQRTC   = 8
+
+	// Lengths in bytes for the FADT: PM1_EVT_LEN, PM1_CNT_LEN, PM_TMR_LEN. The
+	// timer has 32 bits (flag TMR_VAL_EXT) and runs at PMTimerHz.
+	PM1EvtLen  = 4
+	PM1CntLen  = 2
+	PMTimerLen = 4
+	PMTimerHz  = 3_579_545
+
+	// IOAPICSize is what the I/O APIC's registers take of the address space.
+	IOAPICSize = 0x1000
+
+	// Interrupt controllers and timer of the PC/AT: hv.
+	PortPIC1    = 0x20 // and 0x21
+	PortPIC2    = 0xa0 // and 0xa1
+	PortELCR    = 0x4d0
+	PortPIT     = 0x40 // to 0x43
+	PortSpeaker = 0x61 // gate and output of the PIT's channel 2
+	PITHz       = 1_193_182
+
+	// PortKeyboard is the status and command port of the keyboard controller,
+	// of which only the reset command exists: writing KeyboardReset. hv.
+	PortKeyboard  = 0x64
+	KeyboardReset = 0xfe
 )

@@ -1,0 +1,179 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package bus
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+type dev struct{ id int }
+
+func (*dev) Read(uint64, uint8) uint64   { return 0 }
+func (*dev) Write(uint64, uint8, uint64) {}
+
+type gpa uint64
+
+func TestAdd(t *testing.T) {
+	var ports Bus[uint16]
+	for _, c := range []struct {
+		start uint16
+		size  uint64
+		want  error
+	}{
+		{0x20, 2, nil},
+		{0xa0, 2, nil},
+		{0x40, 4, nil},
+		{0x21, 1, ErrOverlap},
+		{0x1f, 2, ErrOverlap},
+		{0x10, 0x100, ErrOverlap},
+		{0x22, 0x1e, nil}, // fills the gap exactly
+		{0x100, 0, ErrRange},
+		{0xfff0, 17, ErrRange},
+		{0xfff0, math.MaxUint64, ErrRange},
+		{0xfff0, 16, nil},
+		{0xffff, 1, ErrOverlap},
+	} {
+		if got := ports.Add(c.start, c.size, &dev{}); !errors.Is(got, c.want) {
+			t.Errorf("Add(%#x, %#x) = %v, want %v", c.start, c.size, got, c.want)
+		}
+	}
+	ports.Freeze()
+	if got := ports.Add(0x300, 1, &dev{}); !errors.Is(got, ErrFrozen) {
+		t.Errorf("Add after Freeze = %v", got)
+	}
+	var all Bus[gpa]
+	if err := all.Add(1, math.MaxUint64, &dev{}); err != nil {
+		t.Errorf("Add of everything but byte 0: %v", err)
+	}
+	if !all.Overlaps(0, 2) || all.Overlaps(0, 1) || !all.Overlaps(0, 0) {
+		t.Error("Overlaps is wrong at address 0")
+	}
+}
+
+func TestFind(t *testing.T) {
+	var b Bus[gpa]
+	ioapic, top := &dev{1}, &dev{2}
+	if err := errors.Join(b.Add(0xfec0_0000, 0x1000, ioapic), b.Add(math.MaxUint64-7, 8, top)); err != nil {
+		t.Fatal(err)
+	}
+	type result struct {
+		ID  int
+		Off uint64
+	}
+	for _, c := range []struct {
+		addr gpa
+		size uint8
+		want *result
+	}{
+		{0xfec0_0000, 4, &result{1, 0}},
+		{0xfec0_0ffc, 4, &result{1, 0xffc}},
+		{0xfec0_0ffd, 4, nil}, // last byte outside
+		{0xfebf_ffff, 4, nil}, // first byte outside
+		{0xfec0_1000, 1, nil},
+		{0xfec0_0010, 0, nil},
+		{math.MaxUint64 - 7, 8, &result{2, 0}},
+		{math.MaxUint64 - 6, 8, nil}, // wraps
+		{math.MaxUint64, 1, &result{2, 7}},
+		{0, 8, nil},
+	} {
+		var got *result
+		if d, off, ok := b.Find(c.addr, c.size); ok {
+			got = &result{d.(*dev).id, off}
+		}
+		if d := cmp.Diff(c.want, got); d != "" {
+			t.Errorf("Find(%#x, %d): %s", c.addr, c.size, d)
+		}
+	}
+}
+
+// TestAgainstArray compares the bus with an array of all ports.
+func TestAgainstArray(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for range 50 {
+		var b Bus[uint16]
+		var owner [1 << 16]*dev
+		for id := range 40 {
+			start, size := rnd.IntN(1<<16), 1+rnd.IntN(300)
+			free := start+size <= 1<<16
+			for p := start; free && p < start+size; p++ {
+				free = owner[p] == nil
+			}
+			d := &dev{id}
+			if got := b.Add(uint16(start), uint64(size), d) == nil; got != free {
+				t.Fatalf("Add(%#x, %#x) ok=%v, want %v", start, size, got, free)
+			}
+			for p := start; free && p < start+size; p++ {
+				owner[p] = d
+			}
+		}
+		for range 20000 {
+			p, size := rnd.IntN(1<<16), 1<<rnd.IntN(3)
+			want := owner[p]
+			for q := p; q < p+size; q++ {
+				if q >= 1<<16 || owner[q] != want {
+					want = nil
+					break
+				}
+			}
+			d, off, ok := b.Find(uint16(p), uint8(size))
+			if ok != (want != nil) || ok && (d != Device(want) || owner[p-int(off)] != want) {
+				t.Fatalf("Find(%#x, %d) = %v %#x %v, want %v", p, size, d, off, ok, want)
+			}
+		}
+	}
+}
+
+func TestFindDoesNotAllocate(t *testing.T) {
+	var b Bus[uint16]
+	for i := range uint16(20) {
+		if err := b.Add(i*16, 8, &dev{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { b.Find(0x44, 1) }); n != 0 {
+		t.Errorf("Find allocates %v times", n)
+	}
+}
+
+func TestMSI(t *testing.T) {
+	type result struct {
+		M  Message
+		OK bool
+	}
+	for _, c := range []struct {
+		addr uint64
+		data uint32
+		want result
+	}{
+		{0xfee0_3000, 0x0041, result{Message{Dest: 3, Vector: 0x41}, true}},
+		{0xfeef_f004, 0x8130, result{Message{Dest: 0xff, Vector: 0x30, Mode: LowestPriority, Logical: true, Level: true}, true}},
+		{0xfeef_f000, 0x0030, result{Message{Dest: Broadcast, Vector: 0x30}, true}},
+		{0xfee0_0000, 0x0400, result{Message{Mode: NMI}, true}},
+		{0xfee0_0000, 0x0300, result{Message{Mode: 3}, false}},
+		{0xfed0_0000, 0x0041, result{}},
+		{0x1_fee0_0000, 0x0041, result{}},
+	} {
+		m, ok := MSI(c.addr, c.data)
+		if d := cmp.Diff(c.want, result{m, ok}); d != "" {
+			t.Errorf("MSI(%#x, %#x): %s", c.addr, c.data, d)
+		}
+	}
+}
+
+func BenchmarkFind(b *testing.B) {
+	var bus Bus[uint16]
+	for i := range uint16(16) {
+		if err := bus.Add(i*16, 8, &dev{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		bus.Find(0x44, 1)
+	}
+}

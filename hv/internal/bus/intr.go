@@ -1,0 +1,81 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package bus
+
+// Line is one interrupt line into a controller, or out of one. Set may be
+// called from any CPU, repeatedly with the same level; it neither blocks nor
+// allocates.
+type Line interface{ Set(level bool) }
+
+// Clock is the time that virtual devices see: the host's time-stamp counter,
+// which never goes backwards on a CPU.
+type Clock interface{ Now() uint64 }
+
+// both is a line that drives two inputs.
+type both struct{ a, b Line }
+
+func (l both) Set(level bool) {
+	l.a.Set(level)
+	l.b.Set(level)
+}
+
+// Both joins two inputs to one line, as the 8259A and the I/O APIC of a PC
+// share the ISA interrupts. It allocates: for construction only.
+func Both(a, b Line) Line { return both{a, b} }
+
+// Delivery is the delivery mode of an interrupt message (SDM Vol. 3,
+// "Interrupt Command Register (ICR)" and "Message Data Register Format").
+type Delivery uint8
+
+// Delivery modes. Mode 3 is reserved.
+const (
+	Fixed          Delivery = 0
+	LowestPriority Delivery = 1
+	SMI            Delivery = 2
+	NMI            Delivery = 4
+	INIT           Delivery = 5
+	Startup        Delivery = 6
+	ExtINT         Delivery = 7
+)
+
+// Broadcast is the physical destination of every local APIC. Senders with
+// 8-bit destinations translate their 0xff to it.
+const Broadcast = ^uint32(0)
+
+// Message is an interrupt message to local APICs: from an I/O APIC, an MSI or
+// another local APIC.
+type Message struct {
+	Dest    uint32 // APIC ID, or a logical destination
+	Vector  uint8  // for Startup the page number of the entry
+	Mode    Delivery
+	Logical bool
+	Level   bool // level-triggered: the EOI is broadcast to the I/O APICs
+}
+
+// Router delivers interrupt messages. Deliver may be called from any CPU. It
+// reports whether at least one local APIC took the message.
+type Router interface{ Deliver(m Message) bool }
+
+// MSIBase is the first of the 1 MiB of addresses to which a write is an
+// interrupt message (SDM Vol. 3, "Message Address Register Format").
+const MSIBase = 0xfee0_0000
+
+// MSI decodes a message-signalled interrupt. It reports false when addr is not
+// an interrupt address or the delivery mode is reserved.
+func MSI(addr uint64, data uint32) (m Message, ok bool) {
+	if addr>>20 != MSIBase>>20 {
+		return m, false
+	}
+	m = Message{
+		Dest:    uint32(addr>>12) & 0xff,
+		Vector:  uint8(data),
+		Mode:    Delivery(data>>8) & 7,
+		Logical: addr&(1<<2) != 0,
+		Level:   data&(1<<15) != 0,
+	}
+	if !m.Logical && m.Dest == 0xff {
+		m.Dest = Broadcast
+	}
+	return m, m.Mode != 3 && m.Mode != Startup
+}

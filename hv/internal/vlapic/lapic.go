@@ -1,0 +1,155 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package vlapic is the virtual local APIC of every vCPU: xAPIC (memory-mapped)
+// and x2APIC (MSRs), its timer, and the delivery of interrupt messages among a
+// partition's vCPUs (SDM Vol. 3, "Advanced Programmable Interrupt Controller";
+// APM Vol. 2, "Advanced Programmable Interrupt Controller" and "x2APIC").
+//
+// # Who may call what
+//
+// A [LAPIC] has one owner: the thread that runs the vCPU, or whoever holds the
+// vCPU while it does not run. Methods are for the owner unless they say "any
+// CPU". Other CPUs only post: they set bits of IRR atomically and learn whether
+// the owner must be kicked. No lock is taken anywhere in this package.
+//
+// # The run loop
+//
+//	after each exit:  SetCR8(cr8)            if the guest can change CR8 freely
+//	before entry:     if d, ok := Deadline(); ok && now >= d { Tick(now) }
+//	                  if v, ok := Pending(); ok && inject(v) { Ack(v) }
+//	                  program the host timer for Deadline()
+//
+// # What a hostile guest can do
+//
+//	illegal registers, bits, vectors     -> #GP, or a bit in its own ESR
+//	timer with a period of one tick      -> one interrupt per Tick, deadlines at
+//	                                        least minPeriodNS apart
+//	TSC deadline in the past, at 2^64-1  -> fires at the next Tick, or never
+//	floods of IPIs, broadcasts, to CPUs  -> one bit each, bounded by the number
+//	that do not exist                       of vCPUs of its own partition
+//	error vector that is itself illegal  -> recorded once, no recursion
+//	EOI without an interrupt in service  -> nothing
+//	APIC base moved, impossible modes    -> #GP
+package vlapic
+
+import (
+	"math/bits"
+	"sync/atomic"
+)
+
+// Sink is what a local APIC asks of the vCPU it belongs to. Methods may be
+// called from any CPU; they neither block nor allocate.
+type Sink interface {
+	// Kick makes the vCPU's runner call Pending soon: it wakes the vCPU when it
+	// is halted and makes it exit when it runs.
+	Kick()
+	// NMI, Init and Startup deliver the interrupt of that name, and kick.
+	NMI()
+	Init()
+	Startup(page uint8) // entry point is page << 12
+}
+
+// EOIHandler hears of the end of level-triggered interrupts: the I/O APIC.
+type EOIHandler interface{ EOI(vector uint8) }
+
+// vectors is a set of interrupt vectors; shared is one that several CPUs edit.
+type vectors [4]uint64
+
+type shared [4]atomic.Uint64
+
+func (s *shared) test(v uint8) bool { return s[v>>6].Load()&(1<<(v&63)) != 0 }
+func (s *shared) set(v uint8) bool  { return s[v>>6].Or(1<<(v&63))&(1<<(v&63)) == 0 }
+func (s *shared) clear(v uint8)     { s[v>>6].And(^(uint64(1) << (v & 63))) }
+
+// highest returns the highest vector of s, 0 when s is empty: vectors below 16
+// are never in it.
+func (s *shared) highest() uint8 {
+	for i := 3; i >= 0; i-- {
+		if w := s[i].Load(); w != 0 {
+			return uint8(i<<6 + bits.Len64(w) - 1)
+		}
+	}
+	return 0
+}
+
+func (s *vectors) highest() uint8 {
+	for i := 3; i >= 0; i-- {
+		if w := s[i]; w != 0 {
+			return uint8(i<<6 + bits.Len64(w) - 1)
+		}
+	}
+	return 0
+}
+
+// Bits of LAPIC.mode. They are what other CPUs must know to deliver.
+const (
+	modeHW = 1 << iota // IA32_APIC_BASE.EN
+	modeX2             // IA32_APIC_BASE.EXTD
+	modeSW             // spurious-interrupt register, APIC software enable
+)
+
+// LAPIC is one virtual local APIC. Make them with [NewSet].
+type LAPIC struct {
+	// Shared with other CPUs.
+	irr    shared
+	tmr    shared
+	posted atomic.Uint32 // IRR has changed since the owner looked
+	mode   atomic.Uint32
+	ldr    atomic.Uint32 // xAPIC format, bits 31:24
+	dfr    atomic.Uint32
+	errs   atomic.Uint32 // errors since the last write to ESR
+	pins   atomic.Uint32 // levels of LINT0 (bit 0) and LINT1 (bit 1)
+	lvt    [lvtCount]atomic.Uint32
+
+	// The owner's.
+	isr    vectors
+	isrMax uint8 // highest of isr, 0 = none
+	irrMax uint8 // highest of irr when posted was last clear, 0 = none
+	tpr    uint8
+	ppr    uint8
+	id     uint32
+	svr    uint32
+	esr    uint32
+	icr    uint64
+	timer  timer
+
+	set  *Set
+	sink Sink
+}
+
+// ID returns the APIC ID: the index of the vCPU.
+func (l *LAPIC) ID() uint32 { return l.id }
+
+// Reset brings l into the state after power-up: xAPIC mode, software disabled
+// (SDM Vol. 3, "Local APIC State After Power-Up or Reset").
+func (l *LAPIC) Reset() {
+	l.mode.Store(modeHW)
+	l.initState()
+}
+
+// Init brings l into the state after an INIT: IA32_APIC_BASE and the ID stay
+// (SDM Vol. 3, "Local APIC State After an INIT Reset").
+func (l *LAPIC) Init() {
+	l.mode.And(^uint32(modeSW))
+	l.initState()
+}
+
+// initState resets every register that INIT resets. The mode is the caller's.
+func (l *LAPIC) initState() {
+	for i := range 4 {
+		l.irr[i].Store(0)
+		l.tmr[i].Store(0)
+	}
+	l.posted.Store(0)
+	l.ldr.Store(0)
+	l.dfr.Store(dfrFlat)
+	l.errs.Store(0)
+	for i := range l.lvt {
+		l.lvt[i].Store(lvtMasked)
+	}
+	l.isr = vectors{}
+	l.isrMax, l.irrMax, l.tpr, l.ppr = 0, 0, 0, 0
+	l.svr, l.esr, l.icr = svrReset, 0, 0
+	l.timer.reset()
+}

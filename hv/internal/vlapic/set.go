@@ -1,0 +1,150 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package vlapic
+
+import (
+	"sync/atomic"
+
+	"ringo/hv/internal/bus"
+)
+
+// Set is the local APICs of a partition: the bus.Router of its I/O APIC, its
+// message-signalled interrupts and its IPIs.
+type Set struct {
+	cpus []LAPIC
+	eoi  EOIHandler
+	// turn rotates lowest-priority delivery among the CPUs addressed.
+	turn atomic.Uint32
+}
+
+// NewSet makes one local APIC per sink, with APIC IDs from 0, in the state
+// after power-up. tscHz is the rate of clock, and of the timers' bus clock. It
+// allocates.
+func NewSet(clock bus.Clock, tscHz uint64, sinks []Sink) *Set {
+	s := &Set{cpus: make([]LAPIC, len(sinks))}
+	for i := range s.cpus {
+		l := &s.cpus[i]
+		l.id, l.set, l.sink = uint32(i), s, sinks[i]
+		l.timer.clock = clock
+		l.timer.minPeriod = tscHz / (1e9 / minPeriodNS)
+		l.Reset()
+	}
+	return s
+}
+
+// CPU returns the local APIC of vCPU i.
+func (s *Set) CPU(i int) *LAPIC { return &s.cpus[i] }
+
+// Len returns the number of local APICs.
+func (s *Set) Len() int { return len(s.cpus) }
+
+// OnEOI names who hears of the end of level-triggered interrupts.
+//
+// Preconditions: no vCPU has run yet.
+func (s *Set) OnEOI(h EOIHandler) { s.eoi = h }
+
+// Deliver routes m to the local APICs it addresses. It may be called from any
+// CPU. It reports whether one of them took it.
+func (s *Set) Deliver(m bus.Message) (taken bool) {
+	if m.Mode == bus.LowestPriority {
+		return s.toLowest(m)
+	}
+	if !m.Logical {
+		if m.Dest == bus.Broadcast {
+			return s.toAll(m, nil)
+		}
+		return m.Dest < uint32(len(s.cpus)) && s.cpus[m.Dest].take(m)
+	}
+	for i := range s.cpus {
+		if l := &s.cpus[i]; l.matches(m.Dest) && l.take(m) {
+			taken = true
+		}
+	}
+	return taken
+}
+
+// toAll delivers m to every local APIC but not.
+func (s *Set) toAll(m bus.Message, not *LAPIC) (taken bool) {
+	for i := range s.cpus {
+		if l := &s.cpus[i]; l != not && l.take(m) {
+			taken = true
+		}
+	}
+	return taken
+}
+
+// toLowest delivers m to one of the local APICs it addresses. Arbitration by
+// priority is specific to each processor model (SDM Vol. 3, "Lowest Priority
+// Delivery Mode"); this one takes turns, which spreads the load and needs no
+// knowledge of what other vCPUs do.
+func (s *Set) toLowest(m bus.Message) (taken bool) {
+	m.Mode = bus.Fixed
+	n := uint32(len(s.cpus))
+	if n == 0 {
+		return false
+	}
+	i := s.turn.Add(1) % n
+	for range n {
+		l := &s.cpus[i]
+		hit := m.Dest == bus.Broadcast || m.Dest == l.id
+		if m.Logical {
+			hit = l.matches(m.Dest)
+		}
+		if hit && l.take(m) {
+			return true
+		}
+		if i++; i == n {
+			i = 0
+		}
+	}
+	return false
+}
+
+// matches reports whether logical destination d addresses l (SDM Vol. 3,
+// "Logical Destination Mode in Local APIC" and "Logical Destination Mode in
+// x2APIC Mode").
+func (l *LAPIC) matches(d uint32) bool {
+	if l.mode.Load()&modeX2 != 0 {
+		if d == bus.Broadcast {
+			return true
+		}
+		own := logicalX2(l.id)
+		return d>>16 == own>>16 && d&own&0xffff != 0
+	}
+	d &= 0xff
+	own := l.ldr.Load() >> 24
+	if l.dfr.Load()>>28 == 0xf { // flat model
+		return d&own != 0
+	}
+	if d>>4 != 0xf && d>>4 != own>>4 {
+		return false
+	}
+	return d&own&0xf != 0
+}
+
+// take delivers m to l, whoever it addresses.
+func (l *LAPIC) take(m bus.Message) bool {
+	mode := l.mode.Load()
+	if mode&modeHW == 0 {
+		return false
+	}
+	switch m.Mode {
+	case bus.Fixed, bus.LowestPriority:
+		if mode&modeSW == 0 {
+			return false
+		}
+		if l.SetIRR(m.Vector, m.Level) {
+			l.sink.Kick()
+		}
+	case bus.NMI:
+		l.sink.NMI()
+	case bus.INIT:
+		l.sink.Init()
+	case bus.Startup:
+		l.sink.Startup(m.Vector)
+	default:
+		return false
+	}
+	return true
+}
