@@ -44,7 +44,7 @@ func (l *LAPIC) Export(now uint64) State {
 	if t.deadline != never && t.guest == 0 {
 		s.Left = 1
 		if t.deadline > now {
-			s.Left = t.deadline - now
+			s.Left = min(t.deadline-now, maxLeft)
 		}
 	}
 	return s
