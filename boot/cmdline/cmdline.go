@@ -1,0 +1,220 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package cmdline parses the hypervisor's command line. Its options have Xen's
+// names. A line that is wrong in part never keeps the machine from booting:
+// what is not understood is left at its default, and becomes a warning.
+package cmdline
+
+import (
+	"errors"
+	"strconv"
+)
+
+// Level is how much the hypervisor logs.
+type Level uint8
+
+// Levels, each with those before it.
+const (
+	LogNone Level = iota
+	LogError
+	LogWarning
+	LogInfo
+	LogDebug
+)
+
+// IOMMU says whether DMA remapping is used.
+type IOMMU uint8
+
+// Values of iommu=.
+const (
+	IOMMUAuto     IOMMU = iota // if the machine has one
+	IOMMUOff                   //
+	IOMMURequired              // do not boot without
+)
+
+// Scheduler selects how vCPUs share the CPUs.
+type Scheduler uint8
+
+// Values of sched=.
+const (
+	SchedShare  Scheduler = iota // proportional share
+	SchedPinned                  // every vCPU has a CPU of its own
+)
+
+// Console is a set of places for the hypervisor's output.
+type Console uint8
+
+// Members of console=.
+const (
+	ConsoleCOM1 Console = 1 << iota
+	ConsoleVGA
+)
+
+// Serial is the first serial port.
+type Serial struct {
+	Baud   uint32 // 0: leave it as the firmware set it ("auto")
+	Data   uint8  // bits, 5 to 8
+	Parity byte   // 'n', 'o', 'e', 'm', 's'
+	Stop   uint8  // bits, 1 or 2
+	Port   uint16 // first I/O port
+}
+
+// Options is the command line in the form of a struct.
+type Options struct {
+	Dom0Memory uint64 // dom0_mem=SIZE, in bytes; 0: the default
+	Dom0VCPUs  int    // dom0_max_vcpus=N; 0: the default
+	COM1       Serial // com1=BAUD[,DPS[,PORT]], also "auto" for BAUD
+	// Console is console=com1,vga (a list, or none).
+	Console   Console
+	LogLevel  Level     // loglvl=none|error|warning|info|debug
+	Scheduler Scheduler // sched=share|pinned; Xen's credit, credit2, null are taken as well
+	IOMMU     IOMMU     // iommu=auto|off|required (and booleans)
+	MaxCPUs   int       // maxcpus=N; 0: all. nosmp is maxcpus=1
+	Watchdog  bool      // watchdog
+	NoReboot  bool      // noreboot: halt after a crash
+}
+
+// Default is what an empty command line means.
+func Default() Options {
+	return Options{
+		COM1:     Serial{Baud: 115200, Data: 8, Parity: 'n', Stop: 1, Port: 0x3f8},
+		Console:  ConsoleCOM1 | ConsoleVGA,
+		LogLevel: LogInfo,
+	}
+}
+
+// option is one word that may be in a line. Switches may stand without a value
+// and then get "on"; "no-NAME" gives "off".
+type option struct {
+	name   string
+	toggle bool
+	set    func(o *Options, value string) error
+}
+
+var options = []option{
+	{"dom0_mem", false, setDom0Memory},
+	{"dom0_max_vcpus", false, func(o *Options, v string) error { return number(v, &o.Dom0VCPUs) }},
+	{"com1", false, func(o *Options, v string) error { return setSerial(&o.COM1, v) }},
+	{"console", false, setConsole},
+	{"loglvl", false, func(o *Options, v string) error { return choose(v, &o.LogLevel, levels) }},
+	{"sched", false, func(o *Options, v string) error { return choose(v, &o.Scheduler, schedulers) }},
+	{"iommu", true, func(o *Options, v string) error { return choose(v, &o.IOMMU, iommus) }},
+	{"maxcpus", false, func(o *Options, v string) error { return number(v, &o.MaxCPUs) }},
+	{"nosmp", true, setNoSMP},
+	{"watchdog", true, func(o *Options, v string) error { return choose(v, &o.Watchdog, booleans) }},
+	{"noreboot", true, func(o *Options, v string) error { return choose(v, &o.NoReboot, booleans) }},
+}
+
+// Parse reads a line without the image's name (mb.Info.CmdLine). The last of
+// several equal options wins. Each warning is one line for the log.
+func Parse(line string) (o Options, warnings []string) {
+	o = Default()
+	for len(line) > 0 {
+		var word string
+		if word, line = cut(line, ' '); word == "" {
+			continue
+		}
+		if err := o.apply(word); err != nil {
+			warnings = append(warnings, `option "`+word+`": `+err.Error()+", ignored")
+		}
+	}
+	return o, warnings
+}
+
+func (o *Options) apply(word string) error {
+	name, value := cut(word, '=')
+	given := len(name) < len(word)
+	// Xen takes - and _ for each other.
+	name = replace(name, '-', '_')
+	for n := range options {
+		opt := &options[n]
+		switch {
+		case name == opt.name && given:
+			return o.try(opt, value)
+		case name == opt.name && opt.toggle:
+			return opt.set(o, "on")
+		case name == opt.name:
+			return errors.New("needs a value")
+		case opt.toggle && !given && name == "no_"+opt.name:
+			return opt.set(o, "off")
+		}
+	}
+	if near := nearest(name); near != "" {
+		return errors.New("unknown (did you mean " + near + "?)")
+	}
+	return errors.New("unknown")
+}
+
+// try sets an option; after an error nothing of it is set.
+func (o *Options) try(opt *option, value string) error {
+	next := *o
+	err := opt.set(&next, value)
+	if err == nil {
+		*o = next
+	}
+	return err
+}
+
+// nearest returns the option whose name needs the fewest edits to become name,
+// "" if none is near.
+func nearest(name string) string {
+	best, limit := "", 1+len(name)/3
+	for n := range options {
+		if d := distance(name, options[n].name); d <= limit {
+			best, limit = options[n].name, d-1
+		}
+	}
+	return best
+}
+
+// distance is the Levenshtein distance of two short strings.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			d := diagonal
+			if a[i] != b[j] {
+				d++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(d, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// number reads a positive number.
+func number(v string, to *int) error {
+	n, err := strconv.ParseUint(v, 10, 16)
+	if err != nil || n == 0 {
+		return errors.New("not a number from 1 to 65535")
+	}
+	*to = int(n)
+	return nil
+}
+
+// cut returns s up to the first sep, and what follows it.
+func cut(s string, sep byte) (before, after string) {
+	for n := range len(s) {
+		if s[n] == sep {
+			return s[:n], s[n+1:]
+		}
+	}
+	return s, ""
+}
+
+func replace(s string, old, new byte) string {
+	b := []byte(s)
+	for n := range b {
+		if b[n] == old {
+			b[n] = new
+		}
+	}
+	return string(b)
+}

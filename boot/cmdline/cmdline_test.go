@@ -1,0 +1,95 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package cmdline
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestParse(t *testing.T) {
+	com1 := Default().COM1
+	for _, test := range []struct {
+		line string
+		want func(o *Options)
+	}{
+		{"", func(o *Options) {}},
+		{"   ", func(o *Options) {}},
+		{"dom0_mem=128M", func(o *Options) { o.Dom0Memory = 128 << 20 }},
+		{"dom0-mem=1GiB", func(o *Options) { o.Dom0Memory = 1 << 30 }},
+		{"dom0_mem=96", func(o *Options) { o.Dom0Memory = 96 << 20 }},
+		{"dom0_mem=max:2g,1g,min:512m", func(o *Options) { o.Dom0Memory = 1 << 30 }},
+		{"dom0_mem=min:512m,max:2g", func(o *Options) { o.Dom0Memory = 2 << 30 }},
+		{"dom0_max_vcpus=2 maxcpus=4", func(o *Options) { o.Dom0VCPUs, o.MaxCPUs = 2, 4 }},
+		{"com1=115200,8n1 console=com1", func(o *Options) { o.Console = ConsoleCOM1 }},
+		{"com1=9600,7e2,0x2f8", func(o *Options) { o.COM1 = Serial{9600, 7, 'e', 2, 0x2f8} }},
+		{"com1=auto", func(o *Options) { o.COM1 = com1; o.COM1.Baud = 0 }},
+		{"com1=57600,,760", func(o *Options) { o.COM1.Baud, o.COM1.Port = 57600, 760 }},
+		{"console=vga,com1", func(o *Options) { o.Console = ConsoleCOM1 | ConsoleVGA }},
+		{"console=none", func(o *Options) { o.Console = 0 }},
+		{"loglvl=debug  loglvl=error", func(o *Options) { o.LogLevel = LogError }},
+		{"sched=null", func(o *Options) { o.Scheduler = SchedPinned }},
+		{"sched=credit2", func(o *Options) {}},
+		{"iommu=required", func(o *Options) { o.IOMMU = IOMMURequired }},
+		{"iommu=off", func(o *Options) { o.IOMMU = IOMMUOff }},
+		{"no-iommu", func(o *Options) { o.IOMMU = IOMMUOff }},
+		{"iommu=off iommu", func(o *Options) {}},
+		{"nosmp watchdog noreboot", func(o *Options) { o.MaxCPUs, o.Watchdog, o.NoReboot = 1, true, true }},
+		{"watchdog=0 noreboot=yes nosmp=off", func(o *Options) { o.NoReboot = true }},
+		{"watchdog no-watchdog", func(o *Options) {}},
+	} {
+		want := Default()
+		test.want(&want)
+		got, warnings := Parse(test.line)
+		if d := cmp.Diff(want, got); d != "" || warnings != nil {
+			t.Errorf("%q: %v %s", test.line, warnings, d)
+		}
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	for _, test := range []struct{ line, want string }{
+		{"dom0_men=512M", `option "dom0_men=512M": unknown (did you mean dom0_mem?), ignored`},
+		{"noreboots", `option "noreboots": unknown (did you mean noreboot?), ignored`},
+		{"max_cpus=2", `option "max_cpus=2": unknown (did you mean maxcpus?), ignored`},
+		{"loglevel=info", `option "loglevel=info": unknown (did you mean loglvl?), ignored`},
+		{"quiet", `option "quiet": unknown, ignored`},
+		{"x", `option "x": unknown, ignored`},
+		{"=", `option "=": unknown, ignored`},
+		{"dom0_mem", `option "dom0_mem": needs a value, ignored`},
+		{"dom0_mem=", `option "dom0_mem=": "" is not a size such as 512M or 1GiB, ignored`},
+		{"dom0_mem=0", `option "dom0_mem=0": must not be 0, ignored`},
+		{"dom0_mem=1G,max:x", `option "dom0_mem=1G,max:x": "x" is not a size such as 512M or 1GiB, ignored`},
+		{"dom0_mem=12MB", `option "dom0_mem=12MB": "12MB" is not a size such as 512M or 1GiB, ignored`},
+		{"dom0_mem=99999999999T", `option "dom0_mem=99999999999T": "99999999999T" is too large, ignored`},
+		{"maxcpus=0", `option "maxcpus=0": not a number from 1 to 65535, ignored`},
+		{"dom0_max_vcpus=-1", `option "dom0_max_vcpus=-1": not a number from 1 to 65535, ignored`},
+		{"com1=100000", `option "com1=100000": baud rate must divide 115200, or be auto, ignored`},
+		{"com1=9600,9n1", `option "com1=9600,9n1": line format must look like 8n1, ignored`},
+		{"com1=9600,8x1", `option "com1=9600,8x1": parity must be n, o, e, m or s, ignored`},
+		{"com1=9600,8n1,0x12345", `option "com1=9600,8n1,0x12345": bad I/O port, ignored`},
+		{"console=com1,com9", `option "console=com1,com9": must be one of com1 vga none, ignored`},
+		{"sched=bvt", `option "sched=bvt": must be one of share pinned credit credit2 null, ignored`},
+		{"no-dom0_mem", `option "no-dom0_mem": unknown (did you mean dom0_mem?), ignored`},
+	} {
+		got, warnings := Parse(test.line)
+		if d := cmp.Diff([]string{test.want}, warnings); d != "" {
+			t.Errorf("%q: %s", test.line, d)
+		}
+		if d := cmp.Diff(Default(), got); d != "" {
+			t.Errorf("%q changed options: %s", test.line, d)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("dom0_mem=1G,max:2G com1=9600,8n1,0x3f8 console=vga nosmp x=y loglvl=all")
+	f.Fuzz(func(t *testing.T, line string) {
+		o, _ := Parse(line)
+		if o.MaxCPUs < 0 || o.COM1.Baud > 115200 || o.COM1.Data < 5 || o.COM1.Data > 8 {
+			t.Errorf("%q: %+v", line, o)
+		}
+	})
+}

@@ -1,0 +1,181 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package cmdline
+
+import (
+	"errors"
+	"math/bits"
+	"strconv"
+)
+
+// named is one word that an option takes.
+type named[T any] struct {
+	word  string
+	value T
+}
+
+var (
+	booleans = []named[bool]{
+		{"on", true}, {"off", false}, {"yes", true}, {"no", false},
+		{"true", true}, {"false", false}, {"1", true}, {"0", false},
+	}
+	levels = []named[Level]{
+		{"none", LogNone}, {"error", LogError}, {"warning", LogWarning},
+		{"info", LogInfo}, {"debug", LogDebug}, {"all", LogDebug},
+	}
+	schedulers = []named[Scheduler]{
+		{"share", SchedShare}, {"pinned", SchedPinned},
+		{"credit", SchedShare}, {"credit2", SchedShare}, {"null", SchedPinned},
+	}
+	iommus = []named[IOMMU]{
+		{"auto", IOMMUAuto}, {"off", IOMMUOff}, {"required", IOMMURequired}, {"on", IOMMUAuto}, {"force", IOMMURequired},
+		{"yes", IOMMUAuto}, {"no", IOMMUOff}, {"true", IOMMUAuto}, {"false", IOMMUOff}, {"1", IOMMUAuto}, {"0", IOMMUOff},
+	}
+	consoles = []named[Console]{{"com1", ConsoleCOM1}, {"vga", ConsoleVGA}, {"none", 0}}
+)
+
+// choose sets to to the value of word v.
+func choose[T any](v string, to *T, words []named[T]) error {
+	for _, w := range words {
+		if w.word == v {
+			*to = w.value
+			return nil
+		}
+	}
+	s := "must be one of"
+	for _, w := range words {
+		s += " " + w.word
+	}
+	return errors.New(s)
+}
+
+func setConsole(o *Options, v string) error {
+	o.Console = 0
+	for {
+		var word string
+		var c Console
+		word, v = cut(v, ',')
+		if err := choose(word, &c, consoles); err != nil {
+			return err
+		}
+		o.Console |= c
+		if v == "" {
+			return nil
+		}
+	}
+}
+
+func setNoSMP(o *Options, v string) error {
+	var one bool
+	if err := choose(v, &one, booleans); err != nil {
+		return err
+	}
+	if one {
+		o.MaxCPUs = 1
+	}
+	return nil
+}
+
+// setDom0Memory takes Xen's list form too, "1G,max:1G": dom0's memory does not
+// change here, so the plain size counts, else max, else min.
+func setDom0Memory(o *Options, v string) error {
+	rank := 0
+	for first := true; first || v != ""; first = false {
+		var part string
+		part, v = cut(v, ',')
+		r := 3
+		if len(part) > 4 && (part[:4] == "max:" || part[:4] == "min:") {
+			if r = 2; part[:4] == "min:" {
+				r = 1
+			}
+			part = part[4:]
+		}
+		size, err := Size(part)
+		if err != nil {
+			return err
+		}
+		if size == 0 {
+			return errors.New("must not be 0")
+		}
+		if r > rank {
+			rank, o.Dom0Memory = r, size
+		}
+	}
+	return nil
+}
+
+// Size reads an amount of memory: a number with K, M, G or T, or KiB, MiB, GiB
+// or TiB, in any case. A bare number is in MiB. The result is in bytes.
+func Size(s string) (uint64, error) {
+	digits := 0
+	for digits < len(s) && '0' <= s[digits] && s[digits] <= '9' {
+		digits++
+	}
+	n, err := strconv.ParseUint(s[:digits], 10, 64)
+	shift, ok := unit(s[digits:])
+	if err != nil || !ok {
+		return 0, errors.New(`"` + s + `" is not a size such as 512M or 1GiB`)
+	}
+	if hi, _ := bits.Mul64(n, 1<<shift); hi != 0 {
+		return 0, errors.New(`"` + s + `" is too large`)
+	}
+	return n << shift, nil
+}
+
+func unit(s string) (shift uint, ok bool) {
+	if s == "" {
+		return 20, true
+	}
+	if len(s) == 3 && s[1]|0x20 == 'i' && s[2]|0x20 == 'b' {
+		s = s[:1]
+	}
+	if len(s) != 1 {
+		return 0, false
+	}
+	switch s[0] | 0x20 {
+	case 'k':
+		return 10, true
+	case 'm':
+		return 20, true
+	case 'g':
+		return 30, true
+	case 't':
+		return 40, true
+	}
+	return 0, false
+}
+
+// setSerial reads BAUD[,DPS[,PORT]], for example 115200,8n1,0x3f8.
+func setSerial(s *Serial, v string) error {
+	baud, v := cut(v, ',')
+	dps, port := cut(v, ',')
+	if baud == "auto" {
+		s.Baud = 0
+	} else {
+		n, err := strconv.ParseUint(baud, 10, 32)
+		if err != nil || n == 0 || 115200%n != 0 {
+			return errors.New("baud rate must divide 115200, or be auto")
+		}
+		s.Baud = uint32(n)
+	}
+	if dps != "" {
+		if len(dps) != 3 || dps[0] < '5' || dps[0] > '8' || dps[2] != '1' && dps[2] != '2' {
+			return errors.New("line format must look like 8n1")
+		}
+		switch dps[1] {
+		case 'n', 'o', 'e', 'm', 's':
+		default:
+			return errors.New("parity must be n, o, e, m or s")
+		}
+		s.Data, s.Parity, s.Stop = dps[0]-'0', dps[1], dps[2]-'0'
+	}
+	if port != "" {
+		n, err := strconv.ParseUint(port, 0, 16)
+		if err != nil || n == 0 || n > 0xfff8 {
+			return errors.New("bad I/O port")
+		}
+		s.Port = uint16(n)
+	}
+	return nil
+}
