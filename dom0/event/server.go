@@ -1,0 +1,91 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package event is dom0's end of the event ports: one thread that looks at the
+// pending bits, answers the accesses of guests from device models, and wakes
+// goroutines for everything slower.
+package event
+
+import (
+	"math/bits"
+	"sync/atomic"
+
+	"ringo/hv/abi"
+)
+
+// words is how many words of the pending bits are in use: fixed ports and one
+// per domain slot.
+const words = (abi.PortDomain + 256) / 64
+
+// Server owns the shared page. Handlers run on its thread: they must be short
+// and must not block.
+type Server struct {
+	page     *abi.SharedInfo
+	handlers [words * 64]atomic.Pointer[func()]
+	Spurious atomic.Uint64 // events without a handler
+}
+
+// New makes the server of the shared page.
+func New(page *abi.SharedInfo) *Server { return &Server{page: page} }
+
+// Handle sets what happens when port is raised; nil removes it. It may be
+// called at any time. Events that came before are not lost: they are handled
+// at the next pass, which the caller may force by raising the port.
+func (s *Server) Handle(port uint32, f func()) {
+	if f == nil {
+		s.handlers[port].Store(nil)
+		return
+	}
+	s.handlers[port].Store(&f)
+}
+
+// Poll handles everything pending and reports whether there was anything.
+func (s *Server) Poll() bool {
+	any := false
+	for w := range words {
+		p := &s.page.Pending[w]
+		if atomic.LoadUint64(p) == 0 {
+			continue
+		}
+		any = true
+		for b := atomic.SwapUint64(p, 0); b != 0; b &= b - 1 {
+			s.raise(w*64 + bits.TrailingZeros64(b))
+		}
+	}
+	return any
+}
+
+func (s *Server) raise(port int) {
+	if f := s.handlers[port].Load(); f != nil {
+		(*f)()
+		return
+	}
+	s.Spurious.Add(1)
+}
+
+// Run never returns. wait blocks the thread until the upcall interrupt; an
+// interrupt that came since the last call makes it return at once.
+//
+// Preconditions: the calling goroutine is locked to its thread.
+func (s *Server) Run(wait func()) {
+	for {
+		for s.Poll() {
+		}
+		wait()
+	}
+}
+
+// Signal is a level that wakes a goroutine: any number of Set calls before a
+// receive count as one.
+type Signal chan struct{}
+
+// NewSignal makes a signal.
+func NewSignal() Signal { return make(Signal, 1) }
+
+// Set makes a receive succeed; it never blocks.
+func (s Signal) Set() {
+	select {
+	case s <- struct{}{}:
+	default:
+	}
+}
