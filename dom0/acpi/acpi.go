@@ -1,0 +1,106 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package acpi builds the ACPI tables of guests: RSDP, XSDT, FADT, MADT, FACS
+// and a DSDT in AML. The numbers come from the guest platform in hv/abi, so
+// that they cannot differ from what hv and dom0 emulate.
+//
+// Threats: none of the input is a guest's. The guest owns its copy of the
+// tables afterwards; nobody reads them back.
+package acpi
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// MaxCPUs bounds Config.CPUs.
+const MaxCPUs = 1024
+
+// Config says what the tables describe.
+type Config struct {
+	// CPUs is the number of virtual processors, 1 to MaxCPUs.
+	CPUs int
+	// Base is the guest physical address of the first byte that Build
+	// returns: a multiple of 64, below 4 GiB. The root pointer stands there; between
+	// 0xe0000 and 0xfffff operating systems find it by scanning.
+	Base uint64
+}
+
+// ErrConfig is returned for a Config out of its documented range.
+var ErrConfig = errors.New("acpi: number of processors or base address out of range")
+
+const (
+	headerLen = 36
+	rsdpLen   = 36
+)
+
+// Build returns the tables as they shall lie in guest memory from c.Base on.
+func Build(c Config) ([]byte, error) {
+	if c.CPUs < 1 || c.CPUs > MaxCPUs || c.Base%64 != 0 || c.Base >= 1<<32-1<<20 {
+		return nil, ErrConfig
+	}
+	img := make([]byte, 64) // the root pointer comes last, when all is placed
+	place := func(t []byte) uint64 {
+		for len(img)%64 != 0 { // FACS must be aligned to 64, the others may
+			img = append(img, 0)
+		}
+		at := c.Base + uint64(len(img))
+		img = append(img, t...)
+		return at
+	}
+	facsAt := place(facs())
+	dsdtAt := place(dsdt())
+	var list []byte
+	for _, t := range [][]byte{fadt(facsAt, dsdtAt), madt(c.CPUs)} {
+		list = binary.LittleEndian.AppendUint64(list, place(t))
+	}
+	xsdtAt := place(table("XSDT", 1, list))
+	copy(img, rsdp(xsdtAt))
+	return img, nil
+}
+
+// rsdp returns the root pointer, revision 2, without an RSDT (ACPI 6.5, "Root
+// System Description Pointer (RSDP) Structure").
+func rsdp(xsdtAt uint64) []byte {
+	b := make([]byte, rsdpLen)
+	copy(b, "RSD PTR ")
+	copy(b[9:], oemID)
+	b[15] = 2
+	binary.LittleEndian.PutUint32(b[20:], rsdpLen)
+	binary.LittleEndian.PutUint64(b[24:], xsdtAt)
+	b[8] = -sum(b[:20])
+	b[32] = -sum(b)
+	return b
+}
+
+const (
+	oemID      = "RINGO "
+	oemTableID = "RINGOHV "
+	creatorID  = "RNGO"
+)
+
+// table puts a system description table header before body and fixes the
+// checksum (ACPI 6.5, "System Description Table Header").
+func table(signature string, revision uint8, body []byte) []byte {
+	b := make([]byte, headerLen, headerLen+len(body))
+	copy(b, signature)
+	binary.LittleEndian.PutUint32(b[4:], uint32(headerLen+len(body)))
+	b[8] = revision
+	copy(b[10:], oemID)
+	copy(b[16:], oemTableID)
+	binary.LittleEndian.PutUint32(b[24:], 1)
+	copy(b[28:], creatorID)
+	binary.LittleEndian.PutUint32(b[32:], 1)
+	b = append(b, body...)
+	b[9] = -sum(b)
+	return b
+}
+
+// sum adds all bytes modulo 256; over a valid table it is zero.
+func sum(b []byte) (s byte) {
+	for _, c := range b {
+		s += c
+	}
+	return s
+}

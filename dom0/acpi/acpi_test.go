@@ -1,0 +1,180 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package acpi
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ringo/hv/abi"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), got); d != "" {
+		t.Errorf("%s: -want +got\n%s", name, d)
+	}
+}
+
+func TestGolden(t *testing.T) {
+	for name, c := range map[string]Config{
+		"1cpu.hex":   {CPUs: 1, Base: 0xe0000},
+		"2cpu.hex":   {CPUs: 2, Base: 0xe0000},
+		"256cpu.hex": {CPUs: 257, Base: 0x7ff0000},
+	} {
+		img, err := Build(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, hex.Dump(img))
+	}
+}
+
+// walk follows the pointers from the root as an operating system does, checks
+// every checksum and returns the tables by signature.
+func walk(t *testing.T, img []byte, base uint64) map[string][]byte {
+	t.Helper()
+	le := binary.LittleEndian
+	if string(img[:8]) != "RSD PTR " || sum(img[:20]) != 0 || sum(img[:36]) != 0 || img[15] != 2 {
+		t.Fatalf("bad root pointer % x", img[:36])
+	}
+	found := map[string][]byte{}
+	get := func(at uint64, checked bool) []byte {
+		b := img[at-base:]
+		n := le.Uint32(b[4:])
+		if checked && sum(b[:n]) != 0 {
+			t.Errorf("%s: bad checksum", b[:4])
+		}
+		found[string(b[:4])] = b[:n]
+		return b[:n]
+	}
+	xsdt := get(le.Uint64(img[24:]), true)
+	for e := xsdt[36:]; len(e) > 0; e = e[8:] {
+		get(le.Uint64(e), true)
+	}
+	f := found["FACP"]
+	if le.Uint64(f[140:]) != uint64(le.Uint32(f[40:])) {
+		t.Error("FADT names two DSDTs")
+	}
+	get(le.Uint64(f[140:]), true)
+	if at := uint64(le.Uint32(f[36:])); at%64 != 0 {
+		t.Errorf("FACS at %#x is not aligned", at)
+	} else {
+		get(at, false)
+	}
+	return found
+}
+
+func TestWalk(t *testing.T) {
+	for _, base := range []uint64{0xe0000, 0x3fff_f000} {
+		img, err := Build(Config{CPUs: 3, Base: base})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := walk(t, img, base)
+		for _, s := range []string{"XSDT", "FACP", "APIC", "DSDT", "FACS"} {
+			if got[s] == nil {
+				t.Errorf("no %s", s)
+			}
+		}
+	}
+}
+
+// The I/O addresses in the FADT are what hv emulates, in both encodings.
+func TestFADTPorts(t *testing.T) {
+	img, _ := Build(Config{CPUs: 1, Base: 0xe0000})
+	f := walk(t, img, 0xe0000)["FACP"]
+	le := binary.LittleEndian
+	for _, c := range []struct{ old, gas, want int }{
+		{56, 148, abi.PortPM1aEvt}, {64, 172, abi.PortPM1aCnt}, {76, 208, abi.PortPMTimer},
+	} {
+		if int(le.Uint32(f[c.old:])) != c.want || f[c.gas] != 1 || int(le.Uint64(f[c.gas+4:])) != c.want {
+			t.Errorf("offset %d: port %#x, register % x; want %#x", c.old, le.Uint32(f[c.old:]), f[c.gas:c.gas+12], c.want)
+		}
+	}
+	if le.Uint16(f[46:]) != abi.IRQSCI || le.Uint64(f[120:]) != abi.PortReset || f[128] != abi.ResetValue {
+		t.Errorf("SCI %d, reset register % x", le.Uint16(f[46:]), f[116:129])
+	}
+}
+
+// The processors of the MADT, as (type, APIC ID).
+func TestMADTProcessors(t *testing.T) {
+	for _, n := range []int{1, 2, 32, 255, 256, 300} {
+		img, _ := Build(Config{CPUs: n, Base: 0xe0000})
+		m := walk(t, img, 0xe0000)["APIC"]
+		var ids []uint32
+		for e := m[44:]; len(e) > 0; e = e[e[1]:] {
+			switch e[0] {
+			case madtLAPIC:
+				ids = append(ids, uint32(e[3]))
+			case madtX2APIC:
+				ids = append(ids, binary.LittleEndian.Uint32(e[4:]))
+			}
+		}
+		if len(ids) != n {
+			t.Fatalf("%d processors: %d entries", n, len(ids))
+		}
+		for i, id := range ids {
+			if int(id) != i {
+				t.Errorf("%d processors: entry %d has APIC ID %d", n, i, id)
+			}
+		}
+	}
+}
+
+// Our encoder gives what the reference compiler gives for the same source.
+func TestDSDTLikeCompiler(t *testing.T) {
+	want, err := os.ReadFile("testdata/dsdt.aml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want[headerLen:], dsdt()[headerLen:]); d != "" {
+		t.Errorf("-compiler +ours\n%s", d)
+	}
+}
+
+func TestPkgLength(t *testing.T) {
+	for _, c := range []struct {
+		body int
+		want []byte
+	}{
+		{0, []byte{1}},
+		{62, []byte{63}},
+		{63, []byte{0x41, 0x04}},          // 65
+		{4093, []byte{0x4f, 0xff}},        // 4095
+		{4094, []byte{0x81, 0x00, 0x01}},  // 4097
+		{65533, []byte{0x80, 0x00, 0x10}}, // 65536
+	} {
+		got := pkgLength(make([]byte, c.body))
+		if d := cmp.Diff(c.want, got[:len(got)-c.body]); d != "" {
+			t.Errorf("body of %d bytes: -want +got\n%s", c.body, d)
+		}
+	}
+}
+
+func TestBadConfig(t *testing.T) {
+	for _, c := range []Config{{0, 0xe0000}, {-1, 0xe0000}, {MaxCPUs + 1, 0xe0000}, {1, 0xe0010}, {1, 1 << 32}} {
+		if _, err := Build(c); err != ErrConfig {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}

@@ -1,0 +1,143 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package acpi
+
+// This file is an encoder for the few AML terms that our DSDT needs (ACPI 6.5,
+// "ACPI Machine Language (AML) Specification"). Each function returns the bytes
+// of one complete term; terms nest by concatenation.
+
+// Opcodes (ACPI 6.5, "AML Byte Stream Byte Values").
+const (
+	opZero    = 0x00
+	opOne     = 0x01
+	opName    = 0x08
+	opByte    = 0x0a
+	opWord    = 0x0b
+	opDWord   = 0x0c
+	opString  = 0x0d
+	opScope   = 0x10
+	opBuffer  = 0x11
+	opPackage = 0x12
+	opExt     = 0x5b
+	opDevice  = 0x82 // after opExt
+)
+
+func cat(parts ...[]byte) []byte {
+	var b []byte
+	for _, p := range parts {
+		b = append(b, p...)
+	}
+	return b
+}
+
+// pkgLength puts the length of body before it. The length counts its own bytes
+// (ACPI 6.5, "Package Length Encoding").
+func pkgLength(body []byte) []byte {
+	n := len(body)
+	switch {
+	case n+1 < 1<<6:
+		return append([]byte{byte(n + 1)}, body...)
+	case n+2 < 1<<12:
+		n += 2
+		return append([]byte{1<<6 | byte(n&15), byte(n >> 4)}, body...)
+	case n+3 < 1<<20:
+		n += 3
+		return append([]byte{2<<6 | byte(n&15), byte(n >> 4), byte(n >> 12)}, body...)
+	}
+	panic("acpi: AML package too long")
+}
+
+// nameString encodes a path of one segment: "_CRS", or "\\_SB" from the root.
+// Segments shorter than four characters are padded with underscores.
+func nameString(s string) []byte {
+	var b []byte
+	if s[0] == '\\' {
+		b, s = append(b, '\\'), s[1:]
+	}
+	if len(s) == 0 || len(s) > 4 {
+		panic("acpi: AML name segment of wrong length")
+	}
+	b = append(b, s...)
+	for n := len(s); n < 4; n++ {
+		b = append(b, '_')
+	}
+	return b
+}
+
+// integer encodes v in the shortest way.
+func integer(v uint32) []byte {
+	switch {
+	case v == 0:
+		return []byte{opZero}
+	case v == 1:
+		return []byte{opOne}
+	case v <= 0xff:
+		return []byte{opByte, byte(v)}
+	case v <= 0xffff:
+		return []byte{opWord, byte(v), byte(v >> 8)}
+	}
+	return []byte{opDWord, byte(v), byte(v >> 8), byte(v >> 16), byte(v >> 24)}
+}
+
+// name is Name (id, object).
+func name(id string, object []byte) []byte {
+	return cat([]byte{opName}, nameString(id), object)
+}
+
+// scope is Scope (id) { terms }.
+func scope(id string, terms ...[]byte) []byte {
+	return cat([]byte{opScope}, pkgLength(cat(nameString(id), cat(terms...))))
+}
+
+// device is Device (id) { terms }.
+func device(id string, terms ...[]byte) []byte {
+	return cat([]byte{opExt, opDevice}, pkgLength(cat(nameString(id), cat(terms...))))
+}
+
+// pack is Package () { elements }.
+func pack(elements ...[]byte) []byte {
+	return cat([]byte{opPackage}, pkgLength(cat([]byte{byte(len(elements))}, cat(elements...))))
+}
+
+// buffer is Buffer () { data }.
+func buffer(data []byte) []byte {
+	return cat([]byte{opBuffer}, pkgLength(cat(integer(uint32(len(data))), data)))
+}
+
+// eisaID encodes a compressed identifier such as "PNP0501" (ACPI 6.5, "EISAID
+// Macro"): three letters of five bits each, then four hexadecimal digits, all
+// in big-endian order.
+func eisaID(s string) []byte {
+	if len(s) != 7 {
+		panic("acpi: EISA identifier of wrong length")
+	}
+	v := uint32(s[0]-'@')<<26 | uint32(s[1]-'@')<<21 | uint32(s[2]-'@')<<16
+	for i, c := range []byte(s[3:]) {
+		d := uint32(c - '0')
+		if c >= 'A' {
+			d = uint32(c-'A') + 10
+		}
+		v |= d << (12 - 4*i)
+	}
+	return []byte{opDWord, byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)}
+}
+
+// Resource descriptors (ACPI 6.5, "Small Resource Data Type").
+
+// ioPorts is IO (Decode16, base, base, 1, count).
+func ioPorts(base uint16, count uint8) []byte {
+	return []byte{0x47, 1, byte(base), byte(base >> 8), byte(base), byte(base >> 8), 1, count}
+}
+
+// irqEdge is IRQNoFlags () { n }: edge triggered, active high, not shared.
+func irqEdge(n uint8) []byte {
+	m := uint16(1) << n
+	return []byte{0x22, byte(m), byte(m >> 8)}
+}
+
+// resources is ResourceTemplate () { items }: a buffer that ends with an end
+// tag, whose checksum 0 means "none".
+func resources(items ...[]byte) []byte {
+	return buffer(cat(cat(items...), []byte{0x79, 0}))
+}
