@@ -1,0 +1,241 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package loader_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"ringo/dom0/loader"
+	"ringo/dom0/loader/loadertest"
+)
+
+// patch returns b with bytes replaced at off.
+func patch(b []byte, off int, v ...byte) []byte {
+	b = bytes.Clone(b)
+	copy(b[off:], v)
+	return b
+}
+
+func le32(v uint32) []byte { return binary.LittleEndian.AppendUint32(nil, v) }
+
+// at64 is an ELF file with one segment.
+func at64(entry, off, filesz, paddr, memsz uint64) []byte {
+	return elf64(entry, phdr{1, off, filesz, paddr, paddr, memsz, []byte("x")})
+}
+
+func TestBadKernels(t *testing.T) {
+	ks := kernels()
+	zst, gz := ks["bzImage zstd"], ks["bzImage gzip"]
+	elf := vmlinux()
+	bomb := bzimage(gzipped(make([]byte, 20*mib)), 20*mib, false)
+	for _, c := range []struct {
+		name, want string
+		k          []byte
+	}{
+		{"empty", `kernel "boot:k" is empty`, nil},
+		{"text", `kernel "boot:k" is not a Linux kernel (no "HdrS" at 0x202) nor an ELF file: use a bzImage or vmlinux`, []byte("name = \"x\"\n")},
+		{"zeros", `kernel "boot:k" is not a Linux kernel`, make([]byte, 100000)},
+		{"setup sector only", `kernel "boot:k" is truncated`, zst[:600]},
+		{"half", `is truncated: its compressed part ends`, zst[:len(zst)/2]},
+		{"old protocol", `has boot protocol 2.11, too old: 2.12 (Linux 3.8)`, patch(zst, 0x206, 0x0b)},
+		{"32 bit", `is a 32-bit kernel`, patch(zst, 0x236, 0)},
+		{"payload offset", `is truncated`, patch(zst, 0x248, 0xff, 0xff, 0xff, 0xff)},
+		{"payload length", `is truncated`, patch(zst, 0x24c, 0xff, 0xff, 0xff, 0xff)},
+		{"payload length 0", `is truncated`, patch(zst, 0x24c, 0, 0, 0, 0)},
+		{"short header", `setup header is too short`, patch(zst, 0x201, 4)},
+		{"compression", `is damaged: unknown compression`, patch(zst, 2048+777, 1, 2, 3)},
+		{"lzma", `is compressed with lzma, which is not supported`, patch(zst, 2048+777, 0x5d, 0, 0)},
+		{"lzo", `is compressed with lzo, which is not supported`, patch(zst, 2048+777, 0x89, 'L', 'Z', 'O')},
+		{"lzo file", `is compressed with lzo, which is not supported: use gzip`, []byte("\x89LZO and more")},
+		{"size lies", `it decompresses to 405312 bytes, its header says 405313`, patch(zst, len(zst)-13, le32(405313)...)},
+		{"size huge", `decompresses to more than 512 MiB`, patch(zst, len(zst)-13, le32(1<<31)...)},
+		{"zstd damage", `is damaged (zstd: `, patch(zst, 20000, 0xff, 0xff, 0xff, 0xff)},
+		{"gzip damage", `is damaged (gzip: `, patch(gz, 20000, 0xff, 0xff, 0xff, 0xff)},
+		{"gzip checksum", `is damaged (gzip: `, patch(gz, len(gz)-17, 1)},
+		{"xz damage", `is damaged (xz: `, patch(ks["bzImage xz"], 20000, 0xff, 0xff, 0xff, 0xff)},
+		{"lz4 damage", `is damaged`, patch(ks["bzImage lz4"], 20000, 0xff, 0xff, 0xff, 0xff)},
+		{"no ELF inside", `holds no ELF file`, bomb},
+		{"truncated ELF", `is truncated`, elf[:200000]},
+		{"truncated headers", `bad ELF program headers`, patch(elf, 32, 0xff, 0xff, 0xff)},
+		{"many headers", `bad ELF program headers`, patch(elf, 56, 0xff, 0xff)},
+		{"ARM", `for another machine`, patch(elf, 18, 183)},
+		{"big endian", `for another machine`, patch(elf, 5, 2)},
+		{"shared object", `not an executable at a fixed address`, patch(elf, 16, 3)},
+		{"no segments", `nothing to load`, elf64(0, phdr{kind: 4})},
+		{"low", `wants to be loaded at 0x1000: below 1 MiB`, at64(0x1000, 200, 1, 0x1000, 1)},
+		{"beyond 3 GiB", `above 3 GiB is not possible`, at64(0xc0000000, 200, 1, 0xc0000000, 1)},
+		{"wraps", `bad ELF segment`, at64(1<<20, 200, 1, 1<<20, 1<<64-1)},
+		{"offset wraps", `bad ELF segment`, at64(1<<20, 1<<64-1, 1, 1<<20, 1)},
+		{"offset far", `is truncated`, at64(1<<20, 1<<40, 1, 1<<20, 1)},
+		{"file > memory", `bad ELF segment`, at64(1<<20, 200, 10, 1<<20, 9)},
+		{"overlap in memory", `overlap in memory`, elf64(1<<20, phdr{1, 200, 1, 0, 1 << 20, 0x2000, nil}, phdr{1, 201, 1, 0, 0x101000, 1, nil})},
+		{"overlap in file", `overlap in the file`, elf64(1<<20, phdr{1, 200, 9, 0, 1 << 20, 9, nil}, phdr{1, 201, 1, 0, 0x101000, 1, nil})},
+		{"no entry", `no kernel we can enter`, at64(0x55, 200, 1, 1<<20, 9)},
+		{"PVH outside", `PVH entry outside`, pvhKernel(0, 0, 0, 0)},
+		{"PVH short", `no kernel we can enter`, pvhKernel(0, 1)},
+		{"multiboot video", `asks for a video mode`, append(mbHeader(1<<16|4, 0x200000, 0x200000, 0, 0, 0x200000), make([]byte, 64)...)},
+		{"multiboot without addresses", `nor with addresses`, append(mbHeader(0), make([]byte, 64)...)},
+		{"multiboot addresses", `bad addresses`, append(mbHeader(1<<16, 0x200000, 0x300000, 0, 0, 0x200000), make([]byte, 64)...)},
+		{"multiboot end", `is truncated`, append(mbHeader(1<<16, 0x200000, 0x200000, 0x300000, 0, 0x200000), make([]byte, 64)...)},
+		{"multiboot entry", `entry outside`, append(mbHeader(1<<16, 0x200000, 0x200000, 0, 0, 0x100000), make([]byte, 64)...)},
+	} {
+		m := must(loadertest.New(64 * mib))
+		_, err := loader.Load(request(c.k, 64*mib), m)
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), `kernel "boot:k" `) {
+			t.Errorf("%s: %v; want %q", c.name, err, c.want)
+		}
+		if err != nil && strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: more than one line: %q", c.name, err)
+		}
+	}
+}
+
+func TestTooSmall(t *testing.T) {
+	initrd := source("boot:i", make([]byte, 80*mib))
+	for _, c := range []struct {
+		memory uint64
+		initrd loader.Source
+		small  bool
+		want   string
+	}{
+		{16 * mib, loader.Source{}, true, `kernel "boot:k" needs 21 MiB of guest memory, there are 16 MiB: raise memory to at least 21 MiB`},
+		{64 * mib, initrd, true, `initrd of 80 MiB does not fit 64 MiB of guest memory: raise memory to at least 101 MiB`},
+		{100 * mib, initrd, true, `initrd of 80 MiB does not fit 100 MiB of guest memory: raise memory to at least 101 MiB`},
+		{101 * mib, initrd, false, ``},
+		{64 * mib, source("boot:i", nil), false, `initrd "boot:i" is empty`},
+		{1 * mib, loader.Source{}, false, `guest memory of 1 MiB is out of range`},
+	} {
+		r := request(vmlinux(), c.memory)
+		r.Initrd = c.initrd
+		_, err := loader.Load(r, must(loadertest.New(max(c.memory, 4*mib))))
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) || loader.IsTooSmall(err) != c.small {
+			t.Errorf("%d MiB: %v (too small: %v); want %q", c.memory/mib, err, loader.IsTooSmall(err), c.want)
+		}
+	}
+}
+
+// The initrd respects the kernel's limit, and goes above 4 GiB when it must and
+// may.
+func TestInitrdPlace(t *testing.T) {
+	k := kernels()["bzImage zstd"]
+	initrd := code(3*mib, 3)
+	for _, c := range []struct {
+		name   string
+		k      []byte
+		memory uint64
+		want   uint64 // 0: error
+	}{
+		{"top", k, 64 * mib, 61 * mib},
+		{"limit", patch(k, 0x22c, le32(48*mib-1)...), 64 * mib, 45 * mib},
+		{"odd limit", patch(k, 0x22c, le32(48*mib-2)...), 64 * mib, 45*mib - 4096},
+		{"below 3 GiB", patch(k, 0x22c, le32(^uint32(0))...), 4 << 30, 3<<30 - 3*mib},
+		{"high", patch(k, 0x22c, le32(22*mib)...), 4 << 30, 5<<30 - 3*mib},
+		{"no high", patch(patch(k, 0x22c, le32(22*mib)...), 0x236, 1), 4 << 30, 0},
+		{"no room", patch(k, 0x22c, le32(22*mib)...), 64 * mib, 0},
+		{"limit 0", patch(k, 0x22c, le32(0)...), 64 * mib, 0},
+	} {
+		m := must(loadertest.New(c.memory))
+		r := request(c.k, c.memory)
+		r.Initrd = source("boot:i", initrd)
+		_, err := loader.Load(r, m)
+		if c.want == 0 {
+			if err == nil || !strings.Contains(err.Error(), "MiB that this kernel allows") {
+				t.Errorf("%s: %v", c.name, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		zp := m.Bytes(0x2000, 4096)
+		le := binary.LittleEndian
+		at := uint64(le.Uint32(zp[0x218:])) | uint64(le.Uint32(zp[0xc0:]))<<32
+		if at != c.want || !bytes.Equal(m.Bytes(loader.GPA(at), uint64(len(initrd))), initrd) {
+			t.Errorf("%s: initrd at %#x, want %#x", c.name, at, c.want)
+		}
+	}
+}
+
+func TestCmdline(t *testing.T) {
+	for _, c := range []struct{ cmd, want string }{
+		{strings.Repeat("a", 2047), ""},
+		{strings.Repeat("a", 2048), `command line of 2048 characters is too long: kernel "boot:k" takes 2047`},
+		{"a\x00b", "NUL character at position 1"},
+	} {
+		r := request(vmlinux(), 64*mib)
+		r.Cmdline = c.cmd
+		_, err := loader.Load(r, must(loadertest.New(64*mib)))
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v; want %q", err, c.want)
+		}
+	}
+}
+
+// broken is a disk that fails.
+type broken struct{}
+
+func (broken) ReadAt(b []byte, off int64) (int, error) { return 0, errors.New("disk on fire") }
+
+// panics is a reader with a bug.
+type panics struct{ io.ReaderAt }
+
+func (p panics) ReadAt(b []byte, off int64) (int, error) {
+	if off > 1000 {
+		panic("index out of range")
+	}
+	return p.ReaderAt.ReadAt(b, off)
+}
+
+func TestReaders(t *testing.T) {
+	m := must(loadertest.New(64 * mib))
+	r := request(nil, 64*mib)
+	r.Kernel = loader.Source{Name: "boot:k", R: broken{}, Size: 1000}
+	if _, err := loader.Load(r, m); err == nil || err.Error() != `kernel "boot:k" cannot be read: disk on fire` {
+		t.Error(err)
+	}
+	r = request(vmlinux(), 64*mib)
+	r.Kernel.R = panics{r.Kernel.R}
+	if _, err := loader.Load(r, m); err == nil || err.Error() != `kernel "boot:k" is damaged (decoder failed: index out of range)` {
+		t.Error(err)
+	}
+	r = request(vmlinux(), 64*mib)
+	r.Initrd = loader.Source{Name: "boot:i", R: broken{}, Size: 1000}
+	if _, err := loader.Load(r, m); err == nil || err.Error() != `initrd "boot:i" disk on fire` {
+		t.Error(err)
+	}
+	if err := loader.Check(source("boot:x", []byte("hello"))); err == nil {
+		t.Error("Check accepts text")
+	}
+	if err := loader.Check(source("boot:x", vmlinux())); err != nil {
+		t.Error(err)
+	}
+}
+
+// FuzzLoad: no input may panic (Load recovers, so look for its message) or
+// reach outside of the guest's memory.
+func FuzzLoad(f *testing.F) {
+	small := elf64(1<<20, phdr{1, 512, 600, 0, 1 << 20, 700, code(600, 1)}, phdr{1, 1200, 50, 0, 2 << 20, 50, code(50, 2)})
+	f.Add(small)
+	f.Add(zstded(small))
+	f.Add(bzimage(gzipped(small), len(small), false))
+	f.Add(bzimage(lz4ed(small), len(small), true))
+	f.Add(pvhKernel(0, 1, 0x20, 0))
+	f.Add(append(mbHeader(1<<16, 0x200000, 0x200000, 0, 0, 0x200000), make([]byte, 64)...))
+	f.Fuzz(func(t *testing.T, k []byte) {
+		m := must(loadertest.New(32 * mib))
+		ctx, err := loader.Load(request(k, 32*mib), m)
+		if err == nil && (ctx.RIP < mib || ctx.RIP >= 32*mib) {
+			t.Errorf("starts at %#x", ctx.RIP)
+		}
+		if err != nil && strings.Contains(err.Error(), "decoder failed") {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,158 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package loader
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Offsets in the zero page and, equally, in the first sector of a bzImage
+// (Linux, Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header").
+const (
+	hdrStart       = 0x1f1
+	hdrSetupSects  = 0x1f1 // the header's first byte
+	hdrBootFlag    = 0x1fe
+	hdrJump        = 0x201
+	hdrMagic       = 0x202
+	hdrVersion     = 0x206
+	hdrLoaderType  = 0x210
+	hdrLoadFlags   = 0x211
+	hdrCode32      = 0x214
+	hdrRamdisk     = 0x218
+	hdrRamdiskSize = 0x21c
+	hdrHeapEnd     = 0x224
+	hdrCmdline     = 0x228
+	hdrInitrdMax   = 0x22c
+	hdrAlignment   = 0x230
+	hdrXLoadFlags  = 0x236
+	hdrCmdlineSize = 0x238
+	hdrPayload     = 0x248
+	hdrPayloadLen  = 0x24c
+	hdrSetupData   = 0x250
+	hdrEnd         = 0x290 // of the room for the header in the zero page
+)
+
+// Bits of loadflags and xloadflags.
+const (
+	loadedHigh   = 1 << 0
+	kaslrFlag    = 1 << 1
+	canUseHeap   = 1 << 7
+	xlfKernel64  = 1 << 0
+	xlfAbove4G   = 1 << 1
+	minVersion   = 0x20c // payload of a 64-bit kernel: Linux 3.8
+	ourVersion   = 0x20f
+	initrdMax    = 0x7fffffff
+	linuxCmdline = 2047
+)
+
+// defaultHeader is the setup header for a vmlinux, which has none.
+func defaultHeader() []byte {
+	b := record(make([]byte, hdrEnd))
+	b.put16(hdrBootFlag, 0xaa55)
+	copy(b[hdrMagic:], "HdrS")
+	b.put16(hdrVersion, ourVersion)
+	b.put8(hdrLoadFlags, loadedHigh)
+	b.put32(hdrInitrdMax, initrdMax)
+	b.put32(hdrAlignment, 0x200000)
+	b.put16(hdrXLoadFlags, xlfKernel64|xlfAbove4G)
+	b.put32(hdrCmdlineSize, linuxCmdline)
+	return b[hdrStart:]
+}
+
+// bzImage is what we need of a bzImage's header.
+type bzImage struct {
+	header     []byte // from 0x1f1 to the header's end
+	payload    int64  // file offset
+	payloadLen int64
+}
+
+// parseBzImage checks the setup header in the first bytes of a file of size
+// bytes.
+func parseBzImage(b []byte, size int64) (*bzImage, error) {
+	le := binary.LittleEndian
+	if len(b) < hdrEnd {
+		return nil, io.ErrUnexpectedEOF
+	}
+	if v := le.Uint16(b[hdrVersion:]); v < minVersion {
+		return nil, fmt.Errorf("has boot protocol %d.%02d, too old: 2.12 (Linux 3.8) or later is needed", v>>8, v&0xff)
+	}
+	if le.Uint16(b[hdrXLoadFlags:])&xlfKernel64 == 0 {
+		return nil, errors.New("is a 32-bit kernel: use a 64-bit (amd64) one")
+	}
+	sects := int64(b[hdrSetupSects])
+	if sects == 0 {
+		sects = 4
+	}
+	k := &bzImage{
+		payload:    (sects+1)*512 + int64(le.Uint32(b[hdrPayload:])),
+		payloadLen: int64(le.Uint32(b[hdrPayloadLen:])),
+	}
+	if k.payloadLen < 16 || k.payload > size || k.payloadLen > size-k.payload {
+		return nil, fmt.Errorf("is truncated: its compressed part ends at byte %d, the file has %d", k.payload+k.payloadLen, size)
+	}
+	// The header ends where the jump at 0x200 leads.
+	end := min(hdrMagic+int(b[hdrJump]), hdrEnd)
+	if end < hdrPayloadLen+4 {
+		return nil, errors.New("is damaged: its setup header is too short")
+	}
+	k.header = append([]byte(nil), b[hdrStart:end]...)
+	return k, nil
+}
+
+// loadBzImage decompresses the vmlinux inside a bzImage into memory. Its
+// relocations, which follow the ELF file in the stream, are not needed: the
+// kernel stays where it was linked.
+func (g *guest) loadBzImage(src Source, prefix []byte, cache *Cache) (*image, error) {
+	k, err := parseBzImage(prefix, src.Size)
+	if err != nil {
+		return nil, err
+	}
+	img, err := g.loadPayload(src, k, cache)
+	if err != nil {
+		return nil, err
+	}
+	if img.protocol != linux64 {
+		return nil, errors.New("holds no 64-bit Linux")
+	}
+	img.header = k.header
+	return img, nil
+}
+
+func (g *guest) loadPayload(src Source, k *bzImage, cache *Cache) (*image, error) {
+	if b := cache.get(src); b != nil {
+		return g.loadELF(bytes.NewReader(b))
+	}
+	var head, tail [8]byte
+	if _, err := src.R.ReadAt(head[:], k.payload); err != nil {
+		return nil, err
+	}
+	c := detect(head[:])
+	if c == nil {
+		return nil, fmt.Errorf("is damaged: unknown compression % x", head[:6])
+	}
+	if c.open == nil {
+		return nil, fmt.Errorf("is compressed with %s, which is not supported: use a kernel built with gzip, xz, zstd, lz4 or bzip2, or its vmlinux", c.name)
+	}
+	if _, err := src.R.ReadAt(tail[:4], k.payload+k.payloadLen-4); err != nil {
+		return nil, err
+	}
+	size := int64(binary.LittleEndian.Uint32(tail[:]))
+	if size > maxImage {
+		return nil, fmt.Errorf("decompresses to more than %d MiB", maxImage>>20)
+	}
+	if c.name == "no compression" {
+		size = anySize // the stream goes on with relocations
+	}
+	keep := cache.buffer(src, size)
+	r := io.NewSectionReader(src.R, k.payload, k.payloadLen-int64(c.trailer))
+	img, err := g.unpackELF(r, c, size, keep)
+	if err == nil {
+		cache.put(src, keep)
+	}
+	return img, err
+}

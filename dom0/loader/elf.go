@@ -1,0 +1,241 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package loader
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+)
+
+// ELF constants (System V ABI, "ELF Header" and "Program Header"; Xen,
+// xen/include/public/elfnote.h).
+const (
+	elfExec        = 2
+	elfI386        = 3
+	elfX86_64      = 62
+	elfLoad        = 1
+	elfNote        = 4
+	elfMaxSegments = 64
+	xenPhys32Entry = 18
+)
+
+// segment is one program header.
+type segment struct {
+	off, filesz  uint64
+	vaddr        uint64
+	paddr, memsz uint64
+}
+
+func (s segment) hasPhys(a uint64) bool { return a >= s.paddr && a-s.paddr < s.memsz }
+func (s segment) hasVirt(a uint64) bool { return a >= s.vaddr && a-s.vaddr < s.memsz }
+
+// elfFile is what we need of an ELF file's headers.
+type elfFile struct {
+	wide  bool // ELF64 for x86-64; otherwise ELF32 for i386
+	entry uint64
+	loads []segment // by file offset
+	note  *segment
+}
+
+// parseELF reads the headers of an executable from its first bytes.
+func parseELF(b []byte) (*elfFile, error) {
+	le := binary.LittleEndian
+	if len(b) < 64 || string(b[:4]) != "\x7fELF" {
+		return nil, errors.New("holds no ELF file")
+	}
+	f := &elfFile{wide: b[4] == 2}
+	class, machine := b[4], le.Uint16(b[18:])
+	switch {
+	case b[5] != 1 || !(class == 2 && machine == elfX86_64 || class == 1 && machine == elfI386):
+		return nil, errors.New("is an ELF file for another machine: use one for x86-64")
+	case le.Uint16(b[16:]) != elfExec:
+		return nil, errors.New("is an ELF file but not an executable at a fixed address")
+	}
+	var phoff uint64
+	var entsize, count, want uint16
+	if f.wide {
+		f.entry, phoff = le.Uint64(b[24:]), le.Uint64(b[32:])
+		entsize, count, want = le.Uint16(b[54:]), le.Uint16(b[56:]), 56
+	} else {
+		f.entry, phoff = uint64(le.Uint32(b[24:])), uint64(le.Uint32(b[28:]))
+		entsize, count, want = le.Uint16(b[42:]), le.Uint16(b[44:]), 32
+	}
+	size := uint64(want) * uint64(count)
+	if entsize != want || count == 0 || count > elfMaxSegments || phoff > uint64(len(b)) || size > uint64(len(b))-phoff {
+		return nil, errors.New("is damaged: bad ELF program headers")
+	}
+	for h := b[phoff : phoff+size]; len(h) > 0; h = h[want:] {
+		f.add(h)
+	}
+	if len(f.loads) == 0 {
+		return nil, errors.New("is an ELF file with nothing to load")
+	}
+	slices.SortFunc(f.loads, func(a, b segment) int { return cmp.Compare(a.off, b.off) })
+	return f, nil
+}
+
+// add takes program header h.
+func (f *elfFile) add(h []byte) {
+	le := binary.LittleEndian
+	var s segment
+	if f.wide {
+		s = segment{le.Uint64(h[8:]), le.Uint64(h[32:]), le.Uint64(h[16:]), le.Uint64(h[24:]), le.Uint64(h[40:])}
+	} else {
+		w := func(off int) uint64 { return uint64(le.Uint32(h[off:])) }
+		s = segment{w(4), w(16), w(8), w(12), w(20)}
+	}
+	switch kind := le.Uint32(h); {
+	case kind == elfLoad && s.memsz > 0:
+		f.loads = append(f.loads, s)
+	case kind == elfNote && f.note == nil:
+		f.note = &s
+	}
+}
+
+// check verifies that all segments lie in the guest's memory, apart from each
+// other, and can be read from a stream in one pass. It returns their bounds.
+func (g *guest) check(f *elfFile) (start, end uint64, err error) {
+	start = ^uint64(0)
+	for i, s := range f.loads {
+		if s.filesz > s.memsz || s.paddr+s.memsz < s.paddr || s.off+s.filesz < s.off {
+			return 0, 0, errors.New("is damaged: bad ELF segment")
+		}
+		if i > 0 && s.filesz > 0 && s.off < f.loads[i-1].off+f.loads[i-1].filesz {
+			return 0, 0, errors.New("is damaged: ELF segments overlap in the file")
+		}
+		for _, o := range f.loads[:i] {
+			if s.paddr < o.paddr+o.memsz && o.paddr < s.paddr+s.memsz {
+				return 0, 0, errors.New("is damaged: ELF segments overlap in memory")
+			}
+		}
+		start, end = min(start, s.paddr), max(end, s.paddr+s.memsz)
+	}
+	return start, end, g.fits(start, end)
+}
+
+// fits verifies that a kernel may occupy [start, end).
+func (g *guest) fits(start, end uint64) error {
+	switch {
+	case start < oneMiB:
+		return fmt.Errorf("wants to be loaded at %#x: below 1 MiB is not possible", start)
+	case end > holeBase:
+		return fmt.Errorf("wants to be loaded up to %#x: above 3 GiB is not possible", end)
+	case GPA(end) > g.lowTop():
+		return tooSmall(fmt.Sprintf("needs %d MiB of guest memory, there are %d MiB: raise memory to at least %d MiB",
+			mib(end), uint64(g.lowTop())>>20, mib(end)))
+	}
+	return nil
+}
+
+// loadELF copies the segments of an executable from r, which is read once from
+// beginning to the end of the last segment, and finds how to enter it.
+func (g *guest) loadELF(r io.Reader) (*image, error) {
+	prefix := make([]byte, prefixMax)
+	n, err := io.ReadFull(r, prefix)
+	if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
+		return nil, err
+	}
+	prefix = prefix[:n]
+	f, err := parseELF(prefix)
+	if err != nil {
+		return nil, err
+	}
+	start, end, err := g.check(f)
+	if err != nil {
+		return nil, err
+	}
+	s := &stream{prefix: prefix, r: r}
+	for _, seg := range f.loads {
+		if seg.filesz > 0 {
+			if err := s.skipTo(seg.off); err != nil {
+				return nil, err
+			}
+		}
+		if err := g.fill(GPA(seg.paddr), seg.filesz, s); err != nil {
+			return nil, err
+		}
+		if err := g.zero(GPA(seg.paddr+seg.filesz), seg.memsz-seg.filesz); err != nil {
+			return nil, err
+		}
+	}
+	img := &image{start: GPA(start), end: GPA(end), header: defaultHeader()}
+	return img, g.findEntry(f, prefix, img)
+}
+
+// findEntry chooses the way of entering f: an ELF64 whose entry is a physical
+// address is entered there in 64-bit mode, as vmlinux wants it; otherwise a PVH
+// note or a multiboot header is needed.
+func (g *guest) findEntry(f *elfFile, prefix []byte, img *image) error {
+	if f.wide {
+		for _, s := range f.loads {
+			if s.hasPhys(f.entry) {
+				img.protocol, img.entry = linux64, GPA(f.entry)
+				return nil
+			}
+		}
+	}
+	if e, ok := g.pvhEntry(f); ok {
+		if e < img.start || e >= img.end {
+			return errors.New("is damaged: PVH entry outside of the image")
+		}
+		img.protocol, img.entry = pvh, e
+		return nil
+	}
+	if h, ok := findMultiboot(prefix); ok && !f.wide {
+		img.protocol, img.mbFlags = multiboot, h.flags
+		for _, s := range f.loads {
+			switch {
+			case s.hasPhys(f.entry):
+				img.entry = GPA(f.entry)
+				return h.supported()
+			case s.hasVirt(f.entry):
+				img.entry = GPA(f.entry - s.vaddr + s.paddr)
+			}
+		}
+		if img.entry != 0 {
+			return h.supported()
+		}
+		return errors.New("is damaged: entry outside of the image")
+	}
+	return errors.New("is an ELF file but no kernel we can enter: it has no 64-bit physical entry, no PVH note and no multiboot header")
+}
+
+// stream reads a file whose first bytes were read already.
+type stream struct {
+	prefix []byte
+	r      io.Reader
+	pos    uint64
+}
+
+func (s *stream) Read(b []byte) (n int, err error) {
+	if s.pos < uint64(len(s.prefix)) {
+		n = copy(b, s.prefix[s.pos:])
+	} else {
+		n, err = s.r.Read(b)
+	}
+	s.pos += uint64(n)
+	return n, err
+}
+
+// skipTo goes forward to file offset off.
+func (s *stream) skipTo(off uint64) error {
+	if n := min(off, uint64(len(s.prefix))); n > s.pos {
+		s.pos = n
+	}
+	d := off - s.pos
+	if off < s.pos || d > 1<<62 {
+		return errors.New("is damaged: bad ELF segment")
+	}
+	s.pos = off
+	if k, ok := s.r.(io.Seeker); ok {
+		_, err := k.Seek(int64(d), io.SeekCurrent)
+		return err
+	}
+	_, err := io.CopyN(io.Discard, s.r, int64(d))
+	return err
+}

@@ -1,0 +1,159 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package loader puts an operating system into the memory of a new domain: a
+// kernel (Linux bzImage or vmlinux, PVH ELF, multiboot), its initrd, command
+// line, memory map and ACPI tables, and says in which register state the first
+// vCPU starts.
+//
+// A bzImage is decompressed here, in dom0, straight into the guest's memory;
+// the guest's own decompressor, which needs two thirds of a Debian kernel's
+// boot, does not run, nor does its address randomization. Nothing larger than
+// a decompressor's window is kept on dom0's heap, unless a [Cache] is given.
+//
+// # Threats
+//
+// Kernels and initrds are hostile input. Sizes and addresses are checked before
+// use with arithmetic that cannot overflow; an image can only reach the guest's
+// memory, through [Guest]; decompression stops at maxImage; a decoder that
+// panics fails the one request. The domain is destroyed by the caller when Load
+// fails: Load keeps nothing of it.
+package loader
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"ringo/dom0/acpi"
+	"ringo/hv/abi"
+)
+
+// GPA is a guest physical address in bytes.
+type GPA uint64
+
+// Guest is the memory of a domain that does not run yet.
+type Guest interface {
+	// RAM returns the guest's RAM at a: at least one byte, at most n, and
+	// fewer than n where it is not contiguous in dom0. It returns nil when a
+	// is not RAM. The slice is used before Load returns only.
+	RAM(a GPA, n uint64) []byte
+}
+
+// Source is a file: a boot module or the content of a volume.
+type Source struct {
+	// Name is what the user calls it, for error messages: "boot:vmlinuz".
+	Name string
+	R    io.ReaderAt
+	Size int64
+	// Constant says that the content behind Name does not change while dom0
+	// runs, as that of a boot module: then a [Cache] may keep it.
+	Constant bool
+}
+
+// Request says what to load.
+type Request struct {
+	Kernel Source
+	// Initrd is optional: none when its R is nil.
+	Initrd Source
+	// Cmdline is the kernel's command line.
+	Cmdline string
+	// Memory is the guest's RAM in bytes, as given to [Layout].
+	Memory uint64
+	// CPUs is the number of vCPUs for the ACPI tables.
+	CPUs int
+	// Cache is optional: decompressed kernels are kept there.
+	Cache *Cache
+}
+
+// protocol is how a loaded kernel wants to be entered.
+type protocol uint8
+
+const (
+	linux64   protocol = iota // 64-bit mode, boot_params in RSI
+	pvh                       // 32-bit mode, hvm_start_info in EBX
+	multiboot                 // 32-bit mode, multiboot information in EBX
+)
+
+// image is a kernel in guest memory.
+type image struct {
+	protocol protocol
+	entry    GPA
+	// start and end bound all that the kernel needs to find as RAM before it
+	// has a memory allocator.
+	start, end GPA
+	// header is the setup header of the Linux boot protocol, from offset
+	// 0x1f1 of the zero page on.
+	header []byte
+	// mbFlags is the flags word of the multiboot header.
+	mbFlags uint32
+}
+
+// Load fills mem as r says and returns the start state of vCPU 0; the other
+// vCPUs wait for INIT and SIPI as after a reset. Errors are one line, for the
+// user.
+//
+// Preconditions: mem holds the ranges that [Populate] returns for r.Memory;
+// what Load does not write is zero.
+func Load(r Request, mem Guest) (ctx abi.VCPUContext, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			ctx, err = abi.VCPUContext{}, fmt.Errorf("kernel %q is damaged (decoder failed: %v)", r.Kernel.Name, p)
+		}
+	}()
+	layout, err := Layout(r.Memory)
+	if err != nil {
+		return ctx, err
+	}
+	g := &guest{mem: mem, layout: layout}
+	img, err := g.loadKernel(r)
+	if err != nil {
+		return ctx, err
+	}
+	rd, err := g.loadInitrd(r, img)
+	if err != nil {
+		return ctx, err
+	}
+	tables, err := acpi.Build(acpi.Config{CPUs: r.CPUs, Base: acpiBase})
+	if err != nil {
+		return ctx, err
+	}
+	if len(tables) > acpiSize {
+		return ctx, fmt.Errorf("ACPI tables for %d vCPUs need %d bytes, there is room for %d: use fewer vCPUs", r.CPUs, len(tables), acpiSize)
+	}
+	if err := g.write(acpiBase, tables); err != nil {
+		return ctx, err
+	}
+	if err := g.writeCmdline(r, img); err != nil {
+		return ctx, err
+	}
+	switch img.protocol {
+	case pvh:
+		return g.startPVH(img, rd)
+	case multiboot:
+		return g.startMultiboot(img, rd, r.Initrd.Name)
+	}
+	return g.startLinux(img, rd)
+}
+
+// Check reports whether src looks like a kernel that Load can start, without
+// reading more than its beginning: for a dry run and for early errors.
+func Check(src Source) error {
+	_, _, err := identify(src)
+	return err
+}
+
+// errFull is wrapped by errors that more guest memory would cure.
+var errFull = errors.New("guest memory is too small")
+
+// IsTooSmall reports whether err says that the guest has too little memory.
+func IsTooSmall(err error) bool { return errors.Is(err, errFull) }
+
+// tooSmall is an error that matches errFull but prints only its own text.
+type tooSmall string
+
+func (e tooSmall) Error() string   { return string(e) }
+func (e tooSmall) Is(t error) bool { return t == errFull }
+
+// mib rounds n up to whole MiB, for messages.
+func mib(n uint64) uint64 { return n>>20 + (n&(1<<20-1)+1<<20-1)>>20 }
