@@ -1,0 +1,99 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package config is the configuration of a domain: one structure for the file
+// (TOML, strict), the command line, the API and the toolstack's store (JSON).
+//
+//	name = "web1"            # [a-z0-9-]{1,63}, unique
+//	vcpus = 2
+//	memory = "512MiB"        # KiB MiB GiB TiB; a bare number is MiB
+//	cpu_weight = 256
+//	cap = 0                  # percent of one CPU, 0 = none
+//	cpus = "0-3,^1"          # affinity
+//	on_poweroff = "destroy"  # destroy | restart | preserve
+//	on_reboot = "restart"
+//	on_crash = "destroy"     # destroy | restart | preserve | coredump-destroy
+//	[boot]
+//	kernel = "boot:vmlinuz"
+//	initrd = "boot:initrd.gz"
+//	cmdline = "console=ttyS0"
+package config
+
+import "ringo/hv/abi"
+
+// Config is the configuration of a domain.
+type Config struct {
+	Name string `toml:"name" json:"name"`
+	// UUID identifies the domain over restarts; made when it is created.
+	UUID   string `toml:"uuid,omitempty" json:"uuid,omitempty"`
+	VCPUs  int    `toml:"vcpus" json:"vcpus"`
+	Memory Size   `toml:"memory" json:"memory"`
+	// CPUWeight is the proportional share of CPU time.
+	CPUWeight int `toml:"cpu_weight" json:"cpu_weight"`
+	// Cap is in percent of one CPU, 0 = none.
+	Cap int `toml:"cap" json:"cap"`
+	// CPUs is the set of CPUs the domain may run on, "" = all.
+	CPUs       string `toml:"cpus,omitempty" json:"cpus,omitempty"`
+	OnPoweroff Action `toml:"on_poweroff" json:"on_poweroff"`
+	OnReboot   Action `toml:"on_reboot" json:"on_reboot"`
+	OnCrash    Action `toml:"on_crash" json:"on_crash"`
+	Boot       Boot   `toml:"boot" json:"boot"`
+	Disk       []Disk `toml:"disk,omitempty" json:"disk,omitempty"`
+	NIC        []NIC  `toml:"nic,omitempty" json:"nic,omitempty"`
+}
+
+// Boot says what the domain boots: a kernel, or firmware.
+type Boot struct {
+	Kernel   string `toml:"kernel,omitempty" json:"kernel,omitempty"`
+	Initrd   string `toml:"initrd,omitempty" json:"initrd,omitempty"`
+	Cmdline  string `toml:"cmdline,omitempty" json:"cmdline,omitempty"`
+	Firmware string `toml:"firmware,omitempty" json:"firmware,omitempty"` // bios | uefi
+}
+
+// Disk is a block device: a volume or an image file.
+type Disk struct {
+	Volume string `toml:"volume,omitempty" json:"volume,omitempty"`
+	Image  string `toml:"image,omitempty" json:"image,omitempty"`
+}
+
+// NIC is a network interface.
+type NIC struct {
+	Network string `toml:"network,omitempty" json:"network,omitempty"`
+	MAC     string `toml:"mac,omitempty" json:"mac,omitempty"`
+}
+
+// Action is what happens to a domain that stopped.
+type Action string
+
+// Actions. CoredumpDestroy is for crashes only.
+const (
+	Destroy         Action = "destroy"
+	Restart         Action = "restart"
+	Preserve        Action = "preserve"
+	CoredumpDestroy Action = "coredump-destroy"
+)
+
+// Defaults.
+const (
+	DefaultMemory = 256 << 20
+	DefaultWeight = 256
+)
+
+// Limits. maxCmdline is what Linux for x86 takes (COMMAND_LINE_SIZE) less the
+// final NUL, and keeps the record below abi.RecordLen.
+const (
+	maxName    = 63
+	maxVCPUs   = abi.MaxVCPUs
+	maxWeight  = 65535
+	maxCmdline = 2047
+	maxFile    = 255
+	maxCPU     = 64 // of the affinity mask
+)
+
+// Default returns the configuration that a file or command line completes.
+func Default() *Config {
+	return &Config{
+		VCPUs: 1, Memory: Size{DefaultMemory}, CPUWeight: DefaultWeight,
+		OnPoweroff: Destroy, OnReboot: Restart, OnCrash: Destroy,
+	}
+}

@@ -1,0 +1,147 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package config
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Validate checks everything that needs no machine. The error is one line that
+// starts with the key.
+func (c *Config) Validate() error {
+	if err := CheckName(c.Name); err != nil {
+		return fmt.Errorf("name: %w", err)
+	}
+	if c.UUID != "" {
+		if _, err := ParseUUID(c.UUID); err != nil {
+			return fmt.Errorf("uuid: %w", err)
+		}
+	}
+	for _, r := range []struct {
+		key            string
+		v, least, most int
+	}{
+		{"vcpus", c.VCPUs, 1, maxVCPUs},
+		{"cpu_weight", c.CPUWeight, 1, maxWeight},
+		{"cap", c.Cap, 0, 100 * maxVCPUs},
+	} {
+		if r.v < r.least || r.v > r.most {
+			return fmt.Errorf("%s: %d is out of range: use %d to %d", r.key, r.v, r.least, r.most)
+		}
+	}
+	if c.Memory.Bytes == 0 || c.Memory.Bytes%4096 != 0 {
+		return fmt.Errorf("memory: %s is not a multiple of 4KiB above 0", c.Memory)
+	}
+	if _, err := ParseCPUs(c.CPUs, maxCPU); err != nil {
+		return fmt.Errorf("cpus: %w", err)
+	}
+	if err := c.validateActions(); err != nil {
+		return err
+	}
+	if err := c.Boot.validate(); err != nil {
+		return err
+	}
+	return c.validateDevices()
+}
+
+// CheckName checks the name of a domain.
+func CheckName(s string) error {
+	ok := len(s) >= 1 && len(s) <= maxName
+	for _, r := range s {
+		ok = ok && (r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-')
+	}
+	if s == "" {
+		return fmt.Errorf("missing: give name=NAME")
+	}
+	if !ok {
+		return fmt.Errorf("%q is not a name: use 1 to %d of a-z, 0-9 and -", s, maxName)
+	}
+	return nil
+}
+
+func (c *Config) validateActions() error {
+	for _, a := range []struct {
+		key  string
+		v    Action
+		dump bool
+	}{{"on_poweroff", c.OnPoweroff, false}, {"on_reboot", c.OnReboot, false}, {"on_crash", c.OnCrash, true}} {
+		switch {
+		case a.v == Destroy || a.v == Restart || a.v == Preserve || a.dump && a.v == CoredumpDestroy:
+		case a.dump:
+			return fmt.Errorf("%s: %q is not an action: use destroy, restart, preserve or coredump-destroy", a.key, a.v)
+		default:
+			return fmt.Errorf("%s: %q is not an action: use destroy, restart or preserve", a.key, a.v)
+		}
+	}
+	return nil
+}
+
+func (b *Boot) validate() error {
+	switch {
+	case b.Firmware != "" && b.Firmware != "bios" && b.Firmware != "uefi":
+		return fmt.Errorf("firmware: %q is not known: use bios or uefi", b.Firmware)
+	case b.Firmware != "" && (b.Kernel != "" || b.Initrd != "" || b.Cmdline != ""):
+		return fmt.Errorf("boot: give either a kernel or firmware, not both")
+	case b.Kernel == "" && b.Initrd != "":
+		return fmt.Errorf("boot: an initrd needs a kernel")
+	case len(b.Kernel) > maxFile || len(b.Initrd) > maxFile:
+		return fmt.Errorf("boot: a file name is longer than %d bytes", maxFile)
+	case len(b.Cmdline) > maxCmdline:
+		return fmt.Errorf("cmdline: %d bytes are too long: at most %d", len(b.Cmdline), maxCmdline)
+	case strings.ContainsAny(b.Cmdline, "\x00\n\r"):
+		return fmt.Errorf("cmdline: must be one line")
+	}
+	return nil
+}
+
+func (c *Config) validateDevices() error {
+	for i, d := range c.Disk {
+		if (d.Volume == "") == (d.Image == "") {
+			return fmt.Errorf("disk %d: give either volume or image", i+1)
+		}
+	}
+	for i, n := range c.NIC {
+		if n.Network == "" {
+			return fmt.Errorf("nic %d: network is missing", i+1)
+		}
+		if err := checkMAC(n.MAC); n.MAC != "" && err != nil {
+			return fmt.Errorf("nic %d: mac: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+func checkMAC(s string) error {
+	parts := strings.Split(s, ":")
+	ok := len(parts) == 6
+	for _, p := range parts {
+		_, err := strconv.ParseUint(p, 16, 8)
+		ok = ok && err == nil && len(p) == 2
+	}
+	if !ok {
+		return fmt.Errorf("%q is not an address: write 52:54:00:12:34:56", s)
+	}
+	if n, _ := strconv.ParseUint(parts[0], 16, 8); n&1 != 0 {
+		return fmt.Errorf("%q is a group address: the first octet must be even", s)
+	}
+	return nil
+}
+
+// Unsupported names the first setting that this version of the toolstack cannot
+// honour yet, "" if there is none.
+func (c *Config) Unsupported() string {
+	switch {
+	case len(c.Disk) > 0:
+		return "disk: disks are not supported yet: remove [[disk]] and boot from an initrd"
+	case len(c.NIC) > 0:
+		return "nic: networks are not supported yet: remove [[nic]]"
+	case c.Boot.Firmware != "":
+		return "firmware: booting by firmware is not supported yet: give a kernel"
+	case c.OnCrash == CoredumpDestroy:
+		return "on_crash: coredump-destroy is not supported yet: use destroy, restart or preserve"
+	}
+	return ""
+}
