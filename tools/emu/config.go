@@ -1,0 +1,127 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package emu runs a Ringo image in an emulator: it lays out what a boot loader
+// would find (plain files, a GRUB ISO or a TFTP tree with an iPXE script),
+// starts QEMU or Bochs, and gives its serial console as something that a test
+// can talk to.
+package emu
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Boot is the way from firmware to the hypervisor.
+type Boot string
+
+// The three ways of booting.
+const (
+	BootKernel Boot = "kernel" // QEMU's -kernel and -initrd, multiboot 1
+	BootISO    Boot = "iso"    // GRUB from a CD, multiboot 2
+	BootPXE    Boot = "pxe"    // iPXE from the NIC's option ROM over TFTP, multiboot 1
+)
+
+// ParseBoot checks a BOOT value; the empty string is BootKernel.
+func ParseBoot(s string) (Boot, error) {
+	switch b := Boot(s); b {
+	case "":
+		return BootKernel, nil
+	case BootKernel, BootISO, BootPXE:
+		return b, nil
+	}
+	return "", fmt.Errorf("BOOT=%s: want kernel, iso or pxe", s)
+}
+
+// Module is a file that the boot loader passes to the hypervisor.
+type Module struct {
+	Name string // what dom0 calls it: boot:<Name>
+	Path string // on this host
+}
+
+// Modules makes modules of paths, named by their base names.
+func Modules(paths ...string) []Module {
+	var m []Module
+	for _, p := range paths {
+		m = append(m, Module{Name: path.Base(p), Path: p})
+	}
+	return m
+}
+
+// Config is one machine and what it boots.
+type Config struct {
+	HV      string   // path of the hypervisor's multiboot image
+	HVArgs  string   // its command line
+	Modules []Module // the first one is dom0; none is allowed, to see what happens
+	Boot    Boot     // default BootKernel
+
+	SMP    int    // CPUs, default 1
+	MemMiB int    // RAM, default 1024
+	CPU    string // QEMU CPU model; default max, or host under KVM
+	Accel  Accel  // default TCG
+
+	// ICount makes one executed instruction one tick of the time-stamp
+	// counter; two runs then give the same figures.
+	ICount bool
+	// Args are further QEMU arguments, after ours, so that they win.
+	Args []string
+
+	// Dir is where files of the run go; it must exist. Start does not empty it.
+	Dir string
+	// MaxTranscript bounds the kept console output in bytes; default 64 MiB.
+	MaxTranscript int
+}
+
+// withDefaults fills zero fields and checks the others.
+func (c Config) withDefaults() (Config, error) {
+	if c.Boot == "" {
+		c.Boot = BootKernel
+	}
+	if c.Accel == "" {
+		c.Accel = TCG
+	}
+	if c.SMP == 0 {
+		c.SMP = 1
+	}
+	if c.MemMiB == 0 {
+		c.MemMiB = 1024
+	}
+	if c.CPU == "" {
+		c.CPU = "max"
+		if c.Accel == KVM {
+			c.CPU = "host"
+		}
+	}
+	if c.MaxTranscript == 0 {
+		c.MaxTranscript = 64 << 20
+	}
+	if c.SMP < 0 || c.MemMiB < 0 {
+		return c, errors.New("emu: negative SMP or MEM")
+	}
+	if c.HV == "" || c.Dir == "" {
+		return c, errors.New("emu: Config needs HV and Dir")
+	}
+	if c.ICount && c.Accel != TCG {
+		return c, errors.New("emu: instruction counting needs TCG")
+	}
+	return c, checkModules(c.Modules)
+}
+
+// checkModules refuses names that a boot loader's command line cannot carry,
+// and duplicates, which would hide each other in the stage folder.
+func checkModules(mods []Module) error {
+	seen := []string{"hv", isoName, scriptName, "grub", "iso"}
+	for _, m := range mods {
+		switch {
+		case m.Name == "" || strings.ContainsAny(m.Name, " \t\n'\"\\/$"):
+			return fmt.Errorf("boot module %q: a name may not hold spaces, quotes, slashes or $; rename the file", m.Name)
+		case slices.Contains(seen, m.Name):
+			return fmt.Errorf("boot module %q: the name is taken; rename the file", m.Name)
+		}
+		seen = append(seen, m.Name)
+	}
+	return nil
+}

@@ -1,0 +1,157 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package emu
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestQEMUArgs(t *testing.T) {
+	base := Config{HV: "hv", Dir: "d", HVArgs: "loglvl=debug noreboot", SMP: 2, MemMiB: 2048, Args: []string{"-s"}}
+	for _, c := range []struct {
+		boot Boot
+		s    stage
+		want string
+	}{
+		{BootKernel, stage{kernel: "b/hv", modules: []string{"b/dom0", "b/a,b"}},
+			"-nic none -kernel b/hv -initrd b/dom0,b/a,,b -append|loglvl=debug noreboot|-s"},
+		{BootISO, stage{iso: "b/x.iso"},
+			"-nic none -drive if=ide,media=cdrom,readonly=on,format=raw,file=b/x.iso -boot d -s"},
+		{BootPXE, stage{tftp: "b"},
+			"-netdev user,id=pxe,tftp=b,bootfile=boot.ipxe -device virtio-net-pci,netdev=pxe,bootindex=0 -s"},
+	} {
+		conf := base
+		conf.Boot = c.boot
+		conf, err := conf.withDefaults()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := conf.qemuArgs(c.s)
+		for i, a := range got { // the only word with a space
+			if strings.Contains(a, " ") {
+				got[i-1] += "|" + a + "|" + got[i+1]
+				got = append(got[:i], got[i+2:]...)
+				break
+			}
+		}
+		line := strings.Join(got, " ")
+		if !strings.HasPrefix(line, "-machine q35 -accel tcg -cpu max -m 2048 -smp 2 ") {
+			t.Errorf("%s: starts %s", c.boot, line)
+		}
+		_, rest, _ := strings.Cut(line, "mode=control ")
+		if diff := cmp.Diff(c.want, rest); diff != "" {
+			t.Errorf("%s: %s", c.boot, diff)
+		}
+	}
+}
+
+func TestConfigRefuses(t *testing.T) {
+	good := Config{HV: "hv", Dir: "d"}
+	for name, change := range map[string]func(*Config){
+		"no hv":          func(c *Config) { c.HV = "" },
+		"no dir":         func(c *Config) { c.Dir = "" },
+		"negative smp":   func(c *Config) { c.SMP = -1 },
+		"icount and kvm": func(c *Config) { c.Accel, c.ICount = KVM, true },
+		"space in name":  func(c *Config) { c.Modules = Modules("/x/a b") },
+		"same name":      func(c *Config) { c.Modules = Modules("/x/a", "/y/a") },
+		"named hv":       func(c *Config) { c.Modules = Modules("/x/hv") },
+	} {
+		c := good
+		change(&c)
+		if _, err := c.withDefaults(); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	if _, err := good.withDefaults(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestScripts(t *testing.T) {
+	mods := Modules("x/dom0", "x/vmlinuz")
+	if diff := cmp.Diff("#!ipxe\nkernel hv a=1 b\nmodule dom0\nmodule vmlinuz\nboot\n", ipxeScript("a=1 b", mods)); diff != "" {
+		t.Error(diff)
+	}
+	want := "set timeout=0\nmultiboot2 /boot/hv 'a=$x' 'it'\\''s'\nmodule2 '/boot/dom0' 'dom0'\nmodule2 '/boot/vmlinuz' 'vmlinuz'\nboot\n"
+	if diff := cmp.Diff(want, grubConfig("a=$x it's", mods)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSplitArgs(t *testing.T) {
+	for in, want := range map[string][]string{
+		"":                          nil,
+		"  -s  -S ":                 {"-s", "-S"},
+		`-drive 'file=a b,if=none'`: {"-drive", "file=a b,if=none"},
+		`a"b c"d ''`:                {"ab cd", ""},
+	} {
+		got, err := SplitArgs(in)
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%q: %v %s", in, err, diff)
+		}
+	}
+	if _, err := SplitArgs("'open"); err == nil {
+		t.Error("open quote: no error")
+	}
+}
+
+func TestHasFlag(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want bool
+	}{
+		{"processor\t: 0\nflags\t\t: fpu svm lm\n", true},
+		{"flags : fpu svm_lock\n", false},
+		{"bugs : svm\nflags : fpu\n", false},
+		{"", false},
+	} {
+		if got := hasFlag(strings.NewReader(c.text), "svm"); got != c.want {
+			t.Errorf("%q: %v", c.text, got)
+		}
+	}
+}
+
+func TestPickers(t *testing.T) {
+	if a, err := PickAccel("tcg"); a != TCG || err != nil {
+		t.Error(a, err)
+	}
+	if _, err := PickAccel("xen"); err == nil {
+		t.Error("ACCEL=xen: no error")
+	}
+	if b, err := ParseBoot(""); b != BootKernel || err != nil {
+		t.Error(b, err)
+	}
+	if _, err := ParseBoot("floppy"); err == nil {
+		t.Error("BOOT=floppy: no error")
+	}
+}
+
+func TestStageKeepsContent(t *testing.T) {
+	dir := t.TempDir()
+	src := filepath.Join(dir, "src")
+	if err := os.WriteFile(src, []byte("image"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c := Config{HV: src, Modules: []Module{{"dom0", src}}, Boot: BootPXE, Dir: dir, HVArgs: "x"}
+	for range 2 { // a second run replaces the first
+		s, err := c.makeStage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []string{"hv", "dom0"} {
+			if b, err := os.ReadFile(filepath.Join(s.tftp, n)); err != nil || string(b) != "image" {
+				t.Errorf("%s: %q %v", n, b, err)
+			}
+		}
+	}
+	c.Modules[0].Path = filepath.Join(dir, "missing")
+	if _, err := c.makeStage(); err == nil {
+		t.Error("missing module: no error")
+	}
+}

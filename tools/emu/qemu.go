@@ -1,0 +1,110 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package emu
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// QEMU is the emulator's program name.
+const QEMU = "qemu-system-x86_64"
+
+// qmpFD is the file descriptor on which QEMU finds its machine protocol: the
+// first of exec.Cmd.ExtraFiles.
+const qmpFD = 3
+
+// qemuArgs is QEMU's command line for c, whose files are staged in s.
+func (c Config) qemuArgs(s stage) []string {
+	a := []string{
+		"-machine", "q35", "-accel", string(c.Accel), "-cpu", c.CPU,
+		"-m", strconv.Itoa(c.MemMiB), "-smp", strconv.Itoa(c.SMP),
+		"-display", "none", "-no-reboot",
+		"-chardev", "stdio,id=com1,signal=off,mux=off", "-serial", "chardev:com1",
+		"-chardev", fmt.Sprintf("socket,id=qmp,fd=%d", qmpFD), "-mon", "chardev=qmp,mode=control",
+	}
+	if c.ICount {
+		a = append(a, "-icount", "shift=0,sleep=off")
+	}
+	switch c.Boot {
+	case BootKernel:
+		a = append(a, "-nic", "none", "-kernel", s.kernel)
+		if len(s.modules) > 0 {
+			var m []string
+			for _, p := range s.modules {
+				m = append(m, escapeComma(p))
+			}
+			a = append(a, "-initrd", strings.Join(m, ","))
+		}
+		if c.HVArgs != "" {
+			a = append(a, "-append", c.HVArgs)
+		}
+	case BootISO:
+		a = append(a, "-nic", "none", "-drive", "if=ide,media=cdrom,readonly=on,format=raw,file="+escapeComma(s.iso), "-boot", "d")
+	case BootPXE:
+		a = append(a, "-netdev", "user,id=pxe,tftp="+escapeComma(s.tftp)+",bootfile="+scriptName,
+			"-device", "virtio-net-pci,netdev=pxe,bootindex=0")
+	}
+	return append(a, c.Args...)
+}
+
+// escapeComma writes a value so that QEMU's option parser takes it as one.
+func escapeComma(s string) string { return strings.ReplaceAll(s, ",", ",,") }
+
+// shortest is p relative to the working directory when that is below it: the
+// boot loader's command lines split at spaces, which the way to a working
+// directory may hold.
+func shortest(p string) (string, error) {
+	abs, err := filepath.Abs(p)
+	if err != nil {
+		return "", err
+	}
+	if wd, err := os.Getwd(); err == nil {
+		if rel, err := filepath.Rel(wd, abs); err == nil && filepath.IsLocal(rel) {
+			abs = rel
+		}
+	}
+	if strings.ContainsAny(abs, " \t\n") {
+		return "", fmt.Errorf("%s: a path with a space cannot be given to a boot loader", abs)
+	}
+	return abs, nil
+}
+
+// SplitArgs splits a command line at white space; single and double quotes
+// keep words together, as in a shell, and nothing is expanded.
+func SplitArgs(s string) ([]string, error) {
+	var words []string
+	var word strings.Builder
+	var quote rune
+	open := false
+	for _, r := range s {
+		switch {
+		case quote != 0 && r == quote:
+			quote = 0
+		case quote != 0:
+			word.WriteRune(r)
+		case r == '\'' || r == '"':
+			quote, open = r, true
+		case strings.ContainsRune(" \t\n", r):
+			if open {
+				words = append(words, word.String())
+				word.Reset()
+				open = false
+			}
+		default:
+			word.WriteRune(r)
+			open = true
+		}
+	}
+	if quote != 0 {
+		return nil, fmt.Errorf("no closing %c in %q", quote, s)
+	}
+	if open {
+		words = append(words, word.String())
+	}
+	return words, nil
+}
