@@ -113,7 +113,7 @@ func (c Config) withDefaults() (Config, error) {
 // checkModules refuses names that a boot loader's command line cannot carry,
 // and duplicates, which would hide each other in the stage folder.
 func checkModules(mods []Module) error {
-	seen := []string{"hv", isoName, scriptName, "grub", "iso"}
+	seen := []string{"hv", isoName, ScriptName, "grub", "iso"}
 	for _, m := range mods {
 		switch {
 		case m.Name == "" || strings.ContainsAny(m.Name, " \t\n'\"\\/$"):

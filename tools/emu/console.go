@@ -68,6 +68,19 @@ func (c *Console) read(r io.Reader) {
 	}
 }
 
+// Drain waits until all output is read, after the machine has ended.
+func (c *Console) Drain() {
+	for {
+		c.mu.Lock()
+		wake, ended := c.wake, c.err != nil
+		c.mu.Unlock()
+		if ended {
+			return
+		}
+		<-wake
+	}
+}
+
 // Send types s as it is.
 func (c *Console) Send(s string) error {
 	_, err := io.WriteString(c.w, s)

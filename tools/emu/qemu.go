@@ -46,7 +46,7 @@ func (c Config) qemuArgs(s stage) []string {
 	case BootISO:
 		a = append(a, "-nic", "none", "-drive", "if=ide,media=cdrom,readonly=on,format=raw,file="+escapeComma(s.iso), "-boot", "d")
 	case BootPXE:
-		a = append(a, "-netdev", "user,id=pxe,tftp="+escapeComma(s.tftp)+",bootfile="+scriptName,
+		a = append(a, "-netdev", "user,id=pxe,tftp="+escapeComma(s.tftp)+",bootfile="+ScriptName,
 			"-device", "virtio-net-pci,netdev=pxe,bootindex=0")
 	}
 	return append(a, c.Args...)

@@ -13,11 +13,10 @@ import (
 	"time"
 )
 
-// Names inside the stage folder, next to hv and the modules.
-const (
-	isoName    = "ringo.iso"
-	scriptName = "boot.ipxe"
-)
+// ScriptName is the iPXE script's name, in the folder of hv and the modules.
+const ScriptName = "boot.ipxe"
+
+const isoName = "ringo.iso"
 
 // stage is where the files of a run lie; only what the way of booting needs is
 // set.
@@ -31,20 +30,11 @@ type stage struct {
 // makeStage puts hv and the modules under their names into c.Dir/boot, and
 // makes of it what the way of booting needs.
 func (c Config) makeStage() (stage, error) {
-	dir := filepath.Join(c.Dir, "boot")
-	if err := os.RemoveAll(dir); err != nil {
-		return stage{}, err
-	}
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		return stage{}, err
-	}
-	for _, m := range append([]Module{{"hv", c.HV}}, c.Modules...) {
-		if err := place(filepath.Join(dir, m.Name), m.Path); err != nil {
-			return stage{}, err
-		}
-	}
-	dir, err := shortest(dir)
+	dir, err := shortest(filepath.Join(c.Dir, "boot"))
 	if err != nil {
+		return stage{}, err
+	}
+	if err := c.fill(dir); err != nil {
 		return stage{}, err
 	}
 	switch c.Boot {
@@ -52,13 +42,45 @@ func (c Config) makeStage() (stage, error) {
 		iso := filepath.Join(c.Dir, isoName)
 		return stage{iso: iso}, WriteISO(iso, dir, c.HVArgs, c.Modules)
 	case BootPXE:
-		return stage{tftp: dir}, os.WriteFile(filepath.Join(dir, scriptName), []byte(ipxeScript(c.HVArgs, c.Modules)), 0o644)
+		return stage{tftp: dir}, c.writeScript(dir)
 	}
 	s := stage{kernel: filepath.Join(dir, "hv")}
 	for _, m := range c.Modules {
 		s.modules = append(s.modules, filepath.Join(dir, m.Name))
 	}
 	return s, nil
+}
+
+// fill makes the folder dir new, with hv and the modules under their names.
+func (c Config) fill(dir string) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	for _, m := range append([]Module{{"hv", c.HV}}, c.Modules...) {
+		if err := place(filepath.Join(dir, m.Name), m.Path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// WriteTFTP makes dir a folder from which iPXE boots c: hv, the modules and the
+// script ScriptName.
+func (c Config) WriteTFTP(dir string) error {
+	if err := checkModules(c.Modules); err != nil {
+		return err
+	}
+	if err := c.fill(dir); err != nil {
+		return err
+	}
+	return c.writeScript(dir)
+}
+
+func (c Config) writeScript(dir string) error {
+	return os.WriteFile(filepath.Join(dir, ScriptName), []byte(ipxeScript(c.HVArgs, c.Modules)), 0o644)
 }
 
 // place makes the file src appear as dst: as a hard link, else as a copy.

@@ -1,0 +1,44 @@
+# SPDX-FileCopyrightText: The Ringo Authors
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Each target is one Go program; make passes its variables on by environment.
+
+GO ?= go
+
+.PHONY: help run image check test test-long bench deps clean
+
+help:
+	@echo 'make run        build Ringo and run it in QEMU, with a demo guest at hand'
+	@echo '                SMP=2 MEM=2048 FILES="a b" HVARGS="..." BOOT=kernel|iso|pxe'
+	@echo '                ACCEL=tcg|kvm QEMU_ARGS="..."; Ctrl-\ three times ends QEMU'
+	@echo 'make image      build/hv.img, build/dom0.elf, build/ringo.iso, build/tftp/'
+	@echo 'make check      build, vet, format, lints, unit tests'
+	@echo 'make test       check, and the suite that boots the images in QEMU'
+	@echo 'make test-long  the same, with the tests that take minutes'
+	@echo 'make bench      figures, counted in instructions; also build/bench.json'
+	@echo 'make deps       install the Debian packages that all of this needs'
+	@echo 'make clean      remove build/'
+
+run:
+	@$(GO) run ./tools/run
+
+image:
+	@$(GO) run ./tools/dist
+
+check:
+	@$(GO) run ./tools/check
+
+test:
+	@$(GO) run ./tools/check -emu
+
+test-long:
+	@$(GO) run ./tools/check -emu -long
+
+bench:
+	@$(GO) run ./tests/bench
+
+deps:
+	@$(GO) run ./tools/deps run iso pxe test bochs
+
+clean:
+	rm -rf build

@@ -1,0 +1,117 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Command check runs every check of the source tree and prints a verdict:
+// formatting, vet, both images, and all tests. With -emu it also boots the
+// images in QEMU; with -long, that suite includes the tests that take minutes.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"ringo/tools/debian"
+	"ringo/tools/image"
+)
+
+// suite is the package whose tests boot the images.
+const suite = "ringo/tests/emu"
+
+// suiteTimeout and longTimeout bound the suite.
+const (
+	suiteTimeout = 40 * time.Minute
+	longTimeout  = 3 * time.Hour
+)
+
+func main() {
+	emu := flag.Bool("emu", false, "boot the images in the emulator too")
+	long := flag.Bool("long", false, "with -emu: the long tests too")
+	flag.Parse()
+	if err := check(*emu, *long); err != nil {
+		fmt.Fprintln(os.Stderr, "check:", err)
+		os.Exit(1)
+	}
+}
+
+// check runs the steps in order. Tests run to their end even if some fail; the
+// other steps stop at the first error.
+func check(emu, long bool) error {
+	root, err := image.Root()
+	if err != nil {
+		return err
+	}
+	if err := os.Chdir(root); err != nil {
+		return err
+	}
+	if emu {
+		if err := debian.Ensure(os.Stderr, "test"); err != nil {
+			return err
+		}
+	}
+	if err := format(); err != nil {
+		return err
+	}
+	if err := quiet("go", "vet", "./..."); err != nil {
+		return err
+	}
+	units, err := unitPackages()
+	if err != nil {
+		return err
+	}
+	if err := images(root); err != nil {
+		return err
+	}
+	var sum tally
+	if err := sum.test(units); err != nil {
+		return err
+	}
+	if emu {
+		args := []string{suite, "-v", "-count=1", "-timeout", suiteTimeout.String()}
+		if long {
+			args = []string{suite, "-v", "-count=1", "-timeout", longTimeout.String(), "-args", "-long"}
+		}
+		if err := sum.test(args); err != nil {
+			return err
+		}
+	}
+	return sum.report(os.Stdout)
+}
+
+// format fails on files that gofmt would change.
+func format() error {
+	out, err := exec.Command("gofmt", "-l", ".").Output()
+	if err != nil {
+		return fmt.Errorf("gofmt: %w", err)
+	}
+	if len(out) > 0 {
+		return fmt.Errorf("not formatted by gofmt:\n%s", out)
+	}
+	return nil
+}
+
+// quiet runs a command and shows its output only if it fails.
+func quiet(name string, args ...string) error {
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+// unitPackages is every package but the suite.
+func unitPackages() ([]string, error) {
+	out, err := exec.Command("go", "list", "./...").Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w", err)
+	}
+	var pkgs []string
+	for _, p := range strings.Fields(string(out)) {
+		if p != suite {
+			pkgs = append(pkgs, p)
+		}
+	}
+	return pkgs, nil
+}

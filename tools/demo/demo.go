@@ -1,0 +1,215 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package demo prepares the files of the demo guest: the distribution's own
+// kernel, an initramfs around a static busybox, and a domain configuration.
+package demo
+
+import (
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"ringo/tools/debian"
+)
+
+// Files are the paths of the demo guest's files. As boot modules they go by
+// their base names.
+type Files struct {
+	Kernel  string // vmlinuz: the bzImage as distributed
+	Initrd  string // initrd.gz
+	Config  string // demo.toml
+	Busybox string // not a boot module: for other initramfs images
+}
+
+// Modules is the files to give to dom0.
+func (f Files) Modules() []string { return []string{f.Kernel, f.Initrd, f.Config} }
+
+// Config is the domain configuration of the demo guest.
+const Config = `# The demo guest: Debian's kernel, and a shell from busybox.
+name = "demo"
+vcpus = 1
+memory = "256MiB"
+
+[boot]
+kernel = "boot:vmlinuz"
+initrd = "boot:initrd.gz"
+cmdline = "console=ttyS0"
+`
+
+// Prepare makes the files in the folder dir, unless they are there and newer
+// than what they are made of. root is the folder of this module; what happens
+// is told to log.
+func Prepare(log io.Writer, root, dir string) (Files, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return Files{}, err
+	}
+	f := Files{
+		Kernel:  filepath.Join(dir, "vmlinuz"),
+		Initrd:  filepath.Join(dir, "initrd.gz"),
+		Config:  filepath.Join(dir, "demo.toml"),
+		Busybox: filepath.Join(dir, "busybox"),
+	}
+	if err := os.WriteFile(f.Config, []byte(Config), 0o644); err != nil {
+		return f, err
+	}
+	if err := kernel(log, f.Kernel); err != nil {
+		return f, err
+	}
+	if err := busybox(log, f.Busybox); err != nil {
+		return f, err
+	}
+	return f, initrd(root, f)
+}
+
+// kernel takes the newest installed kernel, else one from a package.
+func kernel(log io.Writer, dst string) error {
+	installed, err := filepath.Glob("/boot/vmlinuz-*")
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(installed, func(a, b string) int { return compareVersions(b, a) })
+	for _, k := range installed {
+		if isLinux(k) == nil {
+			return refresh(dst, k)
+		}
+	}
+	if isLinux(dst) == nil {
+		return nil
+	}
+	if err := debian.Fetch(log, "linux-image-amd64", "/boot/vmlinuz-*", dst); err != nil {
+		return err
+	}
+	return isLinux(dst)
+}
+
+// busybox takes the installed one if it is static, else one from a package.
+func busybox(log io.Writer, dst string) error {
+	for _, b := range []string{"/bin/busybox", "/usr/bin/busybox"} {
+		if isStatic(b) == nil {
+			return refresh(dst, b)
+		}
+	}
+	if isStatic(dst) == nil {
+		return nil
+	}
+	for _, pattern := range []string{"/bin/busybox", "/usr/bin/busybox"} {
+		err := debian.Fetch(log, "busybox-static", pattern, dst)
+		if err == nil {
+			return isStatic(dst)
+		}
+		if !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return errors.New("the package busybox-static holds no busybox")
+}
+
+// initrd packs busybox with our init.
+func initrd(root string, f Files) error {
+	cmd := exec.Command("go", "run", "./tools/initramfs", "-busybox", f.Busybox, "-o", f.Initrd)
+	for i, a := range cmd.Args {
+		if a == f.Busybox || a == f.Initrd {
+			abs, err := filepath.Abs(a)
+			if err != nil {
+				return err
+			}
+			cmd.Args[i] = abs
+		}
+	}
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("initramfs: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// isLinux checks the magic numbers of a bzImage (Linux documentation, "The
+// Linux/x86 Boot Protocol").
+func isLinux(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var head [0x206]byte
+	if _, err := io.ReadFull(f, head[:]); err != nil {
+		return err
+	}
+	if string(head[0x202:0x206]) != "HdrS" || head[0x1fe] != 0x55 || head[0x1ff] != 0xaa {
+		return fmt.Errorf("%s is not a Linux kernel", name)
+	}
+	return nil
+}
+
+// isStatic checks that an executable needs no dynamic linker.
+func isStatic(name string) error {
+	f, err := elf.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP {
+			return fmt.Errorf("%s is linked dynamically", name)
+		}
+	}
+	return nil
+}
+
+// refresh copies src to dst when dst is not as new and as long.
+func refresh(dst, src string) error {
+	s, err := os.Stat(src)
+	if err != nil {
+		return err
+	}
+	if d, err := os.Stat(dst); err == nil && d.Size() == s.Size() && d.ModTime().Equal(s.ModTime()) {
+		return nil
+	}
+	b, err := os.ReadFile(src)
+	if err != nil {
+		return err
+	}
+	os.Remove(dst) // it may be a hard link
+	if err := os.WriteFile(dst, b, 0o644); err != nil {
+		return err
+	}
+	return os.Chtimes(dst, s.ModTime(), s.ModTime())
+}
+
+// compareVersions orders file names so that 6.10 comes after 6.9.
+func compareVersions(a, b string) int {
+	for a != "" && b != "" {
+		if da, db := digits(a), digits(b); da > 0 && db > 0 {
+			na, nb := strings.TrimLeft(a[:da], "0"), strings.TrimLeft(b[:db], "0")
+			if len(na) != len(nb) {
+				return len(na) - len(nb)
+			}
+			if c := strings.Compare(na, nb); c != 0 {
+				return c
+			}
+			a, b = a[da:], b[db:]
+			continue
+		}
+		if a[0] != b[0] {
+			return int(a[0]) - int(b[0])
+		}
+		a, b = a[1:], b[1:]
+	}
+	return len(a) - len(b)
+}
+
+// digits is the length of the number that s starts with.
+func digits(s string) int {
+	n := 0
+	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
+		n++
+	}
+	return n
+}

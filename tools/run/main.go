@@ -1,0 +1,131 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Command run builds Ringo and runs it in QEMU with the demo guest's files as
+// boot modules. The serial console is this process's standard input and output.
+// It takes its settings from the environment, as make passes them:
+//
+//	SMP        CPUs, default 2
+//	MEM        RAM in MiB, default 2048
+//	FILES      further boot modules, separated by spaces
+//	HVARGS     the hypervisor's command line
+//	BOOT       kernel (default), iso or pxe
+//	ACCEL      tcg or kvm; default kvm where it has nested AMD-V
+//	QEMU_ARGS  further arguments for QEMU, quoted as in a shell
+//
+// The exit status is 0 when the machine switched itself off, 3 when it reset, 1
+// when something else went wrong, and 128 + n after signal n.
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"ringo/tools/debian"
+	"ringo/tools/demo"
+	"ringo/tools/emu"
+	"ringo/tools/image"
+)
+
+// Exit statuses.
+const (
+	statusFailed = 1
+	statusReset  = 3
+)
+
+func main() {
+	status, err := run(os.Getenv)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "run:", err)
+	}
+	os.Exit(status)
+}
+
+// run is the whole program: settings, images, machine, session.
+func run(getenv func(string) string) (int, error) {
+	c, err := settings(getenv)
+	if err != nil {
+		return statusFailed, err
+	}
+	root, err := image.Root()
+	if err != nil {
+		return statusFailed, err
+	}
+	work := filepath.Join(root, "build")
+	if err := prepare(&c, root, work); err != nil {
+		return statusFailed, err
+	}
+	if c.Dir, err = os.MkdirTemp(work, "run-"); err != nil {
+		return statusFailed, err
+	}
+	defer os.RemoveAll(c.Dir)
+	m, err := emu.Start(c)
+	if err != nil {
+		return statusFailed, err
+	}
+	defer m.Kill()
+	fmt.Fprintln(os.Stderr, m.CommandLine())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	return session(m, os.Stdin, os.Stdout, signals)
+}
+
+// settings reads the environment; c.Modules holds FILES only.
+func settings(getenv func(string) string) (c emu.Config, err error) {
+	if c.Boot, err = emu.ParseBoot(getenv("BOOT")); err != nil {
+		return c, err
+	}
+	if c.Accel, err = emu.PickAccel(getenv("ACCEL")); err != nil {
+		return c, err
+	}
+	if c.SMP, err = number(getenv, "SMP", 2); err != nil {
+		return c, err
+	}
+	if c.MemMiB, err = number(getenv, "MEM", 2048); err != nil {
+		return c, err
+	}
+	if c.Args, err = emu.SplitArgs(getenv("QEMU_ARGS")); err != nil {
+		return c, fmt.Errorf("QEMU_ARGS: %w", err)
+	}
+	c.HVArgs = getenv("HVARGS")
+	c.Modules = emu.Modules(strings.Fields(getenv("FILES"))...)
+	return c, nil
+}
+
+// number is a positive decimal from the environment.
+func number(getenv func(string) string, name string, otherwise int) (int, error) {
+	s := getenv(name)
+	if s == "" {
+		return otherwise, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%s=%s: want a positive number", name, s)
+	}
+	return n, nil
+}
+
+// prepare gets all that c boots into the folder work, and names it in c.
+func prepare(c *emu.Config, root, work string) error {
+	task := map[emu.Boot]string{emu.BootKernel: "run", emu.BootISO: "iso", emu.BootPXE: "pxe"}[c.Boot]
+	if err := debian.Ensure(os.Stderr, task); err != nil {
+		return err
+	}
+	img, err := image.Build(root, work)
+	if err != nil {
+		return err
+	}
+	files, err := demo.Prepare(os.Stderr, root, filepath.Join(work, "demo"))
+	if err != nil {
+		return err
+	}
+	c.HV = img.HV
+	mods := []emu.Module{{Name: "dom0", Path: img.Dom0}}
+	c.Modules = append(append(mods, emu.Modules(files.Modules()...)...), c.Modules...)
+	return nil
+}
