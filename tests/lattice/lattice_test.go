@@ -1,0 +1,96 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package lattice
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestTree(t *testing.T) {
+	all, err := Scan("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 10 || len(all["mm"]) == 0 {
+		t.Fatalf("the scan found %d packages, mm imports %v", len(all), all["mm"])
+	}
+	for _, line := range Check(all) {
+		t.Error(line)
+	}
+}
+
+// Each forbidden import is found, and only those.
+func TestCheck(t *testing.T) {
+	got := Check(Imports{
+		"hv/abi":           {"fmt"},
+		"mm/pt":            {"ringo/mm", "ringo/mm/phys", "ringo/hv/vcpu", "errors", "log"},
+		"svm":              {"ringo/hv/vcpu", "ringo/vmx"},
+		"vmx":              {"ringo/hv/vcpu", "ringo/svm", "golang.org/x/arch/x86/x86asm"},
+		"hv/internal/part": {"ringo/hv/internal/sched", "ringo/hv/internal/run", "ringo/svm"},
+		"hv/internal/vpit": {"ringo/hv/internal/bus", "time"},
+		"hv":               {"ringo/svm", "ringo/hv/internal/run", "runtime/debug", "ringo/drivers/pci", "ringo/dom0/cli"},
+		"dom0/cli":         {"ringo/dom0/domain", "fmt", "golang.org/x/term", "ringo/mm", "ringo/hv/x86"},
+		"drivers/pci":      {"ringo/drivers/reg", "ringo/hv/abi", "github.com/usbarmory/tamago/dma"},
+		"boot/mb":          {"ringo/mm", "ringo/mm/phys/phystest", "unsafe"},
+		"mm/phys/phystest": {"ringo/mm/phys", "testing", "github.com/google/go-cmp/cmp"},
+		"hv/vcpu/vcputest": {"ringo/hv/vcpu", "ringo/mm/pt", "ringo/mm/phys/phystest", "ringo/dom0/cli"},
+		"tools/emu":        {"ringo/hv/abi", "os/exec", "ringo/svm"},
+		"extra":            {},
+	})
+	want := []string{
+		"boot/mb imports ringo/mm/phys/phystest",
+		"dom0/cli imports ringo/hv/x86",
+		"dom0/cli imports ringo/mm",
+		"drivers/pci imports ringo/hv/abi",
+		"extra: no rule in tests/lattice/rules.go",
+		"hv imports ringo/dom0/cli",
+		"hv imports ringo/drivers/pci",
+		"hv/abi imports fmt",
+		"hv/internal/part imports ringo/hv/internal/run",
+		"hv/internal/part imports ringo/svm",
+		"hv/internal/vpit imports time",
+		"hv/vcpu/vcputest imports ringo/dom0/cli",
+		"mm/pt imports log",
+		"mm/pt imports ringo/hv/vcpu",
+		"svm imports ringo/vmx",
+		"tools/emu imports ringo/svm",
+		"vmx imports golang.org/x/arch/x86/x86asm",
+		"vmx imports ringo/svm",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestScan(t *testing.T) {
+	root := t.TempDir()
+	for name, text := range map[string]string{
+		"a/a.go":            "package a\nimport \"fmt\"\n",
+		"a/tagged.go":       "//go:build never\n\npackage a\nimport (\"fmt\"; x \"os\")\n",
+		"a/a_test.go":       "package a\nimport \"testing\"\n",
+		"a/testdata/bad.go": "package b\nimport \"log\"\n",
+		"build/x.go":        "package x\nimport \"log\"\n",
+		"gen/go.mod":        "module gen\n",
+		"gen/main.go":       "package main\nimport \"log\"\n",
+		"empty/e.go":        "package e\n",
+	} {
+		name = filepath.Join(root, name)
+		os.MkdirAll(filepath.Dir(name), 0o755)
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := Scan(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Imports{"a": {"fmt", "os"}, "empty": nil}
+	if diff := cmp.Diff(want, got, cmp.Transformer("len", func(s []string) []string { return append([]string{}, s...) })); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -1,0 +1,77 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package lattice
+
+// rules says what each package may import: of this module, by patterns without
+// the module's name; of the standard library; and of other modules. The first
+// rule whose pattern matches a package is its rule. A pattern that ends in "/..."
+// matches a folder and all below it. See ARCHITECTURE.md, "Import lattice".
+//
+// Packages named *test are fakes and conformance suites: they may also import
+// what rule fakes says, and only tests and each other may import them.
+var rules = []rule{
+	// Shared vocabulary.
+	{pkg: "hv/abi"},
+	{pkg: "hv/x86"},
+	{pkg: "hv/insn"},
+	{pkg: "boot/layout"},
+
+	// Memory.
+	{pkg: "mm", std: core},
+	{pkg: "mm/phys", ours: "mm", std: core},
+	{pkg: "mm/frame", ours: "mm mm/phys", std: core},
+	{pkg: "mm/pt", ours: "mm mm/phys", std: core},
+	{pkg: "mm/gwalk", ours: "mm mm/phys mm/pt hv/x86", std: core},
+	{pkg: "mm/...", ours: "mm mm/phys", std: core},
+
+	// From firmware to hv.
+	{pkg: "boot/cmdline", std: core},
+	{pkg: "boot/mb", ours: "mm", std: core},
+	{pkg: "boot/acpi", ours: "mm", std: core},
+	{pkg: "boot/kernel", ours: "mm hv/abi hv/x86 hv/insn boot/...", std: core, mods: tamago},
+
+	// The seam and its two sides, which do not know each other.
+	{pkg: "hv/decode", ours: "hv/x86", std: core},
+	{pkg: "hv/vcpu", ours: "hv/x86 mm mm/phys mm/pt", std: core},
+	{pkg: "svm", ours: "hv/x86 hv/insn hv/vcpu mm mm/phys mm/pt", std: core},
+	{pkg: "vmx", ours: "hv/x86 hv/insn hv/vcpu mm mm/phys mm/pt", std: core},
+
+	// The hypervisor, bottom up.
+	{pkg: "hv/internal/run", ours: hvParts + " hv/internal/part hv/internal/ioreq hv/internal/hcall", std: core},
+	{pkg: "hv/internal/hcall", ours: hvParts + " hv/internal/part hv/internal/ioreq", std: core},
+	{pkg: "hv/internal/ioreq", ours: hvParts + " hv/internal/part", std: core},
+	{pkg: "hv/internal/builder", ours: hvParts + " hv/internal/part hv/internal/image boot/layout", std: core},
+	{pkg: "hv/internal/part", ours: hvParts, std: core},
+	{pkg: "hv/internal/pcpu", ours: "hv/abi hv/x86 hv/vcpu", std: core},
+	{pkg: "hv/internal/sched", std: core},
+	{pkg: "hv/internal/bus", std: core},
+	{pkg: "hv/internal/...", ours: "hv/abi hv/x86 hv/internal/bus", std: core},
+	{pkg: "hv", ours: "hv/... boot/... mm/... mm svm vmx", std: core + " runtime runtime/debug strings", mods: tamago},
+
+	// The other side of hv/abi.
+	{pkg: "dom0/hcall", ours: "hv/abi boot/layout", std: any},
+	{pkg: "dom0/...", ours: "hv/abi boot/kernel boot/layout drivers/... dom0/...", std: any, mods: any},
+	{pkg: "drivers/...", ours: "drivers/...", std: any, mods: tamago},
+
+	// Programs of the developer's host, and tests.
+	{pkg: "tools/...", ours: "tools/... hv/abi boot/layout dom0/...", std: any, mods: any},
+	{pkg: "tests/...", ours: "tests/... tools/... hv/... boot/... mm/... mm svm vmx dom0/... drivers/...", std: any, mods: any},
+}
+
+// fakes is what packages named *test may import beyond the rule of their
+// folder.
+var fakes = rule{ours: "hv/abi hv/x86 mm/... mm", std: any, mods: "github.com/google/go-cmp"}
+
+const (
+	any = "*"
+	// core is the standard library of code that runs below the guests: it
+	// neither prints, nor reflects, nor knows an operating system.
+	core   = "cmp encoding/binary errors math math/bits slices strconv sync sync/atomic unsafe"
+	tamago = "github.com/usbarmory/tamago"
+	// hvParts is what the ledger and the packages above it are made of.
+	hvParts = "hv/abi hv/x86 hv/insn hv/decode hv/vcpu mm mm/phys mm/frame mm/pt mm/gwalk" +
+		" hv/internal/bus hv/internal/dbg hv/internal/event hv/internal/pcpu hv/internal/policy" +
+		" hv/internal/sched hv/internal/vlapic hv/internal/vioapic hv/internal/vpic hv/internal/vpit" +
+		" hv/internal/vpm"
+)
