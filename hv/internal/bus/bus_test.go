@@ -166,6 +166,20 @@ func TestMSI(t *testing.T) {
 	}
 }
 
+func TestScale(t *testing.T) {
+	for _, c := range [][4]uint64{
+		{0, 5, 7, 0},
+		{1_000_000_000, 3_579_545, 1_000_000_000, 3_579_545},
+		{math.MaxUint64, 3, 3, math.MaxUint64},
+		{math.MaxUint64, 1_193_182, 2_000_000_000, 11005161493678455},
+		{math.MaxUint64, 3, 2, math.MaxUint64}, // does not fit
+	} {
+		if got := Scale(c[0], c[1], c[2]); got != c[3] {
+			t.Errorf("Scale(%d, %d, %d) = %d, want %d", c[0], c[1], c[2], got, c[3])
+		}
+	}
+}
+
 func BenchmarkFind(b *testing.B) {
 	var bus Bus[uint16]
 	for i := range uint16(16) {

@@ -3,6 +3,11 @@
 
 package bus
 
+import (
+	"math"
+	"math/bits"
+)
+
 // Line is one interrupt line into a controller, or out of one. Set may be
 // called from any CPU, repeatedly with the same level; it neither blocks nor
 // allocates.
@@ -11,6 +16,10 @@ type Line interface{ Set(level bool) }
 // Clock is the time that virtual devices see: the host's time-stamp counter,
 // which never goes backwards on a CPU.
 type Clock interface{ Now() uint64 }
+
+// Kicker is told that a deadline has moved closer: whoever sleeps until it must
+// look again. Kick may be called from any CPU.
+type Kicker interface{ Kick() }
 
 // both is a line that drives two inputs.
 type both struct{ a, b Line }
@@ -78,4 +87,17 @@ func MSI(addr uint64, data uint32) (m Message, ok bool) {
 		m.Dest = Broadcast
 	}
 	return m, m.Mode != 3 && m.Mode != Startup
+}
+
+// Scale returns a*num/den without overflow on the way, and the largest uint64
+// when the result does not fit. It converts between clocks.
+//
+// Preconditions: den is not 0.
+func Scale(a, num, den uint64) uint64 {
+	hi, lo := bits.Mul64(a, num)
+	if hi >= den {
+		return math.MaxUint64
+	}
+	q, _ := bits.Div64(hi, lo, den)
+	return q
 }

@@ -116,6 +116,17 @@ func (l *LAPIC) SetLINT(pin uint8, level bool) {
 	}
 }
 
+// pin is an input of a local APIC as a bus.Line.
+type pin struct {
+	l *LAPIC
+	n uint8
+}
+
+func (p pin) Set(level bool) { p.l.SetLINT(p.n, level) }
+
+// LINT returns input pin 0 or 1 as a line. It allocates: for construction only.
+func (l *LAPIC) LINT(n uint8) bus.Line { return pin{l, n} }
+
 // TakesExtINT reports whether the vCPU would now answer an interrupt request of
 // the 8259A on LINT0. The run loop asks before it polls the 8259A; ExtINT comes
 // before everything in IRR. It may be called from any CPU.
