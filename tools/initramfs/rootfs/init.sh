@@ -1,0 +1,18 @@
+#!/bin/sh
+# Process 1 of the demo guest.
+export PATH=/bin HOME=/root TERM=vt102
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+hostname demo
+cd /root
+# What busybox's poweroff, reboot and halt send to process 1.
+trap 'sync; poweroff -f' USR2
+trap 'sync; reboot -f' TERM
+trap 'sync; halt -f' USR1
+echo "@READY@"
+while :; do
+	setsid cttyhack sh -l &
+	wait $!
+	echo "shell ended; starting another (poweroff ends the guest)"
+done

@@ -1,0 +1,83 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package rootfs makes the demo guest's initramfs: a busybox, its applets as
+// links, and an init script that ends in a shell on the console.
+package rootfs
+
+import (
+	"bytes"
+	"compress/gzip"
+	_ "embed"
+	"errors"
+	"slices"
+	"strings"
+
+	"ringo/tools/initramfs/cpio"
+)
+
+// Ready is the line that init prints before the first shell.
+const Ready = "ringo-demo: ready"
+
+//go:embed init.sh
+var initScript string
+
+// Demo returns the compressed archive. busybox is a statically linked busybox
+// for amd64, applets is the output of "busybox --list-full" or "--list": names
+// with or without a directory. The result depends on the arguments only.
+func Demo(busybox []byte, applets []string) ([]byte, error) {
+	if !bytes.HasPrefix(busybox, []byte("\x7fELF\x02")) {
+		return nil, errors.New("busybox is not a 64-bit ELF file")
+	}
+	if bytes.Contains(busybox, []byte("/lib64/ld-linux-x86-64.so.2\x00")) {
+		return nil, errors.New("busybox is linked dynamically: use the one of the package busybox-static")
+	}
+	var out bytes.Buffer
+	z, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if err := cpio.Write(z, tree(busybox, applets)); err != nil {
+		return nil, err
+	}
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// tree lists the files, directories first.
+func tree(busybox []byte, applets []string) []cpio.Entry {
+	var es []cpio.Entry
+	for _, d := range []string{"bin", "dev", "etc", "proc", "root", "run", "sys", "tmp"} {
+		es = append(es, cpio.Entry{Name: d, Mode: cpio.Dir | 0o755})
+	}
+	file := func(name string, mode uint32, data string) {
+		es = append(es, cpio.Entry{Name: name, Mode: cpio.Regular | mode, Data: []byte(data)})
+	}
+	// The kernel opens the console before anything is mounted.
+	es = append(es, cpio.Entry{Name: "dev/console", Mode: cpio.Char | 0o600, Major: 5, Minor: 1})
+	file("init", 0o755, strings.ReplaceAll(initScript, "@READY@", Ready))
+	file("etc/profile", 0o644, "export PATH=/bin HOME=/root PS1='demo# '\n")
+	file("etc/passwd", 0o644, "root::0:0:root:/root:/bin/sh\n")
+	file("etc/group", 0o644, "root:x:0:\n")
+	file("bin/busybox", 0o755, string(busybox))
+	for _, a := range names(applets) {
+		es = append(es, cpio.Entry{Name: "bin/" + a, Mode: cpio.Symlink | 0o777, Data: []byte("busybox")})
+	}
+	return es
+}
+
+// names returns the base names of applets, sorted, without those that the tree
+// has as files.
+func names(applets []string) []string {
+	var out []string
+	for _, a := range applets {
+		a = a[strings.LastIndexByte(a, '/')+1:]
+		if a != "" && a != "busybox" && a != "init" && a != "linuxrc" {
+			out = append(out, a)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}

@@ -1,0 +1,71 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package rootfs
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var fakeBusybox = []byte("\x7fELF\x02 static")
+
+func TestDemo(t *testing.T) {
+	a, err := Demo(fakeBusybox, []string{"sh", "bin/ls", "sbin/poweroff", "ls", "busybox", "", "init"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _ := Demo(fakeBusybox, []string{"ls", "poweroff", "sh"})
+	if !bytes.Equal(a, b) {
+		t.Error("the order and form of the applet list matters")
+	}
+	z, err := gzip.NewReader(bytes.NewReader(a))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"bin", "dev", "etc", "proc", "root", "run", "sys", "tmp", "dev/console",
+		"init", "etc/profile", "etc/passwd", "etc/group",
+		"bin/busybox", "bin/ls", "bin/poweroff", "bin/sh", "TRAILER!!!"}
+	if d := cmp.Diff(want, list(data)); d != "" {
+		t.Errorf("-want +got\n%s", d)
+	}
+	if !bytes.Contains(data, []byte("echo \""+Ready+"\"\n")) {
+		t.Error("init does not say that it is ready")
+	}
+}
+
+// list returns the names in an archive, walking its headers.
+func list(b []byte) (names []string) {
+	num := func(i int) (v int) {
+		for _, c := range b[6+8*i : 14+8*i] {
+			v = v<<4 | strings.IndexByte("0123456789ABCDEF", c)
+		}
+		return v
+	}
+	for len(b) >= 110 {
+		size, name := num(6), num(11)
+		names = append(names, string(b[110:110+name-1]))
+		b = b[(110+name+3)&^3+(size+3)&^3:]
+	}
+	return names
+}
+
+func TestBadBusybox(t *testing.T) {
+	for want, b := range map[string]string{
+		"not a 64-bit ELF":   "#!/bin/sh",
+		"linked dynamically": "\x7fELF\x02 /lib64/ld-linux-x86-64.so.2\x00",
+	} {
+		if _, err := Demo([]byte(b), nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", b, err)
+		}
+	}
+}
