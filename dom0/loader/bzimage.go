@@ -127,32 +127,71 @@ func (g *guest) loadPayload(src Source, k *bzImage, cache *Cache) (*image, error
 	if b := cache.get(src); b != nil {
 		return g.loadELF(bytes.NewReader(b))
 	}
-	var head, tail [8]byte
-	if _, err := src.R.ReadAt(head[:], k.payload); err != nil {
+	c, size, err := k.compression(src)
+	if err != nil {
 		return nil, err
-	}
-	c := detect(head[:])
-	if c == nil {
-		return nil, fmt.Errorf("is damaged: unknown compression % x", head[:6])
-	}
-	if c.open == nil {
-		return nil, fmt.Errorf("is compressed with %s, which is not supported: use a kernel built with gzip, xz, zstd, lz4 or bzip2, or its vmlinux", c.name)
-	}
-	if _, err := src.R.ReadAt(tail[:4], k.payload+k.payloadLen-4); err != nil {
-		return nil, err
-	}
-	size := int64(binary.LittleEndian.Uint32(tail[:]))
-	if size > maxImage {
-		return nil, fmt.Errorf("decompresses to more than %d MiB", maxImage>>20)
-	}
-	if c.name == "no compression" {
-		size = anySize // the stream goes on with relocations
 	}
 	keep := cache.buffer(src, size)
-	r := io.NewSectionReader(src.R, k.payload, k.payloadLen-int64(c.trailer))
-	img, err := g.unpackELF(r, c, size, keep)
+	img, err := g.unpackELF(k.stream(src, c), c, size, keep)
 	if err == nil {
 		cache.put(src, keep)
 	}
 	return img, err
+}
+
+// compression tells how the payload is compressed, and its size afterwards as
+// the kernel's build noted it, or anySize.
+func (k *bzImage) compression(src Source) (*compression, int64, error) {
+	var head, tail [8]byte
+	if _, err := src.R.ReadAt(head[:], k.payload); err != nil {
+		return nil, 0, err
+	}
+	c := detect(head[:])
+	if c == nil {
+		return nil, 0, fmt.Errorf("is damaged: unknown compression % x", head[:6])
+	}
+	if c.open == nil {
+		return nil, 0, fmt.Errorf("is compressed with %s, which is not supported: use a kernel built with gzip, xz, zstd, lz4 or bzip2, or its vmlinux", c.name)
+	}
+	if _, err := src.R.ReadAt(tail[:4], k.payload+k.payloadLen-4); err != nil {
+		return nil, 0, err
+	}
+	size := int64(binary.LittleEndian.Uint32(tail[:]))
+	if size > maxImage {
+		return nil, 0, fmt.Errorf("decompresses to more than %d MiB", maxImage>>20)
+	}
+	return c, size, nil
+}
+
+// stream returns the compressed payload without what follows it.
+func (k *bzImage) stream(src Source, c *compression) io.Reader {
+	return io.NewSectionReader(src.R, k.payload, k.payloadLen-int64(c.trailer))
+}
+
+// Payload returns the decompressed content of a bzImage: an ELF vmlinux without
+// symbols, usually followed by its relocations. The caller closes it.
+func Payload(src Source) (io.ReadCloser, error) {
+	f, prefix, err := identify(src)
+	if err != nil {
+		return nil, err
+	}
+	if f != formatBzImage {
+		return nil, fmt.Errorf("kernel %q is not a bzImage", src.Name)
+	}
+	k, err := parseBzImage(prefix, src.Size)
+	if err != nil {
+		return nil, kernelError(src.Name, err)
+	}
+	c, _, err := k.compression(src)
+	if err != nil {
+		return nil, kernelError(src.Name, err)
+	}
+	z, err := c.open(k.stream(src, c))
+	if err != nil {
+		return nil, kernelError(src.Name, damaged(c, err))
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{&counted{r: z, c: c}, z}, nil
 }
