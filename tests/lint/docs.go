@@ -6,6 +6,7 @@ package lint
 import (
 	"fmt"
 	"go/ast"
+	"path"
 	"strings"
 )
 
@@ -13,12 +14,13 @@ import (
 func packageDoc(p *Package) []string {
 	name := p.Files[0].Go.Name.Name
 	want := "Package " + name + " "
+	if name == "main" {
+		base := path.Base(p.Dir)
+		want = strings.ToUpper(base[:1]) + base[1:] + " "
+	}
 	for _, f := range p.Files {
-		if f.Go.Doc == nil {
-			continue
-		}
 		text := f.Go.Doc.Text()
-		if strings.HasPrefix(text, want) || name == "main" && strings.HasPrefix(text, "Command ") {
+		if strings.HasPrefix(text, want) || name == "main" && strings.HasPrefix(text, "Command "+path.Base(p.Dir)+" ") {
 			return nil
 		}
 	}

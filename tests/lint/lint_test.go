@@ -114,6 +114,7 @@ func TestPackageChecks(t *testing.T) {
 		{packageDoc, "a", "package a\n", "no package comment"},
 		{packageDoc, "a", "// a does.\npackage a\n", "no package comment"},
 		{packageDoc, "tools/run", "// Command run runs.\npackage main\n", ""},
+		{packageDoc, "tools/run", "// Run runs.\npackage main\n", ""},
 		{packageDoc, "tools/run", "// Runs.\npackage main\n", "no package comment"},
 		{seam, "hv/vcpu", "package vcpu\n" + iface, ""},
 		{seam, "hv/vcpu", "package vcpu\n" + strings.Replace(iface, "A()\n", "A()\n\tB()\n", 1), "17 methods"},

@@ -1,4 +1,7 @@
 #!/bin/sh
+# SPDX-FileCopyrightText: The Ringo Authors
+# SPDX-License-Identifier: BSD-3-Clause
+#
 # Process 1 of the demo guest.
 export PATH=/bin HOME=/root TERM=vt102
 mount -t proc proc /proc
