@@ -14,3 +14,9 @@ const (
 	// SignatureKVM is in EBX, ECX, EDX of leaf CPUIDKVMBase.
 	SignatureKVM = "KVMKVMKVM\x00\x00\x00"
 )
+
+// MSRs of KVM's paravirtual clock (Linux, Documentation/virt/kvm/x86/msr.rst).
+const (
+	MSRKVMWallClock  = 0x4b56_4d00
+	MSRKVMSystemTime = 0x4b56_4d01
+)

@@ -1,0 +1,270 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package vpm is the ACPI fixed hardware of a partition (ACPI 6.5, "ACPI
+// Hardware Specification"): the power-management timer, the PM1a registers with
+// soft-off and the power button, and the two ways in which PCs are reset, port
+// 0xcf9 and the keyboard controller. Port numbers are those of hv/abi, which
+// dom0's ACPI tables use as well.
+//
+// The partition is always in ACPI mode: SCI_EN reads as one and the FADT names
+// no SMI command port. There is no sleep state but S5.
+//
+// What a hostile guest can do here:
+//
+//	switch itself off or reset itself  -> that is what the ports are for; only
+//	                                      its own partition hears of it
+//	any width, any value               -> reserved bits stay zero
+//	leave the SCI asserted             -> its own interrupt storm, one per EOI
+package vpm
+
+import (
+	"errors"
+	"sync"
+
+	"ringo/hv/abi"
+	"ringo/hv/internal/bus"
+)
+
+// Host hears of what the guest asks of its power supply. Methods are called on
+// the exit path of the vCPU that wrote the port, without a lock held; they
+// neither block nor allocate.
+type Host interface {
+	PowerOff() // ACPI S5
+	Reset()    // by port 0xcf9 or the keyboard controller
+}
+
+// Bits of PM1a status and enable (ACPI 6.5, Tables "PM1 Status Registers Fixed
+// Hardware Feature Status Bits" and "... Enable Bits").
+const (
+	stsTimer = 1 << 0
+	stsPower = 1 << 8
+	stsSleep = 1 << 9
+	stsWake  = 1 << 15
+
+	stsAll = stsTimer | stsPower | stsSleep | stsWake
+	// The timer's enable bit is not implemented: with a counter of 32 bits no
+	// operating system extends it by interrupt.
+	enAll = 1<<5 | stsPower | stsSleep
+)
+
+// Bits of PM1a control.
+const (
+	cntSCIEnable = 1 << 0
+	cntBusMaster = 1 << 1
+	cntTypeShift = 10
+	cntType      = 7 << cntTypeShift
+	cntEnable    = 1 << 13 // SLP_EN, write-only
+)
+
+// Offsets in the range of [PM.Ports].
+const (
+	offStatus  = 0
+	offEnable  = offStatus + 2
+	offControl = abi.PortPM1aCnt - abi.PortPM1aEvt
+	offTimer   = abi.PortPMTimer - abi.PortPM1aEvt
+
+	// Size is the number of ports from abi.PortPM1aEvt.
+	Size = offTimer + abi.PMTimerLen
+)
+
+// PM is the power-management block. Methods may be called from any CPU.
+type PM struct {
+	clock bus.Clock
+	hz    uint64
+	sci   bus.Line
+	host  Host
+
+	// mu comes before the locks of the interrupt controllers behind sci.
+	mu      sync.Mutex
+	start   uint64 // clock at which the timer was base
+	base    uint32
+	status  uint16
+	enable  uint16
+	control uint16
+	last    uint32 // timer when its top bit was last looked at
+	reset   uint8  // port 0xcf9
+}
+
+// New makes the block. hz is the rate of clock, and the timer is 0 now; sci is
+// interrupt line abi.IRQSCI.
+func New(clock bus.Clock, hz uint64, sci bus.Line, host Host) *PM {
+	return &PM{clock: clock, hz: max(hz, abi.PMTimerHz), sci: sci, host: host, start: clock.Now()}
+}
+
+// Reset clears the registers; the timer runs on.
+func (p *PM) Reset() {
+	p.mu.Lock()
+	p.status, p.enable, p.control, p.reset = 0, 0, 0, 0
+	p.update()
+	p.mu.Unlock()
+}
+
+// PressPower is a short push of the power button: operating systems shut down.
+// It reports false when the guest does not listen.
+func (p *PM) PressPower() bool {
+	p.mu.Lock()
+	p.status |= stsPower
+	p.update()
+	listens := p.enable&stsPower != 0
+	p.mu.Unlock()
+	return listens
+}
+
+// timer is the counter at this moment.
+func (p *PM) timer() uint32 {
+	now := p.clock.Now()
+	if now < p.start { // another CPU's clock may lag behind
+		return p.base
+	}
+	return p.base + uint32(bus.Scale(now-p.start, abi.PMTimerHz, p.hz))
+}
+
+// update notes a change of the timer's top bit and drives the SCI. The caller
+// holds mu.
+func (p *PM) update() {
+	t := p.timer()
+	if (t^p.last)>>31 != 0 {
+		p.status |= stsTimer
+	}
+	p.last = t
+	p.sci.Set(p.status&p.enable != 0)
+}
+
+// ports is the block as a bus.Device.
+type ports struct{ p *PM }
+
+// Ports returns the device for [Size] ports from abi.PortPM1aEvt. It allocates:
+// for construction only.
+func (p *PM) Ports() bus.Device { return ports{p} }
+
+// Read reads the registers as if they were bytes in a row. Only the timer is
+// read so often that it has a path of its own.
+func (d ports) Read(off uint64, size uint8) uint64 {
+	p := d.p
+	if off == offTimer && size == 4 {
+		return uint64(p.timer())
+	}
+	p.mu.Lock()
+	p.update()
+	lo := uint64(p.status) | uint64(p.enable)<<16 | uint64(p.control|cntSCIEnable)<<32
+	hi := uint64(p.last)
+	p.mu.Unlock()
+	if off >= 8 {
+		lo, off = hi, off-8
+	}
+	return lo >> (8 * off & 63)
+}
+
+// Write writes one register, or a byte of it. A 32-bit write to the event block
+// is one to status and enable.
+func (d ports) Write(off uint64, size uint8, val uint64) {
+	p := d.p
+	if size == 4 && off == offStatus {
+		d.Write(offStatus, 2, val)
+		d.Write(offEnable, 2, val>>16)
+		return
+	}
+	v, mask := uint16(val), uint16(0xffff)
+	if size == 1 {
+		shift := 8 * (off & 1)
+		v, mask = uint16(uint8(val))<<shift, 0xff<<shift
+	}
+	off &^= 1
+	p.mu.Lock()
+	p.update()
+	soft := false
+	switch off {
+	case offStatus:
+		p.status &^= v & stsAll // write one to clear
+	case offEnable:
+		p.enable = (p.enable&^mask | v) & enAll
+	case offControl:
+		p.control = (p.control&^mask | v) & (cntBusMaster | cntType)
+		soft = v&cntEnable != 0 && p.control>>cntTypeShift == abi.SleepTypeS5
+	}
+	p.update()
+	p.mu.Unlock()
+	if soft {
+		p.host.PowerOff()
+	}
+}
+
+// cf9 is the reset control register as a bus.Device.
+type cf9 struct{ p *PM }
+
+// ResetPort returns the device for the port abi.PortReset. It allocates: for
+// construction only.
+func (p *PM) ResetPort() bus.Device { return cf9{p} }
+
+func (d cf9) Read(off uint64, size uint8) uint64 {
+	d.p.mu.Lock()
+	v := d.p.reset
+	d.p.mu.Unlock()
+	return uint64(v) | ^uint64(0xff)
+}
+
+// Write resets when RST_CPU (bit 2) goes from 0 to 1 (ICH9 data sheet,
+// "RST_CNT—Reset Control Register"); bits 1 and 3 choose among resets that are
+// all one here.
+func (d cf9) Write(off uint64, size uint8, val uint64) {
+	d.p.mu.Lock()
+	old := d.p.reset
+	d.p.reset = uint8(val) & 0b1110
+	d.p.mu.Unlock()
+	if val&^uint64(old)&(1<<2) != 0 {
+		d.p.host.Reset()
+	}
+}
+
+// keyboard is the command port of a keyboard controller that is not there but
+// for its reset line.
+type keyboard struct{ p *PM }
+
+// Keyboard returns the device for port abi.PortKeyboard. It allocates: for
+// construction only.
+func (p *PM) Keyboard() bus.Device { return keyboard{p} }
+
+// Read shows an empty bus, so that drivers find no controller at once.
+func (d keyboard) Read(off uint64, size uint8) uint64 { return ^uint64(0) }
+
+// Write resets on the commands that pulse output line 0 (IBM PC/AT Technical
+// Reference, "Keyboard Controller": commands F0-FF pulse the lines whose bit
+// is 0).
+func (d keyboard) Write(off uint64, size uint8, val uint64) {
+	if val&0xf1 == 0xf0 {
+		d.p.host.Reset()
+	}
+}
+
+// State is everything a guest can notice: for save, restore and migration.
+type State struct {
+	Timer                   uint32
+	Status, Enable, Control uint16
+	Reset                   uint8
+}
+
+// ErrState says that a State is not one that Export made.
+var ErrState = errors.New("vpm: impossible saved state")
+
+// Export returns the state of p.
+func (p *PM) Export() State {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.update()
+	return State{Timer: p.last, Status: p.status, Enable: p.enable, Control: p.control, Reset: p.reset}
+}
+
+// Import puts p into state s, which is checked as if a guest had made it up. On
+// error p is unchanged.
+func (p *PM) Import(s *State) error {
+	if s.Status&^stsAll != 0 || s.Enable&^enAll != 0 || s.Control&^(cntBusMaster|cntType) != 0 || s.Reset&^0b1110 != 0 {
+		return ErrState
+	}
+	p.mu.Lock()
+	p.start, p.base, p.last = p.clock.Now(), s.Timer, s.Timer
+	p.status, p.enable, p.control, p.reset = s.Status, s.Enable, s.Control, s.Reset
+	p.update()
+	p.mu.Unlock()
+	return nil
+}

@@ -1,0 +1,196 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package vpm
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ringo/hv/abi"
+	"ringo/hv/internal/bus"
+)
+
+type clock uint64
+
+func (c *clock) Now() uint64 { return uint64(*c) }
+
+type wire bool
+
+func (w *wire) Set(level bool) { *w = wire(level) }
+
+type host struct{ off, resets int }
+
+func (h *host) PowerOff() { h.off++ }
+func (h *host) Reset()    { h.resets++ }
+
+const hz = 2_000_000_000
+
+type machine struct {
+	*PM
+	io  bus.Device
+	c   *clock
+	sci *wire
+	h   *host
+}
+
+func newMachine() *machine {
+	m := &machine{c: new(clock), sci: new(wire), h: new(host)}
+	*m.c = 123456789
+	m.PM = New(m.c, hz, m.sci, m.h)
+	m.io = m.Ports()
+	return m
+}
+
+func (m *machine) in(off uint64, size uint8) uint64 { return m.io.Read(off, size) & (1<<(8*size) - 1) }
+
+func TestTimer(t *testing.T) {
+	m := newMachine()
+	if m.in(offTimer, 4) != 0 {
+		t.Error("timer does not start at 0")
+	}
+	*m.c += hz
+	if got := m.in(offTimer, 4); got != abi.PMTimerHz {
+		t.Errorf("one second: %d", got)
+	}
+	if got := m.in(offTimer+1, 1); got != abi.PMTimerHz>>8&0xff {
+		t.Errorf("second byte %#x", got)
+	}
+	*m.c = clock(123456789 - 1) // a CPU whose TSC is behind
+	if got := m.in(offTimer, 4); got != 0 {
+		t.Errorf("before start: %#x", got)
+	}
+	*m.c = clock(123456789 + 600*hz) // beyond 2^31 counts
+	if m.in(offStatus, 2)&stsTimer == 0 {
+		t.Error("the change of the top bit goes unnoticed")
+	}
+	m.io.Write(offStatus, 2, stsTimer)
+	if m.in(offStatus, 2) != 0 {
+		t.Error("status is not cleared by writing one")
+	}
+	*m.c = clock(123456789 + 1300*hz)
+	if got, want := m.in(offTimer, 4), uint64(1300*abi.PMTimerHz)&0xffff_ffff; got != want {
+		t.Errorf("timer wraps to %d, want %d", got, want)
+	}
+}
+
+func TestPowerButton(t *testing.T) {
+	m := newMachine()
+	if m.PressPower() || bool(*m.sci) {
+		t.Error("a guest that does not listen heard the button")
+	}
+	m.io.Write(offEnable, 2, stsPower)
+	if !bool(*m.sci) || !m.PressPower() {
+		t.Error("no SCI for the button")
+	}
+	m.io.Write(offStatus+1, 1, 1) // bit 8, by byte
+	if bool(*m.sci) || m.in(offStatus, 2) != 0 {
+		t.Error("SCI stays")
+	}
+	m.io.Write(offStatus, 4, 0xffff_ffff)
+	if got := m.in(offEnable, 2); got != enAll {
+		t.Errorf("enable %#x", got)
+	}
+	if got := m.in(offStatus, 4); got != enAll<<16 {
+		t.Errorf("event block %#x", got)
+	}
+	m.PressPower()
+	m.PM.Reset()
+	if bool(*m.sci) || m.in(offEnable, 2) != 0 {
+		t.Error("after reset")
+	}
+}
+
+func TestSoftOff(t *testing.T) {
+	m := newMachine()
+	if got := m.in(offControl, 2); got != cntSCIEnable {
+		t.Errorf("control %#x", got)
+	}
+	m.io.Write(offControl, 2, 1<<cntTypeShift|cntEnable) // S1, S3: not there
+	m.io.Write(offControl, 2, abi.SleepTypeS5<<cntTypeShift)
+	if m.h.off != 0 {
+		t.Error("switched off too early")
+	}
+	m.io.Write(offControl, 2, abi.SleepTypeS5<<cntTypeShift|cntEnable)
+	if m.h.off != 1 {
+		t.Error("not switched off")
+	}
+	m.io.Write(offControl+1, 1, (abi.SleepTypeS5<<cntTypeShift|cntEnable)>>8)
+	if m.h.off != 2 {
+		t.Error("not switched off by a byte write")
+	}
+	if got := m.in(offControl, 2); got != cntSCIEnable|abi.SleepTypeS5<<cntTypeShift {
+		t.Errorf("control reads %#x", got)
+	}
+}
+
+func TestResets(t *testing.T) {
+	m := newMachine()
+	r, k := m.ResetPort(), m.Keyboard()
+	r.Write(0, 1, 2)
+	if r.Read(0, 1)&0xff != 2 || m.h.resets != 0 {
+		t.Error("reset control: first step")
+	}
+	r.Write(0, 1, abi.ResetValue)
+	r.Write(0, 1, abi.ResetValue) // no edge
+	if m.h.resets != 1 {
+		t.Errorf("%d resets by port 0xcf9", m.h.resets)
+	}
+	for v, want := range map[uint64]int{abi.KeyboardReset: 1, 0xf0: 1, 0xff: 0, 0xd1: 0, 0xaa: 0} {
+		m.h.resets = 0
+		k.Write(0, 1, v)
+		if m.h.resets != want {
+			t.Errorf("keyboard command %#x: %d resets", v, m.h.resets)
+		}
+	}
+	if k.Read(0, 1)&0xff != 0xff {
+		t.Error("a keyboard controller shows")
+	}
+}
+
+func TestRandom(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 9))
+	m := newMachine()
+	devs := []bus.Device{m.io, m.io, m.io, m.ResetPort(), m.Keyboard()}
+	for range 50000 {
+		d, off, size := devs[rnd.IntN(len(devs))], rnd.Uint64N(Size), uint8(1)<<rnd.IntN(4)
+		if rnd.IntN(2) == 0 {
+			d.Write(off, size, rnd.Uint64())
+		} else {
+			d.Read(off, size)
+		}
+		*m.c += clock(rnd.Uint64() >> (20 + rnd.IntN(40)))
+		if m.in(offStatus, 2)&m.in(offEnable, 2) != 0 != bool(*m.sci) {
+			t.Fatal("SCI does not follow status and enable")
+		}
+		s := m.Export()
+		c := newMachine()
+		if err := c.Import(&s); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(s, c.Export()); d != "" {
+			t.Fatal("copy differs:", d)
+		}
+	}
+	for _, s := range []State{{Status: 2}, {Enable: 1}, {Control: 1}, {Reset: 1}} {
+		if m.Import(&s) == nil {
+			t.Errorf("impossible state taken: %+v", s)
+		}
+	}
+}
+
+func TestNoAllocations(t *testing.T) {
+	m := newMachine()
+	r := m.ResetPort()
+	if n := testing.AllocsPerRun(100, func() {
+		m.io.Read(offTimer, 4)
+		m.io.Read(offStatus, 2)
+		m.io.Write(offStatus, 4, 0)
+		r.Write(0, 1, 6)
+		r.Write(0, 1, 0)
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
