@@ -46,6 +46,7 @@ var rules = []rule{
 	{pkg: "hv/internal/pcpu", ours: "hv/abi hv/x86 hv/vcpu", std: core},
 	{pkg: "hv/internal/sched", std: core},
 	{pkg: "hv/internal/bus", std: core},
+	{pkg: "hv/internal/pvclock", ours: "hv/abi hv/internal/bus mm", std: core},
 	{pkg: "hv/internal/...", ours: "hv/abi hv/x86 hv/internal/bus", std: core},
 	{pkg: "hv", ours: "hv/... boot/... mm/... mm svm vmx", std: core + " runtime runtime/debug strings", mods: tamago},
 
@@ -73,5 +74,5 @@ const (
 	hvParts = "hv/abi hv/x86 hv/insn hv/decode hv/vcpu mm mm/phys mm/frame mm/pt mm/gwalk" +
 		" hv/internal/bus hv/internal/dbg hv/internal/event hv/internal/pcpu hv/internal/policy" +
 		" hv/internal/sched hv/internal/vlapic hv/internal/vioapic hv/internal/vpic hv/internal/vpit" +
-		" hv/internal/vpm"
+		" hv/internal/vpm hv/internal/pvclock"
 )
