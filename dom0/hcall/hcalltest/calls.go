@@ -105,7 +105,7 @@ func (m *Machine) invokeDomain(nr abi.Call, d *dom, a [5]uint64, ports *[]uint32
 	case abi.CallDomClaim:
 		return m.claim(d, abi.Space(a[1]), a[2], a[3])
 	case abi.CallDomPause:
-		d.info.State |= abi.StatePaused
+		d.info.State = d.info.State&^abi.StateBlocked | abi.StatePaused
 		m.cond.Broadcast()
 		return abi.OK, 0
 	case abi.CallDomUnpause:

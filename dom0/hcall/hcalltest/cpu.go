@@ -147,7 +147,7 @@ func (c *CPU) Crash(why string) { c.end(abi.StateCrashed, abi.ShutdownCrash, why
 func (c *CPU) end(state uint32, s abi.Shutdown, why string) {
 	c.m.mu.Lock()
 	c.stop()
-	c.d.info.State = state
+	c.d.info.State = state | abi.StateShutdown
 	c.d.info.Shutdown = s
 	copy(c.d.info.Why[:abi.WhyLen-1], why)
 	c.m.mu.Unlock()

@@ -1,0 +1,224 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package domain
+
+import (
+	"errors"
+	"fmt"
+
+	"ringo/dom0/config"
+	"ringo/dom0/hcall"
+	"ringo/dom0/loader"
+	"ringo/hv/abi"
+)
+
+// plan is a configuration that passed every check, and what it needs.
+type plan struct {
+	cfg            *config.Config
+	uuid           [16]byte
+	cpus           uint64
+	kernel, initrd loader.Source
+	ranges         []abi.MemRange
+	bytes          uint64 // of ranges
+}
+
+// Check does everything that Create does before it makes the domain.
+func (m *Manager) Check(cfg *config.Config) error {
+	p, err := m.plan(cfg)
+	if err != nil {
+		return err
+	}
+	if err := m.unique(p.cfg.Name, p.uuid); err != nil {
+		return err
+	}
+	return m.memoryFree(p.bytes)
+}
+
+// Create makes a domain and, unless paused is set, starts it. cfg is copied. It
+// returns the domain's id.
+func (m *Manager) Create(cfg *config.Config, paused bool) (uint32, error) {
+	p, err := m.plan(cfg)
+	if err != nil {
+		return 0, err
+	}
+	return m.create(p, paused, 0)
+}
+
+// create makes the domain of a plan; restarts is its count of quick restarts.
+func (m *Manager) create(p *plan, paused bool, restarts int) (uint32, error) {
+	name := p.cfg.Name
+	m.mu.Lock()
+	if m.making[name] {
+		m.mu.Unlock()
+		return 0, fmt.Errorf("domain %q is being created already", name)
+	}
+	m.making[name] = true
+	m.mu.Unlock()
+	defer func() {
+		m.mu.Lock()
+		delete(m.making, name)
+		m.mu.Unlock()
+	}()
+	if err := m.unique(name, p.uuid); err != nil {
+		return 0, err
+	}
+	if err := m.memoryFree(p.bytes); err != nil {
+		return 0, err
+	}
+	d := &dom{cfg: p.cfg, started: m.Now(), restarts: restarts}
+	d.op.Lock()
+	defer d.op.Unlock()
+	if err := m.build(d, p, paused); err != nil {
+		return 0, m.explain(p, err)
+	}
+	return d.id, nil
+}
+
+// plan checks a configuration and finds what it names.
+func (m *Manager) plan(cfg *config.Config) (*plan, error) {
+	c := *cfg
+	p := &plan{cfg: &c}
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if s := c.Unsupported(); s != "" {
+		return nil, errors.New(s)
+	}
+	host, err := m.HV.Host()
+	if err != nil {
+		return nil, err
+	}
+	if p.cpus, err = config.ParseCPUs(c.CPUs, int(min(host.NumCPUs, 64))); err != nil {
+		return nil, fmt.Errorf("cpus: %w", err)
+	}
+	if c.Boot.Kernel == "" {
+		return nil, errors.New("kernel: missing: give kernel=boot:NAME (the command files lists what there is)")
+	}
+	if p.kernel, err = m.Files.Open(c.Boot.Kernel); err != nil {
+		return nil, fmt.Errorf("kernel: %w", err)
+	}
+	if err := m.Loader.Check(p.kernel); err != nil {
+		return nil, err
+	}
+	if c.Boot.Initrd != "" {
+		if p.initrd, err = m.Files.Open(c.Boot.Initrd); err != nil {
+			return nil, fmt.Errorf("initrd: %w", err)
+		}
+	}
+	if p.ranges, err = m.Loader.Populate(c.Memory.Bytes); err != nil {
+		return nil, fmt.Errorf("memory: %w", err)
+	}
+	for _, r := range p.ranges {
+		p.bytes += r.Size
+	}
+	if c.UUID == "" {
+		c.UUID = config.FormatUUID(m.NewUUID())
+	}
+	p.uuid, err = config.ParseUUID(c.UUID)
+	return p, err
+}
+
+// build makes the domain of a plan. When it fails nothing is left.
+//
+// Preconditions: d.op is held.
+func (m *Manager) build(d *dom, p *plan, paused bool) (err error) {
+	rec, err := encode(d)
+	if err != nil {
+		return err
+	}
+	a := abi.CreateArgs{
+		UUID: p.uuid, VCPUs: uint32(p.cfg.VCPUs), Weight: uint32(p.cfg.CPUWeight), Cap: uint32(p.cfg.Cap),
+		MaxBytes: p.bytes, Affinity: p.cpus,
+	}
+	hcall.SetText(a.Name[:], p.cfg.Name)
+	if err := m.HV.Create(&a); err != nil {
+		return err
+	}
+	d.id = a.ID
+	defer func() {
+		if err != nil {
+			d.gone = true
+			m.forget(a.ID)
+			err = errors.Join(err, m.undo(a.ID))
+		}
+	}()
+	if err := m.furnish(&a, p); err != nil {
+		return err
+	}
+	// The record comes last: a domain without one is half-made, see Adopt.
+	if err := m.HV.SetRecord(a.ID, rec); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	m.doms[a.ID] = d
+	m.mu.Unlock()
+	if paused {
+		return nil
+	}
+	return m.HV.Unpause(a.ID)
+}
+
+// furnish gives a new domain its memory, operating system and devices.
+func (m *Manager) furnish(a *abi.CreateArgs, p *plan) error {
+	for _, r := range p.ranges {
+		if err := m.HV.Populate(a.ID, r.Start, r.Size, nil); err != nil {
+			return err
+		}
+	}
+	if err := m.load(a.ID, p); err != nil {
+		return err
+	}
+	claims, err := m.Devices.Attach(Attachment{
+		ID: a.ID, VCPUs: p.cfg.VCPUs, Port: a.Port, IOReq: a.IOReq, UUID: p.uuid, Name: p.cfg.Name,
+	})
+	if err != nil {
+		return err
+	}
+	for _, c := range claims {
+		if err := m.HV.Claim(a.ID, c.Space, c.Start, c.Size); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load fills the domain's memory and sets the registers of its first vCPU. The
+// memory is mapped into dom0 only meanwhile.
+func (m *Manager) load(id uint32, p *plan) error {
+	ext, err := m.HV.Map(id)
+	if err != nil {
+		return err
+	}
+	x, err := m.Loader.Load(loader.Request{
+		Kernel: p.kernel, Initrd: p.initrd, Cmdline: p.cfg.Boot.Cmdline, Memory: p.cfg.Memory.Bytes, CPUs: p.cfg.VCPUs,
+	}, &ram{m.Memory, ext})
+	if err2 := m.HV.Unmap(id); err == nil {
+		err = err2
+	}
+	if err != nil {
+		return err
+	}
+	x.Online = 1
+	return m.HV.SetVCPU(id, 0, &x)
+}
+
+// undo ends a half-made domain. An error of it is one the user must know of: the
+// domain still holds memory.
+func (m *Manager) undo(id uint32) error {
+	err := m.remove(id, false)
+	if err != nil {
+		return fmt.Errorf("and what was made of it remains, use destroy %d: %w", id, err)
+	}
+	return nil
+}
+
+// remove takes a domain's device models and the domain away and waits until its
+// memory is free.
+func (m *Manager) remove(id uint32, again bool) error {
+	m.Devices.Detach(id, again)
+	if err := m.HV.Destroy(id, nil); err != nil && !errors.Is(err, abi.NoDomain) {
+		return err
+	}
+	return nil
+}

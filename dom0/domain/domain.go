@@ -1,0 +1,168 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package domain is the core of the toolstack: it makes, finds, changes and ends
+// domains, and acts when one stops by itself. The hypervisor is the source of
+// truth: which domains exist, their names, states and memory are asked for each
+// time. What is kept here (configuration, device models) can be rebuilt from
+// the record stored with each domain, so that dom0 may be restarted.
+//
+// Making a domain is all or nothing: whichever step fails, everything before it
+// is undone. Errors are one line for the user: what is wrong and what to do.
+package domain
+
+import (
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"ringo/dom0/config"
+	"ringo/dom0/hcall"
+	"ringo/dom0/loader"
+	"ringo/hv/abi"
+)
+
+// Loader puts an operating system into a domain's memory; see [Images].
+type Loader interface {
+	// Check looks at the beginning of a kernel.
+	Check(kernel loader.Source) error
+	// Populate returns the ranges to back with RAM for memory bytes.
+	Populate(memory uint64) ([]abi.MemRange, error)
+	Load(r loader.Request, mem loader.Guest) (abi.VCPUContext, error)
+}
+
+// Memory reaches physical memory that is mapped into dom0.
+type Memory interface {
+	Slice(addr, size uint64) []byte
+}
+
+// Devices makes the device models of domains and answers their accesses.
+type Devices interface {
+	// Attach makes the models of a domain, new or adopted, and returns the
+	// ranges they answer. Accesses may come from now on.
+	Attach(a Attachment) ([]Claim, error)
+	// Detach drops the models of a domain; of an unknown one it does nothing.
+	// again says that the same domain (by UUID) will be attached once more
+	// under another id, so that what outlives a restart is kept.
+	Detach(id uint32, again bool)
+}
+
+// Attachment says for which domain device models are made.
+type Attachment struct {
+	ID    uint32
+	VCPUs int
+	Port  uint32 // event port of its IOReqs
+	IOReq uint64 // GPA in dom0 of its IOReqPage
+	UUID  [16]byte
+	Name  string
+}
+
+// Claim is a range whose accesses device models answer.
+type Claim struct {
+	Space       abi.Space
+	Start, Size uint64
+}
+
+// Options are what a [Manager] works with. HV, Loader, Files, Devices and
+// Memory are mandatory.
+type Options struct {
+	HV      *hcall.Client
+	Loader  Loader
+	Files   Files
+	Devices Devices
+	Memory  Memory
+	Notify  func(line string) // what happens by itself, for the console
+	Now     func() time.Time
+	NewUUID func() [16]byte
+}
+
+// Manager is the toolstack. Its methods are safe for concurrent use.
+type Manager struct {
+	Options
+	changed chan struct{}
+
+	// mu guards what follows. It is not held over hypercalls.
+	mu     sync.Mutex
+	doms   map[uint32]*dom
+	making map[string]bool // names of domains being made
+}
+
+// dom is what the toolstack knows of a domain beyond the hypervisor's record.
+type dom struct {
+	id uint32
+
+	// op serializes what is done to the domain; before Manager.mu. cfg and
+	// started are written with both held and read with either; the structure
+	// behind cfg never changes.
+	op       sync.Mutex
+	cfg      *config.Config
+	started  time.Time
+	restarts int  // in quick succession
+	stopped  bool // its end has been acted upon
+	gone     bool
+}
+
+// New returns a manager that knows no domains yet; see [Manager.Adopt].
+func New(o Options) *Manager {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Notify == nil {
+		o.Notify = func(string) {}
+	}
+	if o.NewUUID == nil {
+		o.NewUUID = randomUUID
+	}
+	return &Manager{
+		Options: o, changed: make(chan struct{}, 1),
+		doms: map[uint32]*dom{}, making: map[string]bool{},
+	}
+}
+
+// randomUUID returns a random UUID (RFC 9562, "UUID Version 4").
+func randomUUID() (u [16]byte) {
+	for i := range u {
+		u[i] = byte(rand.Uint32())
+	}
+	u[6] = u[6]&0x0f | 0x40
+	u[8] = u[8]&0x3f | 0x80
+	return u
+}
+
+// entry returns the entry of a domain, making one for a domain that the
+// toolstack has not met.
+func (m *Manager) entry(id uint32, name string) *dom {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d := m.doms[id]
+	if d == nil {
+		c := config.Default()
+		c.Name = name
+		d = &dom{id: id, cfg: c}
+		m.doms[id] = d
+	}
+	return d
+}
+
+// configure changes a domain's configuration and stores it.
+//
+// Preconditions: d.op is held.
+func (m *Manager) configure(d *dom, change func(*config.Config)) error {
+	c := *d.cfg
+	change(&c)
+	m.mu.Lock()
+	d.cfg = &c
+	m.mu.Unlock()
+	b, err := encode(d)
+	if err != nil {
+		return err
+	}
+	return m.HV.SetRecord(d.id, b)
+}
+
+// forget drops the entry of a domain.
+func (m *Manager) forget(id uint32) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.doms, id)
+}

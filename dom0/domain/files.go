@@ -1,0 +1,136 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package domain
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"ringo/dom0/config/near"
+	"ringo/dom0/hcall"
+	"ringo/dom0/loader"
+	"ringo/hv/abi"
+)
+
+// Files are what configurations may name.
+type Files interface {
+	// Open finds a file: "boot:NAME" is a boot module.
+	Open(name string) (loader.Source, error)
+	// List returns all files, by name.
+	List() []File
+}
+
+// File is a line of the list of files.
+type File struct {
+	Name string // as Open takes it
+	Size int64
+}
+
+// modulePrefix stands before the names of boot modules.
+const modulePrefix = "boot:"
+
+// Modules are the files that the boot loader brought along.
+type Modules struct {
+	mem  Memory
+	list []abi.Module
+}
+
+// NewModules returns the boot modules in mem. The first module of the image list
+// that is dom0 itself should not be among them.
+func NewModules(mem Memory, list []abi.Module) *Modules { return &Modules{mem, list} }
+
+// Open implements [Files].
+func (f *Modules) Open(name string) (loader.Source, error) {
+	for i := range f.list {
+		if m := &f.list[i]; modulePrefix+hcall.Text(m.Name[:]) == name {
+			return loader.Source{
+				Name: name, R: bytes.NewReader(f.mem.Slice(m.Start, m.Size)), Size: int64(m.Size), Constant: true,
+			}, nil
+		}
+	}
+	var known []string
+	for _, file := range f.List() {
+		known = append(known, file.Name)
+	}
+	if slices.Contains(known, modulePrefix+name) {
+		return loader.Source{}, fmt.Errorf("no file %q (did you mean %q?)", name, modulePrefix+name)
+	}
+	hint := near.Hint(name, known)
+	if hint == "" {
+		hint = ": the command files lists what there is"
+	}
+	return loader.Source{}, fmt.Errorf("no file %q%s", name, hint)
+}
+
+// List implements [Files].
+func (f *Modules) List() []File {
+	var out []File
+	for i := range f.list {
+		out = append(out, File{modulePrefix + hcall.Text(f.list[i].Name[:]), int64(f.list[i].Size)})
+	}
+	slices.SortFunc(out, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// maxConfig is the largest configuration file, in bytes.
+const maxConfig = 64 << 10
+
+// ReadConfig returns the content of a configuration file, which may be named
+// without "boot:".
+func (m *Manager) ReadConfig(name string) ([]byte, error) {
+	src, err := m.Files.Open(name)
+	if err != nil && !strings.Contains(name, ":") {
+		var err2 error
+		if src, err2 = m.Files.Open(modulePrefix + name); err2 == nil {
+			err = nil
+		} else if !strings.Contains(err.Error(), "did you mean") {
+			err = err2
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if src.Size > maxConfig {
+		return nil, fmt.Errorf("%s: %d bytes are too large for a configuration: at most %d", name, src.Size, maxConfig)
+	}
+	b, err := io.ReadAll(io.NewSectionReader(src.R, 0, src.Size))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return b, nil
+}
+
+// Images is the [Loader] for real kernels. Cache may be nil.
+type Images struct{ Cache *loader.Cache }
+
+// Check implements [Loader].
+func (Images) Check(kernel loader.Source) error { return loader.Check(kernel) }
+
+// Populate implements [Loader].
+func (Images) Populate(memory uint64) ([]abi.MemRange, error) { return loader.Populate(memory) }
+
+// Load implements [Loader].
+func (i Images) Load(r loader.Request, mem loader.Guest) (abi.VCPUContext, error) {
+	r.Cache = i.Cache
+	return loader.Load(r, mem)
+}
+
+// ram is a domain's memory while it is mapped into dom0.
+type ram struct {
+	mem Memory
+	ext []abi.Extent
+}
+
+// RAM implements [loader.Guest].
+func (r *ram) RAM(a loader.GPA, n uint64) []byte {
+	for _, e := range r.ext {
+		if off := uint64(a) - e.GPA; uint64(a) >= e.GPA && off < e.Size {
+			return r.mem.Slice(e.HPA+off, min(n, e.Size-off))
+		}
+	}
+	return nil
+}

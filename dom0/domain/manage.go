@@ -1,0 +1,184 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package domain
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"ringo/dom0/config"
+	"ringo/dom0/hcall"
+	"ringo/hv/abi"
+)
+
+// Info is a domain as the user sees it.
+type Info struct {
+	abi.DomainInfo
+	Name    string
+	UUID    string
+	Started time.Time      // zero when unknown
+	Config  *config.Config // not to be changed; nil for dom0 and what the toolstack has not met
+}
+
+// List returns all domains by id, dom0 first.
+func (m *Manager) List() ([]Info, error) {
+	all, err := m.HV.Domains()
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Info, len(all))
+	for i := range all {
+		out[i] = m.info(&all[i])
+	}
+	return out, nil
+}
+
+func (m *Manager) info(d *abi.DomainInfo) Info {
+	in := Info{DomainInfo: *d, Name: hcall.Text(d.Name[:]), UUID: config.FormatUUID(d.UUID)}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e := m.doms[d.ID]; e != nil {
+		in.Config, in.Started = e.cfg, e.started
+	}
+	return in
+}
+
+// Find returns the domain with a name, or else an id.
+func (m *Manager) Find(ref string) (Info, error) {
+	all, err := m.HV.Domains()
+	if err != nil {
+		return Info{}, err
+	}
+	for i := range all {
+		if hcall.Text(all[i].Name[:]) == ref {
+			return m.info(&all[i]), nil
+		}
+	}
+	if id, err := strconv.ParseUint(ref, 10, 32); err == nil {
+		for i := range all {
+			if uint64(all[i].ID) == id {
+				return m.info(&all[i]), nil
+			}
+		}
+	}
+	return Info{}, notFound(ref, all)
+}
+
+// lock finds a domain other than dom0 and takes the right to change it.
+func (m *Manager) lock(ref, verb string) (*dom, error) {
+	in, err := m.Find(ref)
+	if err != nil {
+		return nil, err
+	}
+	if in.ID == abi.Dom0 {
+		return nil, fmt.Errorf("%q is the control domain: it cannot be %s", in.Name, verb)
+	}
+	d := m.entry(in.ID, in.Name)
+	d.op.Lock()
+	if d.gone {
+		d.op.Unlock()
+		return nil, fmt.Errorf("domain %q does not exist any more", ref)
+	}
+	return d, nil
+}
+
+// Destroy ends a domain at once. It returns when its memory is scrubbed and free.
+func (m *Manager) Destroy(ref string) error {
+	d, err := m.lock(ref, "destroyed (poweroff turns the machine off)")
+	if err != nil {
+		return err
+	}
+	defer d.op.Unlock()
+	return m.end(d, false)
+}
+
+// end removes a domain and its entry; again says that it will be made anew.
+//
+// Preconditions: d.op is held.
+func (m *Manager) end(d *dom, again bool) error {
+	if err := m.remove(d.id, again); err != nil {
+		return fmt.Errorf("cannot destroy %q: %w", d.cfg.Name, err)
+	}
+	d.gone = true
+	m.forget(d.id)
+	return nil
+}
+
+// Pause stops a domain's vCPUs until Unpause.
+func (m *Manager) Pause(ref string) error {
+	d, err := m.lock(ref, "paused")
+	if err != nil {
+		return err
+	}
+	defer d.op.Unlock()
+	return m.HV.Pause(d.id)
+}
+
+// Unpause lets a paused domain go on.
+func (m *Manager) Unpause(ref string) error {
+	d, err := m.lock(ref, "unpaused")
+	if err != nil {
+		return err
+	}
+	defer d.op.Unlock()
+	return m.HV.Unpause(d.id)
+}
+
+// Rename gives a domain another name.
+func (m *Manager) Rename(ref, name string) error {
+	if err := config.CheckName(name); err != nil {
+		return err
+	}
+	d, err := m.lock(ref, "renamed")
+	if err != nil {
+		return err
+	}
+	defer d.op.Unlock()
+	if err := m.unique(name, [16]byte{}); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	making := m.making[name]
+	m.mu.Unlock()
+	if making {
+		return fmt.Errorf("domain %q is being created: choose another name", name)
+	}
+	if err := m.HV.Rename(d.id, name); err != nil {
+		return err
+	}
+	return m.configure(d, func(c *config.Config) { c.Name = name })
+}
+
+// SetSched changes a domain's weight (0 keeps it) and cap (negative keeps it).
+func (m *Manager) SetSched(ref string, weight, cap int) error {
+	in, err := m.Find(ref)
+	if err != nil {
+		return err
+	}
+	if weight == 0 {
+		weight = int(in.Weight)
+	}
+	if cap < 0 {
+		cap = int(in.Cap)
+	}
+	if weight < 1 || weight > 65535 {
+		return fmt.Errorf("weight %d is out of range: use 1 to 65535", weight)
+	}
+	if most := 100 * int(in.VCPUs); cap > most {
+		return fmt.Errorf("cap %d is out of range: use 0 to %d for %d vCPUs (0 = none)", cap, most, in.VCPUs)
+	}
+	if in.ID == abi.Dom0 {
+		return m.HV.SetSched(in.ID, uint32(weight), uint32(cap))
+	}
+	d, err := m.lock(ref, "changed")
+	if err != nil {
+		return err
+	}
+	defer d.op.Unlock()
+	if err := m.HV.SetSched(d.id, uint32(weight), uint32(cap)); err != nil {
+		return err
+	}
+	return m.configure(d, func(c *config.Config) { c.CPUWeight, c.Cap = weight, cap })
+}

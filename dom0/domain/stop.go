@@ -1,0 +1,204 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package domain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"ringo/dom0/config"
+	"ringo/dom0/hcall"
+	"ringo/hv/abi"
+)
+
+// A domain that stops sooner than quick after it started counts as restarting
+// too fast; after maxQuick such restarts in a row it is left stopped, else a
+// broken guest would keep dom0 busy loading kernels.
+const (
+	quick    = 10 * time.Second
+	maxQuick = 5
+)
+
+// StateChanged tells the manager of an event on abi.PortDomainState. It does not
+// block.
+func (m *Manager) StateChanged() {
+	select {
+	case m.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Run acts on domains that stopped, until the context ends.
+func (m *Manager) Run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.changed:
+			if err := m.scan(); err != nil {
+				m.Notify("error: " + err.Error())
+			}
+		}
+	}
+}
+
+// scan looks for domains that stopped or are gone since the last time.
+func (m *Manager) scan() error {
+	all, err := m.HV.Domains()
+	if err != nil {
+		return err
+	}
+	alive := map[uint32]bool{}
+	for i := range all {
+		d := &all[i]
+		alive[d.ID] = true
+		if d.ID != abi.Dom0 && d.State&abi.StateDying == 0 && d.State&(abi.StateShutdown|abi.StateCrashed) != 0 {
+			m.stopped(d)
+		}
+	}
+	m.mu.Lock()
+	var lost []uint32
+	for id := range m.doms {
+		if !alive[id] {
+			lost = append(lost, id)
+		}
+	}
+	m.mu.Unlock()
+	for _, id := range lost {
+		m.lose(id)
+	}
+	return nil
+}
+
+// lose drops what is left of a domain that the hypervisor does not have.
+func (m *Manager) lose(id uint32) {
+	m.mu.Lock()
+	d := m.doms[id]
+	m.mu.Unlock()
+	if d == nil {
+		return
+	}
+	d.op.Lock()
+	defer d.op.Unlock()
+	if d.gone || m.exists(id) {
+		return
+	}
+	m.Devices.Detach(id, false)
+	d.gone = true
+	m.forget(id)
+}
+
+// exists asks the hypervisor whether it has a domain.
+func (m *Manager) exists(id uint32) bool {
+	in, err := m.HV.Info(id)
+	return err == nil && in.ID == id
+}
+
+// stopped does what the configuration says about a domain that stopped.
+func (m *Manager) stopped(in *abi.DomainInfo) {
+	d := m.entry(in.ID, hcall.Text(in.Name[:]))
+	d.op.Lock()
+	defer d.op.Unlock()
+	if d.stopped || d.gone {
+		return
+	}
+	d.stopped = true
+	action, what := d.cfg.OnPoweroff, "has powered off"
+	switch {
+	case in.State&abi.StateCrashed != 0 || in.Shutdown == abi.ShutdownCrash:
+		action, what = d.cfg.OnCrash, "crashed: "+hcall.Text(in.Why[:])
+	case in.Shutdown == abi.ShutdownReboot:
+		action, what = d.cfg.OnReboot, "reboots"
+	}
+	restarts := 0
+	if action == config.Restart && m.Now().Sub(d.started) < quick {
+		if restarts = d.restarts + 1; restarts > maxQuick {
+			action = config.Preserve
+			what += fmt.Sprintf(" for the %dth time within seconds: not restarted", restarts)
+		}
+	}
+	switch action {
+	case config.Restart:
+		m.Notify(fmt.Sprintf("domain %q %s: restarting", d.cfg.Name, what))
+		if err := m.restart(d, restarts); err != nil {
+			m.Notify(fmt.Sprintf("error: domain %q is gone, it could not be restarted: %v", d.cfg.Name, err))
+		}
+	case config.Preserve:
+		m.Notify(fmt.Sprintf("domain %q %s: kept (destroy %s frees it)", d.cfg.Name, what, d.cfg.Name))
+	default:
+		if err := m.end(d, false); err != nil {
+			m.Notify("error: " + err.Error())
+			return
+		}
+		m.Notify(fmt.Sprintf("domain %q %s: destroyed", d.cfg.Name, what))
+	}
+}
+
+// restart ends a domain and makes it anew with the same configuration.
+//
+// Preconditions: d.op is held.
+func (m *Manager) restart(d *dom, restarts int) error {
+	p, err := m.plan(d.cfg)
+	if err != nil {
+		return errors.Join(err, m.end(d, false))
+	}
+	if err := m.end(d, true); err != nil {
+		return err
+	}
+	if _, err := m.create(p, false, restarts); err != nil {
+		m.Devices.Detach(d.id, false)
+		return err
+	}
+	return nil
+}
+
+// Adopt takes over the domains that exist already: dom0 was restarted. Their
+// device models are made anew. Half-made ones, without a record, are destroyed.
+func (m *Manager) Adopt() error {
+	all, err := m.HV.Domains()
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		if in := &all[i]; in.ID != abi.Dom0 {
+			if err := m.adopt(in); err != nil {
+				m.Notify(fmt.Sprintf("error: domain %q: %v", hcall.Text(in.Name[:]), err))
+			}
+		}
+	}
+	m.StateChanged() // some may have stopped meanwhile
+	return nil
+}
+
+func (m *Manager) adopt(in *abi.DomainInfo) error {
+	name := hcall.Text(in.Name[:])
+	if in.RecordLen == 0 || in.State&abi.StateDying != 0 {
+		m.Notify(fmt.Sprintf("domain %q was half-made or half-destroyed: destroyed", name))
+		return m.remove(in.ID, false)
+	}
+	b, err := m.HV.Record(in.ID)
+	if err != nil {
+		return err
+	}
+	r, err := decode(b)
+	if err != nil {
+		// It may run well: it is kept, with nothing done when it stops.
+		r.Config = config.Default()
+		r.Config.OnPoweroff, r.Config.OnReboot, r.Config.OnCrash = config.Preserve, config.Preserve, config.Preserve
+		m.Notify(fmt.Sprintf("error: domain %q: %v", name, err))
+	}
+	r.Config.Name = name // the hypervisor's is the truth
+	d := m.entry(in.ID, name)
+	d.op.Lock()
+	defer d.op.Unlock()
+	m.mu.Lock()
+	d.cfg, d.started = r.Config, r.Started
+	m.mu.Unlock()
+	_, err = m.Devices.Attach(Attachment{
+		ID: in.ID, VCPUs: int(in.VCPUs), Port: in.Port, IOReq: in.IOReq, UUID: in.UUID, Name: name,
+	})
+	return err
+}
