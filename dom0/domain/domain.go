@@ -12,6 +12,7 @@
 package domain
 
 import (
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -129,11 +130,10 @@ func randomUUID() (u [16]byte) {
 	return u
 }
 
-// entry returns the entry of a domain, making one for a domain that the
-// toolstack has not met.
-func (m *Manager) entry(id uint32, name string) *dom {
+// take returns the entry of a domain with op held, making one for a domain that
+// the toolstack has not met; nil when the domain does not exist (any more).
+func (m *Manager) take(id uint32, name string) *dom {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	d := m.doms[id]
 	if d == nil {
 		c := config.Default()
@@ -141,7 +141,37 @@ func (m *Manager) entry(id uint32, name string) *dom {
 		d = &dom{id: id, cfg: c}
 		m.doms[id] = d
 	}
+	m.mu.Unlock()
+	d.op.Lock()
+	// What the caller knows of the domain is older than the lock.
+	if d.gone || !m.exists(id) {
+		m.discard(d)
+		d.op.Unlock()
+		return nil
+	}
 	return d
+}
+
+// exists asks the hypervisor whether it has a domain. When it does not answer,
+// the domain is assumed to be there: what follows will fail and say why.
+func (m *Manager) exists(id uint32) bool {
+	in, err := m.HV.Info(id)
+	return err == nil && in.ID == id || err != nil && !errors.Is(err, abi.NoDomain)
+}
+
+// discard drops what is left of a domain that does not exist any more.
+//
+// Preconditions: d.op is held.
+func (m *Manager) discard(d *dom) {
+	if !d.gone {
+		m.Devices.Detach(d.id, false)
+		d.gone = true
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.doms[d.id] == d {
+		delete(m.doms, d.id)
+	}
 }
 
 // configure changes a domain's configuration and stores it.

@@ -75,10 +75,8 @@ func (m *Manager) lock(ref, verb string) (*dom, error) {
 	if in.ID == abi.Dom0 {
 		return nil, fmt.Errorf("%q is the control domain: it cannot be %s", in.Name, verb)
 	}
-	d := m.entry(in.ID, in.Name)
-	d.op.Lock()
-	if d.gone {
-		d.op.Unlock()
+	d := m.take(in.ID, in.Name)
+	if d == nil {
 		return nil, fmt.Errorf("domain %q does not exist any more", ref)
 	}
 	return d, nil

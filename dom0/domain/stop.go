@@ -68,41 +68,21 @@ func (m *Manager) scan() error {
 	}
 	m.mu.Unlock()
 	for _, id := range lost {
-		m.lose(id)
+		if d := m.take(id, ""); d != nil {
+			d.op.Unlock() // made after the domains were listed
+		}
 	}
 	return nil
 }
 
-// lose drops what is left of a domain that the hypervisor does not have.
-func (m *Manager) lose(id uint32) {
-	m.mu.Lock()
-	d := m.doms[id]
-	m.mu.Unlock()
+// stopped does what the configuration says about a domain that stopped.
+func (m *Manager) stopped(in *abi.DomainInfo) {
+	d := m.take(in.ID, hcall.Text(in.Name[:]))
 	if d == nil {
 		return
 	}
-	d.op.Lock()
 	defer d.op.Unlock()
-	if d.gone || m.exists(id) {
-		return
-	}
-	m.Devices.Detach(id, false)
-	d.gone = true
-	m.forget(id)
-}
-
-// exists asks the hypervisor whether it has a domain.
-func (m *Manager) exists(id uint32) bool {
-	in, err := m.HV.Info(id)
-	return err == nil && in.ID == id
-}
-
-// stopped does what the configuration says about a domain that stopped.
-func (m *Manager) stopped(in *abi.DomainInfo) {
-	d := m.entry(in.ID, hcall.Text(in.Name[:]))
-	d.op.Lock()
-	defer d.op.Unlock()
-	if d.stopped || d.gone {
+	if d.stopped {
 		return
 	}
 	d.stopped = true
@@ -191,8 +171,10 @@ func (m *Manager) adopt(in *abi.DomainInfo) error {
 		m.Notify(fmt.Sprintf("error: domain %q: %v", name, err))
 	}
 	r.Config.Name = name // the hypervisor's is the truth
-	d := m.entry(in.ID, name)
-	d.op.Lock()
+	d := m.take(in.ID, name)
+	if d == nil {
+		return nil
+	}
 	defer d.op.Unlock()
 	m.mu.Lock()
 	d.cfg, d.started = r.Config, r.Started

@@ -1,0 +1,226 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package domain
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ringo/dom0/config"
+	"ringo/dom0/hcall/hcalltest"
+	"ringo/hv/abi"
+)
+
+func TestCreateAndDestroy(t *testing.T) {
+	r := newRig(t)
+	free := r.Free()
+	started := make(chan abi.VCPUContext, 1)
+	r.Guest = func(c *hcalltest.CPU) {
+		if string(c.Memory(1 << 20)[:6]) != "KERNEL" {
+			t.Error("the kernel is not in memory")
+		}
+		started <- c.Context()
+		c.WaitIRQ(0)
+	}
+	c := r.cfg("web1", 64)
+	c.VCPUs, c.CPUWeight, c.CPUs = 2, 100, "0-1"
+	id, err := r.Create(c, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x := <-started; x.RIP != 1<<20 || x.Online != 1 {
+		t.Errorf("started with %+v", x)
+	}
+	if !r.Claimed(id, 0x3f8) || !r.Claimed(id, 0x71) || r.Claimed(id, 0x80) {
+		t.Error("claims")
+	}
+	if _, mapped := r.Leaks(); len(mapped) != 0 {
+		t.Error("the guest's memory stays mapped in dom0")
+	}
+	in, err := r.Find("web1")
+	if err != nil || in.ID != id || in.Weight != 100 || in.VCPUs != 2 || in.State != abi.StateBlocked {
+		t.Errorf("%+v %v", in, err)
+	}
+	want := *c
+	want.UUID = "00000000-0000-0000-0000-000000000001"
+	if d := cmp.Diff(&want, in.Config); d != "" || !in.Started.Equal(r.clock) {
+		t.Error(d, in.Started)
+	}
+	if c.UUID != "" {
+		t.Error("the caller's configuration changed")
+	}
+	if err := r.Destroy("web1"); err != nil {
+		t.Fatal(err)
+	}
+	r.wantClean(free)
+}
+
+// Whichever hypercall of a creation fails, and however often it succeeded
+// before, nothing is left.
+func TestCreateFailsAnywhere(t *testing.T) {
+	failed := map[abi.Call]int{}
+	for nr := abi.CallBase; nr < abi.CallEnd; nr++ {
+		for n := 0; ; n++ {
+			r := newRig(t)
+			free, hit := r.Free(), false
+			r.Fail = func(c abi.Call, i int) abi.Status {
+				if c == nr && i == n && nr != abi.CallDomDestroy {
+					hit = true
+					return abi.Busy
+				}
+				return abi.OK
+			}
+			id, err := r.Create(r.cfg("web1", 64), false)
+			if !hit {
+				if err != nil {
+					t.Fatalf("%v though nothing failed", err)
+				}
+				break
+			}
+			failed[nr]++
+			if err == nil || id != 0 || !errors.Is(err, abi.Busy) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("call %#x, time %d: id %d, error %v", nr, n, id, err)
+			}
+			r.wantClean(free)
+			r.Fail = nil
+			if _, err := r.Create(r.cfg("web1", 64), false); err != nil {
+				t.Errorf("the next creation fails: %v", err)
+			}
+		}
+	}
+	want := []abi.Call{
+		abi.CallHost, abi.CallDomCreate, abi.CallDomPopulate, abi.CallDomMap, abi.CallDomUnmap, abi.CallDomSetVCPU,
+		abi.CallDomClaim, abi.CallDomUnpause, abi.CallDomInfo, abi.CallDomSetRecord,
+	}
+	for _, nr := range want {
+		if failed[nr] == 0 {
+			t.Errorf("call %#x was never made to fail", nr)
+		}
+	}
+	if failed[abi.CallDomPopulate] < 10 || failed[abi.CallDomClaim] != 2 {
+		t.Errorf("not every step failed: %v", failed)
+	}
+}
+
+// When even undoing fails, the user is told what remains and can remove it.
+func TestUndoFails(t *testing.T) {
+	r := newRig(t)
+	free := r.Free()
+	r.Fail = func(c abi.Call, i int) abi.Status {
+		if c == abi.CallDomUnpause || c == abi.CallDomDestroy && i == 0 {
+			return abi.Busy
+		}
+		return abi.OK
+	}
+	_, err := r.Create(r.cfg("web1", 64), false)
+	want := `cannot create "web1": unpause domain 1: domain is busy; ` +
+		`and what was made of it remains, use destroy 1: destroy domain 1: domain is busy`
+	if err == nil || err.Error() != want {
+		t.Fatalf("got  %v\nwant %s", err, want)
+	}
+	if err := r.Destroy("1"); err != nil {
+		t.Fatal(err)
+	}
+	r.wantClean(free)
+}
+
+func TestCreateErrors(t *testing.T) {
+	type change = func(r *rig, c *config.Config)
+	for _, c := range []struct {
+		name   string
+		change change
+		want   string
+	}{
+		{"name taken", func(r *rig, c *config.Config) { c.Name = "old" },
+			`domain "old" already exists (id 1): choose another name, or destroy it`},
+		{"no memory", func(r *rig, c *config.Config) { c.Memory.Bytes = 512 << 20 },
+			`not enough memory: need 512 MiB, 224 MiB free; "old" holds 32 MiB (destroy old)`},
+		{"no memory in time", func(r *rig, c *config.Config) {
+			r.Fail = func(nr abi.Call, n int) abi.Status {
+				if nr == abi.CallDomPopulate && n > 20 {
+					return abi.NoMemory
+				}
+				return abi.OK
+			}
+			c.Memory.Bytes = 200 << 20
+		}, `not enough memory: need 200 MiB, `},
+		{"no slot", func(r *rig, c *config.Config) {
+			r.Fail = func(nr abi.Call, n int) abi.Status {
+				if nr == abi.CallDomCreate {
+					return abi.NoSlot
+				}
+				return abi.OK
+			}
+		}, "the table of domains is full: destroy one first"},
+		{"name taken in time", func(r *rig, c *config.Config) {
+			r.Fail = func(nr abi.Call, n int) abi.Status {
+				if nr == abi.CallDomCreate {
+					return abi.Exists
+				}
+				return abi.OK
+			}
+		}, `domain "new" already exists: choose another name, or destroy it`},
+		{"no kernel", func(r *rig, c *config.Config) { c.Boot = config.Boot{} },
+			"kernel: missing: give kernel=boot:NAME (the command files lists what there is)"},
+		{"prefix forgotten", func(r *rig, c *config.Config) { c.Boot.Kernel = "vmlinuz" },
+			`kernel: no file "vmlinuz" (did you mean "boot:vmlinuz"?)`},
+		{"misspelt", func(r *rig, c *config.Config) { c.Boot.Initrd = "boot:initrd.gx" },
+			`initrd: no file "boot:initrd.gx" (did you mean "boot:initrd.gz"?)`},
+		{"nothing near", func(r *rig, c *config.Config) { c.Boot.Kernel = "boot:nope" },
+			`kernel: no file "boot:nope": the command files lists what there is`},
+		{"bad kernel", func(r *rig, c *config.Config) { c.Boot.Kernel = "boot:bad" }, `kernel "boot:bad": not a kernel`},
+		{"load fails", func(r *rig, c *config.Config) { r.load.fail = errors.New("kernel: damaged") }, "kernel: damaged"},
+		{"devices fail", func(r *rig, c *config.Config) { r.dev.fail = errors.New("no room for devices") }, "no room for devices"},
+		{"little memory", func(r *rig, c *config.Config) { c.Memory.Bytes = 1 << 20 }, "memory: guest memory of 1 MiB is out of range"},
+		{"cpu", func(r *rig, c *config.Config) { c.CPUs = "4" }, "cpus: there is no CPU 4: this machine has CPUs 0 to 3"},
+		{"invalid", func(r *rig, c *config.Config) { c.VCPUs = 0 }, "vcpus: 0 is out of range"},
+		{"disk", func(r *rig, c *config.Config) { c.Disk = []config.Disk{{Volume: "x"}} }, "disk: disks are not supported yet"},
+		{"uuid taken", func(r *rig, c *config.Config) { c.UUID = "00000000-0000-0000-0000-000000000001" },
+			`uuid: domain "old" has it: leave it out to get a new one`},
+		{"record too large", func(r *rig, c *config.Config) { c.Boot.Cmdline = strings.Repeat("\"", 2040) },
+			"the configuration is too large to store"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t)
+			empty := r.Free()
+			if _, err := r.Create(r.cfg("old", 32), true); err != nil {
+				t.Fatal(err)
+			}
+			free := r.Free()
+			cfg := r.cfg("new", 64)
+			c.change(r, cfg)
+			_, err := r.Create(cfg, false)
+			if err == nil || !strings.HasPrefix(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("got  %v\nwant %s", err, c.want)
+			}
+			if r.Free() != free || len(r.dev.attached) != 1 {
+				t.Errorf("%d bytes leaked", free-r.Free())
+			}
+			r.Fail = nil
+			if err := r.Destroy("old"); err != nil {
+				t.Error(err)
+			}
+			r.wantClean(empty)
+		})
+	}
+}
+
+// Check refuses what Create would refuse, and changes nothing.
+func TestCheck(t *testing.T) {
+	r := newRig(t)
+	free := r.Free()
+	if err := r.Check(r.cfg("a", 64)); err != nil {
+		t.Error(err)
+	}
+	if err := r.Check(r.cfg("a", 640)); err == nil || !strings.Contains(err.Error(), "give it less (memory=256MiB)") {
+		t.Error(err)
+	}
+	if err := r.Check(r.cfg("Domain-0", 64)); err == nil {
+		t.Error("dom0's name accepted")
+	}
+	r.wantClean(free)
+}

@@ -1,0 +1,184 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package domain
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ringo/dom0/config"
+	"ringo/dom0/hcall"
+	"ringo/dom0/hcall/hcalltest"
+	"ringo/hv/abi"
+)
+
+// await waits for n notes and returns them.
+func (r *rig) await(n int) []string {
+	r.t.Helper()
+	for i := range n {
+		select {
+		case <-r.noted:
+		case <-time.After(10 * time.Second):
+			r.t.Fatalf("note %d of %d did not come: %q", i+1, n, r.notes)
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]string(nil), r.notes...)
+}
+
+func TestStops(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*config.Config)
+		end    func(*hcalltest.CPU)
+		notes  []string
+		left   int
+	}{
+		{"poweroff", func(c *config.Config) {}, func(c *hcalltest.CPU) { c.Shutdown(abi.ShutdownPoweroff) },
+			[]string{`domain "a" has powered off: destroyed`}, 0},
+		{"poweroff preserve", func(c *config.Config) { c.OnPoweroff = config.Preserve },
+			func(c *hcalltest.CPU) { c.Shutdown(abi.ShutdownPoweroff) },
+			[]string{`domain "a" has powered off: kept (destroy a frees it)`}, 1},
+		{"crash", func(c *config.Config) {}, func(c *hcalltest.CPU) { c.Crash("triple fault at 0x1234") },
+			[]string{`domain "a" crashed: triple fault at 0x1234: destroyed`}, 0},
+		{"reboot once", func(c *config.Config) {}, nil,
+			[]string{`domain "a" reboots: restarting`, `domain "a" has powered off: destroyed`}, 0},
+		{"reboot forever", func(c *config.Config) {}, func(c *hcalltest.CPU) { c.Shutdown(abi.ShutdownReboot) },
+			[]string{
+				`domain "a" reboots: restarting`, `domain "a" reboots: restarting`, `domain "a" reboots: restarting`,
+				`domain "a" reboots: restarting`, `domain "a" reboots: restarting`,
+				`domain "a" reboots for the 6th time within seconds: not restarted: kept (destroy a frees it)`,
+			}, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t)
+			free := r.Free()
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			go r.Run(ctx)
+			boots := 0
+			r.Guest = c.end
+			if c.end == nil {
+				r.Guest = func(cpu *hcalltest.CPU) {
+					if boots++; boots == 1 {
+						cpu.Shutdown(abi.ShutdownReboot)
+					}
+					cpu.Shutdown(abi.ShutdownPoweroff)
+				}
+			}
+			cfg := r.cfg("a", 16)
+			c.change(cfg)
+			if _, err := r.Create(cfg, false); err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(c.notes, r.await(len(c.notes))); d != "" {
+				t.Error(d)
+			}
+			if ids, _ := r.Leaks(); len(ids) != c.left {
+				t.Errorf("domains left: %v", ids)
+			}
+			if c.left == 1 {
+				if err := r.Destroy("a"); err != nil {
+					t.Error(err)
+				}
+			}
+			r.wantClean(free)
+			if c.name == "reboot once" {
+				want := []string{"attach 1 a", "detach 1 again=true", "attach 2 a", "detach 2 again=false"}
+				if d := cmp.Diff(want, r.dev.log); d != "" {
+					t.Error(d)
+				}
+			}
+		})
+	}
+}
+
+// A restart that is impossible ends the domain and says so.
+func TestRestartFails(t *testing.T) {
+	r := newRig(t)
+	free := r.Free()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go r.Run(ctx)
+	r.Guest = func(c *hcalltest.CPU) {
+		r.dev.mu.Lock()
+		r.dev.fail = errors.New("no room for devices")
+		r.dev.mu.Unlock()
+		c.Shutdown(abi.ShutdownReboot)
+	}
+	if _, err := r.Create(r.cfg("a", 16), false); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{`domain "a" reboots: restarting`,
+		`error: domain "a" is gone, it could not be restarted: no room for devices`}
+	if d := cmp.Diff(want, r.await(2)); d != "" {
+		t.Error(d)
+	}
+	r.wantClean(free)
+}
+
+// A new dom0 finds whole domains running and removes half-made ones.
+func TestAdopt(t *testing.T) {
+	r := newRig(t)
+	if _, err := r.Create(r.cfg("whole", 16), false); err != nil {
+		t.Fatal(err)
+	}
+	hv := r.Client()
+	half := abi.CreateArgs{VCPUs: 1, MaxBytes: 1 << 20}
+	hcall.SetText(half.Name[:], "half")
+	foreign := half
+	hcall.SetText(foreign.Name[:], "foreign")
+	for _, a := range []*abi.CreateArgs{&half, &foreign} {
+		if err := hv.Create(a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := hv.SetRecord(foreign.ID, []byte(`{"v":99}`)); err != nil {
+		t.Fatal(err)
+	}
+	r.dev.attached = map[uint32]Attachment{}
+	m := r.manager()
+	if err := m.Adopt(); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{`domain "half" was half-made or half-destroyed: destroyed`,
+		`error: domain "foreign": its record has version 99, this toolstack knows 1`}
+	if d := cmp.Diff(want, r.await(2)); d != "" {
+		t.Error(d)
+	}
+	ids, _ := r.Leaks()
+	if d := cmp.Diff([]uint32{1, 3}, ids); d != "" || len(r.dev.attached) != 2 {
+		t.Error(d, r.dev.attached)
+	}
+	if in, err := m.Find("whole"); err != nil || in.Config.Boot.Kernel != "boot:vmlinuz" || !in.Started.Equal(r.clock) {
+		t.Errorf("%+v %v", in, err)
+	}
+	for _, n := range []string{"whole", "foreign"} {
+		if err := m.Destroy(n); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A domain that vanished behind the toolstack's back loses its devices.
+func TestLost(t *testing.T) {
+	r := newRig(t)
+	free := r.Free()
+	id, err := r.Create(r.cfg("a", 16), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Client().Destroy(id, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.scan(); err != nil {
+		t.Fatal(err)
+	}
+	r.wantClean(free)
+}
