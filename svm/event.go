@@ -1,0 +1,126 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package svm
+
+import (
+	"ringo/hv/vcpu"
+	"ringo/hv/x86"
+)
+
+// EVENTINJ and EXITINTINFO have one format (APM Vol. 2, "Event Injection"):
+// vector 7:0, type 10:8, error code valid 11, valid 31, error code 63:32.
+const (
+	evTypeShift = 8
+	evHasErr    = 1 << 11
+	evValid     = 1 << 31
+
+	evIntr = 0
+	evNMI  = 2
+	evExc  = 3
+	evSoft = 4
+)
+
+// encodeEvent returns e in the format of EVENTINJ.
+func encodeEvent(e vcpu.Event) uint64 {
+	t := uint64(evExc)
+	switch e.Type {
+	case vcpu.ExternalInterrupt:
+		t = evIntr
+	case vcpu.NMI:
+		t = evNMI
+	case vcpu.SoftInterrupt:
+		t = evSoft
+	}
+	w := uint64(e.Vector) | t<<evTypeShift | evValid
+	if e.HasErr {
+		w |= evHasErr | uint64(e.Err)<<32
+	}
+	return w
+}
+
+// decodeEvent is the inverse, for EXITINTINFO; it reports false when no event
+// was being delivered. Breakpoint and overflow exceptions come from INT3 and
+// INTO only: they are soft.
+func decodeEvent(w uint64) (vcpu.Event, bool) {
+	if w&evValid == 0 {
+		return vcpu.Event{}, false
+	}
+	e := vcpu.Event{Vector: uint8(w), Type: vcpu.HardException}
+	switch w >> evTypeShift & 7 {
+	case evIntr:
+		e.Type = vcpu.ExternalInterrupt
+	case evNMI:
+		e.Type, e.Vector = vcpu.NMI, 2
+	case evSoft:
+		e.Type = vcpu.SoftInterrupt
+	default:
+		if e.Vector == x86.VecBP || e.Vector == vecOF {
+			e.Type = vcpu.SoftException
+		}
+	}
+	if w&evHasErr != 0 {
+		e.HasErr, e.Err = true, uint32(w>>32)
+	}
+	return e, true
+}
+
+const vecOF = 4
+
+// injectable reports whether the CPU takes e: VMRUN fails on an exception with
+// vector 2 or above 31 (APM Vol. 2, "Event Injection").
+func injectable(e vcpu.Event) bool {
+	switch e.Type {
+	case vcpu.HardException, vcpu.SoftException:
+		return e.Vector < 32 && e.Vector != 2
+	case vcpu.ExternalInterrupt, vcpu.NMI, vcpu.SoftInterrupt:
+		return true
+	}
+	return false
+}
+
+func isException(e vcpu.Event) bool {
+	return e.Type == vcpu.HardException || e.Type == vcpu.SoftException
+}
+
+// class sorts exceptions for the double-fault rules (APM Vol. 2, "#DF
+// Double-Fault Exception", Table 8-3).
+type class uint8
+
+const (
+	benign class = iota
+	contributory
+	pageFault
+	doubleFault
+)
+
+func classOf(e vcpu.Event) class {
+	if e.Type != vcpu.HardException {
+		return benign
+	}
+	switch e.Vector {
+	case x86.VecDE, x86.VecTS, x86.VecNP, x86.VecSS, x86.VecGP:
+		return contributory
+	case x86.VecPF:
+		return pageFault
+	case x86.VecDF:
+		return doubleFault
+	}
+	return benign
+}
+
+// merge combines an exception second, raised while exception first was being
+// delivered: the event to deliver, or shutdown (a triple fault). Two exceptions
+// that do not combine are handled one after the other: the second now; the
+// instruction will raise the first again.
+func merge(first, second vcpu.Event) (e vcpu.Event, shutdown bool) {
+	a, b := classOf(first), classOf(second)
+	switch {
+	case a == doubleFault && (b == contributory || b == pageFault):
+		return vcpu.Event{}, true
+	case a == contributory && b == contributory,
+		a == pageFault && (b == contributory || b == pageFault):
+		return vcpu.Event{Type: vcpu.HardException, Vector: x86.VecDF, HasErr: true}, false
+	}
+	return second, false
+}
