@@ -8,7 +8,6 @@ import (
 
 	"ringo/hv/insn"
 	"ringo/hv/vcpu"
-	"ringo/hv/x86"
 )
 
 // MSRs of the extension (APM Vol. 2, "SVM Related MSRs").
@@ -154,6 +153,3 @@ func probe(r Registers) (features, error) {
 	}
 	return f, nil
 }
-
-// EFER.SVME must be set before any instruction of the extension.
-const eferSVME = x86.EFERSVME

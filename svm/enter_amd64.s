@@ -1,0 +1,165 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "textflag.h"
+#include "go_asm.h"
+#include "ops_amd64.h"
+
+// What #VMEXIT restores by itself, from the host save area: RIP, RSP, RAX,
+// RFLAGS (so DF, AC, TF and IF are the host's), CR0, CR3, CR4, EFER, CS, SS, DS,
+// ES, GDTR, IDTR, CPL 0 (APM Vol. 2, "#VMEXIT"). Everything else is the guest's
+// until the code below has replaced it. GIF is clear from CLGI to STGI: no
+// interrupt, NMI or SMI comes in between. Interrupts are on (IF), or a host
+// interrupt could not end the run under V_INTR_MASKING.
+//
+// No host register is saved but BP: an ABI0 caller expects the others lost.
+
+// g.stackguard0 and its value when a preemption is requested (runtime,
+// stackPreempt); enter_test.go compares both with the runtime.
+#define g_stackguard0 16
+#define stackPreempt -1314
+
+DATA mxcsr<>+0(SB)/4, $const_mxcsrReset
+GLOBL mxcsr<>(SB), RODATA|NOPTR, $4
+
+// DI = frame. Nothing that came before this check is lost: an interrupt that
+// wants something either came before CLGI and is seen in the words, or ends
+// the run.
+#define BEGIN \
+	MOVQ	f+0(FP), DI; \
+	CLGI; \
+	MOVQ	(TLS), CX; \
+	CMPQ	g_stackguard0(CX), $stackPreempt; \
+	JEQ	refuse; \
+	CMPL	frame_kick(DI), $0; \
+	JNE	refuse; \
+	MOVQ	BP, frame_hostBP(DI)
+
+// From DI = frame with the guest's FPU state loaded, to DI = frame with the
+// guest's general-purpose registers saved.
+#define RUN \
+	MOVQ	frame_vmcb(DI), AX; \
+	VMLOAD; \
+	MOVQ	(frame_regs+regs_RBX)(DI), BX; \
+	MOVQ	(frame_regs+regs_RCX)(DI), CX; \
+	MOVQ	(frame_regs+regs_RDX)(DI), DX; \
+	MOVQ	(frame_regs+regs_RBP)(DI), BP; \
+	MOVQ	(frame_regs+regs_RSI)(DI), SI; \
+	MOVQ	(frame_regs+regs_R8)(DI), R8; \
+	MOVQ	(frame_regs+regs_R9)(DI), R9; \
+	MOVQ	(frame_regs+regs_R10)(DI), R10; \
+	MOVQ	(frame_regs+regs_R11)(DI), R11; \
+	MOVQ	(frame_regs+regs_R12)(DI), R12; \
+	MOVQ	(frame_regs+regs_R13)(DI), R13; \
+	MOVQ	(frame_regs+regs_R14)(DI), R14; \
+	MOVQ	(frame_regs+regs_R15)(DI), R15; \
+	MOVQ	(frame_regs+regs_RDI)(DI), DI; \
+	VMRUN; \
+	VMSAVE; \
+	MOVQ	f+0(FP), AX; \
+	MOVQ	DI, (frame_regs+regs_RDI)(AX); \
+	MOVQ	AX, DI; \
+	MOVQ	BX, (frame_regs+regs_RBX)(DI); \
+	MOVQ	CX, (frame_regs+regs_RCX)(DI); \
+	MOVQ	DX, (frame_regs+regs_RDX)(DI); \
+	MOVQ	BP, (frame_regs+regs_RBP)(DI); \
+	MOVQ	SI, (frame_regs+regs_RSI)(DI); \
+	MOVQ	R8, (frame_regs+regs_R8)(DI); \
+	MOVQ	R9, (frame_regs+regs_R9)(DI); \
+	MOVQ	R10, (frame_regs+regs_R10)(DI); \
+	MOVQ	R11, (frame_regs+regs_R11)(DI); \
+	MOVQ	R12, (frame_regs+regs_R12)(DI); \
+	MOVQ	R13, (frame_regs+regs_R13)(DI); \
+	MOVQ	R14, (frame_regs+regs_R14)(DI); \
+	MOVQ	R15, (frame_regs+regs_R15)(DI)
+
+// From DI = frame with the guest's FPU state saved, to the caller. The guest's
+// values are cleared from every register (a mispredicted path of the
+// hypervisor would otherwise compute with them), then GIF is set.
+#define END \
+	MOVQ	frame_host(DI), AX; \
+	VMLOAD; \
+	LDMXCSR	mxcsr<>(SB); \
+	XORPS	X15, X15; \
+	MOVQ	(TLS), R14; \
+	MOVQ	frame_hostBP(DI), BP; \
+	XORL	BX, BX; \
+	XORL	SI, SI; \
+	XORL	R8, R8; \
+	XORL	R9, R9; \
+	XORL	R10, R10; \
+	XORL	R11, R11; \
+	XORL	R12, R12; \
+	XORL	R13, R13; \
+	XORL	R15, R15; \
+	STGI; \
+	MOVQ	$1, ret+8(FP); \
+	RET
+
+#define REFUSE \
+	STGI; \
+	MOVQ	$0, ret+8(FP); \
+	RET
+
+// XSAVE and XRSTOR work on everything that the host's XCR0 has, whatever the
+// guest enabled: so they run under the host's XCR0. The guest's is read back
+// after each run, since not every CPU intercepts XSETBV (QEMU does not).
+#define XENTER(save) \
+	BEGIN; \
+	MOVL	$-1, AX; \
+	MOVL	AX, DX; \
+	XRSTOR64	frame_fpu(DI); \
+	MOVL	frame_xcr0(DI), AX; \
+	CMPL	AX, frame_hostXCR0(DI); \
+	JNE	guestxcr0; \
+run: \
+	RUN; \
+	XORL	CX, CX; \
+	XGETBV; \
+	MOVL	AX, frame_xcr0(DI); \
+	CMPL	AX, frame_fastXCR0(DI); \
+	JNE	slow; \
+saved: \
+	MOVL	$-1, AX; \
+	MOVL	AX, DX; \
+	save	frame_fpu(DI); \
+	END; \
+guestxcr0: \
+	XORL	CX, CX; \
+	XORL	DX, DX; \
+	XSETBV; \
+	JMP	run; \
+slow: \
+	ANDL	frame_hostXCR0(DI), AX; \
+	MOVL	AX, frame_xcr0(DI); \
+	MOVL	frame_hostXCR0(DI), AX; \
+	XORL	DX, DX; \
+	XSETBV; \
+	MOVL	$0x400, AX; \
+	MOVQ	AX, DR7; \
+	JMP	saved; \
+refuse: \
+	REFUSE
+
+TEXT ·enterXSAVEOPT(SB), NOSPLIT, $0-16
+	XENTER(XSAVEOPT64)
+
+TEXT ·enterXSAVE(SB), NOSPLIT, $0-16
+	XENTER(XSAVE64)
+
+// Without OSXSAVE there is no XCR0, and hostXCR0 is 0: DR7 is cleared each time.
+TEXT ·enterFXSAVE(SB), NOSPLIT, $0-16
+	BEGIN
+	FXRSTOR64	frame_fpu(DI)
+	RUN
+	FXSAVE64	frame_fpu(DI)
+	MOVL	$0x400, AX
+	MOVQ	AX, DR7
+	END
+refuse:
+	REFUSE
+
+TEXT ·vmsave(SB), NOSPLIT, $0-8
+	MOVQ	pa+0(FP), AX
+	VMSAVE
+	RET

@@ -1,0 +1,150 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package svm
+
+import (
+	"errors"
+	"syscall"
+	"testing"
+	"unsafe"
+
+	"ringo/hv/vcpu"
+	"ringo/mm"
+	"ringo/mm/phys"
+	"ringo/mm/pt"
+)
+
+// testEnv is a hypervisor's memory in a test: pages from a mapping outside the
+// Go heap, handed out in order, checked when they come back.
+type testEnv struct {
+	vcpu.Env
+	t     *testing.T
+	next  mm.HPA
+	owned map[mm.HPA]int
+	fail  bool
+}
+
+const testMemory = 8 * mm.MiB
+
+func newEnv(t *testing.T) *testEnv {
+	mem, err := syscall.Mmap(-1, 0, testMemory, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Munmap(mem) })
+	d := phys.NewDirect(uintptr(unsafe.Pointer(&mem[0])), testMemory)
+	e := &testEnv{t: t, next: mm.PageSize, owned: map[mm.HPA]int{}}
+	e.Phys, e.Virt, e.Pages, e.Release = d, d.Virt, e.pages, e.release
+	return e
+}
+
+func (e *testEnv) pages(n int) (mm.HPA, error) {
+	a := e.next
+	if e.fail || a+mm.HPA(n*mm.PageSize) > testMemory {
+		return 0, errors.New("no memory")
+	}
+	e.next += mm.HPA(n * mm.PageSize)
+	e.owned[a] = n
+	return a, nil
+}
+
+func (e *testEnv) release(a mm.HPA, n int) {
+	if e.owned[a] != n {
+		e.t.Errorf("release of %d pages at %#x: not owned so", n, a)
+	}
+	delete(e.owned, a)
+	for w := a; w < a+mm.HPA(n*mm.PageSize); w += 8 {
+		if v := e.Phys.Load64(w); v != 0 {
+			e.t.Errorf("released without scrubbing: %#x at %#x", v, w)
+			return
+		}
+	}
+}
+
+// AllocTable and FreeTable make testEnv a pt.Allocator.
+func (e *testEnv) AllocTable() (mm.HPA, error) { return e.pages(1) }
+func (e *testEnv) FreeTable(mm.HPA)            {}
+
+// qemuMax is what -cpu max of QEMU 7.2 TCG says, with the host's XCR0 as the
+// kernel layer sets it (x87, SSE, AVX).
+var qemuMax = Registers{
+	Leaf1C: 0xfffa_3203 | leaf1OSXSAVE, Leaf1D: 0x178b_fbff,
+	LeafDB: 0x340, LeafD1A: 1,
+	MaxExt: 0x8000_000a, Ext1C: 0x75, Ext1D: 0x2fd3_fbff | ext1Page1G,
+	ExtAB: 0x10, ExtAD: 0x1001_0001,
+	XCR0: 7,
+}
+
+// full is a CPU with everything that the package knows.
+var full = func() Registers {
+	r := qemuMax
+	r.ExtAB = 0x8000
+	r.ExtAD |= extANRIPS | extAClean | extAFlushASID | extADecode | extAPause | extAPauseThr
+	return r
+}()
+
+// machine is a backend whose CPUs were never really enabled: everything but the
+// entry code and the privileged instructions works.
+type machine struct {
+	*Backend
+	env *testEnv
+}
+
+func newMachine(t *testing.T, r Registers, cpus int) *machine {
+	env := newEnv(t)
+	b, err := New(&env.Env, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range cpus {
+		b.cpus[i] = &cpu{host: uint64(i+1) << 40, asids: newASIDs(b.f.asids), xcr0: uint32(b.f.xcr0)}
+	}
+	return &machine{b, env}
+}
+
+func (m *machine) tables() *pt.Tables {
+	t, err := pt.New(m.format, m.env.Phys, m.env)
+	if err != nil {
+		m.env.t.Fatal(err)
+	}
+	return t
+}
+
+func (m *machine) vcpu(t *pt.Tables) *VCPU {
+	v, err := m.NewVCPU(t)
+	if err != nil {
+		m.env.t.Fatal(err)
+	}
+	return v.(*VCPU)
+}
+
+// fakeExit is what a CPU does between VMRUN and the exit.
+type fakeExit struct {
+	code, info1, info2, intInfo uint64
+	guest                       func(b *vmcb) // what the guest changed
+}
+
+// run is Run with the entry code replaced by exit: at most max rounds, as Run
+// would make them, one fakeExit each. It returns the number of entries.
+func run(v *VCPU, n int, x *vcpu.Exit, exits ...fakeExit) int {
+	c := v.b.cpus[n]
+	for i, e := range exits {
+		seen := v.seen()
+		if c.current != v || v.on != c || v.todo != 0 || v.tables.Generation() != v.tablesGen {
+			if !v.prepare(c, x) {
+				return i
+			}
+		}
+		b := v.vmcb
+		if e.guest != nil {
+			e.guest(b)
+		}
+		b.exitCode, b.exitInfo1, b.exitInfo2, b.exitIntInfo = e.code, e.info1, e.info2, e.intInfo
+		v.entered(seen)
+		if v.finish(x) {
+			return i + 1
+		}
+	}
+	return len(exits)
+}

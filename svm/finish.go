@@ -1,0 +1,147 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package svm
+
+import "ringo/hv/vcpu"
+
+const dr6BS = 1 << 14 // single step (APM Vol. 2, "Debug-Status Register")
+
+// finish translates an exit to x and does the bookkeeping that belongs to this
+// package. It reports false when the guest shall simply go on.
+func (v *VCPU) finish(x *vcpu.Exit) bool {
+	b := v.vmcb
+	b.clean = v.b.f.cleanMask
+	v.lens.asked.n = 0
+	form := decode(b, &v.b.f, x)
+	if b.interruptState&interruptShadow != 0 {
+		v.ev.shadow, v.ev.shadowRIP = true, b.rip
+	}
+	if v.todo != 0 || b.exitIntInfo&evValid != 0 || form <= fOwn {
+		return v.finishSlow(form, x)
+	}
+	if form >= fInsn && form <= fICEBP {
+		v.withLength(x)
+	}
+	return true
+}
+
+// finishSlow is finish when events are under way, or the exit is one of those
+// that it handles itself: form fOwn, DR accesses, failed entries.
+func (v *VCPU) finishSlow(form form, x *vcpu.Exit) bool {
+	b, ev := v.vmcb, &v.ev
+	if b.tlbControl == tlbFlushAll {
+		v.on.flushAll = false
+	}
+	b.tlbControl = tlbNothing
+	b.eventInj = 0
+	v.saveDebug()
+	switch x.Reason {
+	case vcpu.Invalid:
+		v.scrub(x)
+	case vcpu.DRAccess:
+		v.dbg.touched = true
+	}
+	ev.soft = ev.hasNext && (ev.next.Type == vcpu.SoftInterrupt || ev.next.Type == vcpu.SoftException)
+	ev.hasNext = false
+	v.replay()
+	if ev.inIRET && b.rip != ev.iretRIP {
+		ev.inIRET, ev.nmiBlocked = false, false
+	}
+	report := form != fOwn
+	if !report {
+		report = v.ownExit(x)
+	}
+	if ev.stepping {
+		report = v.endStep(x) && report
+	}
+	if !report && ev.wantNMI && !ev.nmiBlocked && !ev.hasNext && !v.shadowed() {
+		ev.wantNMI = false
+		x.Reason, report = vcpu.Window, true
+	}
+	if report && form >= fInsn && form <= fICEBP {
+		v.withLength(x)
+	}
+	v.todo = v.leftover()
+	return report
+}
+
+// leftover is what the next entry has to look at.
+func (v *VCPU) leftover() (t todo) {
+	if !v.ev.idle() {
+		t |= todoEvents
+	}
+	if v.dbg.wanted(v.vmcb) {
+		t |= todoDebug
+	}
+	return t
+}
+
+// replay takes an event that was being delivered when the run ended back into
+// the queue. Soft events are not replayed unless Inject made them: RIP is still
+// at the instruction that raises them.
+func (v *VCPU) replay() {
+	e, ok := decodeEvent(v.vmcb.exitIntInfo)
+	if !ok {
+		return
+	}
+	if !v.ev.soft && (e.Type == vcpu.SoftInterrupt || e.Type == vcpu.SoftException) {
+		return
+	}
+	v.ev.next, v.ev.hasNext, v.ev.replayed = e, true, true
+}
+
+// ownExit handles the exits that inject.go arms. It reports true when x is to be
+// returned, as a Window.
+func (v *VCPU) ownExit(x *vcpu.Exit) bool {
+	ev, b := &v.ev, v.vmcb
+	if uint32(b.exitCode) == exitIRET {
+		ev.inIRET, ev.iretRIP = true, b.rip
+		return false
+	}
+	// VINTR. In the shadow only QEMU gets here: let one instruction run, as
+	// the shadow promised.
+	v.setWindow(false)
+	if v.shadowed() {
+		ev.forced = true
+		return false
+	}
+	if ev.hasIRQ {
+		return false // armEvents delivers it
+	}
+	report := ev.wantIRQ
+	ev.wantIRQ = false
+	x.Reason = vcpu.Window
+	return report
+}
+
+// endStep takes the trap flag back. It reports false for the trap itself, which
+// is not the guest's business.
+func (v *VCPU) endStep(x *vcpu.Exit) bool {
+	ev, b := &v.ev, v.vmcb
+	trap := uint32(b.exitCode) == exitDB && b.dr6&dr6BS != 0 && ev.tf == 0
+	if trap && ev.overIRET {
+		ev.stepping = false // the flags are those that IRET popped
+	} else {
+		v.cancelStep()
+	}
+	if !trap {
+		return true
+	}
+	b.setDR6(ev.dr6)
+	ev.forced, ev.shadow = false, false
+	return false
+}
+
+// scrub removes host state from the save area after a failed entry. QEMU saves
+// the state at hand when VMRUN's checks fail, which is then the host's; that
+// must reach neither a guest nor a trace.
+func (v *VCPU) scrub(x *vcpu.Exit) {
+	b, c := v.vmcb, v.on
+	if b.cr3 != c.cr3 || b.gdtr.base != c.gdtBase || b.idtr.base != c.idtBase {
+		return
+	}
+	clear(saveWords(b))
+	vcpu.Reset(v)
+	x.RIP, x.CPL = b.rip, 0
+}

@@ -1,0 +1,84 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package svm
+
+import (
+	"ringo/hv/vcpu"
+	"ringo/hv/x86"
+)
+
+// lengths remembers how long the instructions at some addresses are, for CPUs
+// that do not tell (no NRIPS; in practice QEMU's TCG). The mnemonic is no
+// answer, because CPUID, RDMSR, HLT and the others may carry prefixes, and a
+// fetch through the guest's page tables at every exit costs more than the exit.
+//
+// The first exit at an address has Len 0: the receiver decodes the instruction
+// and calls Advance, from which the length is learned. The next exit at the
+// same address, under the same CR3 and with the same exit code, has it.
+//
+// Only 64-bit code at privilege level 0 is remembered. User code is not: two
+// processes may come to use one CR3 value one after the other, and one could
+// then make the hypervisor skip a wrong number of bytes in the other. What
+// remains is a kernel that replaces an instruction in place, under the same
+// CR3, by the same instruction with another number of prefixes: its RIP would
+// then be off by the difference. That hurts that guest alone; no guest is known
+// to do it. Everything is forgotten when second-level mappings change.
+type lengths struct {
+	entries [16]lengthKey
+	asked   lengthKey // the last exit without a length, if n is not 0
+}
+
+type lengthKey struct {
+	rip, cr3 uint64
+	code     uint32
+	n        uint8
+}
+
+// find returns the length of the instruction that ended the run, or 0.
+func (l *lengths) find(b *vmcb) uint8 {
+	if b.cpl != 0 || b.efer&x86.EFERLMA == 0 || b.cs.attrib&attribL == 0 {
+		return 0
+	}
+	e := &l.entries[slot(b.rip)]
+	if e.rip == b.rip && e.cr3 == b.cr3 && e.code == uint32(b.exitCode) {
+		return e.n
+	}
+	l.asked = lengthKey{rip: b.rip, cr3: b.cr3, code: uint32(b.exitCode), n: 1}
+	return 0
+}
+
+// learn notes that the instruction of the last exit has n bytes.
+func (l *lengths) learn(b *vmcb, n uint8) {
+	if l.asked.n != 0 && l.asked.rip == b.rip && l.asked.cr3 == b.cr3 && n <= 15 {
+		l.asked.n = n
+		l.entries[slot(b.rip)] = l.asked
+	}
+	l.asked.n = 0
+}
+
+func (l *lengths) forget() { *l = lengths{} }
+
+// slot spreads neighbouring instructions; they are at least two bytes apart.
+func slot(rip uint64) uint64 { return (rip>>1 ^ rip>>5) & 15 }
+
+// Advance implements vcpu.VCPU.
+func (v *VCPU) Advance(n uint8) {
+	b := v.vmcb
+	if v.lens.asked.n != 0 {
+		v.lens.learn(b, n)
+	}
+	b.rip += uint64(n)
+	if b.efer&x86.EFERLMA == 0 || b.cs.attrib&attribL == 0 {
+		b.rip &= 0xffff_ffff
+	}
+	b.interruptState &^= interruptShadow
+	v.ev.shadow = false
+}
+
+// withLength fills the length of an exit that an instruction caused.
+func (v *VCPU) withLength(x *vcpu.Exit) {
+	if !v.b.f.nextRIP {
+		x.Len = v.lens.find(v.vmcb)
+	}
+}

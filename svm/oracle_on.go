@@ -1,0 +1,51 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+//go:build invariants
+
+package svm
+
+import "ringo/mm"
+
+// oracle models what the TLB of one CPU may hold: under each identifier, the
+// translations of at most one vCPU over one generation of one tree. No emulator
+// shows a missing flush (both flush everything at every entry), so builds with
+// the tag invariants check each entry against the model.
+type oracle struct {
+	tags [65536]tagged
+}
+
+type tagged struct {
+	v    *VCPU
+	root mm.HPA
+	gen  uint64
+}
+
+// seen samples the tables' generation before an entry is prepared.
+func (v *VCPU) seen() uint64 { return v.tables.Generation() }
+
+// entered checks an entry that has just happened. seen is older than the
+// preparation, so translations older than seen must not be usable.
+func (v *VCPU) entered(seen uint64) {
+	o, b := &v.on.oracle, v.vmcb
+	switch b.tlbControl {
+	case tlbFlushAll:
+		clear(o.tags[:])
+	case tlbFlushASID:
+		o.tags[b.asid] = tagged{}
+	}
+	if b.asid == 0 || b.asid >= v.b.f.asids || b.asid >= uint32(len(o.tags)) {
+		panic("svm: entered with an impossible ASID")
+	}
+	if mm.HPA(b.nCR3) != v.tables.Root() {
+		panic("svm: entered with another vCPU's tables")
+	}
+	if int64(v.tablesGen-seen) < 0 {
+		panic("svm: entered without noticing a new generation of tables")
+	}
+	now := tagged{v, v.tables.Root(), v.tablesGen}
+	if was := o.tags[b.asid]; was != (tagged{}) && was != now {
+		panic("svm: entered with an ASID that holds other translations")
+	}
+	o.tags[b.asid] = now
+}

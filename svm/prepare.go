@@ -1,0 +1,73 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package svm
+
+import (
+	"ringo/hv/insn"
+	"ringo/hv/vcpu"
+	"ringo/hv/x86"
+)
+
+// prepare makes v ready to be entered on c after something changed. It may run
+// several times before an entry succeeds: whatever an entry consumes stays in
+// todo until finish. It reports false when there is nothing to enter: x then
+// holds the exit.
+func (v *VCPU) prepare(c *cpu, x *vcpu.Exit) bool {
+	if v.todo&todoShutdown != 0 {
+		v.todo &^= todoShutdown
+		*x = vcpu.Exit{Reason: vcpu.Shutdown, CPL: v.vmcb.cpl & 3, RIP: v.vmcb.rip}
+		return false
+	}
+	if v.on != c {
+		v.on, v.asidGen = c, 0
+		v.vmcb.clean = 0 // APM Vol. 2, "VMCB Clean Field": another CPU
+		v.frame.host, v.frame.hostXCR0, v.frame.fastXCR0 = c.host, c.xcr0, c.xcr0
+	}
+	flush := v.todo&todoFlush != 0
+	if g := v.tables.Generation(); g != v.tablesGen {
+		v.tablesGen, flush = g, true
+		v.lens.forget()
+	}
+	c.current = v
+	if c.tscAux != v.tscAux {
+		c.tscAux = v.tscAux
+		insn.WRMSR(x86.MSRTSCAux, c.tscAux)
+	}
+	v.todo &^= todoSwitch
+	v.tag(c, flush)
+	if v.todo&todoEvents != 0 {
+		v.armEvents()
+	}
+	if v.todo&todoDebug != 0 {
+		v.loadDebug()
+	}
+	return true
+}
+
+// tag gives v an address-space identifier of c under which the TLB holds
+// nothing outdated, and asks for the flushes that are due. A CPU that cannot
+// flush one identifier abandons it for a fresh one.
+func (v *VCPU) tag(c *cpu, flush bool) {
+	control := uint32(tlbNothing)
+	switch {
+	case v.asidGen != c.asids.gen || v.asidGen == 0 || flush && !v.b.f.flushASID:
+		asid, wrapped := c.asids.take()
+		c.flushAll = c.flushAll || wrapped
+		v.asidGen = c.asids.gen
+		v.vmcb.setASID(asid)
+	case flush:
+		control = tlbFlushASID
+	}
+	// The new generation is valid once any vCPU has entered with this request:
+	// until then every entry on c makes it.
+	if c.flushAll {
+		control = tlbFlushAll
+	}
+	v.vmcb.tlbControl = control
+	if control != tlbNothing {
+		v.todo |= todoFlush
+	} else {
+		v.todo &^= todoFlush
+	}
+}

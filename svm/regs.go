@@ -1,0 +1,197 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package svm
+
+import "ringo/hv/x86"
+
+// crHidden are the bits of CR0 that only the guest sees: caches stay on for the
+// real CPU whatever the guest says, and CD=0 with NW=1 would fail VMRUN.
+const crHidden = x86.CR0CD | x86.CR0NW
+
+// Get implements vcpu.VCPU.
+func (v *VCPU) Get(r x86.Reg) uint64 {
+	b := v.vmcb
+	switch r {
+	case x86.RIP:
+		return b.rip
+	case x86.RSP:
+		return b.rsp
+	case x86.RFLAGS:
+		return b.rflags
+	case x86.CR0:
+		return b.cr0 | v.crShadow
+	case x86.CR2:
+		return b.cr2
+	case x86.CR3:
+		return b.cr3
+	case x86.CR4:
+		return b.cr4
+	case x86.CR8:
+		return b.vintr & 15
+	case x86.DR0, x86.DR1, x86.DR2, x86.DR3:
+		return v.dbg.dr[r-x86.DR0]
+	case x86.DR6:
+		return b.dr6
+	case x86.DR7:
+		return b.dr7
+	case x86.XCR0:
+		return uint64(v.frame.xcr0)
+	case x86.EFER:
+		return b.efer &^ x86.EFERSVME
+	case x86.TSCAux:
+		return v.tscAux
+	case x86.TSCOffset:
+		return b.tscOffset
+	case x86.GDTRBase:
+		return b.gdtr.base
+	case x86.GDTRLimit:
+		return uint64(b.gdtr.limit)
+	case x86.IDTRBase:
+		return b.idtr.base
+	case x86.IDTRLimit:
+		return uint64(b.idtr.limit)
+	}
+	return *v.plain(r)
+}
+
+// plain returns the VMCB field of a register that VMRUN or VMLOAD loads as it
+// is and nothing caches, except PAT (see Set).
+func (v *VCPU) plain(r x86.Reg) *uint64 {
+	b := v.vmcb
+	switch r {
+	case x86.PAT:
+		return &b.gPAT
+	case x86.STAR:
+		return &b.star
+	case x86.LSTAR:
+		return &b.lstar
+	case x86.CSTAR:
+		return &b.cstar
+	case x86.SFMASK:
+		return &b.sfmask
+	case x86.KernelGSBase:
+		return &b.kernelGSBase
+	case x86.SysenterCS:
+		return &b.sysenterCS
+	case x86.SysenterESP:
+		return &b.sysenterESP
+	case x86.SysenterEIP:
+		return &b.sysenterEIP
+	}
+	panic("svm: no such register")
+}
+
+// Set implements vcpu.VCPU.
+func (v *VCPU) Set(r x86.Reg, val uint64) {
+	b := v.vmcb
+	switch r {
+	case x86.RIP:
+		b.rip = val
+	case x86.RSP:
+		b.rsp = val
+	case x86.RFLAGS:
+		b.rflags = val | x86.FlagReserved
+	case x86.CR0:
+		v.setCR0(val)
+	case x86.CR2:
+		b.setCR2(val)
+	case x86.CR3:
+		b.setCR3(val)
+	case x86.CR4:
+		b.setCR4(val)
+	case x86.CR8:
+		b.setVIntr(b.vintr&^vTPRMask | val&15)
+	case x86.DR0, x86.DR1, x86.DR2, x86.DR3:
+		v.dbg.dr[r-x86.DR0] = val
+	case x86.DR6:
+		b.setDR6(val & 0xffff_ffff) // the upper half fails VMRUN
+	case x86.DR7:
+		b.setDR7(val & 0xffff_ffff)
+		v.todo |= todoDebug
+	default:
+		v.setRare(r, val)
+	}
+}
+
+func (v *VCPU) setRare(r x86.Reg, val uint64) {
+	b := v.vmcb
+	switch r {
+	case x86.XCR0:
+		v.frame.xcr0 = legalXCR0(uint32(val & v.b.f.xcr0))
+	case x86.EFER:
+		b.setEFER(val&^x86.EFERLMA | x86.EFERSVME)
+		v.setLMA()
+	case x86.TSCAux:
+		v.tscAux = val & 0xffff_ffff
+		v.todo |= todoSwitch
+	case x86.TSCOffset:
+		b.setTSCOffset(val)
+	case x86.GDTRBase:
+		b.setTable(&b.gdtr, val, b.gdtr.limit)
+	case x86.GDTRLimit:
+		b.setTable(&b.gdtr, b.gdtr.base, uint32(val&0xffff))
+	case x86.IDTRBase:
+		b.setTable(&b.idtr, val, b.idtr.limit)
+	case x86.IDTRLimit:
+		b.setTable(&b.idtr, b.idtr.base, uint32(val&0xffff))
+	case x86.PAT:
+		b.setPAT(val)
+	default:
+		*v.plain(r) = val
+	}
+}
+
+// setCR0 hides CD and NW from the CPU, and has the guest's reads of CR0
+// intercepted while that makes a difference.
+func (v *VCPU) setCR0(val uint64) {
+	b := v.vmcb
+	v.crShadow = val & crHidden
+	b.setCR0(val &^ crHidden)
+	if v.crShadow != 0 {
+		b.setIntercepts(&b.crIntercepts, crRead0, 0)
+	} else {
+		b.setIntercepts(&b.crIntercepts, 0, crRead0)
+	}
+	v.setLMA()
+}
+
+// setLMA keeps EFER.LMA as the CPU would: LME and CR0.PG. VMRUN takes LMA from
+// the VMCB.
+func (v *VCPU) setLMA() {
+	b := v.vmcb
+	efer := b.efer &^ x86.EFERLMA
+	if efer&x86.EFERLME != 0 && b.cr0&x86.CR0PG != 0 {
+		efer |= x86.EFERLMA
+	}
+	b.setEFER(efer)
+}
+
+// legalXCR0 drops the components of x that the CPU would refuse without others
+// that are absent (SDM Vol. 1, "Enabling the XSAVE Feature Set"): the entry code
+// executes XSETBV where a fault would be fatal.
+func legalXCR0(x uint32) uint32 {
+	const (
+		sse, avx  = 1 << 1, 1 << 2
+		mpx       = 3 << 3
+		avx512    = 7 << 5
+		tiles     = 3 << 17
+		avxNeeds  = sse
+		zmmNeeds  = sse | avx
+		alwaysSet = 1
+	)
+	x |= alwaysSet
+	if x&avxNeeds != avxNeeds {
+		x &^= avx
+	}
+	if x&mpx != mpx {
+		x &^= mpx
+	}
+	if x&avx512 != avx512 || x&zmmNeeds != zmmNeeds {
+		x &^= avx512
+	}
+	if x&tiles != tiles {
+		x &^= tiles
+	}
+	return x
+}
