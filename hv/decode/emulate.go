@@ -1,0 +1,331 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package decode
+
+import (
+	"math/bits"
+
+	"ringo/hv/x86"
+)
+
+// Kind is what a request asks for.
+type Kind uint8
+
+// Kinds of requests.
+const (
+	ReadMem Kind = iota
+	WriteMem
+	ReadPort
+	WritePort
+)
+
+// Request is one access that an instruction makes.
+type Request struct {
+	Kind Kind
+	Size uint8  // 1, 2, 4 or 8 bytes
+	Addr uint64 // linear address, or port
+	// Value is what to write.
+	Value uint64
+	// Seg is the segment of the address, for #SS instead of #GP, and Stack means
+	// an implicit stack access.
+	Seg   x86.Seg
+	Stack bool
+	// Atomic: the write belongs to a locked instruction (XCHG always is), and
+	// Old is what its read got. RAM must be changed by compare and swap; if it
+	// is not Old any more, drop the Emulation and start again.
+	Atomic bool
+	Old    uint64
+}
+
+// Status is how far an [Emulation] is.
+type Status uint8
+
+// Statuses.
+const (
+	// Access: serve the request, give what a read got to Feed, call Next again.
+	Access Status = iota
+	// Done: the instruction is complete and RIP behind it.
+	Done
+	// Repeat: one iteration of a repeated instruction is complete and RIP still
+	// at it. Deliver interrupts, or call Next for the next iteration.
+	Repeat
+)
+
+// Emulation carries out one instruction. It may be kept for as long as an
+// access takes. Nothing of the State changes before the last access was served,
+// so dropping it (a page fault on the way, a killed partition) is always right;
+// only an unlocked instruction's write may have happened then.
+//
+//	for {
+//		r, status := e.Next(&s)
+//		if status != Access { break }
+//		... serve r; after a read: e.Feed(value)
+//	}
+type Emulation struct {
+	i     Insn
+	phase phase
+	in    [2]uint64 // what the reads got
+	reads uint8
+
+	// The result, until it is committed.
+	out     uint64 // for memory or port
+	reg     uint64 // for the register operand
+	setReg  bool
+	flags   uint64
+	compare bool // CMPXCHG: equal
+}
+
+type phase uint8
+
+const (
+	first phase = iota
+	second
+	compute
+	commit
+)
+
+// Start begins i, which came from [Decode] without error. It reports false for
+// an instruction that only exits.
+func (e *Emulation) Start(i *Insn) bool {
+	*e = Emulation{i: *i}
+	return i.Op > Unsupported && i.Op < In
+}
+
+// Feed gives the value of the read that Next asked for.
+func (e *Emulation) Feed(v uint64) {
+	e.in[e.reads&1] = v & mask(e.i.MemSize)
+	e.reads++
+}
+
+// Next returns the next access. All calls get the same State.
+func (e *Emulation) Next(s *State) (Request, Status) {
+	for {
+		switch e.phase {
+		case first:
+			if e.i.repeats() && s.Regs.RCX&mask(e.i.AddrSize) == 0 {
+				e.advance(s)
+				return Request{}, Done
+			}
+			e.phase, e.reads = second, 0
+			if r, ok := e.read1(s); ok {
+				return r, Access
+			}
+		case second:
+			e.phase = compute
+			if r, ok := e.read2(s); ok {
+				return r, Access
+			}
+		case compute:
+			e.phase = commit
+			e.compute(s)
+			if r, ok := e.write(s); ok {
+				return r, Access
+			}
+		case commit:
+			e.phase = first
+			return Request{}, e.commit(s)
+		}
+	}
+}
+
+// isString reports whether RSI, RDI and REP play a role.
+func (i *Insn) isString() bool { return i.Op >= Movs && i.Op <= Outs }
+
+func (i *Insn) repeats() bool { return i.Rep != 0 && i.isString() }
+
+func (e *Emulation) request(k Kind, seg x86.Seg, addr uint64) Request {
+	return Request{Kind: k, Size: e.i.MemSize, Seg: seg, Addr: addr}
+}
+
+// read1 is the first read, if the instruction has one.
+func (e *Emulation) read1(s *State) (Request, bool) {
+	i := &e.i
+	switch i.Op {
+	case Movs, Lods, Cmps, Outs:
+		return e.request(ReadMem, i.Seg, i.source(s)), true
+	case Scas:
+		return e.request(ReadMem, x86.ES, i.destination(s)), true
+	case Ins:
+		return e.request(ReadPort, 0, s.Regs.RDX&0xffff), true
+	case Pop:
+		r := e.request(ReadMem, x86.SS, s.linear(x86.SS, s.RSP&stackMask(s)))
+		r.Stack = true
+		return r, true
+	case Setcc, Flush, Stos:
+		return Request{}, false
+	case Mov, Movbe:
+		if i.Src != Mem {
+			return Request{}, false
+		}
+	}
+	return e.request(ReadMem, i.Seg, i.Linear(s)), true
+}
+
+// read2 is the second read: only CMPS has one.
+func (e *Emulation) read2(s *State) (Request, bool) {
+	if e.i.Op != Cmps {
+		return Request{}, false
+	}
+	return e.request(ReadMem, x86.ES, e.i.destination(s)), true
+}
+
+// write is the write, if the instruction has one.
+func (e *Emulation) write(s *State) (r Request, ok bool) {
+	i := &e.i
+	switch i.Op {
+	case Movs, Stos, Ins:
+		r = e.request(WriteMem, x86.ES, i.destination(s))
+	case Outs:
+		r = e.request(WritePort, 0, s.Regs.RDX&0xffff)
+	case Push:
+		r = e.request(WriteMem, x86.SS, s.linear(x86.SS, (s.RSP-uint64(i.Size))&stackMask(s)))
+		r.Stack = true
+	case Pop:
+		// An address that uses RSP sees it after the increment.
+		rsp := s.RSP
+		s.RSP = moveStack(s, int64(i.Size))
+		r = e.request(WriteMem, i.Seg, i.Linear(s))
+		s.RSP = rsp
+	case Cmp, Test, Bt, Flush:
+		return r, false
+	default:
+		if i.Dst != Mem {
+			return r, false
+		}
+		r = e.request(WriteMem, i.Seg, i.Linear(s))
+		r.Atomic, r.Old = i.Lock || i.Op == Xchg, e.in[0]
+	}
+	r.Value = e.out & mask(i.MemSize)
+	return r, true
+}
+
+// compute works out results from what was read.
+func (e *Emulation) compute(s *State) {
+	i := &e.i
+	v := e.in[0]
+	e.flags, e.out, e.setReg = s.RFLAGS, v, i.Dst == Reg
+	operand := i.Imm
+	if i.Src == Reg || i.Dst == Reg {
+		operand = s.get(i.Reg, i.High, i.Size)
+	}
+	switch i.Op {
+	case Mov:
+		e.reg, e.out = v, operand
+	case Movzx:
+		e.reg = v
+	case Movsx:
+		e.reg = uint64(signExtend(v, i.MemSize))
+	case Movbe:
+		shift := 64 - 8*i.Size
+		e.reg, e.out = bits.ReverseBytes64(v)>>shift, bits.ReverseBytes64(operand)>>shift
+	case Setcc:
+		e.out = 0
+		if condition(i.Cond, s.RFLAGS) {
+			e.out = 1
+		}
+	case Cmov:
+		// Without the condition the register keeps its value, but a 32-bit
+		// write still clears the upper half.
+		e.reg = operand
+		if condition(i.Cond, s.RFLAGS) {
+			e.reg = v
+		}
+	case Xchg:
+		e.reg, e.out, e.setReg = v, operand, true
+	case Xadd:
+		e.out, e.flags = Arith(Xadd, i.Size, v, operand, s.RFLAGS)
+		e.reg, e.setReg = v, true
+	case Cmpxchg:
+		acc := s.get(0, false, i.Size)
+		_, e.flags = Arith(Cmp, i.Size, acc, v, s.RFLAGS)
+		if e.compare = acc == v; e.compare {
+			e.out = operand
+		}
+	case Stos:
+		e.out = s.get(0, false, i.Size)
+	case Scas:
+		_, e.flags = Arith(Scas, i.Size, s.get(0, false, i.Size), v, s.RFLAGS)
+	case Cmps:
+		_, e.flags = Arith(Cmps, i.Size, v, e.in[1], s.RFLAGS)
+	case Movs, Lods, Ins, Outs, Push, Pop, Flush:
+	default:
+		if i.Dst == Reg {
+			e.reg, e.flags = Arith(i.Op, i.Size, operand, v, s.RFLAGS)
+			e.setReg = i.Op != Cmp && i.Op != Test
+		} else {
+			e.out, e.flags = Arith(i.Op, i.Size, v, operand, s.RFLAGS)
+		}
+	}
+}
+
+// commit changes the state.
+func (e *Emulation) commit(s *State) Status {
+	i := &e.i
+	s.RFLAGS = e.flags
+	if e.setReg {
+		s.set(i.Reg, i.High, i.Size, e.reg)
+	}
+	switch i.Op {
+	case Cmpxchg:
+		if !e.compare {
+			s.set(0, false, i.Size, e.in[0])
+		}
+	case Lods:
+		s.set(0, false, i.Size, e.in[0])
+	case Push:
+		s.RSP = moveStack(s, -int64(i.Size))
+	case Pop:
+		s.RSP = moveStack(s, int64(i.Size))
+	}
+	if i.isString() && e.step(s) {
+		return Repeat
+	}
+	e.advance(s)
+	return Done
+}
+
+// step moves the pointers of a string instruction, and reports whether there is
+// another iteration.
+func (e *Emulation) step(s *State) bool {
+	i := &e.i
+	delta := uint64(i.MemSize)
+	if s.RFLAGS&x86.FlagDF != 0 {
+		delta = -delta
+	}
+	switch i.Op {
+	case Movs, Cmps, Lods, Outs:
+		s.set(6, false, i.AddrSize, s.Regs.RSI+delta)
+	}
+	switch i.Op {
+	case Movs, Cmps, Stos, Scas, Ins:
+		s.set(7, false, i.AddrSize, s.Regs.RDI+delta)
+	}
+	if i.Rep == 0 {
+		return false
+	}
+	s.set(1, false, i.AddrSize, s.Regs.RCX-1)
+	if s.Regs.RCX&mask(i.AddrSize) == 0 {
+		return false
+	}
+	if i.Op == Cmps || i.Op == Scas {
+		return (s.RFLAGS&x86.FlagZF != 0) == (i.Rep == RepE)
+	}
+	return true
+}
+
+// advance moves RIP behind the instruction.
+func (e *Emulation) advance(s *State) {
+	s.RIP += uint64(e.i.Len)
+	if e.i.code != 64 {
+		s.RIP &= 0xffff_ffff
+	}
+}
+
+func stackMask(s *State) uint64 { return mask(s.Mode.Stack / 8) }
+
+// moveStack returns RSP moved by n; bits beyond the stack's size stay.
+func moveStack(s *State, n int64) uint64 {
+	m := stackMask(s)
+	return s.RSP&^m | (s.RSP+uint64(n))&m
+}
