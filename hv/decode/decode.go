@@ -131,6 +131,9 @@ func Decode(b []byte, m Mode) (Insn, error) {
 		d.two()
 	}
 	d.i.code = m.Code
+	if d.i.Src != Reg && d.i.Dst != Reg && (d.i.Op < MovToCR || d.i.Op > MovFromDR) {
+		d.i.Reg = 0 // it was part of the opcode
+	}
 	if d.i.Op == Unsupported {
 		return Insn{Len: d.i.Len}, ErrUnsupported
 	}

@@ -184,7 +184,7 @@ func (d *decoder) exitOne() {
 		d.i.Op = IRET
 	case 0xe4, 0xe5, 0xe6, 0xe7:
 		d.port(d.op)
-		d.i.Port = uint8(d.i.Imm)
+		d.i.Port, d.i.Imm = uint8(d.i.Imm), 0
 	case 0xec, 0xed, 0xee, 0xef:
 		d.port(d.op)
 		d.i.PortDX = true
