@@ -1,0 +1,25 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package policy
+
+// Counter is a vCPU's view of time: guest TSC = host TSC + Offset. IA32_TSC_ADJUST
+// and writes to the TSC move both in step (SDM Vol. 3, "IA32_TSC_ADJUST
+// Register and TSC Support"). After a write hv passes Offset to the backend
+// (x86.TSCOffset), to vlapic.LAPIC.SetTSCOffset and to the vCPU's pvclock record.
+type Counter struct {
+	Offset uint64
+	Adjust uint64 // IA32_TSC_ADJUST
+}
+
+// Read is the guest's TSC when the host's is now.
+func (t *Counter) Read(now uint64) uint64 { return now + t.Offset }
+
+// Write is WRMSR to the TSC when the host's is now.
+func (t *Counter) Write(val, now uint64) { t.WriteAdjust(t.Adjust + val - t.Read(now)) }
+
+// WriteAdjust is WRMSR to IA32_TSC_ADJUST.
+func (t *Counter) WriteAdjust(val uint64) {
+	t.Offset += val - t.Adjust
+	t.Adjust = val
+}
