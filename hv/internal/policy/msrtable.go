@@ -14,7 +14,7 @@ const (
 	one
 	mtrrCap // fixed ranges, write-combining, varMTRRs pairs
 	ucode   // a revision newer than any list of errata
-	svmOff  // VM_CR: SVM disabled
+	nestOff // VM_CR: virtualization disabled
 )
 
 // consts has an entry per possible index.
@@ -22,7 +22,7 @@ var consts = [256]uint64{
 	one:     1,
 	mtrrCap: varMTRRs | 1<<8 | 1<<10,
 	ucode:   0xffff_ffff_ffff_ffff, // AMD keeps it in the low half, Intel in the high
-	svmOff:  1 << 4,
+	nestOff:  1 << 4,
 }
 
 // Initial values of storage.
@@ -128,7 +128,7 @@ func (m *MSRs) addAMD() {
 		0xc001_0064: {constant, zero},   // P-state 0
 		0xc001_0112: {ignored, zero},    // TSEG address
 		0xc001_0113: {ignored, zero},    // TSEG mask
-		0xc001_0114: {constant, svmOff}, // VM_CR
+		0xc001_0114: {constant, nestOff}, // VM_CR
 	} {
 		m.ext[msr-amd2] = r
 	}
