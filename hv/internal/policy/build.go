@@ -181,7 +181,7 @@ func (c *CPUID) buildSizes() {
 		h.EAX = 48<<8 | 36
 	}
 	r := Result{EAX: min(h.EAX&0xff, 52)} // the architecture's limit
-	r.EAX |= min(h.EAX>>8&0xff, 48) << 8 // no five-level paging
+	r.EAX |= min(h.EAX>>8&0xff, 48) << 8  // no five-level paging
 	if c.amd {
 		r.EBX = h.EBX & allow8B
 		if c.xsave.mask == 0 {

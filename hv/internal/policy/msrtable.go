@@ -22,7 +22,7 @@ var consts = [256]uint64{
 	one:     1,
 	mtrrCap: varMTRRs | 1<<8 | 1<<10,
 	ucode:   0xffff_ffff_ffff_ffff, // AMD keeps it in the low half, Intel in the high
-	nestOff:  1 << 4,
+	nestOff: 1 << 4,
 }
 
 // Initial values of storage.
@@ -117,17 +117,17 @@ func (m *MSRs) addAMD() {
 	for msr, r := range map[uint32]rule{
 		0xc001_0010: {ignored, zero}, // SYSCFG: no memory encryption, no TOM2
 		0xc001_0015: {stored, slotHWCR},
-		0xc001_001a: {ignored, zero},    // TOP_MEM
-		0xc001_001d: {ignored, zero},    // TOP_MEM2
-		0xc001_001f: {ignored, zero},    // NB_CFG
-		0xc001_0055: {ignored, zero},    // interrupt pending message: no C1E
-		0xc001_0058: {ignored, zero},    // MMIO configuration base: disabled
-		0xc001_0061: {constant, zero},   // P-state current limit
-		0xc001_0062: {ignored, zero},    // P-state control
-		0xc001_0063: {constant, zero},   // P-state status
-		0xc001_0064: {constant, zero},   // P-state 0
-		0xc001_0112: {ignored, zero},    // TSEG address
-		0xc001_0113: {ignored, zero},    // TSEG mask
+		0xc001_001a: {ignored, zero},     // TOP_MEM
+		0xc001_001d: {ignored, zero},     // TOP_MEM2
+		0xc001_001f: {ignored, zero},     // NB_CFG
+		0xc001_0055: {ignored, zero},     // interrupt pending message: no C1E
+		0xc001_0058: {ignored, zero},     // MMIO configuration base: disabled
+		0xc001_0061: {constant, zero},    // P-state current limit
+		0xc001_0062: {ignored, zero},     // P-state control
+		0xc001_0063: {constant, zero},    // P-state status
+		0xc001_0064: {constant, zero},    // P-state 0
+		0xc001_0112: {ignored, zero},     // TSEG address
+		0xc001_0113: {ignored, zero},     // TSEG mask
 		0xc001_0114: {constant, nestOff}, // VM_CR
 	} {
 		m.ext[msr-amd2] = r
