@@ -17,19 +17,24 @@ import (
 	"strings"
 
 	"ringo/tools/debian"
+	"ringo/tools/initramfs/rootfs"
+	"ringo/tools/vmlinux/extract"
 )
 
 // Files are the paths of the demo guest's files. As boot modules they go by
 // their base names.
 type Files struct {
-	Kernel  string // vmlinuz: the bzImage as distributed
-	Initrd  string // initrd.gz
-	Config  string // demo.toml
-	Busybox string // not a boot module: for other initramfs images
+	Kernel string // vmlinuz: the bzImage as distributed
+	Initrd string // initrd.gz
+	Config string // demo.toml
+	// Vmlinux is vmlinux.zst: the same kernel without the bzImage around it, in
+	// a compression that takes dom0 less time than xz.
+	Vmlinux string
+	Busybox string // not a boot module
 }
 
 // Modules is the files to give to dom0.
-func (f Files) Modules() []string { return []string{f.Kernel, f.Initrd, f.Config} }
+func (f Files) Modules() []string { return []string{f.Kernel, f.Vmlinux, f.Initrd, f.Config} }
 
 // Config is the domain configuration of the demo guest.
 const Config = `# The demo guest: Debian's kernel, and a shell from busybox.
@@ -44,9 +49,8 @@ cmdline = "console=ttyS0"
 `
 
 // Prepare makes the files in the folder dir, unless they are there and newer
-// than what they are made of. root is the folder of this module; what happens
-// is told to log.
-func Prepare(log io.Writer, root, dir string) (Files, error) {
+// than what they are made of; downloads are told to log.
+func Prepare(log io.Writer, dir string) (Files, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return Files{}, err
 	}
@@ -54,6 +58,7 @@ func Prepare(log io.Writer, root, dir string) (Files, error) {
 		Kernel:  filepath.Join(dir, "vmlinuz"),
 		Initrd:  filepath.Join(dir, "initrd.gz"),
 		Config:  filepath.Join(dir, "demo.toml"),
+		Vmlinux: filepath.Join(dir, "vmlinux.zst"),
 		Busybox: filepath.Join(dir, "busybox"),
 	}
 	if err := os.WriteFile(f.Config, []byte(Config), 0o644); err != nil {
@@ -65,7 +70,10 @@ func Prepare(log io.Writer, root, dir string) (Files, error) {
 	if err := busybox(log, f.Busybox); err != nil {
 		return f, err
 	}
-	return f, initrd(root, f)
+	if err := initrd(f); err != nil {
+		return f, err
+	}
+	return f, vmlinux(f)
 }
 
 // kernel takes the newest installed kernel, else one from a package.
@@ -112,22 +120,55 @@ func busybox(log io.Writer, dst string) error {
 }
 
 // initrd packs busybox with our init.
-func initrd(root string, f Files) error {
-	cmd := exec.Command("go", "run", "./tools/initramfs", "-busybox", f.Busybox, "-o", f.Initrd)
-	for i, a := range cmd.Args {
-		if a == f.Busybox || a == f.Initrd {
-			abs, err := filepath.Abs(a)
-			if err != nil {
-				return err
-			}
-			cmd.Args[i] = abs
-		}
+func initrd(f Files) error {
+	data, err := os.ReadFile(f.Busybox)
+	if err != nil {
+		return err
 	}
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("initramfs: %w\n%s", err, out)
+	if err := os.Chmod(f.Busybox, 0o755); err != nil {
+		return err
 	}
-	return nil
+	abs, err := filepath.Abs(f.Busybox)
+	if err != nil {
+		return err
+	}
+	applets, err := exec.Command(abs, "--list").Output()
+	if err != nil {
+		return fmt.Errorf("%s --list: %w", f.Busybox, err)
+	}
+	img, err := rootfs.Demo(data, strings.Fields(string(applets)))
+	if err != nil {
+		return err
+	}
+	os.Remove(f.Initrd) // it may be a hard link
+	return os.WriteFile(f.Initrd, img, 0o644)
+}
+
+// vmlinux takes the kernel proper out of the bzImage, unless the one that is
+// there has the bzImage's time.
+func vmlinux(f Files) error {
+	k, err := os.Stat(f.Kernel)
+	if err != nil {
+		return err
+	}
+	if v, err := os.Stat(f.Vmlinux); err == nil && v.ModTime().Equal(k.ModTime()) {
+		return nil
+	}
+	b, err := os.ReadFile(f.Kernel)
+	if err != nil {
+		return err
+	}
+	if b, err = extract.ELF(f.Kernel, b); err != nil {
+		return err
+	}
+	if b, err = extract.Pack(b, "zstd"); err != nil {
+		return err
+	}
+	os.Remove(f.Vmlinux)
+	if err := os.WriteFile(f.Vmlinux, b, 0o644); err != nil {
+		return err
+	}
+	return os.Chtimes(f.Vmlinux, k.ModTime(), k.ModTime())
 }
 
 // isLinux checks the magic numbers of a bzImage (Linux documentation, "The
@@ -181,35 +222,4 @@ func refresh(dst, src string) error {
 		return err
 	}
 	return os.Chtimes(dst, s.ModTime(), s.ModTime())
-}
-
-// compareVersions orders file names so that 6.10 comes after 6.9.
-func compareVersions(a, b string) int {
-	for a != "" && b != "" {
-		if da, db := digits(a), digits(b); da > 0 && db > 0 {
-			na, nb := strings.TrimLeft(a[:da], "0"), strings.TrimLeft(b[:db], "0")
-			if len(na) != len(nb) {
-				return len(na) - len(nb)
-			}
-			if c := strings.Compare(na, nb); c != 0 {
-				return c
-			}
-			a, b = a[da:], b[db:]
-			continue
-		}
-		if a[0] != b[0] {
-			return int(a[0]) - int(b[0])
-		}
-		a, b = a[1:], b[1:]
-	}
-	return len(a) - len(b)
-}
-
-// digits is the length of the number that s starts with.
-func digits(s string) int {
-	n := 0
-	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
-		n++
-	}
-	return n
 }

@@ -37,7 +37,7 @@ func dist() error {
 	if err != nil {
 		return err
 	}
-	files, err := demo.Prepare(os.Stderr, root, filepath.Join(out, "demo"))
+	files, err := demo.Prepare(os.Stderr, filepath.Join(out, "demo"))
 	if err != nil {
 		return err
 	}

@@ -120,7 +120,7 @@ func prepare(c *emu.Config, root, work string) error {
 	if err != nil {
 		return err
 	}
-	files, err := demo.Prepare(os.Stderr, root, filepath.Join(work, "demo"))
+	files, err := demo.Prepare(os.Stderr, filepath.Join(work, "demo"))
 	if err != nil {
 		return err
 	}
