@@ -130,6 +130,16 @@ func (c *Console) ExpectRE(d time.Duration, re *regexp.Regexp) (groups []string,
 	return groups, err
 }
 
+// Unread lets the next Expect search the last match's end again, which must be
+// the text end.
+func (c *Console) Unread(end string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if bytes.HasSuffix(c.text[:c.next], []byte(end)) {
+		c.next -= len(end)
+	}
+}
+
 // wait calls find with the unseen output at each change until it finds.
 func (c *Console) wait(d time.Duration, what string, find func([]byte) (start, end int)) (string, error) {
 	timer := time.NewTimer(d)

@@ -1,0 +1,109 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package emu
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"ringo/tools/emu"
+)
+
+// hasWord reports whether w is one of the words of s.
+func hasWord(s, w string) bool { return slices.Contains(strings.Fields(s), w) }
+
+// TestDemo is the session of the README: the demo guest to its shell and back.
+func TestDemo(t *testing.T) {
+	h := boot(t, emu.Config{MemMiB: 1024})
+	free := h.free()
+	h.ok("create demo.toml")
+	h.attach("demo")
+	h.see(guestTime, "Linux version")
+	h.shell()
+	if got := h.sh("echo $((6*7))"); got != "42" {
+		t.Errorf("the shell answers %q", got)
+	}
+	if got := h.sh("grep -c ^processor /proc/cpuinfo"); got != "1" {
+		t.Errorf("%s CPUs in the guest", got)
+	}
+	if got := h.sh("dmesg | grep -i -E 'bug:|oops|call trace|lockup' | wc -l"); got != "0" {
+		t.Errorf("the guest's kernel complains: %s", h.sh("dmesg | tail -50"))
+	}
+	h.detach()
+
+	r, ok := h.list()["demo"]
+	if !ok || r.mem != 256 || r.vcpus != 1 || r.id == 0 {
+		t.Errorf("list: %+v", r)
+	}
+	testPause(h)
+	h.ok("destroy demo")
+	if _, ok := h.list()["demo"]; ok {
+		t.Error("demo is listed after destroy")
+	}
+	if got := h.free(); got != free {
+		t.Errorf("free memory %s, %s before the guest", got, free)
+	}
+	h.poweroff()
+}
+
+// testPause checks that a paused guest stands still, and goes on after it.
+func testPause(h *host) {
+	h.t.Helper()
+	h.ok("pause demo")
+	before := h.list()["demo"]
+	if !strings.Contains(before.state, "p") {
+		h.t.Errorf("paused: state %q", before.state)
+	}
+	h.ok("uptime")
+	if after := h.list()["demo"]; after.seconds != before.seconds {
+		h.t.Errorf("it ran while paused: %v s, then %v s", before.seconds, after.seconds)
+	}
+	h.ok("unpause demo")
+	h.attach("demo")
+	if got := h.sh("echo alive"); got != "alive" {
+		h.t.Errorf("after unpause: %q", got)
+	}
+	h.detach()
+}
+
+// TestScrollback: what a guest printed before anybody looked is shown.
+func TestScrollback(t *testing.T) {
+	h := boot(t, emu.Config{MemMiB: 1024})
+	h.ok("create demo.toml")
+	h.attach("demo")
+	h.shell()
+	h.detach()
+	h.attach("demo")
+	h.see(verbTime, "Linux version")
+	h.shell()
+	h.detach()
+	h.poweroff()
+}
+
+// TestVerbs checks the answers that need no guest.
+func TestVerbs(t *testing.T) {
+	h := boot(t, emu.Config{MemMiB: 512, HVArgs: "loglvl=debug maxcpus=1"})
+	if d := h.ok("dmesg"); !strings.Contains(d, "ringo: ") {
+		t.Errorf("dmesg: %q", d)
+	}
+	help := h.ok("help")
+	for _, verb := range []string{"create", "destroy", "console", "list", "info", "dmesg", "pause", "unpause", "files", "help", "poweroff"} {
+		if !hasWord(help, verb) {
+			t.Errorf("help does not name %s", verb)
+		}
+	}
+	if got := h.info()["nr_cpus"]; got != "1" {
+		t.Errorf("maxcpus=1: nr_cpus %q", got)
+	}
+	if rows := h.list(); len(rows) != 1 || rows["Domain-0"].mem == 0 {
+		t.Errorf("list: %+v", rows)
+	}
+	if out := h.ok("xl list"); !strings.Contains(out, "Domain-0") {
+		t.Errorf("xl list: %q", out)
+	}
+	h.fails("frobnicate", "frobnicate")
+	h.fails("destroy nobody", `"nobody"`)
+	h.poweroff()
+}

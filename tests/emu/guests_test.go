@@ -1,0 +1,54 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package emu
+
+import (
+	"fmt"
+	"testing"
+
+	"ringo/tools/emu"
+)
+
+// guest is the line that creates a small Linux.
+func guest(name string) string {
+	return fmt.Sprintf(`create name=%s kernel=boot:vmlinux.zst initrd=boot:initrd.gz memory=160MiB cmdline="console=ttyS0"`, name)
+}
+
+// TestTwoGuests runs two at once and talks to them in turn.
+func TestTwoGuests(t *testing.T) { testGuests(t, 2, emu.Config{MemMiB: 1024}) }
+
+// TestEightGuests runs eight on two CPUs.
+func TestEightGuests(t *testing.T) { testGuests(t, 8, emu.Config{MemMiB: 2048}) }
+
+func testGuests(t *testing.T, n int, c emu.Config) {
+	h := boot(t, c)
+	free := h.free()
+	for i := range n {
+		h.ok(guest(fmt.Sprintf("g%d", i)))
+	}
+	for i := range n {
+		h.attach(fmt.Sprintf("g%d", i))
+		h.shell()
+		h.sh(fmt.Sprintf("hostname guest-%d", i))
+		h.detach()
+	}
+	for i := range n {
+		h.attach(fmt.Sprintf("g%d", i))
+		h.key("\r")
+		if got, want := h.sh("hostname"), fmt.Sprintf("guest-%d", i); got != want {
+			t.Errorf("g%d says it is %q", i, got)
+		}
+		h.detach()
+	}
+	if rows := h.list(); len(rows) != n+1 {
+		t.Errorf("%d domains in list, want %d", len(rows), n+1)
+	}
+	for i := range n {
+		h.ok(fmt.Sprintf("destroy g%d", i))
+	}
+	if got := h.free(); got != free {
+		t.Errorf("free memory %s, %s before the guests", got, free)
+	}
+	h.poweroff()
+}

@@ -1,0 +1,248 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package emu
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"ringo/tools/emu"
+	"ringo/tools/initramfs/rootfs"
+)
+
+// Deadlines, far beyond what is usual on a slow machine with two CPUs.
+const (
+	bootTime  = 3 * time.Minute  // power-on to prompt
+	verbTime  = 60 * time.Second // a verb's answer
+	guestTime = 6 * time.Minute  // create to a shell
+	endTime   = 60 * time.Second // poweroff to the end of QEMU
+)
+
+const prompt = "ringo# "
+
+// host is a running machine.
+type host struct {
+	*emu.Machine
+	t *testing.T
+}
+
+// start runs a machine without waiting for anything. Zero fields of c are the
+// images under test with the demo guest's modules, two CPUs and 1 GiB. The
+// console's text is kept in build/test/<test>.log.
+func start(t *testing.T, c emu.Config) *host {
+	t.Helper()
+	if c.HV == "" {
+		c.HV = built.HV
+	}
+	if c.Modules == nil {
+		c.Modules = modules()
+	}
+	if c.SMP == 0 {
+		c.SMP = 2
+	}
+	c.Dir = t.TempDir()
+	m, err := emu.Start(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &host{m, t}
+	t.Cleanup(h.close)
+	return h
+}
+
+// close ends the machine and keeps its transcript.
+func (h *host) close() {
+	h.Kill()
+	h.Drain()
+	name := strings.NewReplacer("/", "-", " ", "-").Replace(h.t.Name()) + ".log"
+	text := h.CommandLine() + "\n" + h.Transcript()
+	if err := os.WriteFile(filepath.Join(built.root, "build", "test", name), []byte(text), 0o644); err != nil {
+		h.t.Log(err)
+	}
+}
+
+// boot starts a machine and waits for dom0's prompt.
+func boot(t *testing.T, c emu.Config) *host {
+	t.Helper()
+	h := start(t, c)
+	h.see(bootTime, prompt)
+	return h
+}
+
+// see waits for one of the texts and returns the output before it.
+func (h *host) see(d time.Duration, texts ...string) string {
+	h.t.Helper()
+	_, before, err := h.Expect(d, texts...)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return before
+}
+
+// seeRE waits for a match and returns its groups.
+func (h *host) seeRE(d time.Duration, pattern string) []string {
+	h.t.Helper()
+	m, err := h.ExpectRE(d, regexp.MustCompile(pattern))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return m
+}
+
+// key types without a line's end.
+func (h *host) key(s string) {
+	h.t.Helper()
+	if err := h.Send(s); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// echoLen is how much of a line is looked for as its echo: longer lines may be
+// broken by the line editor.
+const echoLen = 40
+
+// do types a line at the prompt and returns what it prints.
+func (h *host) do(line string) string {
+	h.t.Helper()
+	h.key(line + "\r")
+	h.see(verbTime, line[:min(len(line), echoLen)])
+	h.see(verbTime, "\n")
+	// The output ends with a prompt at the start of a line, maybe the first.
+	h.Unread("\n")
+	out := h.see(verbTime, "\n"+prompt)
+	return strings.Trim(out, "\n")
+}
+
+// ok is do for a line that must not fail.
+func (h *host) ok(line string) string {
+	h.t.Helper()
+	out := h.do(line)
+	if strings.Contains(out, "error: ") {
+		h.t.Fatalf("%s: %s", line, out)
+	}
+	return out
+}
+
+// fails is do for a line that must fail with one line that has all the texts.
+func (h *host) fails(line string, texts ...string) {
+	h.t.Helper()
+	out := h.do(line)
+	for _, want := range append([]string{"error: "}, texts...) {
+		if !strings.Contains(out, want) {
+			h.t.Errorf("%s: %q does not say %q", line, out, want)
+		}
+	}
+	if strings.Count(out, "\n") > 0 {
+		h.t.Errorf("%s: more than one line: %q", line, out)
+	}
+}
+
+// attach opens the console of a guest; detach comes back.
+func (h *host) attach(name string) {
+	h.t.Helper()
+	h.key("console " + name + "\r")
+	h.see(verbTime, "console "+name)
+}
+
+func (h *host) detach() {
+	h.t.Helper()
+	h.key("\x1d")
+	h.see(verbTime, "\n"+prompt)
+}
+
+// shell waits, attached, for the demo guest's shell.
+func (h *host) shell() {
+	h.t.Helper()
+	h.see(guestTime, rootfs.Ready)
+	h.see(verbTime, "# ")
+}
+
+// sh runs a command in the guest's shell and returns its output. The marks are
+// written so that the echo of the command does not hold them.
+func (h *host) sh(command string) string {
+	h.t.Helper()
+	h.key("echo be''gin; " + command + "; echo en''d=$?\r")
+	h.see(verbTime, "begin\n")
+	out := h.see(verbTime, "end=")
+	if code := h.seeRE(verbTime, `^(\d+)\n`)[1]; code != "0" {
+		h.t.Errorf("%s: exit status %s: %s", command, code, out)
+	}
+	h.see(verbTime, "# ")
+	return strings.TrimRight(out, "\n")
+}
+
+// poweroff switches the machine off and checks that it says so.
+func (h *host) poweroff() {
+	h.t.Helper()
+	h.key("poweroff\r")
+	s, err := h.Wait(endTime)
+	if err != nil || s.End != emu.Poweroff {
+		h.t.Errorf("poweroff: %+v, %v", s, err)
+	}
+}
+
+// info is the output of the verb info, by name.
+func (h *host) info() map[string]string {
+	h.t.Helper()
+	all := map[string]string{}
+	for line := range strings.Lines(h.ok("info")) {
+		if k, v, ok := strings.Cut(line, ":"); ok {
+			all[strings.TrimSpace(k)] = strings.TrimSpace(v)
+		}
+	}
+	return all
+}
+
+// free is the free memory as info gives it.
+func (h *host) free() string {
+	h.t.Helper()
+	f := h.info()["free_memory"]
+	if f == "" {
+		h.t.Fatal("info has no free_memory")
+	}
+	return f
+}
+
+// row is the row of list for a domain: its id, MiB, vCPUs, state and seconds.
+type row struct {
+	id, mem, vcpus int
+	state          string
+	seconds        float64
+}
+
+// list is the output of the verb list, by name.
+func (h *host) list() map[string]row {
+	h.t.Helper()
+	rows := map[string]row{}
+	for i, line := range strings.Split(h.ok("list"), "\n") {
+		f := strings.Fields(line)
+		if i == 0 {
+			if len(f) != 6 || f[0] != "Name" || f[5] != "Time(s)" {
+				h.t.Fatalf("list: header %q", line)
+			}
+			continue
+		}
+		if len(f) != 6 {
+			h.t.Fatalf("list: row %q", line)
+		}
+		r := row{state: f[4]}
+		var errs [4]error
+		r.id, errs[0] = strconv.Atoi(f[1])
+		r.mem, errs[1] = strconv.Atoi(f[2])
+		r.vcpus, errs[2] = strconv.Atoi(f[3])
+		r.seconds, errs[3] = strconv.ParseFloat(f[5], 64)
+		for _, err := range errs {
+			if err != nil {
+				h.t.Fatalf("list: row %q: %v", line, err)
+			}
+		}
+		rows[f[0]] = r
+	}
+	return rows
+}

@@ -1,0 +1,108 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package emu
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"ringo/tools/emu"
+)
+
+const ctrlA = "\x01"
+
+// TestDebugKeys switches the console's input to the hypervisor and back.
+func TestDebugKeys(t *testing.T) {
+	h := boot(t, emu.Config{MemMiB: 512})
+	h.key(ctrlA + ctrlA + ctrlA)
+	h.see(verbTime, "debug keys")
+	h.key("h")
+	h.see(verbTime, "registers")
+	h.key("t")
+	h.seeRE(verbTime, `TSC \d+`)
+	h.key("q")
+	h.see(verbTime, "domain 0")
+	h.key(ctrlA + ctrlA + ctrlA)
+	h.see(verbTime, "dom0")
+	h.key("\r")
+	h.see(verbTime, prompt)
+	h.ok("list")
+	h.poweroff()
+}
+
+// TestPanic crashes the hypervisor on purpose (debug key C): registers, a Go
+// stack with names, and a reset after five seconds.
+func TestPanic(t *testing.T) {
+	h := boot(t, emu.Config{MemMiB: 512})
+	crash(h)
+	began := time.Now()
+	s, err := h.Wait(30 * time.Second)
+	if err != nil || s.End != emu.Reset {
+		t.Errorf("after the dump: %+v, %v; want a reset", s, err)
+	}
+	if d := time.Since(began); d < 2*time.Second || d > 20*time.Second {
+		t.Errorf("reset after %v, want about 5 s", d)
+	}
+}
+
+// TestPanicNoReboot: with noreboot the machine stands still after the dump.
+func TestPanicNoReboot(t *testing.T) {
+	h := boot(t, emu.Config{MemMiB: 512, HVArgs: "noreboot"})
+	crash(h)
+	if s, err := h.Wait(12 * time.Second); err == nil {
+		t.Errorf("it did not stay: %+v", s)
+	}
+}
+
+// crash presses the key and reads the dump.
+func crash(h *host) {
+	h.t.Helper()
+	h.key(ctrlA + ctrlA + ctrlA)
+	h.see(verbTime, "debug keys")
+	before := len(h.Transcript())
+	h.key("C")
+	h.seeRE(verbTime, `(?i)\brip\b`)
+	time.Sleep(2 * time.Second) // the rest of the dump
+	dump := h.Transcript()[before:]
+	for _, want := range []string{"panic: ", "goroutine ", "main.", ".go:"} {
+		if !strings.Contains(dump, want) {
+			h.t.Errorf("the dump has no %q:\n%s", want, dump)
+		}
+	}
+}
+
+// TestWriteXorExecute looks at the page tables of every CPU as the hypervisor
+// (or dom0) runs at the prompt: no page is both writable and executable.
+func TestWriteXorExecute(t *testing.T) {
+	h := boot(t, emu.Config{MemMiB: 512})
+	if _, err := h.Monitor.Do("stop", nil); err != nil {
+		t.Fatal(err)
+	}
+	// QEMU prints "<virtual>: <physical> XGPDACTUW", X meaning no-execute, and
+	// - for a bit that is clear.
+	page := regexp.MustCompile(`(?m)^([0-9a-f]{16}): [0-9a-f]{16} ([X-])[G-][P-][D-][A-][C-][T-][U-]([W-])`)
+	for _, cpu := range []string{"0", "1"} {
+		if _, err := h.Monitor.HMP("cpu " + cpu); err != nil {
+			t.Fatal(err)
+		}
+		text, err := h.Monitor.HMP("info tlb")
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages := page.FindAllStringSubmatch(text, -1)
+		if len(pages) < 100 {
+			t.Errorf("CPU %s: %d pages; the format of info tlb is not known", cpu, len(pages))
+		}
+		for _, p := range pages {
+			if p[2] == "-" && p[3] == "W" {
+				t.Errorf("CPU %s: %s is writable and executable", cpu, p[1])
+			}
+			if strings.Trim(p[1], "0") == "" {
+				t.Errorf("CPU %s: page 0 is mapped", cpu)
+			}
+		}
+	}
+}

@@ -1,0 +1,113 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package emu
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"testing"
+	"time"
+
+	"ringo/tools/emu"
+	"ringo/tools/initramfs/rootfs"
+)
+
+// makeRun is "make run" with pipes for standard input and output.
+type makeRun struct {
+	*emu.Console
+	cmd *exec.Cmd
+	in  io.WriteCloser
+}
+
+func startMake(t *testing.T, vars ...string) *makeRun {
+	t.Helper()
+	cmd := exec.Command("make", append([]string{"-s", "run"}, vars...)...)
+	cmd.Dir = built.root
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, theirs, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = theirs, &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	theirs.Close()
+	t.Cleanup(func() {
+		if cmd.ProcessState == nil {
+			cmd.Process.Signal(os.Interrupt)
+			cmd.Wait()
+		}
+		if t.Failed() {
+			t.Log(stderr.String())
+		}
+	})
+	return &makeRun{emu.NewConsole(out, in, 64<<20), cmd, in}
+}
+
+// TestMakeRun is the acceptance session, by "make run" itself, for each way of
+// booting.
+func TestMakeRun(t *testing.T) {
+	for _, boot := range []string{"kernel", "iso", "pxe"} {
+		t.Run(boot, func(t *testing.T) { testMakeRun(t, boot) })
+	}
+}
+
+func testMakeRun(t *testing.T, boot string) {
+	r := startMake(t, "BOOT="+boot)
+	for _, step := range []struct {
+		wait time.Duration
+		see  string
+		send string
+	}{
+		{bootTime, prompt, "create demo.toml\n"},
+		{verbTime, "\n" + prompt, "console demo\n"},
+		{guestTime, rootfs.Ready, "\n"},
+		{verbTime, "# ", "echo $((6*7))\n"},
+		{verbTime, "\n42\n", "\x1d"},
+		{verbTime, "\n" + prompt, "destroy demo\n"},
+		{verbTime, "\n" + prompt, "poweroff\n"},
+	} {
+		if _, _, err := r.Expect(step.wait, step.see); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Send(step.send); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := wait(r.cmd); err != nil {
+		t.Errorf("make run: %v", err)
+	}
+}
+
+// wait is cmd.Wait with a deadline.
+func wait(cmd *exec.Cmd) error {
+	timer := time.AfterFunc(endTime, func() { cmd.Process.Signal(os.Interrupt) })
+	defer timer.Stop()
+	return cmd.Wait()
+}
+
+// TestMakeRunBlind pipes all input at once, ending with an end of file, as
+// printf does.
+func TestMakeRunBlind(t *testing.T) {
+	x := file(t, "x.toml", "name = \"x\"\nmemory = \"160MiB\"\n[boot]\nkernel = \"boot:vmlinux.zst\"\ninitrd = \"boot:initrd.gz\"\n")
+	r := startMake(t, "SMP=1", "MEM=768", "FILES="+x, "HVARGS=loglvl=info")
+	if err := r.Send("files\ncreate x.toml\nlist\npoweroff\n"); err != nil {
+		t.Fatal(err)
+	}
+	r.in.Close()
+	if _, err := r.ExpectRE(bootTime+verbTime, regexp.MustCompile(`(?m)^x +\d+ +160 `)); err != nil {
+		t.Fatal(err)
+	}
+	if err := wait(r.cmd); err != nil {
+		t.Errorf("make run: %v", err)
+	}
+}

@@ -1,0 +1,71 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package emu
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"ringo/tools/emu"
+)
+
+// TestNoStart boots what cannot work. Each case ends with one line that says
+// why, and the machine resets by itself: there is nothing to press.
+func TestNoStart(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		conf    emu.Config
+		pattern string
+	}{
+		{"no SVM", emu.Config{CPU: "max,-svm"}, `(?i)(AMD-V|SVM)`},
+		{"no NPT", emu.Config{CPU: "max,-npt"}, `(?i)(nested paging|NPT)`},
+		{"no NX", emu.Config{CPU: "max,-nx"}, `(?i)(\bNX\b|no-execute)`},
+		{"no module", emu.Config{Modules: []emu.Module{}}, `no boot module`},
+		{"truncated dom0", emu.Config{Modules: bad(t, "dom0", truncated)}, `dom0.*(truncated|outside the file)`},
+		{"garbage dom0", emu.Config{Modules: bad(t, "dom0", garbage)}, `dom0.*not an ELF`},
+		{"empty dom0", emu.Config{Modules: bad(t, "dom0", empty)}, `dom0`},
+		{"little memory", emu.Config{MemMiB: 64}, `(?i)memory`},
+		{"dom0_mem too large", emu.Config{HVArgs: "dom0_mem=8G"}, `not enough memory for dom0`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := start(t, c.conf)
+			line := h.seeRE(bootTime, `(?m)^ringo: .*$`)[0]
+			for !match(c.pattern, line) {
+				line = h.seeRE(bootTime, `(?m)^ringo: .*$`)[0]
+			}
+			t.Log(strings.TrimSpace(line))
+			if s, err := h.Wait(30 * time.Second); err != nil || s.End != emu.Reset {
+				t.Errorf("after it: %+v, %v; want a reset", s, err)
+			}
+			if strings.Contains(h.Transcript(), "goroutine ") {
+				t.Error("a stack dump for a mistake of the user")
+			}
+		})
+	}
+}
+
+// bad is a single module made from dom0.
+func bad(t *testing.T, name string, change func([]byte) []byte) []emu.Module {
+	b, err := os.ReadFile(built.Dom0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, change(b), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return []emu.Module{{Name: name, Path: path}}
+}
+
+func truncated(b []byte) []byte { return b[:len(b)/2] }
+func empty([]byte) []byte       { return nil }
+func garbage(b []byte) []byte {
+	for i := range b {
+		b[i] = byte(i*7 + i>>8)
+	}
+	return b
+}
