@@ -1,0 +1,114 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"debug/elf"
+	"encoding/json"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestParseMicro(t *testing.T) {
+	got, err := parseMicro("noise\nbench cpuid 151\nbench touch 2.5\r\nbench x\n")
+	if diff := cmp.Diff(map[string]float64{"cpuid": 151, "touch": 2.5}, got); diff != "" || err != nil {
+		t.Error(err, diff)
+	}
+	if _, err := parseMicro("bench cpuid fast\n"); err == nil {
+		t.Error("no number: no error")
+	}
+	if err := (values{}).addMicro(got); err == nil || !strings.Contains(err.Error(), "rdmsr") {
+		t.Errorf("missing figure: %v", err)
+	}
+}
+
+func full() values {
+	v := values{}
+	for i, f := range figures {
+		v[f.name] = f.target + float64(i%2)
+	}
+	return v
+}
+
+func TestTable(t *testing.T) {
+	var b bytes.Buffer
+	full().table(&b)
+	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
+	if len(lines) != len(figures)+2 {
+		t.Fatalf("%d lines", len(lines))
+	}
+	for i, want := range map[int]string{
+		2: "| CPUID exit, counters and trace on | instructions | 300 | 300 (180) | 2904 | 5378 |",
+		3: "| RDMSR exit handled in hv | instructions | 321 missed | 320 (200) | 2972 | 5289 |",
+		8: "| power-on to prompt | G instructions | 2.50 | 2.50 | - | 11.0 |",
+	} {
+		if diff := cmp.Diff(want, lines[i]); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+func TestJSON(t *testing.T) {
+	b, err := full().json()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []map[string]any
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{"figure": "null hypercall", "unit": "instructions", "value": 321.0, "target": 320.0}
+	if diff := cmp.Diff(want, got[3]); diff != "" || len(got) != len(figures) {
+		t.Error(len(got), diff)
+	}
+}
+
+func TestSize(t *testing.T) {
+	for s, want := range map[string]float64{"12": 12, "2048 KiB": 2, "3.5 MiB": 3.5, "1048576 bytes": 1} {
+		if got, err := size(s); got != want || err != nil {
+			t.Errorf("%q: %v, %v", s, got, err)
+		}
+	}
+	for _, s := range []string{"", "many", "3 parsecs"} {
+		if _, err := size(s); err == nil {
+			t.Errorf("%q: no error", s)
+		}
+	}
+}
+
+func TestInit(t *testing.T) {
+	f, err := elf.NewFile(bytes.NewReader(initELF()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := f.Progs[0]
+	if f.Type != elf.ET_EXEC || f.Machine != elf.EM_X86_64 || p.Vaddr+120 != f.Entry || p.Filesz != uint64(len(initELF())) {
+		t.Errorf("%+v %+v", f.FileHeader, p.ProgHeader)
+	}
+	// The code's displacements lead to the text, the digits' end and beyond it.
+	text := bytes.Index(initCode, []byte(initPrint))
+	for _, c := range []struct{ at, target int }{{0x0c, len(initCode) - 1}, {0x2d, text}, {0x48, len(initCode)}} {
+		disp := int(initCode[c.at]) | int(initCode[c.at+1])<<8
+		if c.at+4+disp != c.target {
+			t.Errorf("displacement at %#x leads to %#x, want %#x", c.at, c.at+4+disp, c.target)
+		}
+	}
+	b, err := initrd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := io.ReadAll(z)
+	if err != nil || !bytes.Contains(all, initCode) {
+		t.Errorf("the archive does not hold the init: %v", err)
+	}
+}

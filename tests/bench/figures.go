@@ -1,0 +1,153 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// figure is one line of the result. Less is better for all of them.
+type figure struct {
+	name    string
+	unit    string
+	target  float64
+	stretch float64 // 0 = none
+	kvm     string  // what the peers need on the same emulated machine
+	xen     string
+	// micro is the figure's name in the output of tests/guests/micro, empty
+	// when it is measured here.
+	micro string
+}
+
+// Names of the figures that are measured here.
+const (
+	bootFigure  = "power-on to prompt"
+	initFigure  = "create to /init of a Debian kernel"
+	hvFigure    = "RAM of hv itself, 2 CPUs, 4 domains"
+	dom0Figure  = "dom0 RAM by default"
+	imageFigure = "hv image"
+)
+
+// figures are in the order of the table. The peers are KVM of Linux 6.1 and Xen
+// 4.17, measured with the same guest on the same emulated processors.
+var figures = []figure{
+	{"CPUID exit, counters and trace on", "instructions", 300, 180, "2904", "5378", "cpuid"},
+	{"RDMSR exit handled in hv", "instructions", 320, 200, "2972", "5289", "rdmsr"},
+	{"port access answered in hv", "instructions", 320, 200, "1546", "1107", "port-hv"},
+	{"null hypercall", "instructions", 320, 200, "9017", "5498", "hypercall"},
+	{"port access served by dom0, round trip", "instructions", 3000, 1500, "3169", "-", "port-dom0"},
+	{"first touch of guest memory", "instructions", 100, 0, "8276", "2", "touch"},
+	{bootFigure, "G instructions", 2.5, 0, "-", "11.0", ""},
+	{initFigure, "G instructions", 2.5, 0, "6.94", "6.37", ""},
+	{hvFigure, "MiB", 16, 0, "-", "23", ""},
+	{dom0Figure, "MiB", 128, 0, "-", "512", ""},
+	{imageFigure, "MiB", 3, 0, "-", "2.5", ""},
+}
+
+// values are what was measured, by figure name.
+type values map[string]float64
+
+// parseMicro takes the lines "bench NAME VALUE" out of a guest's console.
+func parseMicro(console string) (map[string]float64, error) {
+	got := map[string]float64{}
+	for line := range strings.Lines(console) {
+		f := strings.Fields(line)
+		if len(f) != 3 || f[0] != "bench" {
+			continue
+		}
+		v, err := strconv.ParseFloat(f[2], 64)
+		if err != nil {
+			return nil, fmt.Errorf("line %q: %w", strings.TrimSpace(line), err)
+		}
+		got[f[1]] = v
+	}
+	return got, nil
+}
+
+// addMicro enters the guest's figures; all that the table wants must be there.
+func (v values) addMicro(got map[string]float64) error {
+	for _, f := range figures {
+		if f.micro == "" {
+			continue
+		}
+		x, ok := got[f.micro]
+		if !ok {
+			return fmt.Errorf("the guest printed no line \"bench %s ...\"", f.micro)
+		}
+		v[f.name] = x
+	}
+	return nil
+}
+
+// size reads an amount of memory with its unit, without one in MiB, as MiB.
+func size(s string) (float64, error) {
+	f := strings.Fields(s)
+	if len(f) == 0 {
+		return 0, fmt.Errorf("%q is not a size", s)
+	}
+	n, err := strconv.ParseFloat(f[0], 64)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a size", s)
+	}
+	unit := "MiB"
+	if len(f) > 1 {
+		unit = f[1]
+	}
+	switch unit {
+	case "KiB":
+		return n / 1024, nil
+	case "MiB":
+		return n, nil
+	case "bytes", "B":
+		return n / (1 << 20), nil
+	}
+	return 0, fmt.Errorf("%q: unknown unit", s)
+}
+
+// table writes the figures as Markdown.
+func (v values) table(w io.Writer) {
+	fmt.Fprintln(w, "| figure | unit | Ringo | target | KVM | Xen |")
+	fmt.Fprintln(w, "|---|---|---:|---:|---:|---:|")
+	for _, f := range figures {
+		target := format(f.target)
+		if f.stretch != 0 {
+			target += " (" + format(f.stretch) + ")"
+		}
+		value := format(v[f.name])
+		if v[f.name] > f.target {
+			value += " missed"
+		}
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s |\n", f.name, f.unit, value, target, f.kvm, f.xen)
+	}
+}
+
+// format keeps three or more digits.
+func format(x float64) string {
+	if x >= 100 || x == float64(int64(x)) {
+		return strconv.FormatFloat(x, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(x, 'f', 2, 64)
+}
+
+// record is one element of bench.json.
+type record struct {
+	Figure string  `json:"figure"`
+	Unit   string  `json:"unit"`
+	Value  float64 `json:"value"`
+	Target float64 `json:"target"`
+}
+
+// json is the figures in the order of the table.
+func (v values) json() ([]byte, error) {
+	var all []record
+	for _, f := range figures {
+		all = append(all, record{f.name, f.unit, v[f.name], f.target})
+	}
+	b, err := json.MarshalIndent(all, "", "  ")
+	return append(b, '\n'), err
+}

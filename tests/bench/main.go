@@ -1,0 +1,112 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Command bench measures Ringo in QEMU and compares it with its targets and with
+// its peers. With -icount one executed instruction is one tick of the
+// time-stamp counter, whoever executes it, so that the figures do not depend on
+// the machine that runs this and two runs agree. The result is a Markdown table
+// on the standard output, and build/bench.json.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"ringo/tools/debian"
+	"ringo/tools/demo"
+	"ringo/tools/emu"
+	"ringo/tools/image"
+)
+
+func main() {
+	if err := bench(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// files are what the measurements boot.
+type files struct {
+	image.Images
+	demo.Files
+	micro  string // multiboot image of the measuring guest
+	initrd string // initramfs of the timing init
+	dir    string
+}
+
+func bench() error {
+	if err := debian.Ensure(os.Stderr, "run"); err != nil {
+		return err
+	}
+	root, err := image.Root()
+	if err != nil {
+		return err
+	}
+	out := filepath.Join(root, "build")
+	f, err := prepare(root, out)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(f.dir)
+	v := values{}
+	if err := v.measureImage(f); err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, "counting instructions")
+	if err := v.countInstructions(f); err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, "weighing memory")
+	if err := v.weighMemory(f); err != nil {
+		return err
+	}
+	b, err := v.json()
+	if err != nil {
+		return err
+	}
+	v.table(os.Stdout)
+	return os.WriteFile(filepath.Join(out, "bench.json"), b, 0o644)
+}
+
+// prepare builds everything into the folder out.
+func prepare(root, out string) (f files, err error) {
+	if f.Images, err = image.Build(root, out); err != nil {
+		return f, err
+	}
+	if f.Files, err = demo.Prepare(os.Stderr, filepath.Join(out, "demo")); err != nil {
+		return f, err
+	}
+	if f.dir, err = os.MkdirTemp(out, "bench-"); err != nil {
+		return f, err
+	}
+	f.micro = filepath.Join(f.dir, "micro.img")
+	if err := writeMicro(f.micro); err != nil {
+		return f, err
+	}
+	rd, err := initrd()
+	if err != nil {
+		return f, err
+	}
+	f.initrd = filepath.Join(f.dir, "init.gz")
+	return f, os.WriteFile(f.initrd, rd, 0o644)
+}
+
+// config is a machine for measurements.
+func (f files) config(smp int, icount bool) emu.Config {
+	mods := []emu.Module{{Name: "dom0", Path: f.Dom0}}
+	return emu.Config{
+		HV: f.HV, SMP: smp, MemMiB: 1024, ICount: icount, Dir: f.dir,
+		Modules: append(mods, emu.Modules(f.Vmlinux, f.initrd, f.micro)...),
+	}
+}
+
+// measureImage is the size of hv's file.
+func (v values) measureImage(f files) error {
+	st, err := os.Stat(f.HV)
+	if err != nil {
+		return err
+	}
+	v[imageFigure] = float64(st.Size()) / (1 << 20)
+	return nil
+}

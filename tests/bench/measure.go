@@ -1,0 +1,145 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"ringo/tools/emu"
+)
+
+const (
+	prompt   = "ringo# "
+	deadline = 10 * time.Minute
+)
+
+// tsc is what the hypervisor's debug key t prints.
+var tsc = regexp.MustCompile(`TSC (\d+)`)
+
+// countInstructions measures all that is counted in instructions, on one CPU.
+//
+// An idle machine's clock runs on at full speed, so nothing may wait for us
+// inside a measurement: what is typed next is typed ahead.
+func (v values) countInstructions(f files) error {
+	m, err := emu.Start(f.config(1, true))
+	if err != nil {
+		return err
+	}
+	defer m.Kill()
+	if _, _, err := m.Expect(deadline, "starting dom0"); err != nil {
+		return err
+	}
+	// dom0 reads it as soon as it can prompt.
+	if err := m.Send("debug-keys t\r"); err != nil {
+		return err
+	}
+	boot, err := number(m, tsc)
+	if err != nil {
+		return err
+	}
+	v[bootFigure] = boot / 1e9
+	if _, _, err := m.Expect(deadline, "\n"+prompt); err != nil {
+		return err
+	}
+	if err := v.runMicro(m); err != nil {
+		return err
+	}
+	return v.runLinux(m)
+}
+
+// runMicro has the measuring guest print its figures.
+func (v values) runMicro(m *emu.Machine) error {
+	m.Send("create name=micro kernel=boot:micro.img memory=64MiB cmdline=bench\rconsole micro\r")
+	_, text, err := m.Expect(deadline, "bench end", "error: ")
+	if err != nil {
+		return err
+	}
+	got, err := parseMicro(text)
+	if err != nil {
+		return err
+	}
+	if err := v.addMicro(got); err != nil {
+		return fmt.Errorf("%w; it printed:\n%s", err, text)
+	}
+	m.Send("\x1d")
+	m.Send("destroy micro\r")
+	for range 2 {
+		if _, _, err := m.Expect(deadline, "\n"+prompt); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runLinux measures from create to the first instruction of /init. The guest's
+// own counter starts at 0 when the guest starts; what dom0 did before (mostly
+// unpacking the kernel) lies between two readings of the host's counter.
+func (v values) runLinux(m *emu.Machine) error {
+	m.Send("debug-keys t\r" +
+		"create name=linux kernel=boot:vmlinux.zst initrd=boot:init.gz memory=256MiB cmdline=console=ttyS0\r" +
+		"debug-keys t\r" + "console linux\r")
+	before, err := number(m, tsc)
+	if err != nil {
+		return err
+	}
+	after, err := number(m, tsc)
+	if err != nil {
+		return err
+	}
+	guest, err := number(m, regexp.MustCompile(regexp.QuoteMeta(strings.TrimSpace(initPrint))+` (\d+)\n`))
+	if err != nil {
+		return err
+	}
+	v[initFigure] = (after - before + guest) / 1e9
+	return nil
+}
+
+// number waits for a decimal in the group of re.
+func number(m *emu.Machine, re *regexp.Regexp) (float64, error) {
+	g, err := m.ExpectRE(deadline, re)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseFloat(g[1], 64)
+}
+
+// weighMemory asks for memory use with four guests on two CPUs, each a Linux
+// that has reached its /init.
+func (v values) weighMemory(f files) error {
+	m, err := emu.Start(f.config(2, false))
+	if err != nil {
+		return err
+	}
+	defer m.Kill()
+	if _, _, err := m.Expect(deadline, prompt); err != nil {
+		return err
+	}
+	for i := range 4 {
+		m.Send(fmt.Sprintf("create name=g%d kernel=boot:vmlinux.zst initrd=boot:init.gz memory=128MiB cmdline=console=ttyS0\rconsole g%[1]d\r", i))
+		if _, _, err := m.Expect(deadline, "init at TSC"); err != nil {
+			return err
+		}
+		m.Send("\x1d")
+		if _, _, err := m.Expect(deadline, "\n"+prompt); err != nil {
+			return err
+		}
+	}
+	m.Send("info\rlist\r")
+	g, err := m.ExpectRE(deadline, regexp.MustCompile(`(?m)^hypervisor_memory +: (.*)$`))
+	if err != nil {
+		return err
+	}
+	if v[hvFigure], err = size(g[1]); err != nil {
+		return err
+	}
+	if g, err = m.ExpectRE(deadline, regexp.MustCompile(`(?m)^Domain-0 +\d+ +(\d+) `)); err != nil {
+		return err
+	}
+	v[dom0Figure], err = strconv.ParseFloat(g[1], 64)
+	return err
+}
