@@ -3,7 +3,7 @@
 
 package mm
 
-import "math"
+const maxUint64 = 1<<64 - 1
 
 // Range is the Size bytes from Start on. A range that would reach beyond the
 // last address 2^64-1 is taken to end there, by every method: no arithmetic on
@@ -25,7 +25,7 @@ func Span[A Address](start, end A) Range[A] {
 // 2^64 bytes, loses its last byte.
 func between[A Address](first, last A) Range[A] {
 	n := uint64(last - first)
-	if n != math.MaxUint64 {
+	if n != maxUint64 {
 		n++
 	}
 	return Range[A]{first, n}

@@ -110,7 +110,8 @@ func (e *edit) part(level int, base, i uint64) (lo, hi uint64, whole bool) {
 	return max(start, e.lo), min(end, e.hi), e.lo <= start && end <= e.hi
 }
 
-// entries returns the first and last entry of the table at base that the edit touches.
+// entries returns the first and the last entry of the table at base that the
+// edit touches.
 func (e *edit) entries(level int, base uint64) (first, last uint64) {
 	lo := max(base, e.lo)
 	hi := min(base+span(level)*entries, e.hi)

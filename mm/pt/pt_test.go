@@ -263,3 +263,36 @@ func TestWriteExec(t *testing.T) {
 		t.Errorf("found %+v, %v; want %+v", l, found, want)
 	}
 }
+
+// TestCheck damages a tree in several ways, each of which Check must find.
+func TestCheck(t *testing.T) {
+	for name, tt := range map[string]struct {
+		damage func(e *env, table mm.HPA) // the last table, of 4 KiB pages
+		want   error
+	}{
+		"nothing":          {func(*env, mm.HPA) {}, nil},
+		"accessed":         {func(e *env, a mm.HPA) { e.m.Store64(a, e.m.Load64(a)|0x20) }, nil},
+		"reserved bit":     {func(e *env, a mm.HPA) { e.m.Store64(a, e.m.Load64(a)|1<<52) }, pt.ErrEntry},
+		"supervisor page":  {func(e *env, a mm.HPA) { e.m.Store64(a, e.m.Load64(a)&^4) }, pt.ErrEntry},
+		"half an entry":    {func(e *env, a mm.HPA) { e.m.Store64(a+8, 0x1000) }, pt.ErrEntry},
+		"empty table":      {func(e *env, a mm.HPA) { e.m.Store64(a, 0) }, pt.ErrEmpty},
+		"read-only table":  {func(e *env, _ mm.HPA) { e.m.Store64(e.t.Root(), e.m.Load64(e.t.Root())&^2) }, pt.ErrEntry},
+		"subtree vanished": {func(e *env, _ mm.HPA) { e.m.Store64(e.t.Root(), 0) }, pt.ErrCount},
+		"1 GiB page":       {func(e *env, _ mm.HPA) { e.m.Store64(e.t.Root()+8, 0x87) }, pt.ErrEntry},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, pt.NPT(false))
+			if err := e.t.Map(0, 0, k4, pt.RW); err != nil {
+				t.Fatal(err)
+			}
+			table := e.t.Root()
+			for range 3 {
+				table = mm.HPA(e.m.Load64(table) & 0x000f_ffff_ffff_f000)
+			}
+			tt.damage(e, table)
+			if err := e.t.Check(); !errors.Is(err, tt.want) {
+				t.Errorf("Check = %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
