@@ -1,0 +1,195 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package guest
+
+import (
+	. "ringo/tests/guests/micro/asm"
+
+	"ringo/hv/abi"
+)
+
+// Bench loops: the least of benchBatches batches counts, so that an interrupt
+// of the host in some of them does not.
+const (
+	benchBatches = 8
+	benchCount   = 250
+)
+
+// bench measures each kind of exit. An operation may use RAX, RBX, RCX, RDX,
+// RSI, RDI and R8 to R11.
+func (p *prog) bench() {
+	p.measure("cpuid", func() { p.MovImm(RAX, 0); p.MovImm(RCX, 0) }, p.CPUID)
+	p.measure("rdmsr_apicbase", func() { p.MovImm(RCX, 0x1b) }, p.RDMSR)
+	p.measure("port_unclaimed_out", func() { p.MovImm(RDX, 0x80) }, func() { p.Out(1) })
+	p.measure("port_pit_in", func() { p.MovImm(RDX, 0x40) }, func() { p.In(1) })
+	p.measure("port_pmtimer_in", func() { p.MovImm(RDX, abi.PortPMTimer) }, func() { p.In(4) })
+	p.measure("port_dom0_in", func() { p.MovImm(RDX, abi.PortCOM1+7) }, func() { p.In(1) })
+	p.measure("port_dom0_out", func() { p.MovImm(RDX, abi.PortCOM1+7) }, func() { p.Out(1) })
+	p.benchHypercall()
+	p.measure("mmio_none_read", func() { p.MovImm(RBX, 0xf0000000) }, func() { p.Load(RAX, At(RBX, 0), 4) })
+	p.benchTouch()
+
+	// The local APIC, first by its page.
+	noAPIC := p.NewLabel()
+	p.MovImm(RAX, 1)
+	p.MovImm(RCX, 0)
+	p.CPUID()
+	p.AndImm(RDX, 1<<9)
+	p.Jcc(E, noAPIC)
+	p.MovImm(RBX, abi.LAPICBase)
+	p.MovImm(RAX, 0x1ff) // enable, spurious vector 0xff
+	p.Store(At(RBX, 0xf0), RAX, 4)
+	apic := func() { p.MovImm(RBX, abi.LAPICBase); p.MovImm(RAX, 0) }
+	p.measure("xapic_tpr_write", apic, func() { p.Store(At(RBX, 0x80), RAX, 4) })
+	p.measure("xapic_eoi_write", apic, func() { p.Store(At(RBX, 0xb0), RAX, 4) })
+	p.measure("xapic_id_read", apic, func() { p.Load(RAX, At(RBX, 0x20), 4) })
+	p.benchX2APIC()
+	p.Place(noAPIC)
+	p.line("bench done")
+	p.Jmp(p.shutdown)
+}
+
+// measure emits a measurement of op, which is preceded by setup, less that of
+// setup alone, and the line that reports it.
+func (p *prog) measure(name string, setup, op func()) {
+	positive := p.NewLabel()
+	p.loop(R14, func() { setup(); op() })
+	p.loop(R15, setup)
+	p.Mov(RAX, R14)
+	p.Sub(RAX, R15)
+	p.Cmp(R14, R15)
+	p.Jcc(AE, positive)
+	p.MovImm(RAX, 0)
+	p.Place(positive)
+	p.report(name, benchCount)
+}
+
+// loop leaves in min the least number of ticks of benchCount times body.
+func (p *prog) loop(min Reg, body func()) {
+	more := p.NewLabel()
+	p.MovImm(min, ^uint64(0))
+	p.MovImm(RBP, benchBatches)
+	batch := p.Here()
+	p.MovImm(R12, benchCount)
+	p.tsc(R13)
+	again := p.Here()
+	body()
+	p.SubImm(R12, 1)
+	p.Jcc(NE, again)
+	p.tsc(RAX)
+	p.Sub(RAX, R13)
+	p.Cmp(RAX, min)
+	p.Jcc(AE, more)
+	p.Mov(min, RAX)
+	p.Place(more)
+	p.SubImm(RBP, 1)
+	p.Jcc(NE, batch)
+}
+
+// report prints RAX divided by n, rounded.
+func (p *prog) report(name string, n int32) {
+	p.AddImm(RAX, n/2)
+	p.MovImm(RDX, 0)
+	p.MovImm(RCX, uint64(n))
+	p.Div(RCX)
+	p.Mov(R14, RAX)
+	p.line("bench "+name+" ", R14)
+}
+
+// benchHypercall measures the null hypercall, with the vendor's instruction, if
+// this is Ringo.
+func (p *prog) benchHypercall() {
+	intel, done, other := p.NewLabel(), p.NewLabel(), p.NewLabel()
+	p.MovImm(RAX, abi.CPUIDBase)
+	p.CPUID()
+	p.MovImm(RCX, 'R'|'i'<<8|'n'<<16|'g'<<24)
+	p.Cmp(RBX, RCX)
+	p.Jcc(NE, other)
+	p.cmpVendorIntel()
+	p.Jcc(E, intel)
+	call := func() { p.MovImm(RAX, uint64(abi.CallNop)) }
+	p.measure("hypercall", call, p.VMMCALL)
+	p.Jmp(done)
+	p.Place(intel)
+	p.measure("hypercall", call, p.VMCALL)
+	p.Jmp(done)
+	p.Place(other)
+	p.line("skip hypercall: not under Ringo")
+	p.Place(done)
+}
+
+// cmpVendorIntel sets the flags to equal on an Intel processor.
+func (p *prog) cmpVendorIntel() {
+	p.MovImm(RAX, 0)
+	p.MovImm(RCX, 0)
+	p.CPUID()
+	p.MovImm(RCX, 'G'|'e'<<8|'n'<<16|'u'<<24)
+	p.Cmp(RBX, RCX)
+}
+
+// benchTouch compares the first writes to fresh pages with the second.
+func (p *prog) benchTouch() {
+	const first, pages = 8 << 20, 256
+	pass := func(dst Reg) {
+		p.MovImm(RBX, first)
+		p.MovImm(R12, pages)
+		p.tsc(R13)
+		again := p.Here()
+		p.Store(At(RBX, 0), RBX, 8)
+		p.AddImm(RBX, 4096)
+		p.SubImm(R12, 1)
+		p.Jcc(NE, again)
+		p.tsc(dst)
+		p.Sub(dst, R13)
+	}
+	positive := p.NewLabel()
+	pass(R14)
+	pass(R15)
+	p.Mov(RAX, R14)
+	p.Sub(RAX, R15)
+	p.Cmp(R14, R15)
+	p.Jcc(AE, positive)
+	p.MovImm(RAX, 0)
+	p.Place(positive)
+	p.report("first_touch_page", pages)
+}
+
+// benchX2APIC measures, in x2APIC mode, an interrupt that the processor sends
+// itself, with its delivery and EOI.
+func (p *prog) benchX2APIC() {
+	none, done := p.NewLabel(), p.NewLabel()
+	p.MovImm(RAX, 1)
+	p.MovImm(RCX, 0)
+	p.CPUID()
+	p.Shr(RCX, 21)
+	p.AndImm(RCX, 1)
+	p.Jcc(E, none)
+	p.MovImm(RCX, 0x1b) // IA32_APIC_BASE
+	p.RDMSR()
+	p.OrImm(RAX, 1<<11|1<<10)
+	p.WRMSR()
+	p.MovImm(RCX, 0x80f) // spurious vector, enable
+	p.MovImm(RAX, 0x1ff)
+	p.MovImm(RDX, 0)
+	p.WRMSR()
+	p.measure("x2apic_tpr_write", func() { p.MovImm(RCX, 0x808); p.MovImm(RAX, 0); p.MovImm(RDX, 0) }, p.WRMSR)
+	p.STI()
+	p.measure("x2apic_self_ipi", func() {}, func() {
+		p.Lea(RDI, p.ticks)
+		p.Load(RSI, At(RDI, 0), 8)
+		p.MovImm(RCX, 0x83f) // self IPI
+		p.MovImm(RAX, vecIPI)
+		p.MovImm(RDX, 0)
+		p.WRMSR()
+		wait := p.Here()
+		p.Load(RAX, At(RDI, 0), 8)
+		p.Cmp(RAX, RSI)
+		p.Jcc(E, wait)
+	})
+	p.CLI()
+	p.Jmp(done)
+	p.Place(none)
+	p.line("skip x2apic: not in CPUID")
+	p.Place(done)
+}

@@ -1,0 +1,313 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package guest is the program of the micro guest: a bare 64-bit kernel of a
+// few pages that measures what exits cost, or misbehaves. "mode=NAME" on the
+// command line chooses; see [Modes].
+//
+// It is entered like Linux (64-bit boot protocol, boot_params in RSI), which is
+// how Ringo's loader starts it, or by the PVH protocol, so that QEMU's -kernel
+// runs it on the bare machine. It talks on COM1, polled, and ends by ACPI S5.
+// The first line is always "micro: NAME"; a line that starts with "FAIL" is a
+// broken promise of the hypervisor.
+package guest
+
+import (
+	"encoding/binary"
+
+	. "ringo/tests/guests/micro/asm"
+
+	"ringo/hv/abi"
+)
+
+// Base is where the image is linked and loaded, in guest physical memory.
+const Base = 0x100000
+
+// Selectors, as the Linux boot protocol has them.
+const (
+	selCode = 0x10
+	selData = 0x18
+)
+
+// window is the virtual address of 1 GiB through which all of the guest
+// physical address space can be seen; see prog.mapWindow.
+const window = 4 << 30
+
+// maxRAM bounds the number of RAM ranges that are kept.
+const maxRAM = 16
+
+// Mode is one behaviour.
+type Mode struct {
+	Name, About string
+	emit        func(p *prog)
+}
+
+// prog is the program while it is put together.
+type prog struct {
+	*Asm
+	strings []str
+
+	// Subroutines.
+	putc, puts, putdec, puthex, shutdown, mapWindow Label
+	// Variables: eight bytes each, except the tables.
+	cmdline, ramCount, ram, ticks, faults, buffer Label
+	gdtr, idtr, idt, gdt, stack, tables, winDir   Label
+	gates                                         map[int]Label
+}
+
+type str struct {
+	l Label
+	s string
+}
+
+// Image is the finished program.
+type Image struct {
+	Code []byte
+	// Entry and EntryPVH are addresses in 64-bit and 32-bit mode.
+	Entry, EntryPVH uint64
+	// Note and NoteLen are where in Code the ELF note of the PVH entry is.
+	Note, NoteLen int
+	Insts         []Inst
+}
+
+// Build makes the program. It is the same every time.
+func Build() Image {
+	p := &prog{Asm: New(Base), gates: map[int]Label{}}
+	for _, l := range []*Label{&p.putc, &p.puts, &p.putdec, &p.puthex, &p.shutdown, &p.mapWindow,
+		&p.cmdline, &p.ramCount, &p.ram, &p.ticks, &p.faults, &p.buffer,
+		&p.gdtr, &p.idtr, &p.idt, &p.gdt, &p.stack, &p.tables, &p.winDir} {
+		*l = p.NewLabel()
+	}
+	entry, entryPVH := p.start()
+	p.dispatch()
+	p.subroutines()
+	p.exceptions()
+	note, noteEnd := p.note(entryPVH)
+	p.data()
+	code := p.Link()
+	p.fillIDT(code)
+	return Image{
+		Code: code, Entry: p.Addr(entry), EntryPVH: p.Addr(entryPVH),
+		Note: int(p.Addr(note) - Base), NoteLen: int(p.Addr(noteEnd) - p.Addr(note)),
+		Insts: p.Insts(),
+	}
+}
+
+// str returns the label of a NUL-terminated string.
+func (p *prog) str(s string) Label {
+	for _, e := range p.strings {
+		if e.s == s {
+			return e.l
+		}
+	}
+	l := p.NewLabel()
+	p.strings = append(p.strings, str{l, s})
+	return l
+}
+
+// print emits code that prints s and a decimal number from each register.
+func (p *prog) print(s string, regs ...Reg) {
+	p.Lea(RSI, p.str(s))
+	p.Call(p.puts)
+	for _, r := range regs {
+		p.Mov(RAX, r)
+		p.Call(p.putdec)
+	}
+}
+
+// line is print and the end of the line.
+func (p *prog) line(s string, regs ...Reg) {
+	if len(regs) == 0 {
+		p.print(s + "\r\n")
+		return
+	}
+	p.print(s, regs...)
+	p.print("\r\n")
+}
+
+// start emits both entries and the common beginning.
+func (p *prog) start() (entry, entryPVH Label) {
+	common, copyMap := p.NewLabel(), p.NewLabel()
+
+	entry = p.Here() // RSI = boot_params
+	p.Lea(RSP, p.stack)
+	p.Mov(RBX, RSI)
+	p.Lea(RAX, p.tables)
+	p.MovToCR(3, RAX)
+	p.Load(RAX, At(RBX, 0x228), 4) // cmd_line_ptr
+	p.Load(RCX, At(RBX, 0x0c8), 4) // ext_cmd_line_ptr
+	p.Shl(RCX, 32)
+	p.Or(RAX, RCX)
+	p.Load(RCX, At(RBX, 0x1e8), 1) // e820_entries
+	p.Mov(RSI, RBX)
+	p.AddImm(RSI, 0x2d0)
+	p.MovImm(RDI, 20)
+	p.Jmp(common)
+
+	entryPVH = p.pvhStub()
+	p.Lea(RSP, p.stack)
+	p.Load(RAX, At(RBX, 24), 8) // cmdline_paddr
+	p.Load(RSI, At(RBX, 40), 8) // memmap_paddr
+	p.Load(RCX, At(RBX, 48), 4) // memmap_entries
+	p.MovImm(RDI, 24)
+
+	p.Place(common)
+	p.Lea(RDX, p.cmdline)
+	p.Store(At(RDX, 0), RAX, 8)
+	p.Call(copyMap)
+	p.machine()
+	dispatch := p.NewLabel()
+	p.Jmp(dispatch)
+	p.copyMap(copyMap)
+	p.Place(dispatch)
+	return entry, entryPVH
+}
+
+// pvhStub goes from 32-bit protected mode to 64-bit mode; EBX stays.
+func (p *prog) pvhStub() Label {
+	far := p.NewLabel()
+	p.Mode(32)
+	l := p.Here()
+	p.RawAbs([]byte{0x0f, 0x01, 0x15}, p.gdtr) // LGDT
+	p.RawAbs([]byte{0xb8}, p.tables)           // MOV EAX, tables
+	p.Raw(0x0f, 0x22, 0xd8)                    // MOV CR3, EAX
+	p.Raw(0xb8, 0x20, 0, 0, 0)                 // MOV EAX, PAE
+	p.Raw(0x0f, 0x22, 0xe0)                    // MOV CR4, EAX
+	p.Raw(0xb9, 0x80, 0, 0, 0xc0)              // MOV ECX, IA32_EFER
+	p.Raw(0x0f, 0x32)                          // RDMSR
+	p.Raw(0x0d, 0, 1, 0, 0)                    // OR EAX, LME
+	p.Raw(0x0f, 0x30)                          // WRMSR
+	p.Raw(0x0f, 0x20, 0xc0)                    // MOV EAX, CR0
+	p.Raw(0x0d, 0, 0, 0, 0x80)                 // OR EAX, PG
+	p.Raw(0x0f, 0x22, 0xc0)                    // MOV CR0, EAX
+	p.RawAbs([]byte{0xea}, far, selCode, 0)    // JMP selCode:far
+	p.Mode(64)
+	p.Place(far)
+	p.MovImm(RAX, selData)
+	p.Raw(0x8e, 0xd8) // MOV DS, EAX
+	p.Raw(0x8e, 0xc0) // MOV ES, EAX
+	p.Raw(0x8e, 0xd0) // MOV SS, EAX
+	p.Raw(0x89, 0xdb) // MOV EBX, EBX clears the upper half
+	return l
+}
+
+// copyMap keeps the RAM of RCX memory map entries at RSI, RDI bytes apart, as
+// pairs of first address and end. The first eight bytes of both protocols'
+// entries are the address, the next eight the size, then the type.
+func (p *prog) copyMap(l Label) {
+	next, skip, done := p.NewLabel(), p.NewLabel(), p.NewLabel()
+	p.Place(l)
+	p.Lea(R8, p.ram)
+	p.Xor(R9, R9)
+	p.Place(next)
+	p.CmpImm(RCX, 0)
+	p.Jcc(E, done)
+	p.CmpImm(R9, maxRAM)
+	p.Jcc(E, done)
+	p.Load(RAX, At(RSI, 16), 4)
+	p.CmpImm(RAX, int32(abi.MemRAM))
+	p.Jcc(NE, skip)
+	p.Load(RAX, At(RSI, 0), 8)
+	p.Store(At(R8, 0), RAX, 8)
+	p.Load(RDX, At(RSI, 8), 8)
+	p.Add(RAX, RDX)
+	p.Store(At(R8, 8), RAX, 8)
+	p.AddImm(R8, 16)
+	p.AddImm(R9, 1)
+	p.Place(skip)
+	p.Add(RSI, RDI)
+	p.SubImm(RCX, 1)
+	p.Jmp(next)
+	p.Place(done)
+	p.Lea(R8, p.ramCount)
+	p.Store(At(R8, 0), R9, 8)
+	p.Ret()
+}
+
+// machine sets up descriptor tables, SSE and the serial port.
+func (p *prog) machine() {
+	p.Lea(RAX, p.gdtr)
+	p.LGDT(At(RAX, 0))
+	p.Lea(RAX, p.idtr)
+	p.LIDT(At(RAX, 0))
+	p.MovFromCR(RAX, 4)
+	p.OrImm(RAX, 1<<9|1<<10) // OSFXSR, OSXMMEXCPT
+	p.MovToCR(4, RAX)
+	p.MovFromCR(RAX, 0)
+	p.AndImm(RAX, ^(1<<2 | 1<<3)) // EM, TS
+	p.OrImm(RAX, 1<<1)            // MP
+	p.MovToCR(0, RAX)
+	for _, w := range [][2]uint64{{3, 0x80}, {0, 1}, {1, 0}, {3, 3}, {2, 7}, {4, 3}} {
+		p.MovImm(RDX, abi.PortCOM1+w[0])
+		p.MovImm(RAX, w[1])
+		p.Out(1)
+	}
+}
+
+// note emits the ELF note XEN_ELFNOTE_PHYS32_ENTRY (18), whose value is eight
+// bytes.
+func (p *prog) note(entry Label) (from, to Label) {
+	p.Align(4)
+	from = p.Here()
+	p.Data(4, 0, 0, 0, 8, 0, 0, 0, 18, 0, 0, 0, 'X', 'e', 'n', 0)
+	p.Quad(entry)
+	return from, p.Here()
+}
+
+// data emits variables and tables behind the code.
+func (p *prog) data() {
+	for _, s := range p.strings {
+		p.Place(s.l)
+		p.Data(append([]byte(s.s), 0)...)
+	}
+	p.Align(16)
+	for _, v := range []Label{p.cmdline, p.ramCount, p.ticks, p.faults} {
+		p.Place(v)
+		p.Data(make([]byte, 8)...)
+	}
+	p.Place(p.ram)
+	p.Data(make([]byte, 16*maxRAM)...)
+	p.Place(p.buffer)
+	p.Data(make([]byte, 1024)...)
+	p.Place(p.gdt)
+	p.Data(make([]byte, 16)...)
+	p.Data(0xff, 0xff, 0, 0, 0, 0x9b, 0xaf, 0) // selCode
+	p.Data(0xff, 0xff, 0, 0, 0, 0x93, 0xcf, 0) // selData
+	p.Place(p.gdtr)
+	p.Data(31, 0)
+	p.Quad(p.gdt)
+	p.Place(p.idtr)
+	p.Data(0xff, 0x0f)
+	p.Quad(p.idt)
+	p.Align(4096)
+	p.Place(p.idt)
+	p.Data(make([]byte, 4096)...)
+	p.Data(make([]byte, 16384)...)
+	p.Place(p.stack)
+	p.pageTables()
+}
+
+// pageTables emits tables that map the low 4 GiB to themselves with pages of
+// 2 MiB, and above them the window's directory, which starts empty.
+func (p *prog) pageTables() {
+	at := func(n int) uint64 { return p.Addr(p.tables) + uint64(n)<<12 | 3 }
+	page := func(entries ...uint64) {
+		b := make([]byte, 4096)
+		for i, e := range entries {
+			binary.LittleEndian.PutUint64(b[8*i:], e)
+		}
+		p.Data(b...)
+	}
+	p.Place(p.tables)
+	page(at(1))
+	page(at(2), at(3), at(4), at(5), at(6))
+	for g := range uint64(4) {
+		var es []uint64
+		for i := range uint64(512) {
+			es = append(es, g<<30|i<<21|0x83)
+		}
+		page(es...)
+	}
+	p.Place(p.winDir)
+	page()
+}

@@ -1,0 +1,138 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package guest
+
+import . "ringo/tests/guests/micro/asm"
+
+// Modes are the behaviours, in the order of the help text.
+var Modes = []Mode{
+	{"bench", `prints "bench NAME TICKS" per kind of exit, in ticks of the TSC, and ends`, (*prog).bench},
+	{"hello", "ends at once", func(p *prog) { p.Jmp(p.shutdown) }},
+	{"triple", "triple fault", (*prog).triple},
+	{"spin", "cli; jmp .", func(p *prog) { p.CLI(); p.Jmp(p.Here()) }},
+	{"hlt", "sti; hlt for good: no interrupt ever comes", (*prog).hlt},
+	{"scribble", "writes to all guest physical addresses, then checks its RAM, and ends", (*prog).scribble},
+	{"flood", "random ports and MSRs for good", (*prog).flood},
+	{"hyperflood", "random hypercalls for good", (*prog).hyperflood},
+	{"memcheck", "RAM is zero at first; then writes and verifies patterns for good", (*prog).memcheck},
+	{"regs", "verifies for good that exits keep all registers", (*prog).regs},
+	{"gap", "prints the longest time, in ticks of the TSC, that it did not run, for good", (*prog).gap},
+	{"echo", "echoes the console", (*prog).echo},
+}
+
+// dispatch emits the choice of the mode by the command line, then all modes.
+func (p *prog) dispatch() {
+	next, here, none := p.NewLabel(), p.NewLabel(), p.NewLabel()
+	p.Lea(RAX, p.cmdline)
+	p.Load(RBX, At(RAX, 0), 8)
+	p.CmpImm(RBX, 0)
+	p.Jcc(E, none)
+	p.Place(next) // RBX: rest of the command line
+	p.Load(RAX, At(RBX, 0), 1)
+	p.CmpImm(RAX, 0)
+	p.Jcc(E, none)
+	p.match("mode=", RBX, here)
+	p.AddImm(RBX, 1)
+	p.Jmp(next)
+
+	p.Place(here)
+	p.AddImm(RBX, int32(len("mode=")))
+	for _, m := range Modes {
+		found, other := p.NewLabel(), p.NewLabel()
+		p.match(m.Name, RBX, found)
+		p.Jmp(other)
+		p.Place(found)
+		p.Load(RAX, At(RBX, int32(len(m.Name))), 1)
+		p.CmpImm(RAX, ' ') // end of the word: a space, or the NUL
+		p.Jcc(A, other)
+		p.line("micro: " + m.Name)
+		m.emit(p)
+		p.Place(other)
+	}
+	p.Place(none)
+	help := "micro: no mode=NAME on the command line. Modes:"
+	for _, m := range Modes {
+		help += " " + m.Name
+	}
+	p.line(help)
+	p.Jmp(p.shutdown)
+}
+
+// match jumps to found when the string at r begins with s.
+func (p *prog) match(s string, r Reg, found Label) {
+	differs := p.NewLabel()
+	for i, c := range []byte(s) {
+		p.Load(RAX, At(r, int32(i)), 1)
+		p.CmpImm(RAX, int32(c))
+		p.Jcc(NE, differs)
+	}
+	p.Jmp(found)
+	p.Place(differs)
+}
+
+// triple faults by an interrupt with an empty IDT.
+func (p *prog) triple() {
+	p.Lea(RAX, p.buffer) // all zero: limit 0
+	p.LIDT(At(RAX, 0))
+	p.INT3()
+}
+
+func (p *prog) hlt() {
+	p.STI()
+	again := p.Here()
+	p.HLT()
+	p.line("micro: woken")
+	p.Jmp(again)
+}
+
+// echo sends back what comes in on COM1.
+func (p *prog) echo() {
+	again := p.Here()
+	p.PAUSE()
+	p.MovImm(RDX, 0x3fd)
+	p.MovImm(RAX, 0)
+	p.In(1)
+	p.AndImm(RAX, 1) // data ready
+	p.Jcc(E, again)
+	p.MovImm(RDX, 0x3f8)
+	p.MovImm(RAX, 0)
+	p.In(1)
+	p.Call(p.putc)
+	p.Jmp(again)
+}
+
+// gap looks for jumps of the TSC between two reads; a report after each 2^22
+// reads says the longest of them.
+func (p *prog) gap() {
+	report, again, keep := p.NewLabel(), p.NewLabel(), p.NewLabel()
+	p.Xor(R14, R14) // reports
+	p.Place(report)
+	p.MovImm(R12, 1<<22)
+	p.Xor(R15, R15) // longest
+	p.tsc(R13)
+	p.Place(again)
+	p.tsc(RBX)
+	p.Mov(RAX, RBX)
+	p.Sub(RAX, R13)
+	p.Mov(R13, RBX)
+	p.Cmp(RAX, R15)
+	p.Jcc(BE, keep)
+	p.Mov(R15, RAX)
+	p.Place(keep)
+	p.SubImm(R12, 1)
+	p.Jcc(NE, again)
+	p.AddImm(R14, 1)
+	p.print("gap ", R14)
+	p.line(" longest ", R15)
+	p.Jmp(report)
+}
+
+// tsc reads the time-stamp counter into r; RAX and RDX are lost.
+func (p *prog) tsc(r Reg) {
+	p.LFENCE()
+	p.RDTSC()
+	p.Shl(RDX, 32)
+	p.Or(RAX, RDX)
+	p.Mov(r, RAX)
+}
