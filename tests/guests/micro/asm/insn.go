@@ -102,21 +102,48 @@ func (a *Asm) alu(op uint8, dst, src Reg)           { a.register(true, uint8(src
 func (a *Asm) aluImm(op uint8, dst Reg, v int32)    { a.register(true, op, dst, imm32(v), 0x81) }
 func (a *Asm) shift(op uint8, dst Reg, count uint8) { a.register(true, op, dst, []byte{count}, 0xc1) }
 
-// Arithmetic and logic on 64 bits; immediates are sign-extended.
-func (a *Asm) Add(dst, src Reg)        { a.alu(opAdd, dst, src) }
-func (a *Asm) Or(dst, src Reg)         { a.alu(opOr, dst, src) }
-func (a *Asm) And(dst, src Reg)        { a.alu(opAnd, dst, src) }
-func (a *Asm) Sub(dst, src Reg)        { a.alu(opSub, dst, src) }
-func (a *Asm) Xor(dst, src Reg)        { a.alu(opXor, dst, src) }
-func (a *Asm) Cmp(dst, src Reg)        { a.alu(opCmp, dst, src) }
+// Add emits dst += src. All arithmetic is on 64 bits; immediates are
+// sign-extended.
+func (a *Asm) Add(dst, src Reg) { a.alu(opAdd, dst, src) }
+
+// Or emits dst |= src.
+func (a *Asm) Or(dst, src Reg) { a.alu(opOr, dst, src) }
+
+// And emits dst &= src.
+func (a *Asm) And(dst, src Reg) { a.alu(opAnd, dst, src) }
+
+// Sub emits dst -= src.
+func (a *Asm) Sub(dst, src Reg) { a.alu(opSub, dst, src) }
+
+// Xor emits dst ^= src.
+func (a *Asm) Xor(dst, src Reg) { a.alu(opXor, dst, src) }
+
+// Cmp compares dst with src.
+func (a *Asm) Cmp(dst, src Reg) { a.alu(opCmp, dst, src) }
+
+// AddImm emits dst += v.
 func (a *Asm) AddImm(dst Reg, v int32) { a.aluImm(opAdd, dst, v) }
-func (a *Asm) OrImm(dst Reg, v int32)  { a.aluImm(opOr, dst, v) }
+
+// OrImm emits dst |= v.
+func (a *Asm) OrImm(dst Reg, v int32) { a.aluImm(opOr, dst, v) }
+
+// AndImm emits dst &= v.
 func (a *Asm) AndImm(dst Reg, v int32) { a.aluImm(opAnd, dst, v) }
+
+// SubImm emits dst -= v.
 func (a *Asm) SubImm(dst Reg, v int32) { a.aluImm(opSub, dst, v) }
+
+// XorImm emits dst ^= v.
 func (a *Asm) XorImm(dst Reg, v int32) { a.aluImm(opXor, dst, v) }
+
+// CmpImm compares dst with v.
 func (a *Asm) CmpImm(dst Reg, v int32) { a.aluImm(opCmp, dst, v) }
-func (a *Asm) Shl(dst Reg, n uint8)    { a.shift(4, dst, n) }
-func (a *Asm) Shr(dst Reg, n uint8)    { a.shift(5, dst, n) }
+
+// Shl shifts dst left by n.
+func (a *Asm) Shl(dst Reg, n uint8) { a.shift(4, dst, n) }
+
+// Shr shifts dst right by n.
+func (a *Asm) Shr(dst Reg, n uint8) { a.shift(5, dst, n) }
 
 // ShlCL shifts dst left by CL.
 func (a *Asm) ShlCL(dst Reg) { a.register(true, 4, dst, nil, 0xd3) }
@@ -155,14 +182,22 @@ const (
 	A  Cond = 7
 )
 
-// Jumps and calls.
-func (a *Asm) Jmp(l Label)         { a.rel(l, 0xe9) }
-func (a *Asm) Jcc(c Cond, l Label) { a.rel(l, 0x0f, 0x80|uint8(c)) }
-func (a *Asm) Call(l Label)        { a.rel(l, 0xe8) }
-func (a *Asm) Ret()                { a.Raw(0xc3) }
+// Jmp jumps to l.
+func (a *Asm) Jmp(l Label) { a.rel(l, 0xe9) }
 
-// In reads port DX to AL, AX or EAX; Out writes it.
-func (a *Asm) In(size int)  { a.port(0xec, size) }
+// Jcc jumps to l if c holds.
+func (a *Asm) Jcc(c Cond, l Label) { a.rel(l, 0x0f, 0x80|uint8(c)) }
+
+// Call calls l.
+func (a *Asm) Call(l Label) { a.rel(l, 0xe8) }
+
+// Ret returns.
+func (a *Asm) Ret() { a.Raw(0xc3) }
+
+// In reads port DX to AL, AX or EAX.
+func (a *Asm) In(size int) { a.port(0xec, size) }
+
+// Out writes AL, AX or EAX to port DX.
 func (a *Asm) Out(size int) { a.port(0xee, size) }
 
 func (a *Asm) port(op byte, size int) {
@@ -176,21 +211,47 @@ func (a *Asm) port(op byte, size int) {
 	}
 }
 
-// Instructions without operands.
-func (a *Asm) CPUID()   { a.Raw(0x0f, 0xa2) }
-func (a *Asm) RDMSR()   { a.Raw(0x0f, 0x32) }
-func (a *Asm) WRMSR()   { a.Raw(0x0f, 0x30) }
-func (a *Asm) RDTSC()   { a.Raw(0x0f, 0x31) }
-func (a *Asm) LFENCE()  { a.Raw(0x0f, 0xae, 0xe8) }
+// CPUID is the instruction of that name.
+func (a *Asm) CPUID() { a.Raw(0x0f, 0xa2) }
+
+// RDMSR is the instruction of that name.
+func (a *Asm) RDMSR() { a.Raw(0x0f, 0x32) }
+
+// WRMSR is the instruction of that name.
+func (a *Asm) WRMSR() { a.Raw(0x0f, 0x30) }
+
+// RDTSC is the instruction of that name.
+func (a *Asm) RDTSC() { a.Raw(0x0f, 0x31) }
+
+// LFENCE is the instruction of that name.
+func (a *Asm) LFENCE() { a.Raw(0x0f, 0xae, 0xe8) }
+
+// VMMCALL is the instruction of that name.
 func (a *Asm) VMMCALL() { a.Raw(0x0f, 0x01, 0xd9) }
-func (a *Asm) VMCALL()  { a.Raw(0x0f, 0x01, 0xc1) }
-func (a *Asm) HLT()     { a.Raw(0xf4) }
-func (a *Asm) CLI()     { a.Raw(0xfa) }
-func (a *Asm) STI()     { a.Raw(0xfb) }
-func (a *Asm) PAUSE()   { a.Raw(0xf3, 0x90) }
-func (a *Asm) INT3()    { a.Raw(0xcc) }
-func (a *Asm) IRETQ()   { a.Raw(0x48, 0xcf) }
-func (a *Asm) FNINIT()  { a.Raw(0xdb, 0xe3) }
+
+// VMCALL is the instruction of that name.
+func (a *Asm) VMCALL() { a.Raw(0x0f, 0x01, 0xc1) }
+
+// HLT is the instruction of that name.
+func (a *Asm) HLT() { a.Raw(0xf4) }
+
+// CLI is the instruction of that name.
+func (a *Asm) CLI() { a.Raw(0xfa) }
+
+// STI is the instruction of that name.
+func (a *Asm) STI() { a.Raw(0xfb) }
+
+// PAUSE is the instruction of that name.
+func (a *Asm) PAUSE() { a.Raw(0xf3, 0x90) }
+
+// INT3 is the instruction of that name.
+func (a *Asm) INT3() { a.Raw(0xcc) }
+
+// IRETQ is the instruction of that name.
+func (a *Asm) IRETQ() { a.Raw(0x48, 0xcf) }
+
+// FNINIT is the instruction of that name.
+func (a *Asm) FNINIT() { a.Raw(0xdb, 0xe3) }
 
 // LIDT and LGDT load a table register from m.
 func (a *Asm) LIDT(m Mem) { a.memory(nil, false, 3, m, false, 0x0f, 0x01) }
@@ -198,18 +259,32 @@ func (a *Asm) LIDT(m Mem) { a.memory(nil, false, 3, m, false, 0x0f, 0x01) }
 // LGDT is described with [Asm.LIDT].
 func (a *Asm) LGDT(m Mem) { a.memory(nil, false, 2, m, false, 0x0f, 0x01) }
 
-// Control and debug registers.
-func (a *Asm) MovToCR(n uint8, r Reg)   { a.register(false, n, r, nil, 0x0f, 0x22) }
+// MovToCR writes control register n.
+func (a *Asm) MovToCR(n uint8, r Reg) { a.register(false, n, r, nil, 0x0f, 0x22) }
+
+// MovFromCR reads control register n.
 func (a *Asm) MovFromCR(r Reg, n uint8) { a.register(false, n, r, nil, 0x0f, 0x20) }
-func (a *Asm) MovToDR(n uint8, r Reg)   { a.register(false, n, r, nil, 0x0f, 0x23) }
+
+// MovToDR writes debug register n.
+func (a *Asm) MovToDR(n uint8, r Reg) { a.register(false, n, r, nil, 0x0f, 0x23) }
+
+// MovFromDR reads debug register n.
 func (a *Asm) MovFromDR(r Reg, n uint8) { a.register(false, n, r, nil, 0x0f, 0x21) }
 
-// MOVDQU between XMM register x and memory.
-func (a *Asm) LoadX(x uint8, m Mem)  { a.memory([]byte{0xf3}, false, x, m, false, 0x0f, 0x6f) }
+// LoadX reads XMM register x from m.
+func (a *Asm) LoadX(x uint8, m Mem) { a.memory([]byte{0xf3}, false, x, m, false, 0x0f, 0x6f) }
+
+// StoreX writes XMM register x to m.
 func (a *Asm) StoreX(m Mem, x uint8) { a.memory([]byte{0xf3}, false, x, m, false, 0x0f, 0x7f) }
 
-// MXCSR and the x87 control word.
+// LDMXCSR reads MXCSR from m.
 func (a *Asm) LDMXCSR(m Mem) { a.memory(nil, false, 2, m, false, 0x0f, 0xae) }
+
+// STMXCSR writes MXCSR to m.
 func (a *Asm) STMXCSR(m Mem) { a.memory(nil, false, 3, m, false, 0x0f, 0xae) }
-func (a *Asm) FLDCW(m Mem)   { a.memory(nil, false, 5, m, false, 0xd9) }
-func (a *Asm) FNSTCW(m Mem)  { a.memory(nil, false, 7, m, false, 0xd9) }
+
+// FLDCW reads the x87 control word from m.
+func (a *Asm) FLDCW(m Mem) { a.memory(nil, false, 5, m, false, 0xd9) }
+
+// FNSTCW writes the x87 control word to m.
+func (a *Asm) FNSTCW(m Mem) { a.memory(nil, false, 7, m, false, 0xd9) }
