@@ -47,6 +47,11 @@ func (m *Manager) Create(cfg *config.Config, paused bool) (uint32, error) {
 
 // create makes the domain of a plan; restarts is its count of quick restarts.
 func (m *Manager) create(p *plan, paused bool, restarts int) (uint32, error) {
+	// The name is given back before the domain is: who waits for op may make a
+	// domain of that name, as a guest that reboots at once does.
+	d := &dom{cfg: p.cfg, started: m.Now(), restarts: restarts}
+	d.op.Lock()
+	defer d.op.Unlock()
 	name := p.cfg.Name
 	m.mu.Lock()
 	if m.making[name] {
@@ -66,9 +71,6 @@ func (m *Manager) create(p *plan, paused bool, restarts int) (uint32, error) {
 	if err := m.memoryFree(p.bytes); err != nil {
 		return 0, err
 	}
-	d := &dom{cfg: p.cfg, started: m.Now(), restarts: restarts}
-	d.op.Lock()
-	defer d.op.Unlock()
 	if err := m.build(d, p, paused); err != nil {
 		return 0, m.explain(p, err)
 	}
