@@ -1,0 +1,222 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package console is the host console: a line editor with history and completion
+// on a byte stream, and the consoles of guests, which can be attached to it.
+//
+// The stream is a serial line or a pipe: nothing tells whether a person is at the
+// other end. A line ends with CR, LF or both; what is typed is echoed. While a
+// guest is attached, bytes pass unchanged both ways until Ctrl-]. Only then do a
+// guest's bytes reach the terminal; whatever else is written is made of
+// printable characters and whole lines.
+package console
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"unicode"
+
+	"golang.org/x/term"
+)
+
+// Escape is the key that leaves a guest's console: Ctrl-].
+const Escape = 0x1d
+
+// maxHeld bounds the notices that wait while a guest is attached.
+const maxHeld = 100
+
+// Complete proposes completions of the last word of line: the word is
+// line[from:], each candidate replaces it.
+type Complete func(line string) (from int, candidates []string)
+
+// Host is the host console. ReadLine and Attach are called by one goroutine;
+// Write and Notify by any.
+type Host struct {
+	in   *input
+	out  io.Writer
+	term *term.Terminal
+
+	// mu guards what follows and is held while lines are written; before the
+	// terminal's own lock. While attached, only pass writes.
+	mu       sync.Mutex
+	attached bool
+	held     []string
+}
+
+// New returns the host console on a pair of streams. It reads r from now on.
+func New(r io.Reader, w io.Writer, prompt string) *Host {
+	h := &Host{in: newInput(r), out: w}
+	h.term = term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{h.in, w}, prompt)
+	h.term.History = new(history)
+	return h
+}
+
+// SetComplete sets the source of completions.
+func (h *Host) SetComplete(c Complete) {
+	h.term.AutoCompleteCallback = func(line string, pos int, key rune) (string, int, bool) {
+		if key != '\t' {
+			return "", 0, false
+		}
+		head, list := complete(c, line[:pos])
+		if len(list) > 0 {
+			_, _ = h.Write([]byte(strings.Join(list, "  ") + "\n"))
+		}
+		return head + line[pos:], len(head), true
+	}
+}
+
+// complete extends head by what all candidates share, and returns the candidates
+// when that is nothing.
+func complete(c Complete, head string) (string, []string) {
+	from, list := c(head)
+	if len(list) == 0 {
+		return head, nil
+	}
+	common := list[0]
+	for _, s := range list[1:] {
+		for !strings.HasPrefix(s, common) {
+			common = common[:len(common)-1]
+		}
+	}
+	if len(list) == 1 && !strings.HasSuffix(common, "=") {
+		common += " "
+	}
+	if len(list) > 1 && len(common) <= len(head)-from {
+		return head, list
+	}
+	return head[:from] + common, nil
+}
+
+// ReadLine prompts for a line and returns it without its end. The error is that
+// of the stream, io.EOF at its end.
+func (h *Host) ReadLine() (string, error) {
+	for {
+		line, err := h.term.ReadLine()
+		switch {
+		case err == nil || errors.Is(err, term.ErrPasteIndicator):
+			return line, nil
+		case h.in.failed() != nil:
+			return "", h.in.failed()
+		}
+	}
+}
+
+// Write writes lines for the user, above the prompt. Control characters other
+// than line ends and tabs become "?": text may hold what a guest has chosen.
+func (h *Host) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, err := h.term.Write(printable(p))
+	return len(p), err
+}
+
+// Notify writes a line; while a guest is attached it waits.
+func (h *Host) Notify(line string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.attached {
+		_, _ = h.term.Write(printable([]byte(line + "\n")))
+	} else if len(h.held) < maxHeld {
+		h.held = append(h.held, line)
+	}
+}
+
+func printable(p []byte) []byte {
+	return bytes.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' || r == unicode.ReplacementChar {
+			return '?'
+		}
+		return r
+	}, p)
+}
+
+// Attach connects the streams with a guest's console until Ctrl-] or until the
+// guest is gone. It replays the scrollback first.
+func (h *Host) Attach(name string, g *Guest) {
+	_, _ = h.Write(fmt.Appendf(nil, "connected to %q, leave with Ctrl-]\n", name))
+	h.mu.Lock()
+	h.attached = true
+	h.mu.Unlock()
+	alive := h.pass(g)
+	h.mu.Lock()
+	h.attached = false
+	held := h.held
+	h.held = nil
+	// The guest may have left colours on and the cursor anywhere.
+	_, _ = io.WriteString(h.out, "\x1b[0m\r\n")
+	h.mu.Unlock()
+	if !alive {
+		held = append([]string{fmt.Sprintf("the console of %q is closed", name)}, held...)
+	}
+	for _, s := range held {
+		h.Notify(s)
+	}
+}
+
+// pass copies both ways; it reports whether the guest is still there.
+func (h *Host) pass(g *Guest) (alive bool) {
+	var buf [512]byte // small: keys are looked at between two writes
+	off := uint64(0)
+	for {
+		changed := g.Changed()
+		n, first := g.Read(buf[:], off)
+		out := buf[:n]
+		if first > off && off == 0 {
+			// The oldest byte may be the middle of something: start with a line.
+			out = out[bytes.IndexByte(out, '\n')+1:]
+		}
+		off = first + uint64(n)
+		if len(out) > 0 {
+			_, _ = h.out.Write(out)
+		}
+		if p := h.in.take(); len(p) > 0 {
+			if h.keys(g, p) {
+				return true
+			}
+			continue
+		}
+		if n > 0 { // look at the keys, but do not wait
+			select {
+			case p, ok := <-h.in.ch:
+				if !ok || h.keys(g, p) {
+					return true
+				}
+			default:
+			}
+			continue
+		}
+		select {
+		case <-changed:
+		case p, ok := <-h.in.ch:
+			if !ok || h.keys(g, p) {
+				return true
+			}
+		case <-g.Gone():
+			if g.End() == off {
+				return false
+			}
+		}
+	}
+}
+
+// keys sends typed bytes to the guest and reports whether Ctrl-] was among them;
+// what follows it is for the line editor.
+func (h *Host) keys(g *Guest, p []byte) (leave bool) {
+	p = h.in.afterLine(p)
+	i := bytes.IndexByte(p, Escape)
+	if i >= 0 {
+		h.in.unread(p[i+1:])
+		p = p[:i]
+	}
+	if !g.Send(p) {
+		_, _ = h.out.Write([]byte{'\a'})
+	}
+	return i >= 0
+}

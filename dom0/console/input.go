@@ -1,0 +1,194 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package console
+
+import (
+	"io"
+	"slices"
+	"sync"
+)
+
+// Keys that the line editor gets or that are kept from it.
+const (
+	keyCtrlC  = 3
+	keyCtrlD  = 4
+	keyEnd    = 5  // Ctrl-E
+	keyKill   = 21 // Ctrl-U
+	keyReturn = '\r'
+	keyEscape = 27
+)
+
+// input is the keyboard: a goroutine reads it, and either the line editor or the
+// attached guest takes it. Read is the line editor's side: it ends at the end of
+// a line, so that what follows is still there for whom the line makes the reader.
+type input struct {
+	ch     chan []byte
+	rest   []byte // taken from ch and not yet used
+	skipLF bool   // the last line ended with CR: an LF belongs to it
+	seq    []byte // an escape sequence that has begun
+
+	mu  sync.Mutex // guards err
+	err error
+}
+
+func newInput(r io.Reader) *input {
+	in := &input{ch: make(chan []byte)}
+	go in.pump(r)
+	return in
+}
+
+func (in *input) pump(r io.Reader) {
+	for {
+		buf := make([]byte, 256)
+		n, err := r.Read(buf)
+		if n > 0 {
+			in.ch <- buf[:n]
+		}
+		if err != nil {
+			in.mu.Lock()
+			in.err = err
+			in.mu.Unlock()
+			close(in.ch)
+			return
+		}
+	}
+}
+
+// failed returns the error of the stream once everything before it is used.
+func (in *input) failed() error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if len(in.rest) > 0 {
+		return nil
+	}
+	return in.err
+}
+
+// take returns the bytes that were given back or not used, nil if there are none.
+func (in *input) take() []byte {
+	p := in.rest
+	in.rest = nil
+	return p
+}
+
+// unread gives bytes back.
+func (in *input) unread(p []byte) { in.rest = append(slices.Clone(p), in.rest...) }
+
+// afterLine cuts the LF of a CR LF pair whose CR ended the command line.
+func (in *input) afterLine(p []byte) []byte {
+	if in.skipLF && len(p) > 0 {
+		in.skipLF = false
+		if p[0] == '\n' {
+			return p[1:]
+		}
+	}
+	return p
+}
+
+// maxKeys is how many bytes one typed byte may become: a whole sequence.
+const maxKeys = 8
+
+// Read implements io.Reader for the line editor. Both line ends become CR.
+// Ctrl-C drops the line; Ctrl-D, which would end the editor, is ignored: a
+// console has no end. Only ASCII and whole, known escape sequences pass: the
+// editor would wait for the end of others.
+//
+// Preconditions: len(p) >= maxKeys, which the editor's buffer is as long as it
+// holds no partial key.
+func (in *input) Read(p []byte) (int, error) {
+	if len(p) < maxKeys {
+		panic("console: the line editor holds a partial key")
+	}
+	n := 0
+	for n == 0 {
+		if len(in.rest) == 0 {
+			b, ok := <-in.ch
+			if !ok {
+				return 0, in.failed()
+			}
+			in.rest = b
+		}
+		in.rest = in.afterLine(in.rest)
+		for len(in.rest) > 0 && len(p)-n >= maxKeys {
+			b := in.rest[0]
+			in.rest = in.rest[1:]
+			if len(in.seq) > 0 {
+				n += in.sequence(p[n:], b)
+				continue
+			}
+			switch {
+			case b == '\r' || b == '\n':
+				in.skipLF = b == '\r'
+				p[n] = keyReturn
+				return n + 1, nil
+			case b == keyCtrlC:
+				return n + copy(p[n:], []byte{keyEnd, keyKill, keyReturn}), nil
+			case b == keyEscape:
+				in.seq = append(in.seq, b)
+			case b == keyCtrlD || b == Escape || b >= 0x80:
+			default:
+				p[n] = b
+				n++
+			}
+		}
+	}
+	return n, nil
+}
+
+// sequences are the escape sequences that pass, after "ESC [" or "ESC O", with
+// what the line editor knows them as.
+var sequences = map[string]string{
+	"A": "[A", "B": "[B", "C": "[C", "D": "[D", "H": "[H", "F": "[F",
+	"1~": "[H", "7~": "[H", "4~": "[F", "8~": "[F", "3~": "[3~",
+	"1;3C": "[1;3C", "1;3D": "[1;3D", "1;5C": "[1;3C", "1;5D": "[1;3D",
+}
+
+// sequence adds b to the escape sequence that has begun; when that ends it, it
+// stores what the editor gets in p and returns its length. A byte that cannot
+// belong to a sequence is dropped with it.
+func (in *input) sequence(p []byte, b byte) int {
+	if len(in.seq) < maxKeys { // longer ones are unknown, but have an end too
+		in.seq = append(in.seq, b)
+	}
+	if len(in.seq) == 2 && (b == '[' || b == 'O') {
+		return 0
+	}
+	param := b >= '0' && b <= '9' || b == ';'
+	if len(in.seq) > 2 && param {
+		return 0
+	}
+	out := ""
+	if len(in.seq) > 2 {
+		out = sequences[string(in.seq[2:])]
+	}
+	in.seq = in.seq[:0]
+	if b == '\r' || b == '\n' || b == keyCtrlC || b == keyEscape {
+		in.rest = append([]byte{b}, in.rest...) // a key of its own
+	}
+	if out == "" {
+		return 0
+	}
+	return copy(p, "\x1b"+out)
+}
+
+// history is the lines typed, newest first, without empty and repeated ones.
+type history struct{ lines []string }
+
+const maxHistory = 200
+
+// Add implements term.History.
+func (h *history) Add(line string) {
+	if line == "" || len(h.lines) > 0 && h.lines[len(h.lines)-1] == line {
+		return
+	}
+	if h.lines = append(h.lines, line); len(h.lines) > maxHistory {
+		h.lines = slices.Delete(h.lines, 0, 1)
+	}
+}
+
+// Len implements term.History.
+func (h *history) Len() int { return len(h.lines) }
+
+// At implements term.History.
+func (h *history) At(i int) string { return h.lines[len(h.lines)-1-i] }
