@@ -105,8 +105,8 @@ func hostile(t *testing.T, data []byte) {
 
 func FuzzHostileGuest(f *testing.F) {
 	rnd := rand.New(rand.NewPCG(7, 7))
-	for range 60 {
-		b := make([]byte, 12*500)
+	for range 200 {
+		b := make([]byte, 12*100)
 		for i := range b {
 			b[i] = uint8(rnd.Uint32())
 		}
