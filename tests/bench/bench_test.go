@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"ringo/tests/guests/micro/guest"
 )
 
 func TestParseMicro(t *testing.T) {
@@ -25,6 +27,24 @@ func TestParseMicro(t *testing.T) {
 	}
 	if err := (values{}).addMicro(got); err == nil || !strings.Contains(err.Error(), "rdmsr") {
 		t.Errorf("missing figure: %v", err)
+	}
+}
+
+func TestOthers(t *testing.T) {
+	var b strings.Builder
+	others(&b, "bench cpuid 151\nbench port_unclaimed_out 7\nbench done\n")
+	if b.String() != "port_unclaimed_out: 7 instructions\n" {
+		t.Errorf("%q", b.String())
+	}
+}
+
+// Every name that the table wants is one that the guest prints.
+func TestMicroNames(t *testing.T) {
+	code := guest.Build().Code
+	for _, f := range figures {
+		if f.micro != "" && !bytes.Contains(code, []byte("bench "+f.micro+" ")) {
+			t.Errorf("the guest does not print %q", f.micro)
+		}
 	}
 }
 

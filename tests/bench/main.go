@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"ringo/tests/guests/micro/guest"
 	"ringo/tools/debian"
 	"ringo/tools/demo"
 	"ringo/tools/emu"
@@ -30,7 +31,7 @@ func main() {
 type files struct {
 	image.Images
 	demo.Files
-	micro  string // multiboot image of the measuring guest
+	micro  string // the measuring guest, tests/guests/micro
 	initrd string // initramfs of the timing init
 	dir    string
 }
@@ -80,8 +81,8 @@ func prepare(root, out string) (f files, err error) {
 	if f.dir, err = os.MkdirTemp(out, "bench-"); err != nil {
 		return f, err
 	}
-	f.micro = filepath.Join(f.dir, "micro.img")
-	if err := writeMicro(f.micro); err != nil {
+	f.micro = filepath.Join(f.dir, "micro.elf")
+	if err := os.WriteFile(f.micro, guest.Build().ELF(), 0o644); err != nil {
 		return f, err
 	}
 	rd, err := initrd()

@@ -5,6 +5,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -52,10 +53,10 @@ func (v values) countInstructions(f files) error {
 	return v.runLinux(m)
 }
 
-// runMicro has the measuring guest print its figures.
+// runMicro has the measuring guest print its figures; it then ends by itself.
 func (v values) runMicro(m *emu.Machine) error {
-	m.Send("create name=micro kernel=boot:micro.img memory=64MiB cmdline=bench\rconsole micro\r")
-	_, text, err := m.Expect(deadline, "bench end", "error: ")
+	m.Send("create name=micro kernel=boot:micro.elf memory=64MiB cmdline=mode=bench\rconsole micro\r")
+	which, text, err := m.Expect(deadline, "bench done", "error: ")
 	if err != nil {
 		return err
 	}
@@ -63,17 +64,12 @@ func (v values) runMicro(m *emu.Machine) error {
 	if err != nil {
 		return err
 	}
-	if err := v.addMicro(got); err != nil {
-		return fmt.Errorf("%w; it printed:\n%s", err, text)
+	if err := v.addMicro(got); err != nil || which != 0 {
+		return fmt.Errorf("the guest did not measure: %v; it printed:\n%s", err, text)
 	}
-	m.Send("\x1d")
-	m.Send("destroy micro\r")
-	for range 2 {
-		if _, _, err := m.Expect(deadline, "\n"+prompt); err != nil {
-			return err
-		}
-	}
-	return nil
+	others(os.Stderr, text)
+	_, _, err = m.Expect(deadline, "\n"+prompt)
+	return err
 }
 
 // runLinux measures from create to the first instruction of /init. The guest's

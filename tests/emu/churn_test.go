@@ -13,11 +13,11 @@ import (
 // boot: all memory comes back.
 func TestChurn(t *testing.T) {
 	h := boot(t, emu.Config{MemMiB: 1024})
-	h.ok(guest("churn")) // what is made once and kept, is made now
+	h.ok(linux("churn")) // what is made once and kept, is made now
 	h.ok("destroy churn")
 	free, hv := h.free(), h.info()["hypervisor_memory"]
 	for i := range 50 {
-		h.ok(guest("churn"))
+		h.ok(linux("churn"))
 		if i%10 == 9 {
 			h.attach("churn")
 			h.see(guestTime, "Linux version")

@@ -10,8 +10,8 @@ import (
 	"ringo/tools/emu"
 )
 
-// guest is the line that creates a small Linux.
-func guest(name string) string {
+// linux is the line that creates a small Linux.
+func linux(name string) string {
 	return fmt.Sprintf(`create name=%s kernel=boot:vmlinux.zst initrd=boot:initrd.gz memory=160MiB cmdline="console=ttyS0"`, name)
 }
 
@@ -25,7 +25,7 @@ func testGuests(t *testing.T, n int, c emu.Config) {
 	h := boot(t, c)
 	free := h.free()
 	for i := range n {
-		h.ok(guest(fmt.Sprintf("g%d", i)))
+		h.ok(linux(fmt.Sprintf("g%d", i)))
 	}
 	for i := range n {
 		h.attach(fmt.Sprintf("g%d", i))

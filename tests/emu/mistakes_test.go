@@ -76,8 +76,8 @@ func TestMistakes(t *testing.T) {
 	if rows := h.list(); len(rows) != 1 {
 		t.Errorf("left behind: %+v", rows)
 	}
-	h.ok(guest("bad"))
-	h.fails(guest("bad"), `"bad"`, "exists")
+	h.ok(linux("bad"))
+	h.fails(linux("bad"), `"bad"`, "exists")
 	h.fails("create name=two kernel=boot:vmlinux.zst memory=900MiB", "not enough memory", `"bad"`)
 	h.ok("destroy bad")
 	h.poweroff()
