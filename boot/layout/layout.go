@@ -33,4 +33,8 @@ const (
 	// TrampolinePage is the physical page (below 1 MiB) from which the
 	// application processors start in real mode.
 	TrampolinePage = 0x8000
+
+	// PoolSize is the RAM that hv's runtime and kernel layer live from, in
+	// bytes, unless the command line has pool=MiB.
+	PoolSize = 12 << 20
 )

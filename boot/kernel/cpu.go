@@ -1,0 +1,145 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package kernel
+
+import (
+	"sync/atomic"
+	"unsafe"
+)
+
+const (
+	maxCPU = 64
+
+	pageSize = 4096
+
+	// A CPU's block is contiguous in physical memory: struct cpu, then its
+	// stacks. An RSP within the block means that the layer itself was
+	// interrupted.
+	blockPages = 12
+	blockSize  = blockPages * pageSize
+
+	stackKernelTop = 4 * pageSize  // pages 1-3
+	stackIRQTop    = 6 * pageSize  // ordinary exceptions and interrupts
+	stackPFTop     = 8 * pageSize  // page faults
+	stackNMITop    = 9 * pageSize  //
+	stackDFTop     = 10 * pageSize //
+	stackMCTop     = 11 * pageSize //
+	stackUDTop     = 12 * pageSize // system calls by #UD
+
+	istIRQ = 1
+	istPF  = 2
+	istNMI = 3
+	istDF  = 4
+	istMC  = 5
+	istUD  = 6
+
+	selCode = 0x08
+	selData = 0x10
+	selTSS  = 0x18
+)
+
+// cpu is the per-CPU structure; GS points to it. Fields that another CPU
+// touches are under klock or atomic, as said.
+type cpu struct {
+	self    uint64 // address of this structure; first, for self()
+	cur     uint64 // running thread
+	ksp     uint64 // top of the kernel stack
+	scratch [4]uint64
+	fpDirty uint64 // FPU registers belong to nobody: reload at the next exit
+
+	id    uint32
+	apic  uint32
+	kick  uint32 // atomic; set by Kick, see KickWord
+	_     uint32
+	fs    uint64 // FS base in the MSR
+	tlb   uint64 // atomic; generation of the last flush
+	idle  uint64 // idle thread
+	armed uint64 // TSC at which the timer will interrupt, 0 none
+
+	// Under klock.
+	runner   uint64 // background thread bound to this CPU, 0 none
+	sliceEnd uint64 // TSC, 0 none
+	armAt    uint64 // TSC wanted by Arm, 0 none
+	timers   uint64 // first of the threads that sleep on this CPU's timer
+	acct     uint64 // TSC of the last account()
+	debt     uint64 // TSC ticks that ordinary threads owe the runner
+	protect  uint64 // 1: the runner collects its debt and is not preempted
+	resched  uint64 // 1: reschedule before leaving the layer
+
+	// Statistics, written by this CPU only.
+	nSyscalls, nFaults, nIRQs, nSwitches, nSignals uint64
+
+	// What other CPUs see of this one after an NMI stopped it.
+	stopped                       uint32 // atomic
+	_                             uint32
+	nmiRIP, nmiRSP, nmiRBP, nmiCX uint64
+	nmiRFlags, nmiRAX             uint64
+
+	tls   [8]uint64 // FS points to the last word while no thread runs
+	gdt   [8]uint64
+	gdtr  [2]uint64 // limit and base from byte 6 on: see loadTables
+	tss   [16]uint64
+	batch [zapBatch]uint64 // frames of one zap round
+	out   [256]byte        // console and copy buffer
+	evs   [maxEvents * 12]byte
+	sig   sigframe
+}
+
+var (
+	cpus   [maxCPU]uint64 // *cpu by index
+	nCPU   uint32         // entries of cpus in use; atomic
+	online uint64         // CPUs that take interrupts; atomic
+)
+
+//go:nosplit
+func cpuAt(i uint32) *cpu {
+	return (*cpu)(ptr(*p64(addr(unsafe.Pointer(&cpus)) + uint64(i%maxCPU)*8)))
+}
+
+// spinlock is taken with interrupts off only and never twice by one CPU.
+//
+// Lock order: klock, then mmlock. mmlock is never held while memory of the Go
+// program is touched, so that a page fault of the layer's own accesses can take
+// it, under klock too. rnglock and conlock are leaves. A CPU that waits for a
+// lock serves TLB shootdowns meanwhile, so the initiator of a shootdown, who
+// holds none of them, cannot wait for ever.
+type spinlock struct {
+	v     uint32
+	owner uint32 // CPU index + 1, for the check against recursion
+}
+
+//go:nosplit
+func (l *spinlock) lock() {
+	if atomic.CompareAndSwapUint32(&l.v, 0, 1) {
+		l.owner = self().id + 1
+		return
+	}
+	c := self()
+	if l.owner == c.id+1 {
+		fatalHere("lock taken twice")
+	}
+	for {
+		for atomic.LoadUint32(&l.v) != 0 {
+			pollTLB(c)
+			pause()
+		}
+		if atomic.CompareAndSwapUint32(&l.v, 0, 1) {
+			break
+		}
+	}
+	l.owner = c.id + 1
+}
+
+//go:nosplit
+func (l *spinlock) unlock() {
+	l.owner = 0
+	atomic.StoreUint32(&l.v, 0)
+}
+
+var (
+	klock   spinlock // threads, run queue, futexes, timers, descriptors
+	mmlock  spinlock // VMAs, page tables of the lower half, frames
+	rnglock spinlock
+	conlock spinlock
+)

@@ -1,0 +1,133 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package kernel
+
+import (
+	"sync/atomic"
+	"unsafe"
+
+	"ringo/hv/x86"
+)
+
+var (
+	idt  [512]uint64
+	idtr [2]uint64
+)
+
+// Gate and descriptor encodings: SDM Vol. 3, "IDT Descriptors", "TSS Descriptor".
+const (
+	gateInterrupt = 0x8e << 40
+	tssAvailable  = 0x89 << 40
+	gdtCode64     = 0x00af_9a00_0000_ffff
+	gdtData       = 0x00cf_9200_0000_ffff
+
+	starValue  = selCode << 32 // SYSCALL: CS 0x08, SS 0x10
+	fmaskValue = 0x4_7700      // AC NT IOPL DF IF TF: off in the layer
+	patDefault = 0x0007_0406_0007_0406
+)
+
+//go:nosplit
+func setGate(v, target, ist uint64) {
+	p := addr(unsafe.Pointer(&idt)) + v*16
+	*p64(p) = target&0xffff | selCode<<16 | ist<<32 | gateInterrupt | target>>16&0xffff<<48
+	*p64(p + 8) = target >> 32
+}
+
+//go:nosplit
+func idtInit() {
+	for v := uint64(0); v < 256; v++ {
+		setGate(v, addrStubs()+v*8, istIRQ)
+	}
+	setGate(2, addrNMI(), istNMI)
+	setGate(x86.VecUD, addrUD(), istUD)
+	setGate(x86.VecDF, addrDF(), istDF)
+	setGate(x86.VecPF, addrPF(), istPF)
+	setGate(x86.VecMC, addrMC(), istMC)
+	p := addr(unsafe.Pointer(&idtr))
+	*p16(p) = 4095
+	*p64(p + 2) = addr(unsafe.Pointer(&idt))
+}
+
+// newCPU makes the next CPU's block and its idle thread, or returns nil.
+// Preconditions: klock, or the boot CPU alone.
+//
+//go:nosplit
+func newCPU() *cpu {
+	n := atomic.LoadUint32(&nCPU)
+	if n == maxCPU {
+		return nil
+	}
+	if booted != 0 {
+		mmlock.lock()
+	}
+	pa := frames.allocRun(blockPages + 1)
+	if booted != 0 {
+		mmlock.unlock()
+	}
+	if pa == 0 {
+		return nil
+	}
+	a := phys(pa)
+	c := (*cpu)(ptr(a))
+	c.self, c.id = a, n
+	c.ksp = a + stackKernelTop
+	t := thr(a + blockSize) // the idle thread's page is not part of the block
+	t.class, t.state, t.cpu, t.aff = clsIdle, stRunning, n, 1<<n
+	t.f.rip, t.f.cs, t.f.sseg, t.f.rflags = addrIdle(), selCode, selData, 2
+	t.f.rsp = a + blockSize + pageSize
+	t.fs = addr(unsafe.Pointer(&c.tls)) + 56
+	c.idle, c.cur = t.addr(), t.addr()
+	*p64(addr(unsafe.Pointer(&cpus)) + uint64(n)*8) = a
+	return c
+}
+
+// cpuInit sets up the CPU it runs on.
+//
+//go:nosplit
+func cpuInit(c *cpu) {
+	loadTables(c)
+	wrmsr(x86.MSRGSBase, c.self)
+	wrmsr(x86.MSRKernelGSBase, c.self)
+	c.fs = addr(unsafe.Pointer(&c.tls)) + 56
+	wrmsr(x86.MSRFSBase, c.fs)
+	wrmsr(x86.MSREFER, rdmsr(x86.MSREFER)|x86.EFERSCE|x86.EFERNXE)
+	wrmsr(x86.MSRSTAR, starValue)
+	wrmsr(x86.MSRLSTAR, addrSyscall())
+	wrmsr(x86.MSRSFMASK, fmaskValue)
+	wrmsr(x86.MSRPAT, patDefault)
+	writeCR0(readCR0()&^(x86.CR0EM|x86.CR0TS|x86.CR0CD|x86.CR0NW|x86.CR0AM) | x86.CR0MP | x86.CR0NE | x86.CR0WP)
+	cr4 := readCR4() | x86.CR4PGE
+	if _, _, _, d := cpuid(1, 0); d>>7&1 != 0 {
+		cr4 |= x86.CR4MCE
+	}
+	writeCR4(cr4 &^ (x86.CR4SMAP | x86.CR4SMEP | x86.CR4PCIDE | x86.CR4TSD))
+	fpSetup()
+	c.apic = apicInit()
+}
+
+// loadTables loads GDT, TSS and IDT.
+//
+//go:nosplit
+func loadTables(c *cpu) {
+	tss := addr(unsafe.Pointer(&c.tss))
+	for i, top := range [...]uint64{stackIRQTop, stackPFTop, stackNMITop, stackDFTop, stackMCTop, stackUDTop} {
+		*p32(tss + 36 + uint64(i)*8) = uint32(c.self + top)
+		*p32(tss + 40 + uint64(i)*8) = uint32((c.self + top) >> 32)
+	}
+	*p16(tss + 102) = 104 // no I/O bitmap
+	g := addr(unsafe.Pointer(&c.gdt))
+	*p64(g + selCode) = gdtCode64
+	*p64(g + selData) = gdtData
+	*p64(g + selTSS) = 103 | tss&0xff_ffff<<16 | tssAvailable | tss>>24&0xff<<56
+	*p64(g + selTSS + 8) = tss >> 32
+	r := addr(unsafe.Pointer(&c.gdtr))
+	*p16(r) = selTSS + 16 - 1
+	*p64(r + 2) = g
+	lgdt(r)
+	reloadSegments()
+	ltr(selTSS)
+	lidt(addr(unsafe.Pointer(&idtr)))
+}
+
+func reloadSegments()

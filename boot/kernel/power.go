@@ -1,0 +1,129 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package kernel
+
+import (
+	"ringo/hv/abi"
+)
+
+// Power is how the machine is switched off and reset, from the ACPI FADT. A
+// zero field is skipped.
+type Power struct {
+	// PM1a and PM1b are the ports of the PM1 control registers, SleepA and
+	// SleepB the SLP_TYP values of the S5 state (ACPI 6.5, "PM1 Control
+	// Registers").
+	PM1a, PM1b     uint16
+	SleepA, SleepB uint8
+	// ResetPort is the I/O port of the reset register, ResetValue what to
+	// write (ACPI 6.5, "Reset Register").
+	ResetPort  uint16
+	ResetValue uint8
+}
+
+const slpEnable = 1 << 13
+
+var power Power
+
+// SetPower tells the layer how to switch the machine off and how to reset it.
+func SetPower(p Power) { power = p }
+
+// powerOff never returns.
+//
+//go:nosplit
+func powerOff() {
+	if startInfo != nil {
+		hypercall(startInfo.CallInsn, uint64(abi.CallDomShutdown), uint64(abi.ShutdownPoweroff), 0, 0, 0)
+		haltForever()
+	}
+	drainUART()
+	if power.PM1a != 0 {
+		outw(uint32(power.PM1a), uint32(power.SleepA)<<10|slpEnable)
+	}
+	if power.PM1b != 0 {
+		outw(uint32(power.PM1b), uint32(power.SleepB)<<10|slpEnable)
+	}
+	if power.PM1a == 0 && onQEMU() {
+		outw(0x604, slpEnable)  // q35
+		outw(0xb004, slpEnable) // i440fx
+	}
+	delay(10_000_000)
+	s := "Shutdown" // Bochs
+	for i := 0; i < len(s); i++ {
+		outb(0x8900, uint32(s[i]))
+	}
+	delay(10_000_000)
+	say("ringo: this machine cannot be switched off by software; halted\n")
+	haltForever()
+}
+
+// reset never returns.
+//
+//go:nosplit
+func reset() {
+	drainUART()
+	if power.ResetPort != 0 {
+		outb(uint32(power.ResetPort), uint32(power.ResetValue))
+		delay(10_000_000)
+	}
+	outb(0xcf9, 2) // chipset reset control: hard reset, then trigger
+	outb(0xcf9, 6)
+	delay(10_000_000)
+	for i := 0; i < 1000 && inb(0x64)&2 != 0; i++ {
+		pause()
+	}
+	outb(0x64, 0xfe) // keyboard controller: pulse the reset line
+	delay(10_000_000)
+	tripleFault()
+}
+
+//go:nosplit
+func drainUART() {
+	for i := 0; i < uartPatience && uartDead == 0 && inb(comLSR)&lsrTEMT == 0; i++ {
+		pause()
+	}
+}
+
+// onQEMU reports whether the hypervisor leaf names QEMU's emulator or KVM.
+//
+//go:nosplit
+func onQEMU() bool {
+	if _, _, c, _ := cpuid(1, 0); c>>31 == 0 {
+		return false
+	}
+	_, b, _, _ := cpuid(0x4000_0000, 0)
+	return b == 0x54474354 || b == 0x4b4d564b // "TCGT", "KVMK"
+}
+
+// PowerOff switches the machine (in a partition: the partition) off. It does
+// not return.
+func PowerOff() {
+	mustBoot()
+	cliSave()
+	var f frame
+	seizeFloor(&f)
+	powerOff()
+}
+
+// Reboot resets the machine (in a partition: the partition). It does not return.
+func Reboot() {
+	mustBoot()
+	cliSave()
+	var f frame
+	seizeFloor(&f)
+	endWorld(false)
+}
+
+// Fatal reports msg with the caller's stack and ends the world as a failure of
+// the layer does: reboot after 5 s, or halt with "noreboot". It does not return.
+func Fatal(msg string) {
+	mustBoot()
+	cliSave()
+	fatalHere(msg)
+}
+
+func mustBoot() {
+	if booted == 0 {
+		panic("kernel: not booted")
+	}
+}

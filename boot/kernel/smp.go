@@ -1,0 +1,171 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package kernel
+
+import (
+	"errors"
+	"sync/atomic"
+	"unsafe"
+
+	"ringo/boot/layout"
+	"ringo/hv/abi"
+)
+
+// trampoline starts an application processor: real mode at
+// layout.TrampolinePage, then long mode on the boot page tables in one step,
+// then startAP. A test disassembles it. Offsets of what is patched in:
+const (
+	trGDTR  = 0x80
+	trCR3   = 0x88
+	trCPU   = 0x90
+	trEntry = 0x98
+	trGDT   = 0xa0
+	trSize  = 0xb8
+)
+
+var trampoline = [trSize]byte{
+	0xfa,       // CLI
+	0xfc,       // CLD
+	0x31, 0xc0, // XOR AX, AX
+	0x8e, 0xd8, // MOV DS, AX
+	0x66, 0x0f, 0x01, 0x16, trGDTR, 0x80, // LGDT [0x8080]
+	0x0f, 0x20, 0xe0, // MOV EAX, CR4
+	0x66, 0x0d, 0x20, 0x06, 0x00, 0x00, // OR EAX, PAE|OSFXSR|OSXMMEXCPT
+	0x0f, 0x22, 0xe0, // MOV CR4, EAX
+	0x66, 0xa1, trCR3, 0x80, // MOV EAX, [0x8088]
+	0x0f, 0x22, 0xd8, // MOV CR3, EAX
+	0x66, 0xb9, 0x80, 0x00, 0x00, 0xc0, // MOV ECX, EFER
+	0x0f, 0x32, // RDMSR
+	0x66, 0x0d, 0x01, 0x09, 0x00, 0x00, // OR EAX, SCE|LME|NXE
+	0x0f, 0x30, // WRMSR
+	0x0f, 0x20, 0xc0, // MOV EAX, CR0
+	0x66, 0x25, 0xf3, 0xff, 0xff, 0x9f, // AND EAX, ^(CD|NW|TS|EM)
+	0x66, 0x0d, 0x23, 0x00, 0x01, 0x80, // OR EAX, PG|WP|NE|MP|PE
+	0x0f, 0x22, 0xc0, // MOV CR0, EAX
+	0x66, 0xea, 0x49, 0x80, 0x00, 0x00, 0x08, 0x00, // JMP 0x08:0x8049
+	0x48, 0x8b, 0x3c, 0x25, trCPU, 0x80, 0x00, 0x00, // MOV RDI, [0x8090]
+	0xff, 0x24, 0x25, trEntry, 0x80, 0x00, 0x00, // JMP [0x8098]
+	trGDTR: 23, 0, trGDT, 0x80, 0, 0,
+	trGDT + 8: 0xff, 0xff, 0, 0, 0, 0x9a, 0xaf, 0,
+	0xff, 0xff, 0, 0, 0, 0x92, 0xcf, 0,
+}
+
+// Compile-time check that the addresses in the code above are right.
+var _ = [1]struct{}{}[layout.TrampolinePage-0x8000]
+
+// StartCPU starts one application processor and returns when it takes threads.
+// CPUs are to be started one after the other, from ordinary Go. The new CPU's
+// index is NumCPU()-1. In a partition apicID is the number of the vCPU.
+func StartCPU(apicID uint32) error {
+	if booted == 0 {
+		return errors.New("kernel: not booted")
+	}
+	r := enter(sysPrepareCPU, uint64(apicID), 0, 0)
+	if int64(r) < 0 {
+		return errors.New("kernel: no room for another CPU")
+	}
+	c := cpuAt(uint32(r))
+	for try := 0; try < 2; try++ {
+		if err := kickOff(c, apicID); err != nil {
+			return err
+		}
+		for i := 0; i < 1000; i++ {
+			if isOnline(c.id) {
+				return nil
+			}
+			sleepNS(200_000)
+		}
+	}
+	return errors.New("kernel: the CPU does not start")
+}
+
+// kickOff makes the CPU run startAP.
+func kickOff(c *cpu, apicID uint32) error {
+	if startInfo != nil {
+		st, _ := hypercall(startInfo.CallInsn, uint64(abi.CallVCPUStart), uint64(apicID),
+			addrStartAP(), c.ksp, c.self)
+		if abi.Status(st) != abi.OK {
+			return abi.Status(st)
+		}
+		return nil
+	}
+	page := phys(layout.TrampolinePage)
+	for i, b := range trampoline {
+		*p8(page + uint64(i)) = b
+	}
+	*p64(page + trCR3) = addrBootTables()
+	*p64(page + trCPU) = c.self
+	*p64(page + trEntry) = addrStartAP()
+	sendLocked(apicID, icrInit|icrAssert|icrLevel)
+	sleepNS(10_000_000)
+	for i := 0; i < 2; i++ {
+		sendLocked(apicID, icrStartup|icrAssert|layout.TrampolinePage>>12)
+		sleepNS(300_000)
+		if isOnline(c.id) {
+			break
+		}
+	}
+	return nil
+}
+
+// sendLocked is sendICR for ordinary Go.
+func sendLocked(apic, cmd uint32) {
+	f := cliSave()
+	sendICR(apic, cmd)
+	restoreFlags(f)
+}
+
+// sleepNS blocks the calling thread.
+func sleepNS(ns uint64) {
+	ts := [2]uint64{ns / 1_000_000_000, ns % 1_000_000_000}
+	enter(35, addr(unsafe.Pointer(&ts)), 0, 0)
+}
+
+// ownPrepareCPU (APIC id) makes the structures of a CPU. A CPU that was
+// prepared but did not start is prepared again.
+//
+//go:nosplit
+func ownPrepareCPU(c *cpu, t *thread) uint64 {
+	klock.lock()
+	n := atomic.LoadUint32(&nCPU)
+	r := uint64(n)
+	if isOnline(n - 1) {
+		if newCPU() == nil {
+			r = neg(eNOMEM)
+		} else {
+			atomic.StoreUint32(&nCPU, n+1)
+		}
+	} else {
+		r = uint64(n - 1)
+	}
+	if int64(r) >= 0 {
+		cpuAt(uint32(r)).apic = uint32(t.f.rdi)
+	}
+	klock.unlock()
+	return r
+}
+
+// bootAP is called on the new CPU's kernel stack, with GS set.
+//
+//go:nosplit
+func bootAP(c *cpu) {
+	cpuInit(c)
+	c.acct = rdtsc()
+	if c.fs != thr(c.idle).fs {
+		c.fs = thr(c.idle).fs
+		wrmsr(0xc000_0100, c.fs)
+	}
+	c.fpDirty = 1
+	klock.lock()
+	for {
+		old := atomic.LoadUint64(&online)
+		if atomic.CompareAndSwapUint64(&online, old, old|1<<c.id) {
+			break
+		}
+	}
+	pollTLB(c)
+	idleMask |= 1 << c.id
+	reschedule(c)
+	klock.unlock()
+}
