@@ -101,6 +101,7 @@ func bootCommon() {
 	if c == nil {
 		dieEarly("\nringo: the runtime's pool is too small")
 	}
+	atomic.StoreUint32(&nCPU, 1)
 	cpuInit(c)
 	clockInit(c)
 	rngInit()
