@@ -10,17 +10,10 @@ import (
 	"runtime"
 	"sync/atomic"
 	"time"
-	"unsafe"
 
 	"ringo/boot/kernel"
 	"ringo/tests/guests/kerneltest/args"
 )
-
-//go:noinline
-func poke(a uintptr) {
-	// A wild address on purpose.
-	**(**byte)(unsafe.Pointer(&a)) = 1
-}
 
 // irqs: a vector as a file, read by a goroutine parked in the poller.
 func irqs(n int) {
