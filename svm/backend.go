@@ -44,6 +44,7 @@ type cpu struct {
 	asids    asids
 	flushAll bool // no entry has flushed for asids.gen yet
 	current  *VCPU
+	kick     kickWord
 	tscAux   uint64
 	xcr0     uint32
 	// To recognize host state in a VMCB (see scrub).
@@ -115,6 +116,7 @@ func (b *Backend) Enable(n int) error {
 		hsave: pages,
 		host:  uint64(pages) + mm.PageSize,
 		asids: newASIDs(f.asids),
+		kick:  kickWordOf(b.env, n),
 		cr3:   insn.CR3(),
 		xcr0:  uint32(f.xcr0),
 	}

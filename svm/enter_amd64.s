@@ -33,6 +33,9 @@ GLOBL mxcsr<>(SB), RODATA|NOPTR, $4
 	JEQ	refuse; \
 	CMPL	frame_kick(DI), $0; \
 	JNE	refuse; \
+	MOVQ	frame_cpuKick(DI), CX; \
+	CMPL	(CX), $0; \
+	JNE	refuse; \
 	MOVQ	BP, frame_hostBP(DI)
 
 // From DI = frame with the guest's FPU state loaded, to DI = frame with the

@@ -61,6 +61,7 @@ func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 		v.vmcb.rax = v.frame.regs.RAX
 		if !v.enter() {
 			v.frame.kick.Store(0)
+			c.kick.clear()
 			v.cancelStep()
 			*x = vcpu.Exit{Reason: vcpu.Interrupted, CPL: v.vmcb.cpl & 3, RIP: v.vmcb.rip}
 			return
@@ -68,6 +69,9 @@ func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 		v.entered(seen)
 		v.frame.regs.RAX = v.vmcb.rax
 		if v.finish(x) {
+			if x.Reason == vcpu.Interrupted {
+				c.kick.clear()
+			}
 			return
 		}
 	}

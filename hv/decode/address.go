@@ -15,8 +15,8 @@ type State struct {
 	Mode Mode
 }
 
-// gpr returns general-purpose register n.
-func (s *State) gpr(n uint8) *uint64 {
+// GPR returns a pointer to general-purpose register n.
+func (s *State) GPR(n uint8) *uint64 {
 	if n == 4 {
 		return &s.RSP
 	}
@@ -25,7 +25,7 @@ func (s *State) gpr(n uint8) *uint64 {
 
 // get returns size bytes of register n; high means bits 15:8.
 func (s *State) get(n uint8, high bool, size uint8) uint64 {
-	v := *s.gpr(n)
+	v := *s.GPR(n)
 	if high {
 		v >>= 8
 	}
@@ -35,7 +35,7 @@ func (s *State) get(n uint8, high bool, size uint8) uint64 {
 // set writes size bytes of register n: 32-bit writes clear the upper half, and
 // smaller ones keep the rest.
 func (s *State) set(n uint8, high bool, size uint8, v uint64) {
-	p := s.gpr(n)
+	p := s.GPR(n)
 	m := mask(size)
 	switch {
 	case high:
@@ -72,10 +72,10 @@ func (i *Insn) Linear(s *State) uint64 {
 	case RegRIP:
 		a += s.RIP + uint64(i.Len)
 	default:
-		a += *s.gpr(i.Base)
+		a += *s.GPR(i.Base)
 	}
 	if i.Index != RegNone {
-		a += *s.gpr(i.Index) << i.Scale
+		a += *s.GPR(i.Index) << i.Scale
 	}
 	if i.Op >= Bt && i.Op <= Btc && i.Src == Reg {
 		// The bit offset is signed and reaches beyond the operand.

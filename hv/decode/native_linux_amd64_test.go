@@ -199,13 +199,13 @@ func run(t *testing.T, n *native, b []byte, i *Insn) {
 	before, memory := context, window
 	s := State{Regs: new(x86.Regs), RIP: 0x1000, RFLAGS: context[16], Mode: modes[2]}
 	for r := range uint8(16) {
-		*s.gpr(r) = context[r]
+		*s.GPR(r) = context[r]
 	}
 	n.run(b)
 	serve(t, &memory, i, &s)
 	got := before
 	for r := range uint8(16) {
-		got[r] = *s.gpr(r)
+		got[r] = *s.GPR(r)
 	}
 	want := context
 	m := defined(i.Op) | x86.FlagDF

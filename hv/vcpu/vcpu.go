@@ -140,6 +140,10 @@ type Env struct {
 	Release func(a mm.HPA, n int)
 	// Virt is the hypervisor's own virtual address of physical address a.
 	Virt func(a mm.HPA) uintptr
+	// KickWord is the address of a word of a CPU that is not 0 when an interrupt
+	// came that the runner there must see: the entry code stays out then, and
+	// Run clears it. nil: there is no such word.
+	KickWord func(cpu int) *uint32
 	// TSCHz is the rate of the time-stamp counter.
 	TSCHz uint64
 }

@@ -65,6 +65,9 @@ func At(l Level) *Line {
 	return line.S("ringo: ").level(l)
 }
 
+// Always begins a line that no level hides: somebody asked for it.
+func Always() *Line { return (&Line{on: true}).S("ringo: ") }
+
 func (l *Line) level(v Level) *Line {
 	if v < Info {
 		l.S(names[v]).S(": ")

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 // Package pcpu is what the hypervisor keeps per physical CPU: the timers of
-// blocked vCPUs, exit counters and the trace ring.
+// blocked vCPUs, and the trace ring.
 package pcpu
 
 import "sync"

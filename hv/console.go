@@ -1,0 +1,115 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"os"
+	"syscall"
+
+	"github.com/usbarmory/tamago/soc/intel/ioapic"
+
+	"ringo/boot/acpi"
+	"ringo/boot/cmdline"
+	"ringo/boot/kernel"
+	"ringo/hv/abi"
+	"ringo/hv/insn"
+	"ringo/hv/internal/console"
+	"ringo/hv/internal/dbg"
+	"ringo/hv/internal/part"
+	"ringo/hv/internal/uart"
+)
+
+// hostConsole is the serial port that log and dom0 share.
+type hostConsole struct {
+	uart  *uart.UART // nil: no port, or not open yet
+	input console.Input
+}
+
+var con hostConsole
+
+// logLine takes a line of the log: into the ring that dmesg reads, and to the
+// console. Until the port is open the kernel layer does both, polled.
+func logLine(b []byte) {
+	syscall.Write(2, b)
+	if con.uart != nil {
+		con.write(b)
+	}
+}
+
+// write queues b for the serial port and returns how much of it was taken.
+// Without a port everything is taken: there is nobody to wait for.
+func (c *hostConsole) write(b []byte) int {
+	if c.uart == nil {
+		return len(b)
+	}
+	return c.uart.Write(b)
+}
+
+// ports is the UART's registers in port space.
+type ports uint16
+
+func (p ports) In(off uint16) uint8     { return insn.IN8(uint16(p) + off) }
+func (p ports) Out(off uint16, v uint8) { insn.OUT8(uint16(p)+off, v) }
+
+// comIRQ is the ISA interrupt of the usual ports.
+var comIRQ = map[uint16]uint8{0x3f8: 4, 0x2f8: 3, 0x3e8: 4, 0x2e8: 3}
+
+// openConsole takes the serial port over from the kernel layer's polled output.
+func openConsole(m *part.Machine, opts cmdline.Options, fw *acpi.Tables) {
+	con.input.Arrived = func() { m.Events.Raise(abi.PortConsole) }
+	con.input.Key = func(k byte) { debugKey(m, k) }
+	con.input.Switched = func(toHV bool) {
+		to := "dom0"
+		if toHV {
+			to = "the hypervisor's debug keys (h for help)"
+		}
+		dbg.At(dbg.Info).S("input goes to ").S(to).S(", Ctrl-A three times switches").End()
+	}
+	s := opts.COM1
+	if opts.Console&cmdline.ConsoleCOM1 == 0 {
+		return
+	}
+	u, ok := uart.Open(ports(s.Port), uart.Line{Baud: s.Baud, Data: s.Data, Parity: s.Parity, Stop: s.Stop})
+	if !ok {
+		dbg.At(dbg.Warning).S("no serial port at ").X(uint64(s.Port)).End()
+		return
+	}
+	vec := kernel.AllocVector()
+	fd, err := kernel.OpenIRQ(vec)
+	if err != nil || !route(fw, comIRQ[s.Port], vec) {
+		dbg.At(dbg.Warning).S("serial port without interrupt: no input").End()
+		return
+	}
+	con.uart = u
+	kernel.SetOutput(kernel.LogOnly)
+	irq := os.NewFile(fd, "com")
+	go func() {
+		var b [8]byte
+		in := make([]byte, 0, 64)
+		for {
+			in = u.Interrupt(in[:0])
+			con.input.Type(in)
+			if len(in) == 0 {
+				irq.Read(b[:])
+			}
+		}
+	}()
+}
+
+// route sends ISA interrupt irq to vector vec on the boot CPU. It reports false
+// when no I/O APIC has the interrupt.
+func route(fw *acpi.Tables, irq, vec uint8) bool {
+	if fw.MADT == nil {
+		return false
+	}
+	gsi, _ := fw.MADT.GSI(irq)
+	for i, a := range fw.MADT.IOAPICs {
+		chip := ioapic.IOAPIC{Index: i, Base: uint32(a.Addr), GSIBase: int(a.GSIBase)}
+		if gsi >= a.GSIBase && int(gsi-a.GSIBase) < chip.Entries() {
+			chip.EnableInterrupt(int(gsi), int(vec))
+			return true
+		}
+	}
+	return false
+}

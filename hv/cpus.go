@@ -1,0 +1,74 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"runtime"
+	"sync"
+
+	"ringo/boot/acpi"
+	"ringo/boot/cmdline"
+	"ringo/boot/kernel"
+	"ringo/hv/internal/dbg"
+	"ringo/hv/internal/hcall"
+	"ringo/hv/internal/part"
+	"ringo/hv/internal/pcpu"
+	loop "ringo/hv/internal/run"
+)
+
+// startCPUs brings up the processors of the MADT one by one. One that does not
+// answer is left out with a warning.
+func startCPUs(m *part.Machine, fw *acpi.Tables, opts cmdline.Options) {
+	boot := kernel.APICID(0)
+	for _, c := range madtCPUs(fw) {
+		if c.APICID == boot || !c.Enabled {
+			continue
+		}
+		if opts.MaxCPUs != 0 && kernel.NumCPU() >= opts.MaxCPUs {
+			break
+		}
+		if err := kernel.StartCPU(c.APICID); err != nil {
+			dbg.At(dbg.Warning).S("CPU with APIC id ").U(uint64(c.APICID)).S(": ").S(err.Error()).End()
+		}
+	}
+	n := kernel.NumCPU()
+	// One more P than there are runners, so that the garbage collector and
+	// other goroutines need not wait for a runner's.
+	runtime.GOMAXPROCS(n + 1)
+	for i := range n {
+		m.CPUs = append(m.CPUs, &pcpu.CPU{ID: i})
+	}
+}
+
+func madtCPUs(fw *acpi.Tables) []acpi.CPU {
+	if fw.MADT == nil {
+		return nil
+	}
+	return fw.MADT.CPUs
+}
+
+// run starts a runner on every CPU, lets dom0 go, and keeps the main
+// goroutine for what is not urgent. It does not return.
+func run(m *part.Machine, svc *hcall.Services, dom0 *part.Domain) {
+	var ready sync.WaitGroup
+	for _, c := range m.CPUs {
+		ready.Add(1)
+		go func() {
+			runtime.LockOSThread()
+			err := kernel.Runner(c.ID)
+			if err == nil {
+				err = m.Backend.Enable(c.ID)
+			}
+			if err != nil {
+				fatal("CPU ", itoa(c.ID), ": ", err.Error())
+			}
+			ready.Done()
+			loop.New(c, m, svc, loop.Host{Now: kernel.TSC, Wait: kernel.Wait, Arm: kernel.Arm}).Loop()
+		}()
+	}
+	ready.Wait()
+	dbg.At(dbg.Info).U(uint64(len(m.CPUs))).S(" CPUs, starting dom0").End()
+	dom0.Unpause()
+	select {}
+}

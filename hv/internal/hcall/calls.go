@@ -1,0 +1,197 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package hcall
+
+import (
+	"ringo/hv/abi"
+	"ringo/hv/vcpu"
+	"ringo/hv/x86"
+	"ringo/mm"
+)
+
+func nop(*Context) (abi.Status, uint64) { return abi.OK, abi.Version }
+
+func host(c *Context) (abi.Status, uint64) {
+	c.s.Host(view[abi.HostInfo](c))
+	return abi.OK, 0
+}
+
+func power(c *Context) (abi.Status, uint64) {
+	if c.arg[0] > uint64(abi.PowerCrash) {
+		return abi.BadArg, 0
+	}
+	c.s.Power(abi.Power(c.arg[0]))
+	return abi.OK, 0
+}
+
+func readLog(c *Context) (abi.Status, uint64) {
+	n, oldest, ok := c.s.Log(c.data, c.arg[2])
+	if !ok {
+		return abi.BadArg, oldest
+	}
+	c.data = c.data[:n]
+	return abi.OK, uint64(n)
+}
+
+func consoleWrite(c *Context) (abi.Status, uint64) {
+	return abi.OK, uint64(c.s.ConsoleWrite(c.data))
+}
+
+func consoleRead(c *Context) (abi.Status, uint64) {
+	n := c.s.ConsoleRead(c.data)
+	c.data = c.data[:n]
+	return abi.OK, uint64(n)
+}
+
+func debugKey(c *Context) (abi.Status, uint64) {
+	if c.arg[0] > 127 {
+		return abi.BadArg, 0
+	}
+	c.s.DebugKey(byte(c.arg[0]))
+	return abi.OK, 0
+}
+
+func domCreate(c *Context) (abi.Status, uint64) {
+	a := view[abi.CreateArgs](c)
+	d, st := c.m.Create(a)
+	if st != abi.OK {
+		return st, 0
+	}
+	return abi.OK, uint64(d.ID)
+}
+
+func domPopulate(c *Context) (abi.Status, uint64) {
+	return c.dom.Populate(mm.GPA(c.arg[1]), c.arg[2]), 0
+}
+
+func domMap(c *Context) (abi.Status, uint64) {
+	return c.dom.MapInto(view[abi.ExtentList](c)), 0
+}
+
+func domUnmap(c *Context) (abi.Status, uint64) { return c.dom.Unmap(), 0 }
+
+func domSetVCPU(c *Context) (abi.Status, uint64) {
+	return c.vcpu.SetContext(view[abi.VCPUContext](c)), 0
+}
+
+func domGetVCPU(c *Context) (abi.Status, uint64) {
+	return c.vcpu.Context(view[abi.VCPUContext](c)), 0
+}
+
+func domClaim(c *Context) (abi.Status, uint64) {
+	return c.dom.Claim(abi.Space(c.arg[1]), c.arg[2], c.arg[3]), 0
+}
+
+func domPause(c *Context) (abi.Status, uint64)   { return c.dom.Pause(), 0 }
+func domUnpause(c *Context) (abi.Status, uint64) { return c.dom.Unpause(), 0 }
+func domDestroy(c *Context) (abi.Status, uint64) { return c.dom.Destroy(), 0 }
+
+func domInfo(c *Context) (abi.Status, uint64) {
+	d := c.m.Next(c.arg[0])
+	if d == nil {
+		return abi.NoDomain, 0
+	}
+	d.Info(view[abi.DomainInfo](c))
+	return abi.OK, uint64(d.ID)
+}
+
+func domRename(c *Context) (abi.Status, uint64) {
+	return c.m.Rename(c.dom, (*[abi.NameLen]byte)(c.data)), 0
+}
+
+func domSetRecord(c *Context) (abi.Status, uint64) {
+	c.dom.SetRecord(c.data)
+	return abi.OK, 0
+}
+
+func domGetRecord(c *Context) (abi.Status, uint64) {
+	n, st := c.dom.Record(c.data)
+	c.data = c.data[:n]
+	return st, uint64(n)
+}
+
+func domIRQ(c *Context) (abi.Status, uint64) {
+	if c.arg[1] >= abi.IOAPICPins || c.arg[2] > 1 {
+		return abi.BadArg, 0
+	}
+	return c.dom.SetLine(uint32(c.arg[1]), c.arg[2] == 1), 0
+}
+
+func domSched(c *Context) (abi.Status, uint64) {
+	if c.arg[1]|c.arg[2] > 1<<32-1 {
+		return abi.BadArg, 0
+	}
+	return c.dom.SetSched(uint32(c.arg[1]), uint32(c.arg[2])), 0
+}
+
+func domShutdown(c *Context) (abi.Status, uint64) {
+	r := abi.Shutdown(c.arg[0])
+	if c.arg[0] == 0 || c.arg[0] > uint64(abi.ShutdownCrash) {
+		return abi.BadArg, 0
+	}
+	c.from.Dom.End(r, "by its own hypercall")
+	return abi.OK, 0
+}
+
+func eventSend(c *Context) (abi.Status, uint64) {
+	if c.arg[0] >= abi.MaxPorts {
+		return abi.BadArg, 0
+	}
+	c.m.Events.Raise(uint32(c.arg[0]))
+	return abi.OK, 0
+}
+
+func ioreqDone(c *Context) (abi.Status, uint64) {
+	c.vcpu.PostIO()
+	return abi.OK, 0
+}
+
+// vcpuStart starts another vCPU of dom0 in the caller's address space.
+func vcpuStart(c *Context) (abi.Status, uint64) {
+	d := c.from.Dom
+	if c.arg[0] >= uint64(len(d.VCPUs)) {
+		return abi.NoVCPU, 0
+	}
+	v := d.VCPUs[c.arg[0]]
+	for _, r := range startRegs {
+		v.HW.Set(r, c.from.HW.Get(r))
+	}
+	for s := range x86.NumSegs {
+		v.HW.SetSegment(s, c.from.HW.Segment(s))
+	}
+	v.HW.Set(x86.RIP, c.arg[1])
+	v.HW.Set(x86.RSP, c.arg[2])
+	v.HW.Set(x86.RFLAGS, x86.FlagReserved)
+	v.HW.Regs().RDI = c.arg[3]
+	if !v.StartDirect() {
+		return abi.Busy, 0
+	}
+	return abi.OK, 0
+}
+
+func exitCounts(c *Context) (abi.Status, uint64) {
+	out := view[abi.ExitCounts](c)
+	var n [vcpu.NumReasons]uint64
+	if c.arg[0] == abi.AllDomains {
+		c.m.AddCounts(&n)
+	} else if d := c.m.Find(c.arg[0]); d != nil {
+		d.AddCounts(&n)
+	} else {
+		return abi.NoDomain, 0
+	}
+	for r := range vcpu.NumReasons {
+		out.Count[r] = n[r]
+		copy(out.Name[r][:], r.String())
+	}
+	return abi.OK, 0
+}
+
+func trace(c *Context) (abi.Status, uint64) {
+	n, ok := c.s.Trace(c.arg[0], records(c))
+	if !ok {
+		return abi.BadArg, 0
+	}
+	c.data = c.data[:uintptr(n)*sizeTrace]
+	return abi.OK, uint64(n)
+}

@@ -1,0 +1,140 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package hcall answers hypercalls in two phases: decode resolves the domain,
+// the vCPU and the operand and may refuse; only then the call's own function
+// runs. What decode does for a call is data, a row of the table.
+//
+// What a hostile caller can do here:
+//
+//	any number, any arguments          -> a status; nothing is done
+//	an operand outside its own RAM     -> BadAddress
+//	change the operand meanwhile       -> nothing: it is copied once
+//	privileged calls from a guest      -> Denied, before anything is looked at
+//	endless work                       -> long calls return Again in bounded time
+package hcall
+
+import (
+	"ringo/hv/abi"
+	"ringo/hv/internal/part"
+	"ringo/hv/x86"
+	"ringo/mm"
+)
+
+// Services is what calls need besides domains. All functions are set.
+type Services struct {
+	Host         func(*abi.HostInfo)
+	Power        func(abi.Power)
+	Log          func(b []byte, off uint64) (n int, oldest uint64, ok bool)
+	ConsoleWrite func(b []byte) int
+	ConsoleRead  func(b []byte) int
+	DebugKey     func(k byte)
+	Trace        func(cpu uint64, out []abi.TraceRecord) (n int, ok bool)
+}
+
+// bufSize is the largest operand in bytes.
+const bufSize = 4096
+
+// Context is one CPU's workspace. It is large and lives as long as the CPU.
+type Context struct {
+	buf [bufSize]byte
+	_   [0]uint64 // aligns buf for the structures seen in it
+
+	m    *part.Machine
+	s    *Services
+	from *part.VCPU
+	arg  [5]uint64
+	dom  *part.Domain
+	vcpu *part.VCPU
+	data []byte // the operand in buf
+}
+
+// New makes a workspace.
+func New(m *part.Machine, s *Services) *Context { return &Context{m: m, s: s} }
+
+// call is a row of the table. Argument indices are counted from 1; 0 means that
+// the call has none.
+type call struct {
+	any  bool  // open to every guest, not only to dom0
+	dom  uint8 // argument that names a domain
+	vcpu uint8 // argument that names a vCPU of it
+	gpa  uint8 // argument with the operand's address
+	len  uint8 // argument with the operand's length in bytes
+	size int   // length when it is fixed
+	in   bool  // the operand is read before the call
+	out  bool  // the operand is written back after OK
+	run  func(c *Context) (abi.Status, uint64)
+}
+
+// Do answers the hypercall in v's registers.
+//
+// Preconditions: v's last exit is the hypercall instruction, at CPL 0.
+func (c *Context) Do(v *part.VCPU) {
+	r := v.HW.Regs()
+	n := r.RAX - uint64(abi.CallBase)
+	if n >= uint64(len(calls)) {
+		// KVM's answer to a number it does not know (-KVM_ENOSYS), for guests
+		// that probe for its calls.
+		const kvmENOSYS = 1000
+		r.RAX = ^uint64(kvmENOSYS - 1)
+		return
+	}
+	row := &calls[n]
+	if !row.any && !v.Dom.Privileged() {
+		r.RAX = uint64(abi.Denied)
+		return
+	}
+	c.from, c.dom, c.vcpu, c.data = v, nil, nil, nil
+	c.arg = [5]uint64{r.RDI, r.RSI, r.RDX, r.R8, r.R9}
+	st := c.decode(row)
+	var val uint64
+	if st == abi.OK {
+		st, val = row.run(c)
+	}
+	if row.out && (st == abi.OK || st == abi.Again) && !c.from.Dom.Write(mm.GPA(c.arg[row.gpa-1]), c.data) {
+		st = abi.BadAddress
+	}
+	r.RAX, r.RDX = uint64(st), val
+}
+
+// decode fills dom, vcpu and data as the row says.
+func (c *Context) decode(row *call) abi.Status {
+	if row.run == nil {
+		return abi.BadCall
+	}
+	if row.dom != 0 {
+		if c.dom = c.m.Find(c.arg[row.dom-1]); c.dom == nil {
+			return abi.NoDomain
+		}
+	}
+	if row.vcpu != 0 {
+		n := c.arg[row.vcpu-1]
+		if n >= uint64(len(c.dom.VCPUs)) {
+			return abi.NoVCPU
+		}
+		c.vcpu = c.dom.VCPUs[n]
+	}
+	if row.gpa == 0 {
+		return abi.OK
+	}
+	size := uint64(row.size)
+	if row.len != 0 {
+		if size = c.arg[row.len-1]; size > bufSize {
+			return abi.BadArg
+		}
+	}
+	c.data = c.buf[:size]
+	gpa := mm.GPA(c.arg[row.gpa-1])
+	if row.in {
+		if !c.from.Dom.Read(gpa, c.data) {
+			return abi.BadAddress
+		}
+	} else {
+		clear(c.data)
+	}
+	return abi.OK
+}
+
+// resetRegs are the registers that StartVCPU copies from the calling vCPU: the
+// new one starts in the same address space.
+var startRegs = [...]x86.Reg{x86.CR0, x86.CR3, x86.CR4, x86.EFER, x86.PAT, x86.GDTRBase, x86.GDTRLimit, x86.IDTRBase, x86.IDTRLimit}

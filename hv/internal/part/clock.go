@@ -1,0 +1,71 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package part
+
+import (
+	"ringo/hv/internal/pvclock"
+	"ringo/hv/x86"
+)
+
+// startClock fixes the time base of a guest that is about to run for the first
+// time: its TSCs and its clock begin at 0 now. dom0 sees the host's TSC.
+func (d *Domain) startClock() {
+	m := d.machine
+	now := m.Now()
+	d.clock = pvclock.Base{Rate: pvclock.NewRate(m.TSCHz), WallNS: m.EpochNS + m.NS(now)}
+	if d.Privileged() {
+		return
+	}
+	d.offset = -now
+	for _, v := range d.VCPUs {
+		v.Time.Offset = d.offset
+		v.TimeChanged()
+	}
+}
+
+// TimeChanged makes v.Time effective.
+func (v *VCPU) TimeChanged() {
+	v.HW.Set(x86.TSCOffset, v.Time.Offset)
+	v.APIC.SetTSCOffset(v.Time.Offset)
+	v.publishTime()
+}
+
+// SetSystemTime is a write to MSR_KVM_SYSTEM_TIME_NEW. It reports false for
+// #GP. A record outside of RAM is not written, as on KVM.
+func (v *VCPU) SetSystemTime(val uint64) bool {
+	if !v.clock.Write(val) {
+		return false
+	}
+	v.publishTime()
+	return true
+}
+
+// publishTime writes the guest's clock record, if it has one: system time as of
+// the base, seen from a TSC that may have been moved since.
+func (v *VCPU) publishTime() {
+	a, on := v.clock.Addr()
+	if !on {
+		return
+	}
+	if hpa, ok := v.Dom.RAM().at(a, 32); ok {
+		v.base = v.Dom.clock
+		v.base.TSC += v.Time.Offset - v.Dom.offset
+		v.clock.Publish(v.Dom.machine.Phys, hpa, &v.base)
+	}
+}
+
+// SystemTime is MSR_KVM_SYSTEM_TIME_NEW.
+func (v *VCPU) SystemTime() uint64 { return v.clock.Read() }
+
+// WallClock is a write to MSR_KVM_WALL_CLOCK_NEW.
+func (v *VCPU) WallClock(val uint64) bool {
+	a, ok := pvclock.WallAddr(val)
+	if !ok {
+		return false
+	}
+	if hpa, ok := v.Dom.RAM().at(a, 12); ok {
+		v.clock.PublishWall(v.Dom.machine.Phys, hpa, &v.Dom.clock)
+	}
+	return true
+}

@@ -1,0 +1,124 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package part
+
+import (
+	"ringo/hv/abi"
+	"ringo/hv/x86"
+)
+
+// plainRegs pairs the fields of abi.VCPUContext with the registers they are.
+// EFER comes before CR0, whose PG bit makes LMA of LME.
+var plainRegs = [...]struct {
+	reg   x86.Reg
+	field func(c *abi.VCPUContext) *uint64
+}{
+	{x86.RIP, func(c *abi.VCPUContext) *uint64 { return &c.RIP }},
+	{x86.RSP, func(c *abi.VCPUContext) *uint64 { return &c.GPR[4] }},
+	{x86.RFLAGS, func(c *abi.VCPUContext) *uint64 { return &c.RFLAGS }},
+	{x86.EFER, func(c *abi.VCPUContext) *uint64 { return &c.EFER }},
+	{x86.CR4, func(c *abi.VCPUContext) *uint64 { return &c.CR4 }},
+	{x86.CR3, func(c *abi.VCPUContext) *uint64 { return &c.CR3 }},
+	{x86.CR0, func(c *abi.VCPUContext) *uint64 { return &c.CR0 }},
+	{x86.CR2, func(c *abi.VCPUContext) *uint64 { return &c.CR2 }},
+	{x86.CR8, func(c *abi.VCPUContext) *uint64 { return &c.CR8 }},
+	{x86.PAT, func(c *abi.VCPUContext) *uint64 { return &c.PAT }},
+	{x86.STAR, func(c *abi.VCPUContext) *uint64 { return &c.STAR }},
+	{x86.LSTAR, func(c *abi.VCPUContext) *uint64 { return &c.LSTAR }},
+	{x86.CSTAR, func(c *abi.VCPUContext) *uint64 { return &c.CSTAR }},
+	{x86.SFMASK, func(c *abi.VCPUContext) *uint64 { return &c.FMASK }},
+	{x86.KernelGSBase, func(c *abi.VCPUContext) *uint64 { return &c.KernelGSBase }},
+	{x86.GDTRBase, func(c *abi.VCPUContext) *uint64 { return &c.GDTBase }},
+	{x86.IDTRBase, func(c *abi.VCPUContext) *uint64 { return &c.IDTBase }},
+}
+
+// SetContext loads all registers of a vCPU that does not run. What the CPU
+// would refuse to run is dom0's mistake and crashes the domain at its first
+// entry, not the hypervisor.
+func (v *VCPU) SetContext(c *abi.VCPUContext) abi.Status {
+	d := v.Dom
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.State() != Parked || d.destroy != destroyNone {
+		return abi.Busy
+	}
+	for i, r := range c.GPR {
+		if i != 4 {
+			*v.HW.Regs().GPR(uint8(i)) = r
+		}
+	}
+	for i := range plainRegs {
+		p := &plainRegs[i]
+		v.HW.Set(p.reg, *p.field(c))
+	}
+	v.HW.Set(x86.GDTRLimit, uint64(c.GDTLimit))
+	v.HW.Set(x86.IDTRLimit, uint64(c.IDTLimit))
+	for i := range c.Seg {
+		s := &c.Seg[i]
+		v.HW.SetSegment(x86.Seg(i), x86.Segment{Selector: s.Selector, Access: s.Access, Limit: s.Limit, Base: s.Base})
+	}
+	v.wait = WaitSIPI
+	if c.Online != 0 {
+		v.wait = WaitNothing
+	}
+	return abi.OK
+}
+
+// Context stores all registers of a vCPU that does not run.
+func (v *VCPU) Context(c *abi.VCPUContext) abi.Status {
+	d := v.Dom
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.State() == Running || v.State() == Runnable || d.destroy != destroyNone {
+		return abi.Busy
+	}
+	for i := range c.GPR {
+		c.GPR[i] = *v.HW.Regs().GPR(uint8(i))
+	}
+	for i := range plainRegs {
+		p := &plainRegs[i]
+		*p.field(c) = v.HW.Get(p.reg)
+	}
+	c.GDTLimit = uint32(v.HW.Get(x86.GDTRLimit))
+	c.IDTLimit = uint32(v.HW.Get(x86.IDTRLimit))
+	for i := range c.Seg {
+		s := v.HW.Segment(x86.Seg(i))
+		c.Seg[i] = abi.Segment{Selector: s.Selector, Access: s.Access, Limit: s.Limit, Base: s.Base}
+	}
+	c.Online = 1
+	if v.wait == WaitSIPI {
+		c.Online = 0
+	}
+	return abi.OK
+}
+
+// StartDirect starts a vCPU that waits to be started, with the registers that
+// the caller has set. It reports false when it runs already.
+func (v *VCPU) StartDirect() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.wait != WaitSIPI || v.State() == Running || v.State() == Runnable {
+		return false
+	}
+	v.wait = WaitNothing
+	if v.State() == Blocked {
+		v.cpu.Timers.Remove(&v.timer)
+	}
+	v.enqueue()
+	return true
+}
+
+// StartAt gives v the state after a start-up message: real mode at page<<12
+// (SDM Vol. 3, "SIPI").
+func (v *VCPU) StartAt(page uint8) {
+	v.HW.SetSegment(x86.CS, x86.Segment{
+		Selector: uint16(page) << 8, Base: uint64(page) << 12, Limit: 0xffff,
+		Access: x86.SegP | x86.SegS | 0xb,
+	})
+	v.HW.Set(x86.RIP, 0)
+}

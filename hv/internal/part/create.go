@@ -1,0 +1,150 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package part
+
+import (
+	"errors"
+
+	"ringo/hv/abi"
+	"ringo/hv/internal/sched"
+	"ringo/hv/internal/vlapic"
+	"ringo/mm"
+	"ringo/mm/frame"
+	"ringo/mm/pt"
+)
+
+// Scheduling weights: dom0 counts eight times, since it serves all the others.
+const (
+	defaultWeight = 256
+	dom0Weight    = 8 * defaultWeight
+)
+
+// Dom0 returns dom0.
+func (m *Machine) Dom0() *Domain { return m.domains[0].Load() }
+
+// Create makes a domain without memory, not yet allowed to run, and fills in
+// the results of a.
+func (m *Machine) Create(a *abi.CreateArgs) (*Domain, abi.Status) {
+	if !validName(&a.Name) || a.VCPUs == 0 || a.VCPUs > abi.MaxVCPUs || a.Flags != 0 ||
+		a.Weight > 65535 || a.MaxBytes == 0 || a.MaxBytes > maxGPA || a.MaxBytes%mm.PageSize != 0 {
+		return nil, abi.BadArg
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.named(&a.Name) != nil {
+		return nil, abi.Exists
+	}
+	id, ok := m.freeID()
+	if !ok {
+		return nil, abi.NoSlot
+	}
+	d := &Domain{ID: id, machine: m, owner: frame.Domain(int(id % MaxDomains)), name: a.Name, uuid: a.UUID, maxBytes: a.MaxBytes}
+	d.stop.Store(stopUnready)
+	d.Port = abi.PortDomain + id%MaxDomains
+	if err := d.build(int(a.VCPUs), a.Affinity, newPlatform); err != nil {
+		d.dismantle()
+		return nil, abi.NoMemory
+	}
+	d.weight = defaultWeight
+	st := d.SetSched(a.Weight, a.Cap)
+	if st == abi.OK && d.shareIOReq() != nil {
+		st = abi.NoMemory
+	}
+	if st != abi.OK {
+		d.dismantle()
+		return nil, st
+	}
+	a.ID, a.Port, a.IOReq = id, d.Port, uint64(d.ioreqAt)
+	m.nextID = id + 1
+	m.domains[id%MaxDomains].Store(d)
+	return d, abi.OK
+}
+
+// freeID returns the next id whose slot is free.
+func (m *Machine) freeID() (uint32, bool) {
+	for i := range uint32(MaxDomains) {
+		id := m.nextID + i
+		if id%MaxDomains != 0 && m.domains[id%MaxDomains].Load() == nil {
+			return id, true
+		}
+	}
+	return 0, false
+}
+
+// CreateDom0 makes the first domain with size bytes of contiguous zeroed RAM at
+// GPA == HPA, which starts at ram.
+func (m *Machine) CreateDom0(vcpus int, size uint64) (d *Domain, ram mm.HPA, err error) {
+	if m.Dom0() != nil {
+		return nil, 0, errors.New("dom0 exists")
+	}
+	d = &Domain{ID: abi.Dom0, machine: m, owner: frame.Domain(0), maxBytes: size}
+	d.stop.Store(stopUnready)
+	copy(d.name[:], "Domain-0")
+	if err := d.build(vcpus, 0, newPrivilegedPlatform); err != nil {
+		return nil, 0, err
+	}
+	b, err := m.Frames.Contiguous(frame.Request{Size: size, Align: mm.Page2M}, d.owner, frame.RAM)
+	if err != nil {
+		return nil, 0, err
+	}
+	for m.Frames.Scrub(&b) {
+	}
+	if err := d.Tables.Map(pt.Addr(b.Start), b.Start, size, pt.RWX|pt.Accessed|pt.Dirty); err != nil {
+		return nil, 0, err
+	}
+	d.addExtent(abi.Extent{GPA: uint64(b.Start), HPA: uint64(b.Start), Size: size})
+	if d.sharedAt, err = m.Frames.Pages(1, d.owner, frame.Data); err != nil {
+		return nil, 0, err
+	}
+	if err := d.Tables.Map(pt.Addr(d.sharedAt), d.sharedAt, mm.PageSize, pt.RW); err != nil {
+		return nil, 0, err
+	}
+	d.SetSched(dom0Weight, 0)
+	m.nextID = 1
+	m.domains[0].Store(d)
+	return d, b.Start, nil
+}
+
+// SharedInfoAt is the frame of dom0's abi.SharedInfo.
+func (d *Domain) SharedInfoAt() mm.HPA { return d.sharedAt }
+
+// build makes tables, vCPUs and platform.
+func (d *Domain) build(n int, affinity uint64, platform func(*Domain) (*Platform, error)) (err error) {
+	m := d.machine
+	if d.Tables, err = pt.New(m.Backend.TableFormat(), m.Phys, m.Frames.Tables(d.owner)); err != nil {
+		return err
+	}
+	for i := range n {
+		v := &VCPU{Dom: d, ID: i, wait: WaitSIPI}
+		v.timer.Expired = v.expired
+		if v.HW, err = m.Backend.NewVCPU(d.Tables); err != nil {
+			return err
+		}
+		sched.Init(&v.Sched, v, affinity)
+		d.VCPUs = append(d.VCPUs, v)
+	}
+	sinks := make([]vlapic.Sink, n)
+	for i, v := range d.VCPUs {
+		sinks[i] = v
+	}
+	d.APICs = vlapic.NewSet(m, m.TSCHz, sinks)
+	for i, v := range d.VCPUs {
+		v.APIC = d.APICs.CPU(i)
+	}
+	d.Plat, err = platform(d)
+	return err
+}
+
+// shareIOReq makes the page of access slots and maps it into dom0.
+func (d *Domain) shareIOReq() (err error) {
+	m := d.machine
+	if d.ioreqAt, err = m.Frames.Pages(1, d.owner, frame.Data); err != nil {
+		return err
+	}
+	d.IOReq = m.IOReqPage(d.ioreqAt)
+	dom0 := m.Dom0()
+	dom0.mu.Lock()
+	defer dom0.mu.Unlock()
+	return dom0.Tables.Map(pt.Addr(d.ioreqAt), d.ioreqAt, mm.PageSize, pt.RW)
+}

@@ -1,0 +1,132 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package part
+
+import (
+	"ringo/hv/abi"
+	"ringo/hv/vcpu"
+	"ringo/mm"
+	"ringo/mm/frame"
+	"ringo/mm/pt"
+)
+
+// destroyStep is how far the destruction of a domain has come.
+type destroyStep uint8
+
+const (
+	destroyNone   destroyStep = iota
+	destroyQuiet              // vCPUs leave their CPUs
+	destroyUnmap              // RAM leaves dom0's address space
+	destroyShared             // so does the page of access slots
+	destroyFlush              // no TLB of dom0 knows either
+	destroyFree               // RAM is cleared and freed
+)
+
+// Destroy pulls the cord and frees everything, in steps of bounded time: Again
+// until nothing is left. The domain is gone from the ledger when it returns OK.
+func (d *Domain) Destroy() abi.Status {
+	if d.Privileged() {
+		return abi.Denied
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch d.destroy {
+	case destroyNone:
+		d.destroy = destroyQuiet
+		fallthrough
+	case destroyQuiet:
+		if !d.setStop(stopDying) {
+			return abi.Again
+		}
+		d.destroy = destroyUnmap
+	case destroyUnmap:
+		if d.unmapSome() == abi.OK {
+			d.destroy = destroyShared
+		}
+	case destroyShared:
+		d.unshare()
+		d.markFlush()
+		d.destroy = destroyFlush
+	case destroyFlush:
+		if d.flushed() {
+			d.reapDom0()
+			d.destroy = destroyFree
+		}
+	case destroyFree:
+		if d.freeSome() {
+			d.remove()
+			return abi.OK
+		}
+	}
+	return abi.Again
+}
+
+// unshare takes the page of access slots out of dom0's tables.
+func (d *Domain) unshare() {
+	if d.ioreqAt == 0 {
+		return
+	}
+	dom0 := d.machine.Dom0()
+	dom0.mu.Lock()
+	defer dom0.mu.Unlock()
+	if _, err := dom0.Tables.Unmap(pt.Addr(d.ioreqAt), mm.PageSize); err != nil {
+		panic("part: dom0's tables cannot be edited")
+	}
+}
+
+func (d *Domain) reapDom0() {
+	dom0 := d.machine.Dom0()
+	dom0.mu.Lock()
+	defer dom0.mu.Unlock()
+	dom0.Tables.Reap()
+}
+
+// freeSome frees a bounded part of the RAM and reports whether none is left.
+func (d *Domain) freeSome() bool {
+	if d.pop.block.Size != 0 {
+		d.freeBlock()
+	}
+	d.pop = populating{}
+	if len(d.extents) == 0 {
+		return true
+	}
+	e := &d.extents[len(d.extents)-1]
+	n := min(e.Size, frame.Step)
+	d.freeRAM(mm.HPA(e.HPA+e.Size-n), n)
+	e.Size -= n
+	d.bytes -= n
+	if e.Size == 0 {
+		d.extents = d.extents[:len(d.extents)-1]
+	}
+	return false
+}
+
+// remove frees what is left and takes d out of the ledger.
+//
+// Preconditions: d.mu is held, nothing of d runs or is mapped.
+func (d *Domain) remove() {
+	m := d.machine
+	var n [vcpu.NumReasons]uint64
+	d.AddCounts(&n)
+	for i := range n {
+		m.gone[i].Add(n[i])
+	}
+	d.dismantle()
+	m.domains[d.ID%MaxDomains].Store(nil)
+}
+
+// dismantle frees vCPUs, tables and the page of access slots, of a domain that
+// was built in part or whole.
+func (d *Domain) dismantle() {
+	for _, v := range d.VCPUs {
+		v.HW.Free()
+	}
+	if d.ioreqAt != 0 {
+		d.machine.Frames.Free(d.ioreqAt, mm.PageSize, d.owner)
+		d.ioreqAt = 0
+	}
+	if d.Tables != nil {
+		d.Tables.Free()
+	}
+}

@@ -1,0 +1,103 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package part
+
+import (
+	"sync/atomic"
+
+	"ringo/hv/abi"
+	"ringo/hv/decode"
+	"ringo/hv/internal/bus"
+	"ringo/mm"
+)
+
+// claim marks the ranges that dom0's device models answer. It sits on a bus
+// like a device, but the run loop forwards the access instead of calling it.
+type claim struct{}
+
+// Claimed is the device of every claimed range.
+var Claimed bus.Device = new(claim)
+
+func (*claim) Read(uint64, uint8) uint64   { panic("part: a claimed range was read in hv") }
+func (*claim) Write(uint64, uint8, uint64) { panic("part: a claimed range was written in hv") }
+
+// Claim gives a range to dom0's device models.
+func (d *Domain) Claim(s abi.Space, start, size uint64) abi.Status {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.Privileged() {
+		return abi.Denied
+	}
+	if d.frozen || d.destroy != destroyNone {
+		return abi.Busy
+	}
+	var err error
+	switch s {
+	case abi.SpacePort:
+		if start > 0xffff {
+			return abi.BadArg
+		}
+		err = d.Ports.Add(uint16(start), size, Claimed)
+	case abi.SpaceMemory:
+		if d.overlapsRAM(start, size) {
+			return abi.Exists
+		}
+		err = d.Mem.Add(mm.GPA(start), size, Claimed)
+	default:
+		return abi.BadArg
+	}
+	switch err {
+	case nil:
+		return abi.OK
+	case bus.ErrOverlap:
+		return abi.Exists
+	}
+	return abi.BadArg
+}
+
+// PendingKind says what kind of instruction waits for dom0.
+type PendingKind uint8
+
+// The kinds.
+const (
+	PendingPort PendingKind = iota
+	PendingMemory
+)
+
+// Pending is an instruction whose access dom0 is answering.
+type Pending struct {
+	Kind PendingKind
+	Read bool
+	Size uint8 // bytes
+	Len  uint8 // of the instruction
+	// Op is the instruction that makes a memory access.
+	Op decode.Emulation
+}
+
+// Forward hands an access to dom0. The caller then blocks v with WaitIO. Data
+// is what the guest writes.
+//
+// The slot is memory that dom0 can write at any time; what comes back is only
+// ever used as a value of Size bytes.
+func (d *Domain) Forward(v *VCPU, s abi.Space, addr uint64, read bool, size uint8, data uint64) {
+	v.IO.Read, v.IO.Size = read, size
+	v.ioDone.Store(false)
+	q := &d.IOReq.Slot[v.ID]
+	q.Space, q.Size, q.Read = uint8(s), size, 0
+	if read {
+		q.Read = 1
+	}
+	q.Addr, q.Data = addr, data
+	atomic.StoreUint32(&q.State, abi.IOReqReady)
+	d.forwards.Add(1)
+	d.machine.Events.Raise(d.Port)
+}
+
+// Answer fetches dom0's answer for v.
+func (d *Domain) Answer(v *VCPU) uint64 {
+	q := &d.IOReq.Slot[v.ID]
+	val := atomic.LoadUint64(&q.Data)
+	atomic.StoreUint32(&q.State, abi.IOReqFree)
+	return val
+}

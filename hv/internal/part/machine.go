@@ -1,0 +1,189 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package part is the hypervisor's ledger: partitions, their vCPUs, memory and
+// platform, from creation until the last frame is scrubbed. It is the source of
+// truth; a restarted dom0 reads it to find out what exists.
+//
+// Lock order: Machine.mu, the locks of virtual devices (PIT and PM timer, 8259A,
+// I/O APIC), Domain.mu (dom0's last), VCPU.mu, then those of frame, sched and
+// pcpu (each a leaf). Nothing is locked on the exit paths of CPUID, MSR,
+// port and memory accesses by this package.
+package part
+
+import (
+	"math/bits"
+	"sync"
+	"sync/atomic"
+
+	"ringo/hv/abi"
+	"ringo/hv/internal/event"
+	"ringo/hv/internal/pcpu"
+	"ringo/hv/internal/policy"
+	"ringo/hv/internal/sched"
+	"ringo/hv/vcpu"
+	"ringo/mm"
+	"ringo/mm/frame"
+	"ringo/mm/phys"
+)
+
+// MaxDomains bounds the ledger, dom0 included.
+const MaxDomains = 256
+
+// Machine is the computer as partitions see it. The exported fields are set
+// before the first domain exists and do not change.
+type Machine struct {
+	Backend vcpu.Backend
+	Frames  *frame.Pool
+	Phys    phys.Memory
+	Sched   *sched.Scheduler
+	Events  *event.Channel
+	CPUs    []*pcpu.CPU
+	TSCHz   uint64
+	EpochNS uint64 // wall time at TSC 0, ns since 1970 UTC
+	// HostCPUID is the CPUID instruction of this machine.
+	HostCPUID func(leaf, sub uint32) policy.Result
+	// TSC reads it, ThisCPU the index of the calling thread's CPU; Kick
+	// interrupts a CPU or ends its Wait.
+	TSC     func() uint64
+	ThisCPU func() int
+	Kick    func(cpu int)
+	// Dom0Ended is told that dom0 has stopped; it does not return when nobody
+	// is left to run the machine.
+	Dom0Ended func(r abi.Shutdown, why string)
+	// IOReqPage is the hypervisor's view of the frame at a.
+	IOReqPage func(a mm.HPA) *abi.IOReqPage
+
+	// domains is indexed by id % MaxDomains, so that Find needs no lock; ids
+	// whose slot is taken are skipped, and no id is used twice.
+	domains [MaxDomains]atomic.Pointer[Domain]
+
+	mu     sync.Mutex // serializes creation and renaming
+	nextID uint32
+	gone   [vcpu.NumReasons]atomic.Uint64 // exits of domains that are no more
+}
+
+// Now is the host's time-stamp counter; it makes the machine the bus.Clock of
+// its virtual devices.
+func (m *Machine) Now() uint64 { return m.TSC() }
+
+// NS converts TSC ticks to nanoseconds.
+func (m *Machine) NS(ticks uint64) uint64 {
+	hi, lo := bits.Mul64(ticks, 1e9)
+	if hi >= m.TSCHz {
+		return ^uint64(0)
+	}
+	q, _ := bits.Div64(hi, lo, m.TSCHz)
+	return q
+}
+
+func (m *Machine) dom0Ended(r abi.Shutdown, why string) { m.Dom0Ended(r, why) }
+
+// Find returns the domain with that id, nil when there is none. It does not
+// lock: the domain may be going away, which its own methods notice.
+func (m *Machine) Find(id uint64) *Domain {
+	d := m.domains[id%MaxDomains].Load()
+	if d == nil || uint64(d.ID) != id {
+		return nil
+	}
+	return d
+}
+
+// Next returns the domain with the lowest id that is not below first.
+func (m *Machine) Next(first uint64) *Domain {
+	var best *Domain
+	for i := range m.domains {
+		d := m.domains[i].Load()
+		if d != nil && uint64(d.ID) >= first && (best == nil || d.ID < best.ID) {
+			best = d
+		}
+	}
+	return best
+}
+
+// Count returns the number of domains, dom0 included.
+func (m *Machine) Count() int {
+	n := 0
+	for i := range m.domains {
+		if m.domains[i].Load() != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// named returns the domain with that name.
+//
+// Preconditions: m.mu is held.
+func (m *Machine) named(name *[abi.NameLen]byte) *Domain {
+	for i := range m.domains {
+		d := m.domains[i].Load()
+		if d == nil {
+			continue
+		}
+		d.mu.Lock()
+		same := d.name == *name
+		d.mu.Unlock()
+		if same {
+			return d
+		}
+	}
+	return nil
+}
+
+// Rename changes d's name.
+func (m *Machine) Rename(d *Domain, name *[abi.NameLen]byte) abi.Status {
+	if !validName(name) || d.Privileged() {
+		return abi.BadArg
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if other := m.named(name); other != nil && other != d {
+		return abi.Exists
+	}
+	d.mu.Lock()
+	d.name = *name
+	d.mu.Unlock()
+	return abi.OK
+}
+
+// validName reports whether name is not empty and NUL-terminated, with nothing
+// behind the NUL: names are compared whole.
+func validName(name *[abi.NameLen]byte) bool {
+	n := 0
+	for n < len(name) && name[n] != 0 {
+		n++
+	}
+	if n == 0 || n == len(name) {
+		return false
+	}
+	for _, c := range name[n:] {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// AddCounts adds the exits of all domains that are or were to n.
+func (m *Machine) AddCounts(n *[vcpu.NumReasons]uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range n {
+		n[i] += m.gone[i].Load()
+	}
+	for i := range m.domains {
+		if d := m.domains[i].Load(); d != nil {
+			d.AddCounts(n)
+		}
+	}
+}
+
+// AddCounts adds the exits of d's vCPUs to n. The runners go on counting.
+func (d *Domain) AddCounts(n *[vcpu.NumReasons]uint64) {
+	for _, v := range d.VCPUs {
+		for i := range n {
+			n[i] += v.counts[i]
+		}
+	}
+}

@@ -1,0 +1,168 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package part
+
+import (
+	"ringo/hv/abi"
+	"ringo/hv/internal/bus"
+	"ringo/hv/internal/pcpu"
+	"ringo/hv/internal/policy"
+	"ringo/hv/internal/vioapic"
+	"ringo/hv/internal/vpic"
+	"ringo/hv/internal/vpit"
+	"ringo/hv/internal/vpm"
+	"ringo/hv/vcpu"
+	"ringo/hv/x86"
+	"ringo/mm"
+)
+
+// Platform is the chips of a PC that the hypervisor itself emulates: those that
+// deliver interrupts and tell the time. dom0 has local APICs only.
+type Platform struct {
+	CPUID  *policy.CPUID
+	MSRs   *policy.MSRs
+	Page1G bool // the guest's own page tables may have 1 GiB pages
+	ioapic *vioapic.IOAPIC
+	pic    *vpic.PIC
+	pit    *vpit.PIT
+	pm     *vpm.PM
+	lines  [abi.IOAPICPins]bus.Line // by GSI
+}
+
+// isaLines is the number of inputs that the 8259As and the I/O APIC share.
+const isaLines = 16
+
+// newPlatform makes the chips of a guest and puts them on its buses.
+func newPlatform(d *Domain) (*Platform, error) {
+	p, err := newPrivilegedPlatform(d)
+	if err != nil {
+		return nil, err
+	}
+	boot := d.VCPUs[0]
+	p.ioapic = vioapic.New(d.APICs)
+	d.APICs.OnEOI(p.ioapic)
+	p.pic = vpic.New(boot.APIC.LINT(0))
+	for gsi := range uint32(abi.IOAPICPins) {
+		p.lines[gsi] = p.ioapic.Line(gsi)
+		if gsi < isaLines {
+			p.lines[gsi] = bus.Both(p.pic.Line(gsi), p.lines[gsi])
+		}
+	}
+	timer := bus.Both(p.pic.Line(0), p.ioapic.Line(abi.GSIPIT))
+	p.pit = vpit.New(d.machine, d.machine.TSCHz, timer, rearm{boot})
+	p.pm = vpm.New(d.machine, d.machine.TSCHz, p.lines[abi.IRQSCI], d)
+	return p, p.attach(d)
+}
+
+// newPrivilegedPlatform makes what dom0 has.
+func newPrivilegedPlatform(d *Domain) (*Platform, error) {
+	m := d.machine
+	c := policy.NewCPUID(&policy.Config{
+		Host: m.HostCPUID, VCPUs: len(d.VCPUs), TSCHz: m.TSCHz, XCR0: m.Backend.Caps().XCR0Mask,
+		PVClock: !d.Privileged(),
+	})
+	const page1G = 1 << 26 // leaf 0x80000001, EDX
+	ext := c.Get(&policy.View{}, 0x8000_0001, 0)
+	p := &Platform{CPUID: c, MSRs: policy.NewMSRs(c), Page1G: ext.EDX&page1G != 0}
+	for _, v := range d.VCPUs {
+		v.View.ID = uint32(v.ID)
+		p.MSRs.Reset(&v.Stored)
+	}
+	return p, nil
+}
+
+// attach registers the chips on d's buses.
+func (p *Platform) attach(d *Domain) error {
+	for _, r := range []struct {
+		port uint16
+		size uint64
+		dev  bus.Device
+	}{
+		{abi.PortPIC1, 2, p.pic.Ports(0)},
+		{abi.PortPIC2, 2, p.pic.Ports(1)},
+		{abi.PortELCR, 2, p.pic.ELCR()},
+		{abi.PortPIT, 4, p.pit.Ports()},
+		{abi.PortSpeaker, 1, p.pit.Speaker()},
+		{abi.PortPM1aEvt, vpm.Size, p.pm.Ports()},
+		{abi.PortReset, 1, p.pm.ResetPort()},
+		{abi.PortKeyboard, 1, p.pm.Keyboard()},
+	} {
+		if err := d.Ports.Add(r.port, r.size, r.dev); err != nil {
+			return err
+		}
+	}
+	return d.Mem.Add(mm.GPA(abi.IOAPICBase), abi.IOAPICSize, p.ioapic)
+}
+
+// PowerOff and Reset implement vpm.Sink: the guest asks for them.
+func (d *Domain) PowerOff() { d.End(abi.ShutdownPoweroff, "powered off by its guest") }
+
+// Reset is a request of the guest to restart it.
+func (d *Domain) Reset() { d.End(abi.ShutdownReboot, "reset by its guest") }
+
+// SetLine sets interrupt line gsi of d.
+func (d *Domain) SetLine(gsi uint32, level bool) abi.Status {
+	if d.Plat.ioapic == nil {
+		return abi.Denied
+	}
+	d.Plat.lines[gsi].Set(level)
+	return abi.OK
+}
+
+// extINT reports whether the 8259As have an interrupt that vCPU 0 takes.
+func (d *Domain) extINT() bool {
+	p := d.Plat
+	return p != nil && p.pic != nil && p.pic.Pending() && d.VCPUs[0].APIC.TakesExtINT()
+}
+
+// HasExtINT reports whether the 8259As have an interrupt that vCPU 0 takes;
+// AckExtINT acknowledges it.
+func (d *Domain) HasExtINT() bool { return d.extINT() }
+
+// AckExtINT returns the vector of the 8259As' interrupt.
+func (d *Domain) AckExtINT() (vector uint8) { return d.Plat.pic.Ack() }
+
+// Deadline is when v's timers need attention, in host TSC ticks.
+func (v *VCPU) Deadline() uint64 {
+	at := uint64(pcpu.Never)
+	if t, ok := v.APIC.Deadline(); ok {
+		at = t
+	}
+	if v.ID == 0 && v.Dom.Plat.pit != nil {
+		if t, ok := v.Dom.Plat.pit.Deadline(); ok {
+			at = min(at, t)
+		}
+	}
+	return at
+}
+
+// rearm is the bus.Kicker of timers that do not belong to one local APIC.
+type rearm struct{ v *VCPU }
+
+func (r rearm) Kick() { r.v.Rearm() }
+
+// Tick lets v's timers raise what is due at now. It is for v's runner.
+func (v *VCPU) Tick(now uint64) {
+	v.due.Store(false)
+	if t, ok := v.APIC.Deadline(); ok && now >= t {
+		v.APIC.Tick(now)
+	}
+	if v.ID != 0 || v.Dom.Plat.pit == nil {
+		return
+	}
+	if t, ok := v.Dom.Plat.pit.Deadline(); ok && now >= t {
+		v.Dom.Plat.pit.Tick(now)
+	}
+}
+
+// Reset brings v into the state after INIT (SDM Vol. 3, "INIT"): the x87, SSE
+// and AVX state stays.
+func (v *VCPU) Reset() {
+	vcpu.Reset(v.HW)
+	v.HW.Set(x86.TSCOffset, v.Time.Offset)
+	v.APIC.Init()
+	v.clock.Reset()
+	v.sipi.Store(0)
+	v.nmi.Store(false)
+}

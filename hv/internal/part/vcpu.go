@@ -1,0 +1,348 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package part
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"ringo/hv/internal/pcpu"
+	"ringo/hv/internal/policy"
+	"ringo/hv/internal/pvclock"
+	"ringo/hv/internal/sched"
+	"ringo/hv/internal/vlapic"
+	"ringo/hv/vcpu"
+	"ringo/hv/x86"
+)
+
+// State is where a vCPU is in its life.
+//
+//	Parked --Start--> Runnable --Begin--> Running --Block--> Blocked
+//	   ^                 ^  ^----Yield-------'                  |
+//	   '----- Park ------'-------------- wake -----------------'
+type State uint32
+
+// The states. Everything but Running means that no CPU touches the vCPU.
+const (
+	Parked   State = iota // not to be scheduled: paused, stopping, not started
+	Runnable              // in a run queue
+	Running               // its runner owns it
+	Blocked               // waits for what wakeable names
+)
+
+// Wait is what a vCPU that does not execute waits for.
+type Wait uint8
+
+// The reasons to wait.
+const (
+	WaitNothing Wait = iota
+	WaitHalt         // HLT: an interrupt
+	WaitIO           // dom0 answers an access
+	WaitSIPI         // start-up message (SDM Vol. 3, "Multiple-Processor Initialization")
+)
+
+// VCPU is one virtual CPU of a domain.
+type VCPU struct {
+	HW   vcpu.VCPU
+	APIC *vlapic.LAPIC
+	Dom  *Domain
+	ID   int
+	// Exit is the last exit; it lives here because arguments that pass through
+	// an interface escape to the heap.
+	Exit vcpu.Exit
+	// Sched is the scheduler's record; Owner of it is this VCPU.
+	Sched sched.Entity
+
+	// What CPUID and MSR accesses read and change. They are the runner's.
+	View   policy.View
+	Stored policy.Storage
+	Time   policy.Counter
+	// ExtINT is a vector that the 8259A was acknowledged for and that the guest
+	// has not taken yet, 0 = none. It is the runner's.
+	ExtINT uint8
+	// IO is the access that dom0 is answering, while wait is WaitIO.
+	IO   Pending
+	wait Wait // written by the runner only
+
+	attention atomic.Uint32
+	ioDone    atomic.Bool
+	due       atomic.Bool // a timer's deadline has passed or moved
+	nmi       atomic.Bool
+	initReq   atomic.Bool
+	sipi      atomic.Uint32 // 1<<8 | page number
+
+	// mu is locked after Domain.mu and the locks of virtual devices (which post
+	// interrupts while they hold theirs), before those of sched and pcpu. So no
+	// device is called with it held.
+	mu    sync.Mutex
+	state atomic.Uint32
+	cpu   *pcpu.CPU // where it runs, or whose list has the timer
+	timer pcpu.Timer
+
+	clock   pvclock.Clock
+	base    pvclock.Base // what publishTime writes
+	started uint64       // TSC at Begin
+	cpuTime atomic.Uint64
+	counts  [vcpu.NumReasons]uint64 // written by the runner
+	// rounds counts returns to the run loop: who saw it change knows that v
+	// has been out of the guest since.
+	rounds atomic.Uint64
+}
+
+// State returns the state at this moment.
+func (v *VCPU) State() State { return State(v.state.Load()) }
+
+// Wait returns what the vCPU waits for. It is for its runner.
+func (v *VCPU) Wait() Wait { return v.wait }
+
+// SetWait sets it. It is for its runner, or for anybody while v is Parked.
+func (v *VCPU) SetWait(w Wait) { v.wait = w }
+
+// Attention reports whether the run loop must look at v before the next entry:
+// an event to deliver, a timer, a request to stop. It is the only word the fast
+// path checks; the entry code of the backend checks it again with host
+// interrupts off.
+func (v *VCPU) Attention() bool { return v.attention.Load() != 0 }
+
+// TakeAttention clears the word. It is for v's runner, outside the guest.
+func (v *VCPU) TakeAttention() {
+	v.attention.Store(0)
+	v.rounds.Add(1)
+}
+
+// Count counts an exit.
+func (v *VCPU) Count(r vcpu.Reason) { v.counts[r]++ }
+
+// RunsOn is the CPU of a running vCPU, or its last one.
+func (v *VCPU) RunsOn() int { return v.cpu.ID }
+
+// SetAttention makes the run loop look at v again. It is for v's runner.
+func (v *VCPU) SetAttention() { v.attention.Store(1) }
+
+// Notify makes sure that v's runner sees what the caller has just posted: it
+// wakes v when that is what it waits for, or makes it leave the guest. It may
+// be called from any CPU.
+func (v *VCPU) Notify() {
+	v.attention.Store(1)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch v.State() {
+	case Blocked:
+		v.wakeIf()
+	case Running:
+		v.leaveGuest()
+	}
+}
+
+// leaveGuest makes a running v see its attention word.
+//
+// Preconditions: v.mu is held, v is Running, attention is set.
+func (v *VCPU) leaveGuest() {
+	if m := v.Dom.machine; v.cpu.ID != m.ThisCPU() {
+		v.HW.Kick()
+		m.Kick(v.cpu.ID)
+	}
+}
+
+// wakeIf wakes v if what it waits for has come.
+//
+// Preconditions: v.mu is held, v is Blocked.
+func (v *VCPU) wakeIf() {
+	if !v.wakeable() {
+		return
+	}
+	v.cpu.Timers.Remove(&v.timer)
+	v.enqueue()
+}
+
+// enqueue hands v to the scheduler.
+//
+// Preconditions: v.mu is held, v is not in a run queue and not running.
+func (v *VCPU) enqueue() {
+	v.state.Store(uint32(Runnable))
+	m := v.Dom.machine
+	if cpu := m.Sched.Wake(&v.Sched, m.Now()); cpu >= 0 && cpu != m.ThisCPU() {
+		m.Kick(cpu)
+	}
+}
+
+// wakeable reports whether v has a reason to run.
+func (v *VCPU) wakeable() bool {
+	if v.Dom.stop.Load() != 0 {
+		return true // its runner parks it
+	}
+	switch v.wait {
+	case WaitIO:
+		return v.ioDone.Load()
+	case WaitSIPI:
+		return v.sipi.Load() != 0
+	case WaitHalt:
+		return v.due.Load() || v.Interruptible()
+	}
+	return true
+}
+
+// Interruptible reports whether something ends a HLT.
+func (v *VCPU) Interruptible() bool {
+	if v.nmi.Load() || v.initReq.Load() {
+		return true
+	}
+	if v.HW.Get(x86.RFLAGS)&x86.FlagIF == 0 {
+		return false
+	}
+	if _, ok := v.APIC.Pending(); ok {
+		return true
+	}
+	return v.ExtINT != 0 || v.ID == 0 && v.Dom.extINT()
+}
+
+// Begin moves v from Runnable to Running on c. It reports false when v was
+// paused since the scheduler picked it; the caller then gives it back.
+func (v *VCPU) Begin(c *pcpu.CPU, now uint64) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.State() != Runnable {
+		return false
+	}
+	v.cpu, v.started = c, now
+	v.state.Store(uint32(Running))
+	v.attention.Store(1)
+	return true
+}
+
+// Yield gives v back to the run queue: its time is over, or somebody more
+// urgent waits.
+func (v *VCPU) Yield(now uint64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.account(now)
+	v.state.Store(uint32(Runnable))
+	v.Dom.machine.Sched.Put(v.cpu.ID, &v.Sched, now, true)
+}
+
+// Block takes v off its CPU until it is wakeable. The runner must not touch v
+// afterwards: another CPU may run it already.
+func (v *VCPU) Block(now uint64) {
+	at := v.Deadline()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.account(now)
+	v.Dom.machine.Sched.Put(v.cpu.ID, &v.Sched, now, false)
+	if v.wakeable() {
+		v.enqueue()
+		return
+	}
+	v.state.Store(uint32(Blocked))
+	v.cpu.Timers.Add(&v.timer, at)
+}
+
+// Park takes v off its CPU for good, until Start. It is for v's runner, after
+// it saw that the domain stops.
+func (v *VCPU) Park(now uint64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.account(now)
+	v.Dom.machine.Sched.Put(v.cpu.ID, &v.Sched, now, false)
+	v.state.Store(uint32(Parked))
+}
+
+// account adds the time since Begin to v's CPU time.
+func (v *VCPU) account(now uint64) { v.cpuTime.Add(now - v.started) }
+
+// expired is the timer's callback. It does not touch the virtual timers, which
+// belong to v's runner and would lock v.mu in turn: it only wakes v.
+func (v *VCPU) expired(uint64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.State() != Blocked {
+		return
+	}
+	v.due.Store(true)
+	v.attention.Store(1)
+	v.enqueue()
+}
+
+// Rearm makes v look at its timers again: a deadline has moved closer while v
+// may sleep.
+func (v *VCPU) Rearm() {
+	v.due.Store(true)
+	v.Notify()
+}
+
+// halt parks v from outside if no runner has it. It reports whether v is off
+// every CPU; if not, its runner has been told and will park it.
+func (v *VCPU) halt() bool {
+	v.attention.Store(1)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	m := v.Dom.machine
+	switch v.State() {
+	case Blocked:
+		v.cpu.Timers.Remove(&v.timer)
+		v.state.Store(uint32(Parked))
+	case Runnable:
+		m.Sched.Remove(&v.Sched)
+		v.state.Store(uint32(Parked))
+	case Running:
+		v.leaveGuest()
+		return false
+	}
+	return true
+}
+
+// start lets a parked vCPU run again.
+func (v *VCPU) start() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.State() == Parked {
+		v.enqueue()
+	}
+}
+
+// PostIO tells v that dom0 has answered its access.
+func (v *VCPU) PostIO() {
+	v.ioDone.Store(true)
+	v.Notify()
+}
+
+// TakeIO consumes the notice of PostIO.
+func (v *VCPU) TakeIO() bool { return v.ioDone.Swap(false) }
+
+// NMI makes a non-maskable interrupt pending; it implements vlapic.Sink, as do
+// Kick, Init and Startup.
+func (v *VCPU) NMI() {
+	v.nmi.Store(true)
+	v.Notify()
+}
+
+// Kick makes the run loop look at the local APIC.
+func (v *VCPU) Kick() { v.Notify() }
+
+// Init requests an INIT reset.
+func (v *VCPU) Init() {
+	v.initReq.Store(true)
+	v.Notify()
+}
+
+// Startup requests a start at page<<12 in real mode, if v waits for that.
+func (v *VCPU) Startup(page uint8) {
+	v.sipi.Store(1<<8 | uint32(page))
+	v.Notify()
+}
+
+// PendingNMI reports whether an NMI waits; ClearNMI is called when it was
+// delivered. TakeInit and TakeStartup consume the requests of that name.
+func (v *VCPU) PendingNMI() bool { return v.nmi.Load() }
+
+// ClearNMI forgets the pending NMI.
+func (v *VCPU) ClearNMI() { v.nmi.Store(false) }
+
+// TakeInit reports and forgets a request for INIT.
+func (v *VCPU) TakeInit() bool { return v.initReq.Swap(false) }
+
+// TakeStartup reports and forgets a request to start.
+func (v *VCPU) TakeStartup() (page uint8, ok bool) {
+	s := v.sipi.Swap(0)
+	return uint8(s), s != 0
+}

@@ -1,0 +1,243 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package run
+
+import (
+	"encoding/binary"
+
+	"ringo/hv/abi"
+	"ringo/hv/decode"
+	"ringo/hv/internal/part"
+	"ringo/hv/vcpu"
+	"ringo/hv/x86"
+	"ringo/mm"
+	"ringo/mm/gwalk"
+)
+
+// memory answers an access to guest physical memory that the second-level
+// tables do not allow: a device, or nothing at all.
+func memory(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
+	switch m := &x.Mem; {
+	case m.Walk:
+		return crash(v, "its page tables are not in its memory")
+	case m.Fetch:
+		return crash(v, "it executes outside its memory")
+	case m.Present:
+		if _, _, _, ok := v.Dom.Tables.Lookup(ptAddr(m.GPA)); ok {
+			return crash(v, "it writes to read-only memory")
+		}
+	default:
+		if _, _, _, ok := v.Dom.Tables.Lookup(ptAddr(m.GPA)); ok {
+			return resume // mapped meanwhile
+		}
+	}
+	return r.begin(v)
+}
+
+// stringIO is INS or OUTS.
+func stringIO(r *Runner, v *part.VCPU, _ *vcpu.Exit) action { return r.begin(v) }
+
+// begin fetches and decodes the instruction at RIP and starts to emulate it.
+func (r *Runner) begin(v *part.VCPU) action {
+	s := r.state(v)
+	insn, ok := r.decode(v, &s)
+	if !ok {
+		return resume // a fault is on its way, or the guest is dead
+	}
+	if !v.IO.Op.Start(&insn) {
+		// Another vCPU has changed the instruction: let the CPU look again.
+		return resume
+	}
+	v.IO.Kind = part.PendingMemory
+	return r.proceed(v, &s)
+}
+
+// finishMemory goes on with an emulation after dom0's answer.
+func (r *Runner) finishMemory(v *part.VCPU, val uint64) action {
+	if v.IO.Read {
+		v.IO.Op.Feed(val)
+	}
+	s := r.state(v)
+	return r.proceed(v, &s)
+}
+
+// proceed carries the emulation on until it is done, faults, or needs dom0.
+func (r *Runner) proceed(v *part.VCPU, s *decode.State) action {
+	for {
+		q, st := v.IO.Op.Next(s)
+		if st != decode.Access {
+			v.HW.Set(x86.RSP, s.RSP)
+			v.HW.Set(x86.RFLAGS, s.RFLAGS)
+			if st == decode.Done {
+				v.HW.Advance(uint8(s.RIP - v.HW.Get(x86.RIP)))
+			}
+			return look // devices may have raised lines; REP goes on at the same RIP
+		}
+		if a, stop := r.serveRequest(v, &q); stop {
+			return a
+		}
+	}
+}
+
+// serveRequest performs one access of an emulated instruction. It reports stop
+// when the emulation must not go on now.
+func (r *Runner) serveRequest(v *part.VCPU, q *decode.Request) (a action, stop bool) {
+	write := q.Kind == decode.WriteMem || q.Kind == decode.WritePort
+	if q.Kind == decode.ReadPort || q.Kind == decode.WritePort {
+		dev, off, ok := v.Dom.Ports.Find(uint16(q.Addr), q.Size)
+		return r.device(v, abi.SpacePort, q.Addr, access{dev, off, ok}, q, write)
+	}
+	gpa, ok := r.translate(v, mm.GVA(q.Addr), write)
+	if !ok {
+		return resume, true
+	}
+	if done := r.ram(v, gpa, q, write); done {
+		return resume, false
+	}
+	dev, off, ok := v.Dom.Mem.Find(gpa, q.Size)
+	if !ok && v.APIC.Mapped() && uint64(gpa)&^0xfff == abi.LAPICBase {
+		dev, off, ok = v.APIC, uint64(gpa)&0xfff, true
+	}
+	return r.device(v, abi.SpaceMemory, uint64(gpa), access{dev, off, ok}, q, write)
+}
+
+// ram performs the access if all of it lies in RAM.
+func (r *Runner) ram(v *part.VCPU, gpa mm.GPA, q *decode.Request, write bool) bool {
+	b := r.word[:q.Size]
+	if write {
+		binary.LittleEndian.PutUint64(r.word[:], q.Value)
+		return v.Dom.RAM().Write(gpa, b)
+	}
+	r.word = [8]byte{}
+	if !v.Dom.RAM().Read(gpa, b) {
+		return false
+	}
+	v.IO.Op.Feed(binary.LittleEndian.Uint64(r.word[:]))
+	return true
+}
+
+// access is what a bus found.
+type access struct {
+	dev busDevice
+	off uint64
+	ok  bool
+}
+
+// device lets a device of hv answer, or forwards to dom0, or answers as an
+// empty bus does.
+func (r *Runner) device(v *part.VCPU, s abi.Space, addr uint64, d access, q *decode.Request, write bool) (action, bool) {
+	if d.ok && d.dev == part.Claimed {
+		return r.forward(v, s, addr, !write, q.Size, q.Value), true
+	}
+	switch {
+	case write && d.ok:
+		d.dev.Write(d.off, q.Size, q.Value)
+	case write:
+	case d.ok:
+		v.IO.Op.Feed(d.dev.Read(d.off, q.Size))
+	default:
+		v.IO.Op.Feed(^uint64(0))
+	}
+	return resume, false
+}
+
+// state gathers what the decoder's operations need of v.
+func (r *Runner) state(v *part.VCPU) decode.State {
+	s := decode.State{
+		Regs: v.HW.Regs(), RSP: v.HW.Get(x86.RSP), RIP: v.HW.Get(x86.RIP), RFLAGS: v.HW.Get(x86.RFLAGS),
+	}
+	for seg := range s.Base {
+		s.Base[seg] = v.HW.Segment(x86.Seg(seg)).Base
+	}
+	long := v.HW.Get(x86.EFER)&x86.EFERLMA != 0
+	s.Mode = decode.ModeOf(v.HW.Segment(x86.CS), v.HW.Segment(x86.SS), long)
+	return s
+}
+
+// decode reads and decodes the instruction at RIP. When it reports false, a
+// fault was injected or the domain was ended.
+func (r *Runner) decode(v *part.VCPU, s *decode.State) (decode.Insn, bool) {
+	n, ok := r.fetch(v, s)
+	if !ok {
+		return decode.Insn{}, false
+	}
+	insn, err := decode.Decode(r.insn[:n], s.Mode)
+	switch err {
+	case nil:
+		return insn, true
+	case decode.ErrUndefined:
+		raise(v, x86.VecUD, false, 0)
+	case decode.ErrTooLong:
+		fault(v)
+	default:
+		crash(v, "it touches a device with an instruction that is not emulated")
+	}
+	return insn, false
+}
+
+// fetch copies the bytes at CS:RIP, up to 15, to r.insn.
+func (r *Runner) fetch(v *part.VCPU, s *decode.State) (int, bool) {
+	at := s.RIP
+	if s.Mode.Code != 64 {
+		at = (s.Base[x86.CS] + at) & 0xffff_ffff
+	}
+	acc := gwalk.Fetch
+	if cpl(v) == 3 {
+		acc |= gwalk.User
+	}
+	r.regime(v)
+	n, f := r.walk.ReadVirtual(v.Dom.RAM(), r.insn[:], mm.GVA(at), acc)
+	if n == 0 {
+		r.injectFault(v, f)
+		return 0, false
+	}
+	return n, true
+}
+
+// translate walks the guest's page tables for a data access at its CPL.
+func (r *Runner) translate(v *part.VCPU, va mm.GVA, write bool) (mm.GPA, bool) {
+	var acc gwalk.Access
+	if write {
+		acc |= gwalk.Write
+	}
+	if cpl(v) == 3 {
+		acc |= gwalk.User
+	}
+	if v.HW.Get(x86.RFLAGS)&x86.FlagAC != 0 {
+		acc |= gwalk.AC
+	}
+	r.regime(v)
+	gpa, f := r.walk.Translate(v.Dom.RAM(), va, acc)
+	if f.Kind != gwalk.OK {
+		r.injectFault(v, f)
+		return 0, false
+	}
+	return gpa, true
+}
+
+// regime loads v's paging state into r.walk.
+func (r *Runner) regime(v *part.VCPU) {
+	r.walk = gwalk.Regime{
+		CR0: v.HW.Get(x86.CR0), CR3: v.HW.Get(x86.CR3), CR4: v.HW.Get(x86.CR4), EFER: v.HW.Get(x86.EFER),
+		PhysBits: v.Dom.Plat.CPUID.PhysBits(), Page1G: v.Dom.Plat.Page1G,
+	}
+}
+
+// injectFault gives the guest the fault that its own CPU would have raised.
+func (r *Runner) injectFault(v *part.VCPU, f gwalk.Fault) {
+	switch f.Kind {
+	case gwalk.PageFault:
+		v.HW.Set(x86.CR2, uint64(f.Addr))
+		raise(v, x86.VecPF, true, f.Err)
+	case gwalk.NonCanonical:
+		fault(v)
+	default:
+		crash(v, "code or page tables outside its memory")
+	}
+}
+
+// cpl is the privilege level: the DPL of SS (SDM Vol. 3, "CPL").
+func cpl(v *part.VCPU) uint32 {
+	return v.HW.Segment(x86.SS).Access >> x86.SegDPLShift & 3
+}

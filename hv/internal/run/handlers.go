@@ -1,0 +1,142 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package run
+
+import (
+	"ringo/hv/internal/part"
+	"ringo/hv/vcpu"
+	"ringo/hv/x86"
+)
+
+// handler answers one exit. It runs on the exit path: no allocation, bounded
+// time, no trust in anything the guest wrote.
+type handler func(r *Runner, v *part.VCPU, x *vcpu.Exit) action
+
+// handlers is indexed by vcpu.Reason.
+var handlers = [vcpu.NumReasons]handler{
+	vcpu.Interrupted: lookAgain,
+	vcpu.Window:      lookAgain,
+	vcpu.CPUID:       cpuid,
+	vcpu.RDMSR:       rdmsr,
+	vcpu.WRMSR:       wrmsr,
+	vcpu.Hypercall:   hypercall,
+	vcpu.IO:          port,
+	vcpu.Memory:      memory,
+	vcpu.HLT:         hlt,
+	vcpu.Pause:       pause,
+	vcpu.XSETBV:      xsetbv,
+	vcpu.CRWrite:     crWrite,
+	vcpu.CRRead:      crRead,
+	vcpu.DRAccess:    goOn,
+	vcpu.Cache:       skip,
+	vcpu.Monitor:     undefined,
+	vcpu.RDPMC:       protection,
+	vcpu.TSC:         unexpected,
+	vcpu.Privileged:  undefined,
+	vcpu.Exception:   reflect,
+	vcpu.TaskSwitch:  taskSwitch,
+	vcpu.Shutdown:    shutdown,
+	vcpu.Init:        goOn,
+	vcpu.Invalid:     invalid,
+	vcpu.Unknown:     unexpected,
+}
+
+func lookAgain(*Runner, *part.VCPU, *vcpu.Exit) action { return look }
+func goOn(*Runner, *part.VCPU, *vcpu.Exit) action      { return resume }
+
+// raise injects a fault at the present instruction.
+func raise(v *part.VCPU, vec uint8, hasErr bool, code uint32) action {
+	v.HW.Inject(vcpu.Event{Type: vcpu.HardException, Vector: vec, HasErr: hasErr, Err: code})
+	return resume
+}
+
+func fault(v *part.VCPU) action { return raise(v, x86.VecGP, true, 0) }
+
+func undefined(_ *Runner, v *part.VCPU, _ *vcpu.Exit) action {
+	return raise(v, x86.VecUD, false, 0)
+}
+
+func protection(_ *Runner, v *part.VCPU, _ *vcpu.Exit) action { return fault(v) }
+
+// crash ends v's domain for what its guest did.
+func crash(v *part.VCPU, why string) action {
+	v.Dom.Crash(why)
+	return look
+}
+
+func shutdown(_ *Runner, v *part.VCPU, _ *vcpu.Exit) action {
+	return crash(v, "triple fault")
+}
+
+func taskSwitch(_ *Runner, v *part.VCPU, _ *vcpu.Exit) action {
+	return crash(v, "hardware task switch, which is not supported")
+}
+
+func unexpected(_ *Runner, v *part.VCPU, _ *vcpu.Exit) action {
+	return crash(v, "exit that the hypervisor does not know")
+}
+
+// reflect gives an intercepted exception back to the guest; the intercepts
+// exist to break endless delivery loops (CVE-2015-5307, CVE-2015-8104).
+func reflect(_ *Runner, v *part.VCPU, x *vcpu.Exit) action {
+	if x.Event.Vector == x86.VecMC {
+		return crash(v, "machine check")
+	}
+	v.HW.Inject(x.Event)
+	return resume
+}
+
+// skip ignores the instruction: caches are coherent, and a guest cannot be
+// allowed to write back or drop those of the machine.
+func skip(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
+	r.advance(v, x)
+	return resume
+}
+
+func pause(_ *Runner, v *part.VCPU, _ *vcpu.Exit) action {
+	// The spin-loop filter has fired: whoever holds the lock may wait for this
+	// CPU.
+	return look
+}
+
+func hlt(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
+	if !r.advance(v, x) {
+		return resume
+	}
+	v.SetWait(part.WaitHalt)
+	return block
+}
+
+func hypercall(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
+	if x.CPL != 0 {
+		return undefined(r, v, x)
+	}
+	if !r.advance(v, x) {
+		return resume
+	}
+	r.calls.Do(v)
+	if v.Dom.Stopping() {
+		return look
+	}
+	return resume
+}
+
+// advance skips the instruction of the exit. When it must be executed again
+// instead, the guest just resumes.
+func (r *Runner) advance(v *part.VCPU, x *vcpu.Exit) bool {
+	if x.Len == 0 && !r.length(v, x) {
+		return false
+	}
+	v.HW.Advance(x.Len)
+	return true
+}
+
+// invalid is an entry that the CPU refused, or on some emulators a MOV to CR3
+// or CR4 with reserved bits (safety.md, finding 3).
+func invalid(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
+	if r.isBadCRWrite(v) {
+		return fault(v)
+	}
+	return crash(v, "invalid guest state")
+}

@@ -1,0 +1,197 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package run is the life of a physical CPU: pick a vCPU, enter it, dispatch
+// its exit through one table, repeat. Nothing here allocates.
+//
+//	guest -> vmx|svm entry -> VCPU.Run -> vcpu.Exit -> handlers[Reason]
+package run
+
+import (
+	"ringo/hv/decode"
+	"ringo/hv/internal/hcall"
+	"ringo/hv/internal/part"
+	"ringo/hv/internal/pcpu"
+	"ringo/hv/vcpu"
+	"ringo/hv/x86"
+	"ringo/mm/gwalk"
+)
+
+// Host is what a runner needs of the kernel layer, for the CPU it is bound to.
+type Host struct {
+	Now func() uint64 // TSC
+	// Wait blocks until a kick, the deadline (TSC) or a request of the Go
+	// runtime.
+	Wait func(deadline uint64)
+	// Arm makes sure the CPU is interrupted at the deadline (TSC).
+	Arm func(deadline uint64)
+}
+
+// Runner is one physical CPU's loop.
+type Runner struct {
+	cpu   *pcpu.CPU
+	m     *part.Machine
+	host  Host
+	until uint64 // end of the present time slice
+	calls *hcall.Context
+	insn  [decode.MaxLen]byte // the instruction being decoded
+	word  [8]byte             // an operand in memory
+	walk  gwalk.Regime
+}
+
+// New makes the runner of cpu.
+func New(cpu *pcpu.CPU, m *part.Machine, s *hcall.Services, host Host) *Runner {
+	return &Runner{cpu: cpu, m: m, host: host, calls: hcall.New(m, s)}
+}
+
+// Loop never returns.
+//
+// Preconditions: the calling goroutine is locked to the thread that is bound to
+// the CPU, and the backend is enabled on it.
+func (r *Runner) Loop() {
+	for {
+		r.Once()
+	}
+}
+
+// Once runs one vCPU until it gives the CPU up, or waits when none is runnable.
+func (r *Runner) Once() {
+	now := r.host.Now()
+	r.cpu.Timers.Expire(now)
+	e, until := r.m.Sched.Pick(r.cpu.ID, now)
+	if e == nil {
+		r.host.Wait(min(until, r.cpu.Timers.Next()))
+		return
+	}
+	v := e.Owner.(*part.VCPU)
+	if !v.Begin(r.cpu, now) {
+		r.m.Sched.Put(r.cpu.ID, e, now, false)
+		return
+	}
+	r.until = until
+	r.serve(v)
+}
+
+// serve enters v until it blocks, yields or parks.
+func (r *Runner) serve(v *part.VCPU) {
+	x := &v.Exit
+	for {
+		if v.Attention() && !r.attend(v) {
+			return
+		}
+		v.HW.Run(r.cpu.ID, x)
+		if x.Reason >= vcpu.NumReasons {
+			x.Reason = vcpu.Unknown
+		}
+		v.Count(x.Reason)
+		r.cpu.Record(r.host.Now(), v.Dom.ID, v.ID, x)
+		switch handlers[x.Reason](r, v, x) {
+		case resume:
+		case look:
+			v.SetAttention()
+		case block:
+			v.Block(r.host.Now())
+			return
+		}
+	}
+}
+
+// action is what a handler wants next.
+type action uint8
+
+const (
+	resume action = iota // enter the guest again
+	look                 // something may have to be delivered first
+	block                // v waits, see VCPU.Wait
+)
+
+// attend does everything that must happen before an entry and is not needed on
+// most. It reports false when v has left the CPU.
+func (r *Runner) attend(v *part.VCPU) bool {
+	now := r.host.Now()
+	v.TakeAttention()
+	r.cpu.Timers.Expire(now)
+	switch {
+	case v.Dom.Stopping():
+		v.Park(now)
+		return false
+	case now >= r.until:
+		v.Yield(now)
+		return false
+	}
+	v.Tick(now)
+	if !r.progress(v) {
+		v.Block(now)
+		return false
+	}
+	r.deliver(v)
+	r.host.Arm(min(r.until, v.Deadline(), r.cpu.Timers.Next()))
+	return true
+}
+
+// progress moves v out of the state it waited in. It reports false when v must
+// go on waiting.
+func (r *Runner) progress(v *part.VCPU) bool {
+	if v.TakeInit() {
+		v.Reset()
+		v.SetWait(part.WaitSIPI)
+	}
+	switch v.Wait() {
+	case part.WaitSIPI:
+		page, ok := v.TakeStartup()
+		if !ok {
+			return false
+		}
+		v.StartAt(page)
+	case part.WaitIO:
+		if !v.TakeIO() {
+			return false
+		}
+		r.finish(v)
+	case part.WaitHalt:
+		if !v.Interruptible() {
+			return false
+		}
+	}
+	v.SetWait(part.WaitNothing)
+	return true
+}
+
+// deliver injects the most urgent pending event that v can take; the backend
+// arms a window for what it cannot.
+func (r *Runner) deliver(v *part.VCPU) {
+	if v.PendingNMI() && v.HW.Inject(vcpu.Event{Type: vcpu.NMI, Vector: 2}) {
+		v.ClearNMI()
+	}
+	v.APIC.SetCR8(uint8(v.HW.Get(x86.CR8)))
+	if v.ID == 0 && r.extINT(v) {
+		return
+	}
+	if vec, ok := v.APIC.Pending(); ok {
+		if v.HW.Inject(vcpu.Event{Type: vcpu.ExternalInterrupt, Vector: vec}) {
+			v.APIC.Ack(vec)
+		}
+	}
+}
+
+// extINT injects the 8259A's interrupt. The controller is acknowledged only
+// when the guest can take it: by that alone the vector becomes known. It
+// reports whether there was one.
+func (r *Runner) extINT(v *part.VCPU) bool {
+	ev := vcpu.Event{Type: vcpu.ExternalInterrupt, Vector: v.ExtINT}
+	if ev.Vector == 0 {
+		if !v.Dom.HasExtINT() {
+			return false
+		}
+		if v.HW.Get(x86.RFLAGS)&x86.FlagIF == 0 {
+			v.HW.Inject(ev) // refused, and the window is armed
+			return true
+		}
+		ev.Vector = v.Dom.AckExtINT()
+	}
+	v.ExtINT = ev.Vector
+	if v.HW.Inject(ev) {
+		v.ExtINT = 0
+	}
+	return true
+}

@@ -1,0 +1,83 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package run
+
+import (
+	"ringo/hv/abi"
+	"ringo/hv/internal/part"
+	"ringo/hv/vcpu"
+)
+
+// port answers an access to an I/O port: by a device of the hypervisor, by
+// dom0, or as a bus without a device does.
+func port(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
+	io := &x.IO
+	if io.String {
+		return stringIO(r, v, x)
+	}
+	if x.Len == 0 && !r.length(v, x) {
+		return resume
+	}
+	dev, off, ok := v.Dom.Ports.Find(io.Port, io.Size)
+	if ok && dev == part.Claimed {
+		v.IO = part.Pending{Kind: part.PendingPort, Size: io.Size, Len: x.Len}
+		return r.forward(v, abi.SpacePort, uint64(io.Port), io.In, io.Size, v.HW.Regs().RAX)
+	}
+	rax := &v.HW.Regs().RAX
+	if !io.In {
+		if ok {
+			dev.Write(off, io.Size, *rax&mask(io.Size))
+			v.SetAttention() // it may have raised a line or moved a timer
+		}
+		v.HW.Advance(x.Len)
+		return resume
+	}
+	val := ^uint64(0)
+	if ok {
+		val = dev.Read(off, io.Size)
+	}
+	*rax = merge(*rax, val, io.Size)
+	v.HW.Advance(x.Len)
+	return resume
+}
+
+// mask has the low size bytes set.
+func mask(size uint8) uint64 {
+	if size >= 8 {
+		return ^uint64(0)
+	}
+	return 1<<(8*size) - 1
+}
+
+// merge puts the low size bytes of val into register reg as a MOV or IN of that
+// size does: 4 bytes clear the upper half.
+func merge(reg, val uint64, size uint8) uint64 {
+	if size == 4 {
+		return val & mask(4)
+	}
+	return reg&^mask(size) | val&mask(size)
+}
+
+// forward hands an access to dom0 and blocks v until it is answered. v.IO says
+// what to do then.
+func (r *Runner) forward(v *part.VCPU, s abi.Space, addr uint64, read bool, size uint8, data uint64) action {
+	v.Dom.Forward(v, s, addr, read, size, data&mask(size))
+	v.SetWait(part.WaitIO)
+	return block
+}
+
+// finish completes the access that dom0 has answered.
+func (r *Runner) finish(v *part.VCPU) {
+	val := v.Dom.Answer(v)
+	switch v.IO.Kind {
+	case part.PendingPort:
+		if v.IO.Read {
+			rax := &v.HW.Regs().RAX
+			*rax = merge(*rax, val, v.IO.Size)
+		}
+		v.HW.Advance(v.IO.Len)
+	case part.PendingMemory:
+		r.finishMemory(v, val)
+	}
+}

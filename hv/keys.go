@@ -1,0 +1,120 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"bytes"
+	"runtime"
+
+	"ringo/boot/kernel"
+	"ringo/hv/abi"
+	"ringo/hv/internal/dbg"
+	"ringo/hv/internal/part"
+	"ringo/hv/vcpu"
+	"ringo/hv/x86"
+)
+
+// key is a debug key of the host console.
+type key struct {
+	k    byte
+	help string
+	run  func(m *part.Machine)
+}
+
+// keys are in the order of the help.
+var keys []key
+
+func init() {
+	keys = []key{
+		{'h', "this list", help},
+		{'q', "domains", domains},
+		{'r', "run queues and exits", queues},
+		{'d', "registers of all vCPUs", registers},
+		{'0', "registers of dom0", func(m *part.Machine) { domainRegisters(m.Dom0()) }},
+		{'m', "memory", memoryUse},
+		{'t', "time", times},
+		{'*', "all of these", everything},
+		{'R', "restart the machine", func(*part.Machine) { kernel.Reboot() }},
+	}
+}
+
+// debugKey runs the key k. It is called from the console's goroutine, or from a
+// runner for dom0's debug-keys verb.
+func debugKey(m *part.Machine, k byte) {
+	for _, c := range keys {
+		if c.k == k {
+			c.run(m)
+			return
+		}
+	}
+	dbg.At(dbg.Error).S("no debug key '").S(string(rune(k))).S("', h lists them").End()
+}
+
+func help(*part.Machine) {
+	for _, c := range keys {
+		say().S("  ").S(string(rune(c.k))).S("  ").S(c.help).End()
+	}
+}
+
+func everything(m *part.Machine) {
+	for _, f := range []func(*part.Machine){domains, queues, registers, memoryUse, times} {
+		f(m)
+	}
+}
+
+// say begins a line that was asked for, so that no log level hides it.
+func say() *dbg.Line { return dbg.Always() }
+
+func each(m *part.Machine, f func(*part.Domain)) {
+	for d := m.Next(0); d != nil; d = m.Next(uint64(d.ID) + 1) {
+		f(d)
+	}
+}
+
+func domains(m *part.Machine) {
+	each(m, func(d *part.Domain) {
+		var in abi.DomainInfo
+		d.Info(&in)
+		name, _, _ := bytes.Cut(in.Name[:], []byte{0})
+		say().S("domain ").U(uint64(in.ID)).S(" ").S(string(name)).S(": state ").X(uint64(in.State)).
+			S(", ").MiB(in.Bytes).S(", exits ").U(in.Exits).S(", forwarded ").U(in.Forwards).End()
+	})
+}
+
+func queues(m *part.Machine) {
+	var n [vcpu.NumReasons]uint64
+	m.AddCounts(&n)
+	for r, c := range n {
+		if c != 0 {
+			say().S("exits ").S(vcpu.Reason(r).String()).S(": ").U(c).End()
+		}
+	}
+	each(m, func(d *part.Domain) {
+		for _, v := range d.VCPUs {
+			say().S("vCPU ").U(uint64(d.ID)).S(".").U(uint64(v.ID)).S(": state ").U(uint64(v.State())).
+				S(", waits for ").U(uint64(v.Wait())).End()
+		}
+	})
+}
+
+func registers(m *part.Machine) { each(m, domainRegisters) }
+
+func domainRegisters(d *part.Domain) {
+	for _, v := range d.VCPUs {
+		say().S("vCPU ").U(uint64(d.ID)).S(".").U(uint64(v.ID)).S(": rip ").X(v.HW.Get(x86.RIP)).
+			S(" rsp ").X(v.HW.Get(x86.RSP)).S(" rflags ").X(v.HW.Get(x86.RFLAGS)).
+			S(" cr0 ").X(v.HW.Get(x86.CR0)).S(" cr3 ").X(v.HW.Get(x86.CR3)).S(" cr4 ").X(v.HW.Get(x86.CR4)).End()
+	}
+}
+
+func memoryUse(m *part.Machine) {
+	var mem runtime.MemStats
+	runtime.ReadMemStats(&mem)
+	say().S("memory: free ").MiB(m.Frames.FreeBytes()).S(", hypervisor ").U(hvBytes(m) >> 10).
+		S(" KiB, Go heap ").U(mem.HeapAlloc >> 10).S(" KiB in ").U(uint64(mem.NumGC)).S(" collections").End()
+}
+
+func times(m *part.Machine) {
+	say().S("up ").U(uint64(kernel.Nanotime()) / 1e6).S(" ms, TSC ").U(kernel.TSC()).S(" at ").U(m.TSCHz).S(" Hz").End()
+}

@@ -1,0 +1,101 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"ringo/boot/kernel"
+	"ringo/boot/layout"
+	"ringo/boot/mb"
+	"ringo/hv/abi"
+	"ringo/hv/insn"
+	"ringo/hv/internal/dbg"
+	"ringo/hv/internal/part"
+	"ringo/hv/internal/policy"
+	"ringo/hv/internal/sched"
+	"ringo/hv/vcpu"
+	"ringo/mm"
+	"ringo/mm/frame"
+	"ringo/mm/phys"
+	"ringo/svm"
+)
+
+// direct is physical memory through the direct map.
+var direct = phys.NewDirect(layout.DirectMap, layout.DirectMapSize)
+
+// newMachine takes stock of the memory and makes an empty ledger.
+func newMachine(info *mb.Info) *part.Machine {
+	pool, err := frame.Boot(direct, mm.Usable(regions(info), reserved(info)))
+	if err != nil {
+		fatal("no usable memory: ", err.Error(), "; give the machine more RAM")
+	}
+	dbg.At(dbg.Info).S("memory: ").MiB(pool.TotalBytes()).S(" managed, ").MiB(pool.FreeBytes()).S(" free").End()
+	m := &part.Machine{
+		Frames: pool, Phys: direct, TSCHz: kernel.TSCHz(),
+		HostCPUID: hostCPUID, TSC: kernel.TSC, ThisCPU: kernel.CPU, Kick: kernel.Kick,
+		IOReqPage: ioreqPage,
+		Dom0Ended: dom0Ended,
+	}
+	m.Sched = sched.New(svm.MaxCPUs, m.TSCHz)
+	return m
+}
+
+func hostCPUID(leaf, sub uint32) policy.Result {
+	a, b, c, d := insn.CPUID(leaf, sub)
+	return policy.Result{EAX: a, EBX: b, ECX: c, EDX: d}
+}
+
+// regions is the loader's memory map.
+func regions(info *mb.Info) []mm.Region {
+	var out []mm.Region
+	for _, r := range info.Memory {
+		out = append(out, mm.Region{Range: mm.Range[mm.HPA]{Start: r.Start, Size: r.Size}, Kind: mm.Kind(r.Type)})
+	}
+	return out
+}
+
+// reserved is what the allocator must not touch: low memory with its BIOS data
+// and trampoline, the hypervisor itself, and the boot modules.
+func reserved(info *mb.Info) []mm.Range[mm.HPA] {
+	out := []mm.Range[mm.HPA]{mm.Span[mm.HPA](0, 1*mm.MiB), span(kernel.ImageRange()), span(kernel.PoolRange())}
+	for _, m := range info.Modules {
+		out = append(out, mm.Span(m.Start, m.End))
+	}
+	return out
+}
+
+func span(r kernel.Range) mm.Range[mm.HPA] { return mm.Range[mm.HPA]{Start: r.Start, Size: r.Size} }
+
+// chooseBackend finds the way of running guests that this CPU has.
+func chooseBackend(m *part.Machine) {
+	env := &vcpu.Env{
+		Phys:  direct,
+		Pages: func(n int) (mm.HPA, error) { return m.Frames.Pages(n, frame.HV, frame.Control) },
+		Release: func(a mm.HPA, n int) {
+			for size := uint64(n) * mm.PageSize; size > 0; {
+				k := m.Frames.Free(a, size, frame.HV)
+				a, size = a+mm.HPA(k), size-k
+			}
+		},
+		Virt:     func(a mm.HPA) uintptr { return layout.DirectMap + uintptr(a) },
+		KickWord: kernel.KickWord,
+		TSCHz:    m.TSCHz,
+	}
+	b, err := svm.New(env, svm.ReadRegisters())
+	if err != nil {
+		fatal(err.Error())
+	}
+	m.Backend = b
+	dbg.At(dbg.Info).S("virtualization: ").S(b.Caps().Name).End()
+}
+
+// dom0Ended is called when dom0 has stopped: there is nobody left to work for.
+func dom0Ended(r abi.Shutdown, why string) {
+	switch r {
+	case abi.ShutdownPoweroff:
+		kernel.PowerOff()
+	case abi.ShutdownReboot:
+		kernel.Reboot()
+	}
+	fatal("dom0 crashed: ", why)
+}

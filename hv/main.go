@@ -1,0 +1,24 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Command hv is the hypervisor: it runs in ring 0 of the bare machine, gives
+// every partition its memory, CPU time and virtual platform, and starts dom0.
+package main
+
+import "ringo/hv/internal/dbg"
+
+// Release is the version of this tree.
+const Release = "0.1"
+
+func main() {
+	dbg.SetSink(logLine)
+	opts, info := bootInfo()
+	fw := firmware(info)
+	setPower(fw)
+	m := newMachine(info)
+	chooseBackend(m)
+	startCPUs(m, fw, opts)
+	openConsole(m, opts, fw)
+	dom0 := buildDom0(m, info, fw, opts)
+	run(m, newServices(m, info.CmdLine), dom0)
+}

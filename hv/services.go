@@ -1,0 +1,87 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"runtime"
+
+	"ringo/boot/kernel"
+	"ringo/hv/abi"
+	"ringo/hv/insn"
+	"ringo/hv/internal/hcall"
+	"ringo/hv/internal/part"
+	"ringo/mm"
+	"ringo/mm/frame"
+)
+
+// newServices connects the hypercalls that are not about domains.
+func newServices(m *part.Machine, cmdLine string) *hcall.Services {
+	return &hcall.Services{
+		Host:         func(h *abi.HostInfo) { hostInfo(m, cmdLine, h) },
+		Power:        power,
+		Log:          readLog,
+		ConsoleWrite: con.write,
+		ConsoleRead:  con.input.Read,
+		DebugKey:     func(k byte) { debugKey(m, k) },
+		Trace: func(cpu uint64, out []abi.TraceRecord) (int, bool) {
+			if cpu >= uint64(len(m.CPUs)) {
+				return 0, false
+			}
+			return m.CPUs[cpu].Trace(out), true
+		},
+	}
+}
+
+// readLog copies the log from byte number off on; when that is gone it reports
+// false, and the number of the oldest byte there is.
+func readLog(b []byte, off uint64) (n int, oldest uint64, ok bool) {
+	n, first := kernel.LogRead(b, off)
+	if first != off && off < first {
+		return 0, first, false
+	}
+	return n, first, true
+}
+
+// hostInfo describes the machine.
+func hostInfo(m *part.Machine, cmdLine string, h *abi.HostInfo) {
+	var mem runtime.MemStats
+	runtime.ReadMemStats(&mem)
+	h.NumCPUs, h.NumDomains = uint32(len(m.CPUs)), uint32(m.Count())
+	h.TSCHz, h.UptimeNS = m.TSCHz, uint64(kernel.Nanotime())
+	h.HVBytes = hvBytes(m)
+	h.TotalBytes = m.Frames.TotalBytes() + kernel.ImageRange().Size + kernel.PoolRange().Size
+	h.FreeBytes = m.Frames.FreeBytes()
+	h.Dom0Bytes = m.Frames.OwnedAs(frame.Domain(0), frame.RAM)
+	h.HeapBytes, h.NumGC = mem.HeapAlloc, uint64(mem.NumGC)
+	_, b, c, d := insn.CPUID(0, 0)
+	putWords(h.CPUVendor[:], b, d, c)
+	for i := range uint32(3) {
+		a, b, c, d := insn.CPUID(0x8000_0002+i, 0)
+		putWords(h.CPUModel[16*i:], a, b, c, d)
+	}
+	_, _, h.CPUIDLeaf1ECX, h.CPUIDLeaf1EDX = insn.CPUID(1, 0)
+	copy(h.VirtCaps[:], "hvm hap "+m.Backend.Caps().Short)
+	copy(h.Version[:], Release)
+	copy(h.Scheduler[:], "share")
+	copy(h.CmdLine[:len(h.CmdLine)-1], cmdLine)
+}
+
+// hvBytes is all memory that the hypervisor keeps for itself: image, pool of
+// the Go runtime as far as it is used, and frames that are not a guest's RAM.
+func hvBytes(m *part.Machine) uint64 {
+	s := kernel.ReadStats()
+	n := kernel.ImageRange().Size + (s.PoolFrames-s.FreeFrames)*mm.PageSize + m.Frames.Owned(frame.HV)
+	for id := range part.MaxDomains {
+		o := frame.Domain(id)
+		n += m.Frames.Owned(o) - m.Frames.OwnedAs(o, frame.RAM)
+	}
+	return n
+}
+
+// putWords stores register values as CPUID's strings have them.
+func putWords(b []byte, words ...uint32) {
+	for i, w := range words {
+		b[4*i], b[4*i+1], b[4*i+2], b[4*i+3] = byte(w), byte(w>>8), byte(w>>16), byte(w>>24)
+	}
+}
