@@ -1,0 +1,57 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Command dom0 is the privileged partition: device models, toolstack and
+// console, in guest mode, without an operating system below it.
+package main
+
+import (
+	"context"
+	"runtime"
+
+	"ringo/boot/kernel"
+	"ringo/dom0/console"
+	"ringo/dom0/domain"
+	"ringo/dom0/event"
+	"ringo/dom0/hcall"
+	"ringo/dom0/loader"
+	"ringo/dom0/platform"
+	"ringo/hv/abi"
+)
+
+// kernelCache is how much of dom0's memory unpacked kernels may keep, in bytes.
+const kernelCache = 0
+
+func main() {
+	start := kernel.StartInfo()
+	if start == nil {
+		println("dom0 runs as a partition of the Ringo hypervisor only")
+		return
+	}
+	kernel.SetWall(start.EpochNS + uint64(kernel.Nanotime()))
+	hv := hcall.New(hcall.Native(start.CallInsn), bouncePage())
+	direct := hcall.Direct{}
+
+	events := event.New(direct.Shared(start.SharedInfo))
+	devices := platform.New(hv, events, direct)
+	files := domain.NewModules(direct, start.Modules[:start.NumModules])
+	manager := domain.New(domain.Options{
+		HV: hv, Loader: domain.Images{Cache: loader.NewCache(kernelCache)}, Files: files,
+		Devices: devices, Memory: direct,
+	})
+	line := hcall.NewConsole(hv)
+	events.Handle(abi.PortConsole, line.Wake)
+	events.Handle(abi.PortDomainState, manager.StateChanged)
+	// One more P than CPUs: the event thread keeps its own while it waits.
+	runtime.GOMAXPROCS(int(start.NumCPUs) + 1)
+	go serveEvents(events)
+	go manager.Run(context.Background())
+
+	shell(console.New(line, line, "ringo# "), manager, devices, hv)
+}
+
+// serveEvents answers the accesses of guests, on a thread of its own.
+func serveEvents(s *event.Server) {
+	runtime.LockOSThread()
+	s.Run(func() { kernel.WaitIRQ(abi.UpcallVector, 0) })
+}
