@@ -48,32 +48,51 @@ func Exists(root string) bool {
 	return true
 }
 
-// Build compiles hv and dom0 of the module at root into the folder dir, which
-// is made if it is not there.
-func Build(root, dir string) (Images, error) {
-	dir, err := filepath.Abs(dir)
+// Build compiles hv and dom0 of the module at root into the folder dir.
+func Build(root, dir string) (img Images, err error) {
+	if img.HV, err = Bare(root, "./hv", filepath.Join(dir, "hv.img")); err != nil {
+		return img, err
+	}
+	img.Dom0, err = Partition(root, "./dom0", filepath.Join(dir, "dom0.elf"))
+	return img, err
+}
+
+// Bare compiles the main package pkg of the module at root for the bare machine,
+// as a multiboot image out. It returns the image's absolute path. The executable
+// with its symbols, for a debugger, is left beside it as out with ".elf".
+func Bare(root, pkg, out string) (string, error) {
+	out, err := prepare(out)
 	if err != nil {
-		return Images{}, err
+		return "", err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return Images{}, err
+	linked := strings.TrimSuffix(out, filepath.Ext(out)) + ".elf"
+	if linked == out {
+		return "", fmt.Errorf("image %s: .elf is the name of the executable", out)
 	}
-	img := Images{HV: filepath.Join(dir, "hv.img"), Dom0: filepath.Join(dir, "dom0.elf")}
-	linked := filepath.Join(dir, "hv.elf")
-	if err := link(root, linked, "./hv", "startBare", ""); err != nil {
-		return Images{}, err
+	if err := link(root, linked, pkg, "startBare", ""); err != nil {
+		return "", err
 	}
-	if err := link(root, img.Dom0, "./dom0", "startPartition", "-s -w "); err != nil {
-		return Images{}, err
+	return out, goTool(root, nil, "run", "./tools/mkimage", linked, out)
+}
+
+// Partition compiles the main package pkg of the module at root for a partition
+// of the hypervisor, as dom0 is, into the executable out. It returns its
+// absolute path.
+func Partition(root, pkg, out string) (string, error) {
+	out, err := prepare(out)
+	if err != nil {
+		return "", err
 	}
-	tool := filepath.Join(dir, "mkimage")
-	if err := goTool(root, nil, "build", "-o", tool, "./tools/mkimage"); err != nil {
-		return Images{}, err
+	return out, link(root, out, pkg, "startPartition", "-s -w ")
+}
+
+// prepare makes the folder of out, and out absolute.
+func prepare(out string) (string, error) {
+	out, err := filepath.Abs(out)
+	if err != nil {
+		return "", err
 	}
-	if out, err := exec.Command(tool, linked, img.HV).CombinedOutput(); err != nil {
-		return Images{}, fmt.Errorf("mkimage: %w\n%s", err, out)
-	}
-	return img, nil
+	return out, os.MkdirAll(filepath.Dir(out), 0o755)
 }
 
 // link builds one freestanding program. The environment is fixed, so that the
