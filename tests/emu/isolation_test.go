@@ -1,0 +1,40 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package emu
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"ringo/tools/emu"
+	"ringo/tools/image"
+)
+
+// TestIsolation starts a dom0 that reads and writes the hypervisor's memory:
+// each access is stopped, in dom0 or by ending dom0, and the hypervisor lives to
+// say so.
+func TestIsolation(t *testing.T) {
+	needImages(t)
+	poke, err := image.Partition(built.root, "./tests/guests/poke", filepath.Join(t.TempDir(), "poke"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, mode := range []string{"read", "write"} {
+		t.Run(mode, func(t *testing.T) {
+			mods := []emu.Module{{Name: "poke", Path: poke}, {Name: mode, Path: file(t, mode, mode)}}
+			h := start(t, emu.Config{Modules: mods, MemMiB: 512})
+			h.see(bootTime, "poke: access")
+			h.seeRE(bootTime, `ringo: .*dom0.*\n`) // it crashed, or it ended
+			if s, err := h.Wait(time.Minute); err != nil || s.End == emu.Killed {
+				t.Errorf("after it: %+v, %v", s, err)
+			}
+			text := h.Transcript()
+			if strings.Contains(text, "NOT ISOLATED") || strings.Contains(text, "panic: ") {
+				t.Errorf("isolation is broken:\n%s", text)
+			}
+		})
+	}
+}
