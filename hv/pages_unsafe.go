@@ -15,11 +15,13 @@ import (
 func ioreqPage(a mm.HPA) *abi.IOReqPage {
 	// SAFETY: the ledger calls it for a frame it owns, and does not use the
 	// result after it has freed the frame.
-	return (*abi.IOReqPage)(unsafe.Pointer(layout.DirectMap + uintptr(a)))
+	v := layout.DirectMap + uintptr(a)
+	return *(**abi.IOReqPage)(unsafe.Pointer(&v))
 }
 
 // sharedInfo sees the frame at a as dom0's shared page.
 func sharedInfo(a mm.HPA) *abi.SharedInfo {
 	// SAFETY: the frame belongs to dom0's record and is never freed.
-	return (*abi.SharedInfo)(unsafe.Pointer(layout.DirectMap + uintptr(a)))
+	v := layout.DirectMap + uintptr(a)
+	return *(**abi.SharedInfo)(unsafe.Pointer(&v))
 }

@@ -48,7 +48,7 @@ var rules = []rule{
 	{pkg: "hv/internal/bus", std: core},
 	{pkg: "hv/internal/pvclock", ours: "hv/abi hv/internal/bus mm", std: core},
 	{pkg: "hv/internal/...", ours: "hv/abi hv/x86 hv/internal/bus", std: core},
-	{pkg: "hv", ours: "hv/... boot/... mm/... mm svm vmx", std: core + " runtime runtime/debug strings", mods: tamago},
+	{pkg: "hv", ours: "hv/... boot/... mm/... mm svm vmx", std: core + " bytes os runtime runtime/debug strings syscall time", mods: tamago},
 
 	// The other side of hv/abi.
 	{pkg: "dom0/hcall", ours: "hv/abi boot/layout", std: any},

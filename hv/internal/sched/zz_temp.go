@@ -1,17 +1,19 @@
 // SPDX-FileCopyrightText: The Ringo Authors
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package sched: a first-come queue until the real scheduler lands; whoever
+// Package sched is a first-come queue until the real scheduler lands; whoever
 // lands it deletes this file and adapts hv/internal/part and hv/internal/run.
 package sched
 
 import "sync"
 
+// Entity is something to run.
 type Entity struct {
 	Owner  any
 	queued bool
 	next   *Entity
 }
+// Scheduler is a queue.
 type Scheduler struct {
 	mu    sync.Mutex
 	head  *Entity
@@ -20,8 +22,11 @@ type Scheduler struct {
 	n     int
 }
 
+// New makes a queue for n CPUs.
 func New(n int, hz uint64) *Scheduler       { return &Scheduler{slice: hz / 100, n: n} }
+// Init prepares e.
 func Init(e *Entity, owner any, aff uint64) { e.Owner = owner }
+// Pick takes the first.
 func (s *Scheduler) Pick(cpu int, now uint64) (*Entity, uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,6 +58,7 @@ func (s *Scheduler) push(e *Entity) int {
 	}
 	return -1
 }
+// Put gives back.
 func (s *Scheduler) Put(cpu int, e *Entity, now uint64, runnable bool) {
 	if runnable {
 		s.mu.Lock()
@@ -60,11 +66,13 @@ func (s *Scheduler) Put(cpu int, e *Entity, now uint64, runnable bool) {
 		s.mu.Unlock()
 	}
 }
+// Wake queues e.
 func (s *Scheduler) Wake(e *Entity, now uint64) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.push(e)
 }
+// Remove forgets e.
 func (s *Scheduler) Remove(e *Entity) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,5 +84,7 @@ func (s *Scheduler) Remove(e *Entity) {
 		}
 	}
 }
+// SetWeight does nothing yet.
 func (s *Scheduler) SetWeight(e *Entity, w uint32) {}
+// SetCap does nothing yet.
 func (s *Scheduler) SetCap(e *Entity, c uint32)    {}
