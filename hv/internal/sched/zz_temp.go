@@ -13,6 +13,7 @@ type Entity struct {
 	queued bool
 	next   *Entity
 }
+
 // Scheduler is a queue.
 type Scheduler struct {
 	mu    sync.Mutex
@@ -23,9 +24,11 @@ type Scheduler struct {
 }
 
 // New makes a queue for n CPUs.
-func New(n int, hz uint64) *Scheduler       { return &Scheduler{slice: hz / 100, n: n} }
+func New(n int, hz uint64) *Scheduler { return &Scheduler{slice: hz / 100, n: n} }
+
 // Init prepares e.
 func Init(e *Entity, owner any, aff uint64) { e.Owner = owner }
+
 // Pick takes the first.
 func (s *Scheduler) Pick(cpu int, now uint64) (*Entity, uint64) {
 	s.mu.Lock()
@@ -58,6 +61,7 @@ func (s *Scheduler) push(e *Entity) int {
 	}
 	return -1
 }
+
 // Put gives back.
 func (s *Scheduler) Put(cpu int, e *Entity, now uint64, runnable bool) {
 	if runnable {
@@ -66,12 +70,14 @@ func (s *Scheduler) Put(cpu int, e *Entity, now uint64, runnable bool) {
 		s.mu.Unlock()
 	}
 }
+
 // Wake queues e.
 func (s *Scheduler) Wake(e *Entity, now uint64) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.push(e)
 }
+
 // Remove forgets e.
 func (s *Scheduler) Remove(e *Entity) {
 	s.mu.Lock()
@@ -84,7 +90,9 @@ func (s *Scheduler) Remove(e *Entity) {
 		}
 	}
 }
+
 // SetWeight does nothing yet.
 func (s *Scheduler) SetWeight(e *Entity, w uint32) {}
+
 // SetCap does nothing yet.
-func (s *Scheduler) SetCap(e *Entity, c uint32)    {}
+func (s *Scheduler) SetCap(e *Entity, c uint32) {}
