@@ -8,7 +8,6 @@ import (
 
 	"ringo/boot/kernel"
 	"ringo/dom0/hcall"
-	"ringo/mm"
 )
 
 // bounce holds one whole page for the operands of hypercalls: part of the image,
@@ -23,5 +22,5 @@ func bouncePage() hcall.Page {
 	if !ok {
 		panic("dom0: its image is not mapped")
 	}
-	return hcall.Page(mm.AlignUp(a, hcall.PageSize))
+	return hcall.Page((a + hcall.PageSize - 1) &^ (hcall.PageSize - 1))
 }
