@@ -17,6 +17,7 @@ var Modes = []Mode{
 	{"hyperflood", "random hypercalls for good", (*prog).hyperflood},
 	{"memcheck", "RAM is zero at first; then writes and verifies patterns for good", (*prog).memcheck},
 	{"regs", "verifies for good that exits keep all registers", (*prog).regs},
+	{"insn", "touches devices with many forms of instructions, verifies the results, and ends", (*prog).insns},
 	{"gap", "prints the longest time, in ticks of the TSC, that it did not run, for good", (*prog).gap},
 	{"echo", "echoes the console", (*prog).echo},
 }
