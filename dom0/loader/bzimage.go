@@ -4,7 +4,6 @@
 package loader
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -124,14 +123,14 @@ func (g *guest) loadBzImage(src Source, prefix []byte, cache *Cache) (*image, er
 }
 
 func (g *guest) loadPayload(src Source, k *bzImage, cache *Cache) (*image, error) {
-	if b := cache.get(src); b != nil {
-		return g.loadELF(bytes.NewReader(b))
+	if r := cache.get(src); r != nil {
+		return g.loadELF(r)
 	}
 	c, size, err := k.compression(src)
 	if err != nil {
 		return nil, err
 	}
-	keep := cache.buffer(src, size)
+	keep := cache.buffer(src)
 	img, err := g.unpackELF(k.stream(src, c), c, size, keep)
 	if err == nil {
 		cache.put(src, keep)

@@ -4,12 +4,13 @@
 package loader
 
 import (
-	"bytes"
+	"io"
 	"sync"
 )
 
 // Cache keeps decompressed kernels, so that a second guest of the same kernel
-// starts at once. The zero Cache keeps nothing. It is safe for concurrent use.
+// starts at once. Empty pages, half of a distribution's kernel, take no room. A
+// nil Cache keeps nothing. It is safe for concurrent use.
 type Cache struct {
 	limit int64
 
@@ -20,7 +21,7 @@ type Cache struct {
 
 type cached struct {
 	key  cacheKey
-	data []byte
+	data *sparse
 }
 
 // cacheKey identifies the content of a boot module: it does not change while
@@ -42,8 +43,8 @@ func (c *Cache) Drop() {
 
 func (s Source) key() cacheKey { return cacheKey{s.Name, s.Size} }
 
-// get returns the kept image of s, or nil.
-func (c *Cache) get(s Source) []byte {
+// get returns a reader of the kept image of s, or nil.
+func (c *Cache) get(s Source) io.ReadSeeker {
 	if c == nil || !s.Constant {
 		return nil
 	}
@@ -52,39 +53,38 @@ func (c *Cache) get(s Source) []byte {
 	for i, e := range c.list {
 		if e.key == s.key() {
 			c.list = append(append(c.list[:i:i], c.list[i+1:]...), e)
-			return e.data
+			return io.NewSectionReader(e.data, 0, e.data.size())
 		}
 	}
 	return nil
 }
 
-// buffer returns where to collect an image of size bytes, or nil when it would
-// not be kept.
-func (c *Cache) buffer(s Source, size int64) *bytes.Buffer {
-	if c == nil || !s.Constant || size <= 0 || size > c.limit {
+// buffer returns where to collect an image, or nil when it would not be kept.
+func (c *Cache) buffer(s Source) *sparse {
+	if c == nil || !s.Constant {
 		return nil
 	}
-	return bytes.NewBuffer(make([]byte, 0, size))
+	return &sparse{limit: c.limit}
 }
 
 // put keeps a complete image, and drops others to stay within the limit.
-func (c *Cache) put(s Source, b *bytes.Buffer) {
-	if b == nil || int64(b.Cap()) > c.limit {
+func (c *Cache) put(s Source, b *sparse) {
+	if b == nil || b.full {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, e := range c.list {
 		if e.key == s.key() { // two requests at once
-			c.used -= int64(cap(e.data))
+			c.used -= e.data.used
 			c.list = append(c.list[:i:i], c.list[i+1:]...)
 			break
 		}
 	}
-	for c.used+int64(b.Cap()) > c.limit {
-		c.used -= int64(cap(c.list[0].data))
+	for c.used+b.used > c.limit {
+		c.used -= c.list[0].data.used
 		c.list = c.list[1:]
 	}
-	c.used += int64(b.Cap())
-	c.list = append(c.list, cached{s.key(), b.Bytes()})
+	c.used += b.used
+	c.list = append(c.list, cached{s.key(), b})
 }

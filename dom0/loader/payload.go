@@ -99,7 +99,7 @@ func openPlain(r io.Reader) (io.ReadCloser, error) { return io.NopCloser(r), nil
 // unpackELF decompresses an ELF file into memory. The stream is read to its
 // end, so that its checksum is verified. size is the decompressed size that
 // the file declares, or anySize; keep, unless nil, gets a copy of the stream.
-func (g *guest) unpackELF(r io.Reader, c *compression, size int64, keep *bytes.Buffer) (*image, error) {
+func (g *guest) unpackELF(r io.Reader, c *compression, size int64, keep *sparse) (*image, error) {
 	z, err := c.open(r)
 	if err != nil {
 		return nil, damaged(c, err)
@@ -130,7 +130,7 @@ type counted struct {
 	r    io.Reader
 	c    *compression
 	n    int64
-	keep *bytes.Buffer
+	keep *sparse
 }
 
 func (s *counted) Read(b []byte) (int, error) {
