@@ -92,12 +92,12 @@ func parseBzImage(b []byte, size int64) (*bzImage, error) {
 		payloadLen: int64(le.Uint32(b[hdrPayloadLen:])),
 	}
 	if k.payloadLen < 16 || k.payload > size || k.payloadLen > size-k.payload {
-		return nil, fmt.Errorf("is truncated: its compressed part ends at byte %d, the file has %d", k.payload+k.payloadLen, size)
+		return nil, fmt.Errorf("is truncated (its compressed part ends at byte %d, the file has %d): copy it again", k.payload+k.payloadLen, size)
 	}
 	// The header ends where the jump at 0x200 leads.
 	end := min(hdrMagic+int(b[hdrJump]), hdrEnd)
 	if end < hdrPayloadLen+4 {
-		return nil, errors.New("is damaged: its setup header is too short")
+		return nil, damage("its setup header is too short")
 	}
 	k.header = append([]byte(nil), b[hdrStart:end]...)
 	return k, nil
@@ -116,7 +116,7 @@ func (g *guest) loadBzImage(src Source, prefix []byte, cache *Cache) (*image, er
 		return nil, err
 	}
 	if img.protocol != linux64 {
-		return nil, errors.New("holds no 64-bit Linux")
+		return nil, errors.New("holds no 64-bit Linux: use a bzImage or vmlinux")
 	}
 	img.header = k.header
 	return img, nil
@@ -147,7 +147,7 @@ func (k *bzImage) compression(src Source) (*compression, int64, error) {
 	}
 	c := detect(head[:])
 	if c == nil {
-		return nil, 0, fmt.Errorf("is damaged: unknown compression % x", head[:6])
+		return nil, 0, damage("unknown compression % x", head[:6])
 	}
 	if c.open == nil {
 		return nil, 0, fmt.Errorf("is compressed with %s, which is not supported: use a kernel built with gzip, xz, zstd, lz4 or bzip2, or its vmlinux", c.name)

@@ -46,7 +46,7 @@ type elfFile struct {
 func parseELF(b []byte) (*elfFile, error) {
 	le := binary.LittleEndian
 	if len(b) < 64 || string(b[:4]) != "\x7fELF" {
-		return nil, errors.New("holds no ELF file")
+		return nil, errors.New("holds no ELF file: use a bzImage or vmlinux")
 	}
 	f := &elfFile{wide: b[4] == 2}
 	class, machine := b[4], le.Uint16(b[18:])
@@ -67,7 +67,7 @@ func parseELF(b []byte) (*elfFile, error) {
 	}
 	size := uint64(want) * uint64(count)
 	if entsize != want || count == 0 || count > elfMaxSegments || phoff > uint64(len(b)) || size > uint64(len(b))-phoff {
-		return nil, errors.New("is damaged: bad ELF program headers")
+		return nil, damage("bad ELF program headers")
 	}
 	for h := b[phoff : phoff+size]; len(h) > 0; h = h[want:] {
 		f.add(h)
@@ -103,14 +103,14 @@ func (g *guest) check(f *elfFile) (start, end uint64, err error) {
 	start = ^uint64(0)
 	for i, s := range f.loads {
 		if s.filesz > s.memsz || s.paddr+s.memsz < s.paddr || s.off+s.filesz < s.off {
-			return 0, 0, errors.New("is damaged: bad ELF segment")
+			return 0, 0, damage("bad ELF segment")
 		}
 		if i > 0 && s.filesz > 0 && s.off < f.loads[i-1].off+f.loads[i-1].filesz {
-			return 0, 0, errors.New("is damaged: ELF segments overlap in the file")
+			return 0, 0, damage("ELF segments overlap in the file")
 		}
 		for _, o := range f.loads[:i] {
 			if s.paddr < o.paddr+o.memsz && o.paddr < s.paddr+s.memsz {
-				return 0, 0, errors.New("is damaged: ELF segments overlap in memory")
+				return 0, 0, damage("ELF segments overlap in memory")
 			}
 		}
 		start, end = min(start, s.paddr), max(end, s.paddr+s.memsz)
@@ -181,7 +181,7 @@ func (g *guest) findEntry(f *elfFile, prefix []byte, img *image) error {
 	}
 	if e, ok := g.pvhEntry(f); ok {
 		if e < img.start || e >= img.end {
-			return errors.New("is damaged: PVH entry outside of the image")
+			return damage("PVH entry outside of the image")
 		}
 		img.protocol, img.entry = pvh, e
 		return nil
@@ -200,7 +200,7 @@ func (g *guest) findEntry(f *elfFile, prefix []byte, img *image) error {
 		if img.entry != 0 {
 			return h.supported()
 		}
-		return errors.New("is damaged: entry outside of the image")
+		return damage("entry outside of the image")
 	}
 	return errors.New("is an ELF file but no kernel we can enter: it has no 64-bit physical entry, no PVH note and no multiboot header")
 }
@@ -229,7 +229,7 @@ func (s *stream) skipTo(off uint64) error {
 	}
 	d := off - s.pos
 	if off < s.pos || d > 1<<62 {
-		return errors.New("is damaged: bad ELF segment")
+		return damage("bad ELF segment")
 	}
 	s.pos = off
 	if k, ok := s.r.(io.Seeker); ok {

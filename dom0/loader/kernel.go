@@ -85,10 +85,17 @@ func kernelError(name string, err error) error {
 	return fmt.Errorf("kernel %q %w", name, noEOF(err))
 }
 
+// damage is what is said of a file whose content contradicts itself.
+func damage(format string, args ...any) error {
+	return fmt.Errorf("is damaged ("+format+"): copy it again", args...)
+}
+
+var errTruncated = errors.New("is truncated: copy it again")
+
 // noEOF turns the end of a file, where more was expected, into words.
 func noEOF(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errors.New("is truncated")
+		return errTruncated
 	}
 	return err
 }

@@ -26,10 +26,11 @@ const (
 	highBase = 4 << 30
 )
 
-// MinMemory and MaxMemory bound a guest's memory, in bytes.
+// MinMemory and MaxMemory bound a guest's memory, in bytes. All of it lies
+// within 40 address bits, which every 64-bit processor with nested paging has.
 const (
 	MinMemory = 4 << 20
-	MaxMemory = 1 << 40
+	MaxMemory = 1<<40 - (highBase - holeBase)
 )
 
 // Boot structures in low memory. The kernel image never lies there.

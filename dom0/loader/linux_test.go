@@ -216,7 +216,7 @@ func TestLayout(t *testing.T) {
 			t.Errorf("ranges of %d: -want +got\n%s", c.memory, d)
 		}
 	}
-	for _, n := range []uint64{0, 4*mib - 1, 1<<40 + 1, ^uint64(0)} {
+	for _, n := range []uint64{0, 4*mib - 1, 1<<40 - 1<<30 + 1, ^uint64(0)} {
 		if _, err := loader.Layout(n); err == nil {
 			t.Errorf("memory of %d bytes is accepted", n)
 		}

@@ -82,19 +82,19 @@ func (g *guest) loadMultiboot(prefix []byte, file *io.SectionReader) (*image, er
 		return nil, errors.New("is a multiboot image, but neither an ELF file nor with addresses in its header")
 	}
 	if h.load > h.header || h.header-h.load > h.off {
-		return nil, errors.New("is damaged: bad addresses in its multiboot header")
+		return nil, damage("bad addresses in its multiboot header")
 	}
 	from := h.off - (h.header - h.load)
 	size := uint64(file.Size()) - from
 	if h.loadEnd != 0 {
 		if h.loadEnd < h.load || h.loadEnd-h.load > size {
-			return nil, errors.New("is truncated")
+			return nil, errTruncated
 		}
 		size = h.loadEnd - h.load
 	}
 	end := max(h.load+size, h.end)
 	if h.addr < h.load || h.addr >= end {
-		return nil, errors.New("is damaged: entry outside of the image")
+		return nil, damage("entry outside of the image")
 	}
 	if err := g.fits(h.load, end); err != nil {
 		return nil, err

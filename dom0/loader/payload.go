@@ -114,14 +114,14 @@ func (g *guest) unpackELF(r io.Reader, c *compression, size int64, keep *sparse)
 		return nil, err
 	}
 	if size != anySize && s.n != size {
-		return nil, fmt.Errorf("is damaged: it decompresses to %d bytes, its header says %d", s.n, size)
+		return nil, damage("it decompresses to %d bytes, its header says %d", s.n, size)
 	}
 	return img, nil
 }
 
 // damaged says that decompression failed.
 func damaged(c *compression, err error) error {
-	return fmt.Errorf("is damaged (%s: %v)", c.name, err)
+	return damage("%s: %v", c.name, err)
 }
 
 // counted is a decompressed stream of at most maxImage bytes. Its errors are
