@@ -26,7 +26,7 @@ func (c *Config) Validate() error {
 	}{
 		{"vcpus", c.VCPUs, 1, maxVCPUs},
 		{"cpu_weight", c.CPUWeight, 1, maxWeight},
-		{"cap", c.Cap, 0, 100 * maxVCPUs},
+		{"cap", c.Cap, 0, 100 * c.VCPUs},
 	} {
 		if r.v < r.least || r.v > r.most {
 			return fmt.Errorf("%s: %d is out of range: use %d to %d", r.key, r.v, r.least, r.most)

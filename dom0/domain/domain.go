@@ -46,6 +46,8 @@ type Devices interface {
 	// again says that the same domain (by UUID) will be attached once more
 	// under another id, so that what outlives a restart is kept.
 	Detach(id uint32, again bool)
+	// Forget drops what Detach kept, when the restart failed.
+	Forget(uuid [16]byte)
 }
 
 // Attachment says for which domain device models are made.

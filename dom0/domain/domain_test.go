@@ -69,6 +69,12 @@ func (d *devices) Detach(id uint32, again bool) {
 	delete(d.attached, id)
 }
 
+func (d *devices) Forget(uuid [16]byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.log = append(d.log, fmt.Sprintf("forget %d", uuid[15]))
+}
+
 // fileMem is where the boot modules lie.
 type fileMem []byte
 

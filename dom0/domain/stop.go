@@ -129,7 +129,7 @@ func (m *Manager) restart(d *dom, restarts int) error {
 		return err
 	}
 	if _, err := m.create(p, false, restarts); err != nil {
-		m.Devices.Detach(d.id, false)
+		m.Devices.Forget(p.uuid)
 		return err
 	}
 	return nil

@@ -121,6 +121,9 @@ func TestRestartFails(t *testing.T) {
 		t.Error(d)
 	}
 	r.wantClean(free)
+	if d := cmp.Diff([]string{"attach 1 a", "detach 1 again=true", "forget 1"}, r.dev.log); d != "" {
+		t.Error(d)
+	}
 }
 
 // A new dom0 finds whole domains running and removes half-made ones.

@@ -152,6 +152,16 @@ func (r *RTC) Tick() {
 	r.mu.Unlock()
 }
 
+// Stop ends interrupts for good: the domain is gone.
+func (r *RTC) Stop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.timer != nil {
+		r.timer.Set(0)
+		r.timer = nil
+	}
+}
+
 // time returns the guest's time in ns since 1970.
 func (r *RTC) time() int64 { return r.now() + r.offset }
 

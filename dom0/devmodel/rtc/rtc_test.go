@@ -222,6 +222,22 @@ func TestInterruptStorm(t *testing.T) {
 	}
 }
 
+func TestStop(t *testing.T) {
+	r := newRig(t)
+	r.set(regB, b24h|bUpdate)
+	if r.at == 0 {
+		t.Fatal("not armed")
+	}
+	r.Stop()
+	if r.at != 0 {
+		t.Error("still armed")
+	}
+	r.Tick() // one that was under way
+	if r.get(regC); r.at != 0 {
+		t.Error("armed again")
+	}
+}
+
 func TestNVRAM(t *testing.T) {
 	r := newRig(t)
 	for i := byte(0x0e); i < numRegs; i++ {

@@ -1,0 +1,161 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package devmodel puts together the device models that dom0 answers for a
+// guest: a PC's serial port and clock. Each model is a package of its own with
+// its threat table; this one connects them with event ports, interrupt lines
+// and consoles.
+package devmodel
+
+import (
+	"sync"
+
+	"ringo/dom0/console"
+	"ringo/dom0/devmodel/rtc"
+	"ringo/dom0/devmodel/serial"
+	"ringo/dom0/domain"
+	"ringo/dom0/event"
+	"ringo/dom0/hcall"
+	"ringo/hv/abi"
+)
+
+// Events calls handlers when event ports are raised; event.Server does.
+type Events interface {
+	Handle(port uint32, f func())
+}
+
+// PC makes the devices of every guest. It implements [domain.Devices].
+type PC struct {
+	hv     *hcall.Client
+	events Events
+	page   func(gpa uint64) *abi.IOReqPage
+	now    func() int64
+
+	mu       sync.Mutex // guards what follows
+	guests   map[uint32]*guest
+	consoles map[[16]byte]*console.Guest // by UUID: they outlive restarts
+}
+
+// guest is the devices of one domain.
+type guest struct {
+	port  uint32
+	uuid  [16]byte
+	clock *rtc.RTC
+
+	// mu is held while accesses are answered: once gone is set under it, nothing
+	// touches the page of IOReqs any more, which the hypervisor takes back.
+	mu     sync.Mutex
+	gone   bool
+	models event.Models
+}
+
+// New makes devices that are reached through events. page returns a domain's
+// page of IOReqs, now the time in ns since 1970.
+func New(hv *hcall.Client, events Events, page func(gpa uint64) *abi.IOReqPage, now func() int64) *PC {
+	return &PC{
+		hv: hv, events: events, page: page, now: now,
+		guests: map[uint32]*guest{}, consoles: map[[16]byte]*console.Guest{},
+	}
+}
+
+// Attach implements [domain.Devices].
+func (p *PC) Attach(a domain.Attachment) ([]domain.Claim, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	con := p.consoles[a.UUID]
+	if con == nil {
+		con = console.NewGuest()
+		p.consoles[a.UUID] = con
+	}
+	uart := serial.New(con, p.hv.Line(a.ID, serial.GSI))
+	con.Connect(uart)
+	g := &guest{port: a.Port, uuid: a.UUID}
+	var timer *rtc.AfterFunc
+	g.clock = rtc.New(p.now, p.hv.Line(a.ID, rtc.GSI), later{&timer})
+	timer = rtc.NewAfterFunc(p.now, g.clock.Tick)
+	g.models = event.Models{
+		Dom: a.ID, VCPUs: a.VCPUs, Page: p.page(a.IOReq),
+		Ranges: []event.Range{
+			{Space: abi.SpacePort, Start: serial.Base, Size: serial.Size, Dev: uart},
+			{Space: abi.SpacePort, Start: rtc.Base, Size: rtc.Size, Dev: g.clock},
+		},
+		Done: p.done,
+	}
+	p.guests[a.ID] = g
+	p.events.Handle(a.Port, g.serve)
+	var claims []domain.Claim
+	for _, r := range g.models.Ranges {
+		claims = append(claims, domain.Claim{Space: r.Space, Start: r.Start, Size: r.Size})
+	}
+	// An adopted domain may wait for an answer to what it asked before.
+	return claims, p.hv.EventSend(a.Port)
+}
+
+// later is a timer that is made after the clock it belongs to. The clock sets no
+// timer before the guest's first access.
+type later struct{ t **rtc.AfterFunc }
+
+func (l later) Set(at int64) { (*l.t).Set(at) }
+
+// serve runs on the thread of events.
+func (g *guest) serve() {
+	g.mu.Lock()
+	if !g.gone {
+		g.models.Serve()
+	}
+	g.mu.Unlock()
+}
+
+// done tells the hypervisor; a domain that is gone has nobody waiting.
+func (p *PC) done(dom, vcpu uint32) { _ = p.hv.IOReqDone(dom, vcpu) }
+
+// Detach implements [domain.Devices]. When it returns, the domain's page of
+// IOReqs is not used any more.
+func (p *PC) Detach(id uint32, again bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	g := p.guests[id]
+	if g == nil {
+		return
+	}
+	p.events.Handle(g.port, nil)
+	g.mu.Lock()
+	g.gone = true
+	g.mu.Unlock()
+	g.clock.Stop()
+	delete(p.guests, id)
+	if !again {
+		p.close(g.uuid)
+	}
+}
+
+// Forget closes the console of a domain that was to be attached again and will
+// not be.
+func (p *PC) Forget(uuid [16]byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.close(uuid)
+}
+
+// close ends a console, unless a domain has it. Preconditions: p.mu is held.
+func (p *PC) close(uuid [16]byte) {
+	for _, g := range p.guests {
+		if g.uuid == uuid {
+			return
+		}
+	}
+	if c := p.consoles[uuid]; c != nil {
+		c.Close()
+		delete(p.consoles, uuid)
+	}
+}
+
+// Console returns the console of a domain, nil if it has none.
+func (p *PC) Console(id uint32) *console.Guest {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if g := p.guests[id]; g != nil {
+		return p.consoles[g.uuid]
+	}
+	return nil
+}
