@@ -3,7 +3,8 @@
 
 // Package platform gives every domain its device models, and connects them with
 // the event ports on which the domain's accesses arrive: a serial port, whose
-// other end is the domain's console, and a clock.
+// other end is the domain's console, and a clock. Each model is a package of its
+// own with its threat table.
 package platform
 
 import (
@@ -19,100 +20,147 @@ import (
 	"ringo/hv/abi"
 )
 
-// Pages reaches the pages of access slots.
+// Events calls handlers when event ports are raised; event.Server does.
+type Events interface {
+	Handle(port uint32, f func())
+}
+
+// Pages reaches the pages of IOReqs; hcall.Direct does.
 type Pages interface {
 	IOReqs(addr uint64) *abi.IOReqPage
 }
 
-// Platform implements domain.Devices.
+// Platform makes the devices of every guest. It implements [domain.Devices].
 type Platform struct {
 	hv     *hcall.Client
-	events *event.Server
+	events Events
 	pages  Pages
+	now    func() int64 // ns since 1970
 
-	mu       sync.Mutex // a leaf; guards what follows
-	ports    map[uint32]uint32
-	uuids    map[uint32][16]byte
-	consoles map[[16]byte]*console.Guest
+	mu       sync.Mutex // guards what follows
+	guests   map[uint32]*guest
+	consoles map[[16]byte]*console.Guest // by UUID: they outlive restarts
+}
+
+// guest is the devices of one domain.
+type guest struct {
+	port  uint32
+	uuid  [16]byte
+	clock *rtc.RTC
+
+	// mu is held while accesses are answered: once gone is set under it, nothing
+	// touches the page of IOReqs any more, which the hypervisor takes back.
+	mu     sync.Mutex
+	gone   bool
+	models event.Models
 }
 
 // New makes a platform without domains.
-func New(hv *hcall.Client, events *event.Server, pages Pages) *Platform {
+func New(hv *hcall.Client, events Events, pages Pages) *Platform {
 	return &Platform{
-		hv: hv, events: events, pages: pages,
-		ports: map[uint32]uint32{}, uuids: map[uint32][16]byte{}, consoles: map[[16]byte]*console.Guest{},
+		hv: hv, events: events, pages: pages, now: func() int64 { return time.Now().UnixNano() },
+		guests: map[uint32]*guest{}, consoles: map[[16]byte]*console.Guest{},
 	}
 }
 
-// Attach implements domain.Devices.
+// Attach implements [domain.Devices].
 func (p *Platform) Attach(a domain.Attachment) ([]domain.Claim, error) {
-	con := p.console(a.UUID)
-	uart := serial.New(&con.Ring, p.hv.Line(a.ID, serial.GSI))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	con := p.consoles[a.UUID]
+	if con == nil {
+		con = console.NewGuest()
+		p.consoles[a.UUID] = con
+	}
+	uart := serial.New(con, p.hv.Line(a.ID, serial.GSI))
 	con.Connect(uart)
-	m := &event.Models{
+	g := &guest{port: a.Port, uuid: a.UUID}
+	var timer *rtc.AfterFunc
+	g.clock = rtc.New(p.now, p.hv.Line(a.ID, rtc.GSI), later{&timer})
+	timer = rtc.NewAfterFunc(p.now, g.clock.Tick)
+	g.models = event.Models{
 		Dom: a.ID, VCPUs: a.VCPUs, Page: p.pages.IOReqs(a.IOReq),
 		Ranges: []event.Range{
 			{Space: abi.SpacePort, Start: serial.Base, Size: serial.Size, Dev: uart},
-			{Space: abi.SpacePort, Start: rtc.Base, Size: rtc.Size, Dev: p.clock(a.ID)},
+			{Space: abi.SpacePort, Start: rtc.Base, Size: rtc.Size, Dev: g.clock},
 		},
-		Done: func(dom, vcpu uint32) { _ = p.hv.IOReqDone(dom, vcpu) },
+		Done: p.done,
 	}
-	p.mu.Lock()
-	p.ports[a.ID], p.uuids[a.ID] = a.Port, a.UUID
-	p.mu.Unlock()
-	p.events.Handle(a.Port, m.Serve)
+	p.guests[a.ID] = g
+	p.events.Handle(a.Port, g.serve)
 	var claims []domain.Claim
-	for _, r := range m.Ranges {
+	for _, r := range g.models.Ranges {
 		claims = append(claims, domain.Claim{Space: r.Space, Start: r.Start, Size: r.Size})
 	}
-	return claims, nil
+	// An adopted domain may wait for an answer to what it asked before.
+	return claims, p.hv.EventSend(a.Port)
 }
 
-// clock makes a domain's clock, which has no alarm while nobody sets one.
-func (p *Platform) clock(id uint32) *rtc.RTC {
-	now := func() int64 { return time.Now().UnixNano() }
-	var c *rtc.RTC
-	c = rtc.New(now, p.hv.Line(id, rtc.GSI), rtc.NewAfterFunc(now, func() { c.Tick() }))
-	return c
+// later is a timer that is made after the clock it belongs to. The clock sets no
+// timer before the guest's first access.
+type later struct{ t **rtc.AfterFunc }
+
+func (l later) Set(at int64) { (*l.t).Set(at) }
+
+// serve runs on the thread of events.
+func (g *guest) serve() {
+	g.mu.Lock()
+	if !g.gone {
+		g.models.Serve()
+	}
+	g.mu.Unlock()
 }
 
-// Detach implements domain.Devices. The console of a domain that comes again
-// keeps what it has shown.
+// done tells the hypervisor; a domain that is gone has nobody waiting.
+func (p *Platform) done(dom, vcpu uint32) { _ = p.hv.IOReqDone(dom, vcpu) }
+
+// Detach implements [domain.Devices]. When it returns, the domain's page of
+// IOReqs is not used any more.
 func (p *Platform) Detach(id uint32, again bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	port, ok := p.ports[id]
-	if !ok {
+	g := p.guests[id]
+	if g == nil {
 		return
 	}
-	p.events.Handle(port, nil)
-	uuid := p.uuids[id]
-	delete(p.ports, id)
-	delete(p.uuids, id)
+	p.events.Handle(g.port, nil)
+	g.mu.Lock()
+	g.gone = true
+	g.mu.Unlock()
+	g.clock.Stop()
+	delete(p.guests, id)
 	if !again {
-		p.consoles[uuid].Close()
+		p.close(g.uuid)
+	}
+}
+
+// Forget closes the console of a domain that was to be attached again and will
+// not be.
+func (p *Platform) Forget(uuid [16]byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.close(uuid)
+}
+
+// close ends a console, unless a domain has it. Preconditions: p.mu is held.
+func (p *Platform) close(uuid [16]byte) {
+	for _, g := range p.guests {
+		if g.uuid == uuid {
+			return
+		}
+	}
+	if c := p.consoles[uuid]; c != nil {
+		c.Close()
 		delete(p.consoles, uuid)
 	}
 }
 
-func (p *Platform) console(uuid [16]byte) *console.Guest {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	g := p.consoles[uuid]
-	if g == nil {
-		g = console.NewGuest()
-		p.consoles[uuid] = g
-	}
-	return g
-}
-
-// Console returns the console of a domain, nil when it has none.
+// Console returns the console of a domain, nil if it has none.
 func (p *Platform) Console(id uint32) *console.Guest {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	uuid, ok := p.uuids[id]
-	if !ok {
-		return nil
+	if g := p.guests[id]; g != nil {
+		return p.consoles[g.uuid]
 	}
-	return p.consoles[uuid]
+	return nil
 }

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Ringo Authors
 // SPDX-License-Identifier: BSD-3-Clause
 
-package devmodel
+package platform
 
 import (
 	"sync/atomic"
@@ -23,7 +23,7 @@ import (
 type rig struct {
 	*hcalltest.Machine
 	hv *hcall.Client
-	pc *PC
+	pc *Platform
 	a  domain.Attachment
 }
 
@@ -49,7 +49,8 @@ func newRig(t *testing.T, guest func(*hcalltest.CPU)) *rig {
 	}()
 	t.Cleanup(func() { close(stop); <-done })
 	r := &rig{Machine: m, hv: m.Client()}
-	r.pc = New(r.hv, events, m.IOReqs, func() int64 { return time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC).UnixNano() })
+	r.pc = New(r.hv, events, m)
+	r.pc.now = func() int64 { return time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC).UnixNano() }
 	r.a = r.create(t, "a", 1)
 	return r
 }

@@ -1,0 +1,142 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package cli
+
+import "strings"
+
+// verb is a row of the table of commands.
+type verb struct {
+	name  string
+	alias []string // virsh's names, and old ones
+	args  string   // usage
+	flags string   // letters; ":" after one that takes a value
+	long  []string // "--flags" that are accepted and change nothing
+	least int      // number of arguments
+	most  int      // -1: any
+	kind  argKind
+	short string // one line
+	text  string // more, for help VERB
+	run   func(c *call) error
+}
+
+// argKind says what completes a verb's arguments.
+type argKind uint8
+
+const (
+	argNone argKind = iota
+	argDomain
+	argCreate
+	argVerb
+)
+
+// verbs is the table; help prints it in this order. It is filled by init since
+// help refers to it.
+var verbs []verb
+
+func init() {
+	verbs = []verb{
+		{name: "create", args: "[-c] [-p] [-n] [FILE] [key=value ...]", flags: "cpn", least: 1, most: -1, kind: argCreate,
+			short: "make a domain and start it", text: createHelp, run: create},
+		{name: "list", args: "[-l | -v] [DOMAIN]", flags: "lva", long: []string{"--all", "--long", "--verbose"}, most: 1, kind: argDomain,
+			short: "list domains", text: listHelp, run: list},
+		{name: "console", args: "DOMAIN", least: 1, most: 1, kind: argDomain,
+			short: "attach to a domain's console; Ctrl-] leaves it", run: attach,
+			text: "Shows the last 64 KiB of output first. Keys go to the guest as they are."},
+		{name: "pause", alias: []string{"suspend"}, args: "DOMAIN", least: 1, most: 1, kind: argDomain,
+			short: "stop a domain's vCPUs until unpause", run: pause},
+		{name: "unpause", alias: []string{"resume"}, args: "DOMAIN", least: 1, most: 1, kind: argDomain,
+			short: "let a paused domain go on", run: unpause},
+		{name: "shutdown", args: "[-w] [-F] DOMAIN", flags: "wF", least: 1, most: 1, kind: argDomain,
+			short: "ask a domain to power off", run: shutdown},
+		{name: "destroy", args: "DOMAIN", least: 1, most: 1, kind: argDomain,
+			short: "end a domain at once", run: destroy,
+			text: "Pulls the cord. Returns when the domain's memory is scrubbed and free."},
+		{name: "rename", alias: []string{"domrename"}, args: "DOMAIN NEWNAME", least: 2, most: 2, kind: argDomain,
+			short: "give a domain another name", run: rename},
+		{name: "domid", args: "DOMAIN", least: 1, most: 1, kind: argDomain, short: "print the id of a domain", run: domid},
+		{name: "domname", args: "ID", least: 1, most: 1, kind: argDomain, short: "print the name of a domain", run: domname},
+		{name: "dominfo", args: "DOMAIN", least: 1, most: 1, kind: argDomain, short: "describe a domain", run: dominfo},
+		{name: "domstate", args: "DOMAIN", least: 1, most: 1, kind: argDomain, short: "print the state of a domain", run: domstate},
+		{name: "vcpu-list", args: "[DOMAIN]", most: 1, kind: argDomain, short: "list vCPUs and where they may run", run: vcpuList},
+		{name: "sched-credit", args: "[-d DOMAIN [-w WEIGHT] [-c CAP]]", flags: "d:w:c:", kind: argDomain,
+			short: "show or set weights and caps", run: schedCredit,
+			text: "WEIGHT is 1 to 65535 (default 256), CAP is in percent of one CPU, 0 = none."},
+		{name: "uptime", args: "[DOMAIN]", most: 1, kind: argDomain, short: "how long domains have been running", run: uptime},
+		{name: "top", short: "what domains use", run: top,
+			text: "CPU(%) is of one CPU, since the last top, or since power-on the first time."},
+		{name: "stats", args: "[DOMAIN]", most: 1, kind: argDomain, short: "count exits by reason", run: stats},
+		{name: "trace", args: "[CPU]", most: 1, short: "show the last exits on a CPU", run: trace},
+		{name: "files", short: "list boot modules, which create can use", run: files},
+		{name: "info", alias: []string{"nodeinfo"}, short: "describe the host", run: info},
+		{name: "dmesg", short: "print the hypervisor's log", run: dmesg},
+		{name: "debug-keys", args: "KEYS", least: 1, most: 1, short: "press debug keys of the hypervisor; h is help", run: debugKeys},
+		{name: "version", short: "print versions", run: version},
+		{name: "help", alias: []string{"?"}, args: "[COMMAND]", most: 1, kind: argVerb, short: "this list, or help on a command", run: help},
+		{name: "restart", short: "restart the machine at once", run: restart, text: powerHelp},
+		{name: "poweroff", short: "turn the machine off at once", run: poweroff, text: powerHelp},
+	}
+}
+
+const (
+	createHelp = `FILE is a TOML configuration among the boot modules (the command files lists
+them); key=value settings change it or stand alone:
+  create demo.toml
+  create name=g kernel=boot:vmlinuz initrd=boot:i.gz cmdline="console=ttyS0" memory=256MiB
+-c attaches the console, -p leaves the domain paused, -n only checks.`
+	listHelp = `State is one letter per condition: running, blocked (idle), paused, shutdown,
+crashed, dying. -l prints JSON, -v adds the UUID.`
+	powerHelp = `Domains are not asked first.`
+)
+
+// later are xl's and virsh's verbs that this version does not have: the answer
+// to them is not "unknown".
+var later = strings.Fields(`reboot save restore migrate snapshot clone vcpu-pin vcpu-set mem-set mem-max block-list
+	block-attach block-detach network-list network-attach network-detach trigger dump-core start define undefine
+	setmem setvcpus autostart`)
+
+// find returns the verb with a name or alias, nil if there is none.
+func find(name string) *verb {
+	for i := range verbs {
+		v := &verbs[i]
+		if v.name == name {
+			return v
+		}
+		for _, a := range v.alias {
+			if a == name {
+				return v
+			}
+		}
+	}
+	return nil
+}
+
+// verbNames returns all names and aliases.
+func verbNames() []string {
+	var names []string
+	for i := range verbs {
+		names = append(append(names, verbs[i].name), verbs[i].alias...)
+	}
+	return names
+}
+
+func help(c *call) error {
+	if len(c.args) == 0 {
+		for i := range verbs {
+			c.printf("%-14s %s\n", verbs[i].name, verbs[i].short)
+		}
+		return nil
+	}
+	v := find(c.args[0])
+	if v == nil {
+		return unknown(c.args[0])
+	}
+	c.printf("usage: %s\n%s\n", strings.TrimSpace(v.name+" "+v.args), v.short)
+	if v.text != "" {
+		c.printf("\n%s\n", v.text)
+	}
+	if len(v.alias) > 0 {
+		c.printf("\nalso called: %s\n", strings.Join(v.alias, ", "))
+	}
+	return nil
+}
