@@ -4,7 +4,16 @@
 // Vmlinux takes the ELF kernel out of a Linux bzImage, so that creating a guest
 // does not spend its time in xz.
 //
-//	go run ./tools/vmlinux -z zstd -o build/vmlinux.zst /boot/vmlinuz-6.1.0-56-amd64
+//	go run ./tools/vmlinux -z lz4 -o build/vmlinux.lz4 /boot/vmlinuz-6.1.0-56-amd64
+//
+// What loading Debian's 6.1 kernel takes in dom0, measured as instructions on
+// QEMU TCG with -icount, and the size of the file:
+//
+//	none      0.01 G   65.0 MB
+//	lz4       0.23 G   14.8 MB
+//	zstd      0.66 G   12.0 MB
+//	gzip      1.86 G   11.8 MB
+//	bzImage   7.40 G    8.2 MB (xz)
 package main
 
 import (
