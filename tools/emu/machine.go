@@ -155,6 +155,11 @@ func (m *Machine) Done() <-chan struct{} { return m.done }
 // Wait waits at most d for the end of the run.
 func (m *Machine) Wait(d time.Duration) (Status, error) {
 	select {
+	case <-m.done: // even if d is over too
+		return m.status, nil
+	default:
+	}
+	select {
 	case <-m.done:
 		return m.status, nil
 	case <-time.After(d):

@@ -104,6 +104,11 @@ func TestMachine(t *testing.T) {
 			if err != nil || s.End != c.want {
 				t.Errorf("%+v, %v; want %s", s, err, c.want)
 			}
+			for range 20 { // it stays ended, whatever the deadline
+				if _, err := m.Wait(0); err != nil {
+					t.Fatal(err)
+				}
+			}
 		})
 	}
 }
