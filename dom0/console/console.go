@@ -153,7 +153,7 @@ func (h *Host) Attach(name string, g *Guest) {
 	_, _ = io.WriteString(h.out, "\x1b[0m\r\n")
 	h.mu.Unlock()
 	if !alive {
-		held = append([]string{fmt.Sprintf("the console of %q is closed", name)}, held...)
+		held = append(held, fmt.Sprintf("the console of %q is closed", name))
 	}
 	for _, s := range held {
 		h.Notify(s)

@@ -277,7 +277,7 @@ func TestReadConfig(t *testing.T) {
 	for n, want := range map[string]string{
 		"initrd.gx":      `(did you mean "boot:initrd.gz"?)`,
 		"boot:initrd.gx": `(did you mean "boot:initrd.gz"?)`,
-		"nope":           `no file "boot:nope": the command files lists what there is`,
+		"nope":           `no file "nope": the command files lists what there is`,
 	} {
 		if _, err := r.ReadConfig(n); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", n, err)

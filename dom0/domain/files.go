@@ -52,18 +52,15 @@ func (f *Modules) Open(name string) (loader.Source, error) {
 			}, nil
 		}
 	}
+	// The prefix is no part of what may be misspelt.
 	var known []string
 	for _, file := range f.List() {
-		known = append(known, file.Name)
+		known = append(known, strings.TrimPrefix(file.Name, modulePrefix))
 	}
-	if slices.Contains(known, modulePrefix+name) {
-		return loader.Source{}, fmt.Errorf("no file %q (did you mean %q?)", name, modulePrefix+name)
+	if w, ok := near.Word(strings.TrimPrefix(name, modulePrefix), known); ok {
+		return loader.Source{}, fmt.Errorf("no file %q (did you mean %q?)", name, modulePrefix+w)
 	}
-	hint := near.Hint(name, known)
-	if hint == "" {
-		hint = ": the command files lists what there is"
-	}
-	return loader.Source{}, fmt.Errorf("no file %q%s", name, hint)
+	return loader.Source{}, fmt.Errorf("no file %q: the command files lists what there is", name)
 }
 
 // List implements [Files].
@@ -84,11 +81,8 @@ const maxConfig = 64 << 10
 func (m *Manager) ReadConfig(name string) ([]byte, error) {
 	src, err := m.Files.Open(name)
 	if err != nil && !strings.Contains(name, ":") {
-		var err2 error
-		if src, err2 = m.Files.Open(modulePrefix + name); err2 == nil {
-			err = nil
-		} else if !strings.Contains(err.Error(), "did you mean") {
-			err = err2
+		if module, err2 := m.Files.Open(modulePrefix + name); err2 == nil {
+			src, err = module, nil
 		}
 	}
 	if err != nil {

@@ -109,11 +109,11 @@ func (m *Manager) stopped(in *abi.DomainInfo) {
 	case config.Preserve:
 		m.Notify(fmt.Sprintf("domain %q %s: kept (destroy %s frees it)", d.cfg.Name, what, d.cfg.Name))
 	default:
+		// First the reason, then the end of its console.
+		m.Notify(fmt.Sprintf("domain %q %s: destroying it", d.cfg.Name, what))
 		if err := m.end(d, false); err != nil {
 			m.Notify("error: " + err.Error())
-			return
 		}
-		m.Notify(fmt.Sprintf("domain %q %s: destroyed", d.cfg.Name, what))
 	}
 }
 

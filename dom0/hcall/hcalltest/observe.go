@@ -124,6 +124,13 @@ func (m *Machine) SetTrace(r []abi.TraceRecord) {
 	m.trace = r
 }
 
+// SetExits sets the counter of exit reason i of every domain.
+func (m *Machine) SetExits(i int, n uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.exits.Count[i] = n
+}
+
 // Update changes the record of a domain, for states that no guest function makes.
 func (m *Machine) Update(id uint32, f func(*abi.DomainInfo)) {
 	m.mu.Lock()

@@ -1,0 +1,220 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package cli
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ringo/hv/abi"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// golden compares text with a file of testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".txt")
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), got); d != "" {
+		t.Error(d)
+	}
+}
+
+// transcript runs lines and returns them with their output and status.
+func (r *rig) transcript(lines ...string) string {
+	var b bytes.Buffer
+	for _, l := range lines {
+		fmt.Fprintf(&b, "ringo# %s\n", l)
+		if st := r.Run(l, &b); st != 0 {
+			fmt.Fprintf(&b, "(status %d)\n", st)
+		}
+	}
+	return b.String()
+}
+
+// A whole session on the host console: keys in, bytes out.
+func TestSession(t *testing.T) {
+	var notify func(string)
+	r := newRig(t, func(s string) { notify(s) })
+	notify = r.host().Notify
+	free := r.Free()
+	at := r.wait(t, 0, "ringo# ")
+	for _, step := range []struct{ keys, want string }{
+		{"xl list\n", "\r\nringo# "},
+		{"create demo.toml\n", "created \"demo\" (id 1)\r\nringo# "},
+		{"list\n", "\r\nringo# "},
+		{"con\tde\t\n", "console=ttyS0\r\n# "},
+		{"uname\r", "Linux\r\n# "},
+		{"\x1d", "\r\nringo# "},
+		{"create name=g kernel=boot:vmlinuz cmdline=\"quiet ro\" memory=32MiB -c\r\n", "quiet ro\r\n# "},
+		{"\x1d", "\r\nringo# "},
+		{"console demo\n", "uname\r\nLinux\r\n# "},
+		{"crash\r", "domain \"demo\" crashed: triple fault at 0xffffffff81000000: destroying it\r\nthe console of \"demo\" is closed\r\nringo# "},
+		{"pause g\n", "\r\nringo# "},
+		{"list\n", "\r\nringo# "},
+		{"destory g\n", "\r\nringo# "},
+		{"\x1b[A\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7fdestroy g\n", "\r\nringo# "},
+		{"list\n", "\r\nringo# "},
+	} {
+		r.Type(step.keys)
+		at = r.wait(t, at, step.want)
+	}
+	if r.Free() != free {
+		t.Errorf("%d bytes leaked", free-r.Free())
+	}
+	golden(t, "session", strings.ReplaceAll(r.Output(), "\x1b", "<ESC>"))
+	r.Type("poweroff\n")
+	for len(r.Powered()) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if d := cmp.Diff([]abi.Power{abi.PowerOff}, r.Powered()); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestVerbs(t *testing.T) {
+	r := newRig(t, nil)
+	r.figures()
+	golden(t, "verbs", r.transcript(
+		"create -p demo.toml",
+		"create -p name=web2 kernel=boot:vmlinuz memory=32MiB cpus=0-1 cpu_weight=100",
+		"list", "list demo", "list -v", "list -l web2", "list --all", "xl list 2",
+		"domid web2", "domname 1", "domstate demo", "dominfo demo", "vcpu-list",
+		"sched-credit", "sched-credit -d demo -w 512 -c 150", "sched-credit -d demo", "sched-credit -d Domain-0 -w 300",
+		"rename demo shop", "uptime", "uptime shop",
+		"files", "info", "version", "dmesg", "debug-keys hq", "top", "top", "stats", "stats shop", "trace", "trace 3",
+		"destroy shop", "destroy web2", "list",
+		"restart",
+	))
+	if d := cmp.Diff([]abi.Power{abi.PowerReboot}, r.Powered()); d != "" {
+		t.Error(d)
+	}
+}
+
+// figures gives the machine figures to show.
+func (r *rig) figures() {
+	r.Machine.Host.UptimeNS = 3661e9
+	r.Machine.Host.HVBytes = 11<<20 + 1
+	r.Update(0, func(d *abi.DomainInfo) { d.CPUTimeNS = 36.6e9; d.Exits = 12345 })
+	r.SetTrace([]abi.TraceRecord{{TSC: 1000, RIP: 0xffffffff81000000, Domain: 1, Info: 5}, {TSC: 4000, Reason: 1, VCPU: 1}, {TSC: 5000, Reason: 9}})
+	r.SetExits(0, 30)
+	r.SetExits(1, 10)
+}
+
+func TestErrors(t *testing.T) {
+	r := newRig(t, nil)
+	golden(t, "errors", r.transcript(
+		"", "   ", "xl", // nothing is no error
+		"lsit", "frobnicate", "mem-set web1 5", "xl reboot demo",
+		"create", "create -x demo.toml", "create nope.toml", "create dmeo.toml", "create bad.toml", "create disk.toml",
+		"create demo.toml bad.toml", "create demo.toml memroy=5", "create demo.toml memory=lots",
+		"create demo.toml memory=1GiB", "create name=g", "create name=G kernel=boot:vmlinuz",
+		"create name=g kernel=vmlinuz", "create name=g kernel=boot:initrd.gz", "create -c demo.toml",
+		"create -n demo.toml", "create -n demo.toml vcpus=99",
+		"create demo.toml", "create demo.toml", "create -n demo.toml",
+		"console", "console a b", "console demo", "console Domain-0",
+		"destroy", "destroy dmeo", "destroy Domain-0", "destroy 77", "pause x", "unpause x", "rename demo", "rename demo X",
+		"rename demo demo", "domid x", "list x", "list -z", "shutdown demo", "shutdown -w -F x",
+		"sched-credit -w 5", "sched-credit -d demo -w many", "sched-credit -d demo -w", "sched-credit -d demo -c 900",
+		"sched-credit -d demo -w 0", "trace x", "trace 9", "stats x", "help nope", "debug-keys",
+		`list "demo`, `list demo\`, "uptime x",
+		"destroy demo", "list",
+	))
+}
+
+func TestHelp(t *testing.T) {
+	r := newRig(t, nil)
+	lines := []string{"help"}
+	for i := range verbs {
+		v := &verbs[i]
+		lines = append(lines, "help "+v.name)
+		if v.short == "" || v.run == nil || v.most >= 0 && v.most < v.least || v.args == "" && (v.most != 0 || v.flags != "") {
+			t.Errorf("the row of %s", v.name)
+		}
+		for _, f := range strings.ReplaceAll(v.flags, ":", "") {
+			if f != 'a' && !strings.Contains(v.args, "-"+string(f)) {
+				t.Errorf("%s: -%c is not in the usage", v.name, f)
+			}
+		}
+		for _, name := range append([]string{v.name}, v.alias...) {
+			if find(name) != v {
+				t.Errorf("%s finds another verb", name)
+			}
+		}
+	}
+	golden(t, "help", r.transcript(lines...))
+	for _, name := range later {
+		if find(name) != nil {
+			t.Errorf("%s is both available and not", name)
+		}
+	}
+}
+
+func TestSplit(t *testing.T) {
+	for line, want := range map[string][]string{
+		`create name=g cmdline="console=ttyS0 quiet"`: {"create", "name=g", "cmdline=console=ttyS0 quiet"},
+		"  a\tb  ":              {"a", "b"},
+		`a '' "" 'x "y' "x 'y"`: {"a", "", "", `x "y`, `x 'y`},
+		`a\ b "c\"d" 'e\f'`:     {"a b", `c"d`, `e\f`},
+		``:                      nil,
+	} {
+		got, err := split(line)
+		if d := cmp.Diff(want, got); err != nil || d != "" {
+			t.Errorf("%q: %v %s", line, err, d)
+		}
+	}
+}
+
+func TestComplete(t *testing.T) {
+	r := newRig(t, nil)
+	r.Run("create -p demo.toml", &bytes.Buffer{})
+	for _, c := range []struct {
+		line string
+		from int
+		want []string
+	}{
+		{"des", 0, []string{"destroy"}},
+		{"xl re", 3, []string{"resume", "rename", "restart"}},
+		{"destroy d", 8, []string{"demo"}},
+		{"destroy ", 8, []string{"Domain-0", "demo"}},
+		{"create de", 7, []string{"demo.toml"}},
+		{"create boot:d", 7, []string{"boot:demo.toml", "boot:disk.toml"}},
+		{"create ke", 7, []string{"kernel="}},
+		{"create name=g kernel=boot:v", 14, []string{"kernel=boot:vmlinuz"}},
+		{"create memory=b", 7, nil},
+		{"help po", 5, []string{"poweroff"}},
+		{"info ", 5, nil},
+		{"nonsense d", 9, nil},
+	} {
+		from, got := r.Complete(c.line)
+		if d := cmp.Diff(c.want, got); from != c.from || d != "" {
+			t.Errorf("%q: from %d %s", c.line, from, d)
+		}
+	}
+}
+
+func TestDuration(t *testing.T) {
+	for s, want := range map[int64]string{-5: "0:00:00", 59: "0:00:59", 3661: "1:01:01", 90061: "1 day, 1:01:01", 180000: "2 days, 2:00:00"} {
+		if got := duration(time.Duration(s) * time.Second); got != want {
+			t.Errorf("%d: %q", s, got)
+		}
+	}
+}
