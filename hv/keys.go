@@ -35,6 +35,7 @@ func init() {
 		{'m', "memory", memoryUse},
 		{'t', "time", times},
 		{'*', "all of these", everything},
+		{'C', "crash the hypervisor, to see its dump", func(*part.Machine) { panic("crash requested by a debug key") }},
 		{'R', "restart the machine", func(*part.Machine) { kernel.Reboot() }},
 	}
 }
@@ -111,7 +112,7 @@ func domainRegisters(d *part.Domain) {
 func memoryUse(m *part.Machine) {
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
-	say().S("memory: free ").MiB(m.Frames.FreeBytes()).S(", hypervisor ").U(hvBytes(m) >> 10).
+	say().S("memory: free ").U(m.Frames.FreeBytes()).S(" bytes, hypervisor ").U(hvBytes(m) >> 10).
 		S(" KiB, Go heap ").U(mem.HeapAlloc >> 10).S(" KiB in ").U(uint64(mem.NumGC)).S(" collections").End()
 }
 

@@ -79,11 +79,20 @@ func (v values) runLinux(m *emu.Machine) error {
 	m.Send("debug-keys t\r" +
 		"create name=linux kernel=boot:vmlinux.zst initrd=boot:init.gz memory=256MiB cmdline=console=ttyS0\r" +
 		"debug-keys t\r" + "console linux\r")
-	before, err := number(m, tsc)
+	_, text, err := m.Expect(deadline, "connected to", "error: ")
 	if err != nil {
 		return err
 	}
-	after, err := number(m, tsc)
+	// A reading may be shown twice: by the hypervisor, and by dom0's verb.
+	readings := tsc.FindAllStringSubmatch(text, -1)
+	if len(readings) < 2 {
+		return fmt.Errorf("the guest was not created:\n%s", text)
+	}
+	before, err := strconv.ParseFloat(readings[0][1], 64)
+	if err != nil {
+		return err
+	}
+	after, err := strconv.ParseFloat(readings[len(readings)-1][1], 64)
 	if err != nil {
 		return err
 	}
@@ -126,7 +135,7 @@ func (v values) weighMemory(f files) error {
 		}
 	}
 	m.Send("info\rlist\r")
-	g, err := m.ExpectRE(deadline, regexp.MustCompile(`(?m)^hypervisor_memory +: (.*)$`))
+	g, err := m.ExpectRE(deadline, regexp.MustCompile(`(?m)^hypervisor memory +: (.*)$`))
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ func TestChurn(t *testing.T) {
 	h := boot(t, emu.Config{MemMiB: 1024})
 	h.ok(linux("churn")) // what is made once and kept, is made now
 	h.ok("destroy churn")
-	free, hv := h.free(), h.info()["hypervisor_memory"]
+	free, hv := h.free(), h.info()["hypervisor memory"]
 	for i := range 50 {
 		h.ok(linux("churn"))
 		if i%10 == 9 {
@@ -25,9 +25,9 @@ func TestChurn(t *testing.T) {
 		}
 		h.ok("destroy churn")
 		if got := h.free(); got != free {
-			t.Fatalf("after %d rounds: free memory %s, %s before", i+1, got, free)
+			t.Fatalf("after %d rounds: free memory %d, %d before", i+1, got, free)
 		}
 	}
-	t.Logf("hypervisor memory %s before, %s after", hv, h.info()["hypervisor_memory"])
+	t.Logf("hypervisor memory %s before, %s after", hv, h.info()["hypervisor memory"])
 	h.poweroff()
 }

@@ -43,7 +43,7 @@ func TestDemo(t *testing.T) {
 		t.Error("demo is listed after destroy")
 	}
 	if got := h.free(); got != free {
-		t.Errorf("free memory %s, %s before the guest", got, free)
+		t.Errorf("free memory %d, %d before the guest", got, free)
 	}
 	h.poweroff()
 }

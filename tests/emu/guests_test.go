@@ -48,7 +48,7 @@ func testGuests(t *testing.T, n int, c emu.Config) {
 		h.ok(fmt.Sprintf("destroy g%d", i))
 	}
 	if got := h.free(); got != free {
-		t.Errorf("free memory %s, %s before the guests", got, free)
+		t.Errorf("free memory %d, %d before the guests", got, free)
 	}
 	h.poweroff()
 }

@@ -200,14 +200,16 @@ func (h *host) info() map[string]string {
 	return all
 }
 
-// free is the free memory as info gives it.
-func (h *host) free() string {
+// free is the free memory in bytes, as the hypervisor says it (info rounds).
+func (h *host) free() uint64 {
 	h.t.Helper()
-	f := h.info()["free_memory"]
-	if f == "" {
-		h.t.Fatal("info has no free_memory")
+	h.key("debug-keys m\r")
+	n, err := strconv.ParseUint(h.seeRE(verbTime, `memory: free (\d+) bytes`)[1], 10, 64)
+	if err != nil {
+		h.t.Fatal(err)
 	}
-	return f
+	h.see(verbTime, "\n"+prompt)
+	return n
 }
 
 // row is the row of list for a domain: its id, MiB, vCPUs, state and seconds.

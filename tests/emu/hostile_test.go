@@ -59,7 +59,7 @@ func TestHostile(t *testing.T) {
 			}
 			on.responsive()
 			if got := on.free(); got != free {
-				t.Errorf("free memory %s, %s before", got, free)
+				t.Errorf("free memory %d, %d before", got, free)
 			}
 		})
 	}

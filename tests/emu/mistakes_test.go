@@ -70,7 +70,7 @@ func TestMistakes(t *testing.T) {
 	} {
 		h.fails(c.line, c.texts...)
 		if got := h.free(); got != free {
-			t.Errorf("%s: free memory %s, %s before", c.line, got, free)
+			t.Errorf("%s: free memory %d, %d before", c.line, got, free)
 			free = got
 		}
 	}
