@@ -8,8 +8,10 @@ package main
 import (
 	"context"
 	"runtime"
+	"time"
 
 	"ringo/boot/kernel"
+	"ringo/dom0/cli"
 	"ringo/dom0/console"
 	"ringo/dom0/domain"
 	"ringo/dom0/event"
@@ -21,6 +23,11 @@ import (
 
 // kernelCache is how much of dom0's memory unpacked kernels may keep, in bytes.
 const kernelCache = 0
+
+const (
+	hostname = "ringo"
+	release  = "0.1" // of dom0
+)
 
 func main() {
 	start := kernel.StartInfo()
@@ -34,20 +41,29 @@ func main() {
 
 	events := event.New(direct.Shared(start.SharedInfo))
 	devices := platform.New(hv, events, direct)
+	line := hcall.NewConsole(hv)
+	events.Handle(abi.PortConsole, line.Wake)
+	host := console.New(line, line, hostname+"# ")
 	files := domain.NewModules(direct, start.Modules[:start.NumModules])
 	manager := domain.New(domain.Options{
 		HV: hv, Loader: domain.Images{Cache: loader.NewCache(kernelCache)}, Files: files,
-		Devices: devices, Memory: direct,
+		Devices: devices, Memory: direct, Notify: host.Notify,
 	})
-	line := hcall.NewConsole(hv)
-	events.Handle(abi.PortConsole, line.Wake)
 	events.Handle(abi.PortDomainState, manager.StateChanged)
 	// One more P than CPUs: the event thread keeps its own while it waits.
 	runtime.GOMAXPROCS(int(start.NumCPUs) + 1)
 	go serveEvents(events)
+	if err := manager.Adopt(); err != nil {
+		host.Notify("error: " + err.Error())
+	}
 	go manager.Run(context.Background())
 
-	shell(console.New(line, line, "ringo# "), manager, devices, hv)
+	shell := &cli.Shell{
+		Manager: manager, HV: hv, Consoles: devices, Terminal: host,
+		Host: hostname, Version: release, Now: time.Now,
+	}
+	host.Notify("error: the console ended: " + shell.Loop(host).Error())
+	select {} // the guests go on
 }
 
 // serveEvents answers the accesses of guests, on a thread of its own.

@@ -76,6 +76,9 @@ func TestSession(t *testing.T) {
 	} {
 		r.Type(step.keys)
 		at = r.wait(t, at, step.want)
+		if strings.HasPrefix(step.keys, "crash") {
+			r.left(t, 1) // it is being destroyed meanwhile
+		}
 	}
 	if r.Free() != free {
 		t.Errorf("%d bytes leaked", free-r.Free())

@@ -67,6 +67,12 @@ func (c *call) configuration() (*config.Config, error) {
 			return nil, err
 		}
 	}
+	if err := cfg.Validate(); err != nil {
+		if file != "" {
+			err = fmt.Errorf("%s: %w", file, err)
+		}
+		return nil, err
+	}
 	return cfg, nil
 }
 

@@ -11,7 +11,7 @@ import (
 	"ringo/hv/abi"
 )
 
-// info prints xl's names; memory is in MiB.
+// info prints xl's names; memory is in MiB, unless a unit or the name says more.
 func info(c *call) error {
 	h, err := c.HV.Host()
 	if err != nil {
@@ -30,8 +30,9 @@ func info(c *call) error {
 	line("virt_caps", "%s", hcall.Text(h.VirtCaps[:]))
 	line("total_memory", "%d", h.TotalBytes>>20)
 	line("free_memory", "%d", h.FreeBytes>>20)
-	line("hypervisor memory", "%d", mib(h.HVBytes))
-	line("dom0 memory", "%d", mib(h.Dom0Bytes))
+	line("free_bytes", "%d", h.FreeBytes)
+	line("hypervisor_memory", "%d KiB", (h.HVBytes+1023)>>10)
+	line("dom0_memory", "%d", mib(h.Dom0Bytes))
 	line("nr_domains", "%d", h.NumDomains)
 	line("scheduler", "%s", hcall.Text(h.Scheduler[:]))
 	line("commandline", "%s", hcall.Text(h.CmdLine[:]))

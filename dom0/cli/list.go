@@ -255,12 +255,14 @@ func files(c *call) error {
 		c.printf("no boot modules were loaded\n")
 		return nil
 	}
-	width := 0
+	name := func(f domain.File) string { return strings.TrimPrefix(f.Name, "boot:") }
+	width := len("Name")
 	for _, f := range list {
-		width = max(width, len(f.Name))
+		width = max(width, len(name(f)))
 	}
+	c.printf("%-*s %12s  %s\n", width, "Name", "Size", "Use as")
 	for _, f := range list {
-		c.printf("%s%s %12d\n", f.Name, strings.Repeat(" ", width-len(f.Name)), f.Size)
+		c.printf("%-*s %12d  %s\n", width, name(f), f.Size, f.Name)
 	}
 	return nil
 }

@@ -170,6 +170,17 @@ func (r *rig) wait(t *testing.T, from int, want string) int {
 	return 0
 }
 
+// left waits until n domains are left.
+func (r *rig) left(t *testing.T, n int) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if ids, _ := r.Leaks(); len(ids) == n {
+			return
+		}
+	}
+	t.Fatalf("%d domains were to be left", n)
+}
+
 // host starts the prompt on the machine's console.
 func (r *rig) host() *console.Host {
 	h := console.New(r.line, r.line, "ringo# ")
