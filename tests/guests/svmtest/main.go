@@ -1,0 +1,87 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Svmtest runs the AMD-V backend on a bare (emulated) machine: the conformance
+// suite of the vCPU seam, guests that check their own registers while the host
+// collects garbage, hostile guests, and a count of the instructions per exit.
+//
+// Options of the command line: tests=NAME,NAME (default: all but bench),
+// secs=N for the tests that take time. The last line is SUCCESS or FAILURE.
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"ringo/boot/kernel"
+)
+
+// tests in the order in which they run.
+var tests = []struct {
+	name string
+	long bool // only when named
+	run  func(h *harness)
+}{
+	{"conformance", false, conformance},
+	{"isolation", false, isolation},
+	{"hostile", false, hostile},
+	{"invalid", false, invalid},
+	{"asid", false, asids},
+	{"random", false, random},
+	{"preempt", false, preempt},
+	{"torture", false, torture},
+	{"migrate", false, migrate},
+	{"bench", true, bench},
+}
+
+func main() {
+	options := map[string]string{}
+	if b := kernel.Boot(); b != nil {
+		for _, word := range strings.Fields(b.CmdLine) {
+			k, v, _ := strings.Cut(word, "=")
+			options[k] = v
+		}
+	}
+	secs, err := strconv.Atoi(options["secs"])
+	if err != nil {
+		secs = 3
+	}
+	// GC work must not wait for the goroutines that enter guests.
+	runtime.GOMAXPROCS(kernel.NumCPU() + 1)
+	done := make(chan bool)
+	go func() { done <- everything(options["tests"], secs) }()
+	if <-done {
+		fmt.Println("SUCCESS")
+	} else {
+		fmt.Println("FAILURE")
+	}
+	kernel.PowerOff()
+}
+
+// everything runs on the runner thread of CPU 0.
+func everything(only string, secs int) bool {
+	runtime.LockOSThread()
+	if err := kernel.Runner(0); err != nil {
+		fmt.Println("runner:", err)
+		return false
+	}
+	h, err := newHarness(secs)
+	if err != nil {
+		fmt.Println("harness:", err)
+		return false
+	}
+	fmt.Printf("%+v, %d CPUs\n", *h.b.Caps(), kernel.NumCPU())
+	for _, test := range tests {
+		if only == "" && test.long || only != "" && !strings.Contains(","+only+",", ","+test.name+",") {
+			continue
+		}
+		h.name = test.name
+		before := h.failures
+		test.run(h)
+		h.checkHost()
+		fmt.Printf("%s: %s\n", test.name, map[bool]string{true: "ok", false: "FAILED"}[h.failures == before])
+	}
+	return h.failures == 0
+}
