@@ -60,8 +60,7 @@ func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 		}
 		v.vmcb.rax = v.frame.regs.RAX
 		if !v.enter() {
-			v.frame.kick.Store(0)
-			c.kick.clear()
+			v.takeKick(c)
 			v.cancelStep()
 			*x = vcpu.Exit{Reason: vcpu.Interrupted, CPL: v.vmcb.cpl & 3, RIP: v.vmcb.rip}
 			return
@@ -70,11 +69,19 @@ func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 		v.frame.regs.RAX = v.vmcb.rax
 		if v.finish(x) {
 			if x.Reason == vcpu.Interrupted {
-				c.kick.clear()
+				v.takeKick(c)
 			}
 			return
 		}
 	}
+}
+
+// takeKick clears the words that keep v from entering. Whoever set one changed
+// something first, and the caller of Run looks after Interrupted: nothing is
+// missed.
+func (v *VCPU) takeKick(c *cpu) {
+	v.frame.kick.Store(0)
+	c.kick.clear()
 }
 
 // enter runs the guest until an exit, or returns false: a preemption request or

@@ -5,6 +5,7 @@ package kernel
 
 import (
 	"math/bits"
+	"sync/atomic"
 )
 
 // Time is counted in TSC ticks throughout; ratios are 32.32 fixed-point
@@ -146,6 +147,7 @@ func timerIRQ(c *cpu) {
 	c.armed = 0
 	if c.armAt != 0 && c.armAt <= now {
 		c.armAt = 0
+		atomic.StoreUint32(&c.kick, 1) // its runner may be about to enter a guest
 	}
 	expire(c, now)
 	if c.sliceEnd != 0 && c.sliceEnd <= now {

@@ -54,11 +54,12 @@ func newHarness(secs int) (*harness, error) {
 	}
 	h := &harness{secs: secs, next: arenaStart, free: map[int][]mm.HPA{}}
 	h.env = vcpu.Env{
-		Phys:    phys.NewDirect(layout.DirectMap, uint64(kernel.DirectTop())),
-		Pages:   h.pages,
-		Release: h.release,
-		Virt:    kernel.Phys,
-		TSCHz:   kernel.TSCHz(),
+		Phys:     phys.NewDirect(layout.DirectMap, uint64(kernel.DirectTop())),
+		Pages:    h.pages,
+		Release:  h.release,
+		Virt:     kernel.Phys,
+		KickWord: kernel.KickWord,
+		TSCHz:    kernel.TSCHz(),
 	}
 	var err error
 	if h.b, err = svm.New(&h.env, svm.ReadRegisters()); err != nil {

@@ -173,7 +173,7 @@ func random(h *harness) {
 	var x vcpu.Exit
 	var seen [vcpu.NumReasons]int
 	for i := range entries {
-		if i%50 == 0 {
+		if i%50 == 0 || x.Reason == vcpu.Shutdown || x.Reason == vcpu.Invalid {
 			vcputest.Boot64(g, g.v, nil)
 			g.v.Set(x86.EFER, x86.EFERLME)
 			ram := g.RAM()
