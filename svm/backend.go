@@ -16,6 +16,9 @@ import (
 // MaxCPUs is the number of CPUs a backend can serve.
 const MaxCPUs = 256
 
+// ticketStep keeps the tickets of CPUs apart; 0 is nobody's.
+const ticketStep = MaxCPUs + 1
+
 // PAUSE filter: an exit after a spin of this many PAUSEs, each within the
 // threshold of cycles from the last one (APM Vol. 2, "Pause Intercept
 // Filtering"). Without the filter PAUSE is not intercepted.
@@ -43,10 +46,13 @@ type cpu struct {
 	host     uint64 // what VMLOAD restores after a run
 	asids    asids
 	flushAll bool // no entry has flushed for asids.gen yet
-	current  *VCPU
-	kick     kickWord
-	tscAux   uint64
-	xcr0     uint32
+	// ticket is a number that no other CPU ever has. It changes when another
+	// vCPU comes to run: a vCPU that holds it ran here last, and nowhere else
+	// since.
+	ticket uint64
+	kick   kickWord
+	tscAux uint64
+	xcr0   uint32
 	// To recognize host state in a VMCB (see scrub).
 	cr3, gdtBase, idtBase uint64
 	oracle                oracle
@@ -113,12 +119,13 @@ func (b *Backend) Enable(n int) error {
 		return err
 	}
 	c := &cpu{
-		hsave: pages,
-		host:  uint64(pages) + mm.PageSize,
-		asids: newASIDs(f.asids),
-		kick:  kickWordOf(b.env, n),
-		cr3:   insn.CR3(),
-		xcr0:  uint32(f.xcr0),
+		hsave:  pages,
+		host:   uint64(pages) + mm.PageSize,
+		asids:  newASIDs(f.asids),
+		ticket: uint64(n) + 1,
+		kick:   kickWordOf(b.env, n),
+		cr3:    insn.CR3(),
+		xcr0:   uint32(f.xcr0),
 	}
 	c.gdtBase, _ = insn.SGDT()
 	c.idtBase, _ = insn.SIDT()
@@ -159,6 +166,9 @@ func (b *Backend) NewVCPU(t *pt.Tables) (vcpu.VCPU, error) {
 		tables: t,
 		pages:  pages,
 		npages: n,
+		fpu:    b.f.fpu,
+		nrips:  b.f.nextRIP,
+		clean:  b.f.cleanMask,
 	}
 	v.frame.vmcb = uint64(pages)
 	v.frame.resetFPU()

@@ -98,7 +98,7 @@ func newMachine(t *testing.T, r Registers, cpus int) *machine {
 		t.Fatal(err)
 	}
 	for i := range cpus {
-		b.cpus[i] = &cpu{host: uint64(i+1) << 40, asids: newASIDs(b.f.asids), xcr0: uint32(b.f.xcr0)}
+		b.cpus[i] = &cpu{host: uint64(i+1) << 40, asids: newASIDs(b.f.asids), ticket: uint64(i) + 1, kick: kickWordOf(b.env, i), xcr0: uint32(b.f.xcr0)}
 	}
 	return &machine{b, env}
 }
@@ -131,7 +131,7 @@ func run(v *VCPU, n int, x *vcpu.Exit, exits ...fakeExit) int {
 	c := v.b.cpus[n]
 	for i, e := range exits {
 		seen := v.seen()
-		if c.current != v || v.on != c || v.todo != 0 || v.tables.Generation() != v.tablesGen {
+		if c.ticket != v.ticket || v.todo != 0 || v.tables.Generation() != v.tablesGen {
 			if !v.prepare(c, x) {
 				return i
 			}
@@ -142,6 +142,7 @@ func run(v *VCPU, n int, x *vcpu.Exit, exits ...fakeExit) int {
 		}
 		b.exitCode, b.exitInfo1, b.exitInfo2, b.exitIntInfo = e.code, e.info1, e.info2, e.intInfo
 		v.entered(seen)
+		b.clean = v.clean
 		if v.finish(x) {
 			return i + 1
 		}

@@ -11,14 +11,12 @@ import (
 
 // decode translates the exit that b holds to x. It reads b only: what depends
 // on a vCPU's history (windows, lengths remembered) is the business of finish,
-// which gets the form of the exit.
+// which gets the form of the exit. Fields of x that do not belong to its reason
+// keep what they held.
 func decode(b *vmcb, f *features, x *vcpu.Exit) form {
 	code := b.exitCode
-	*x = vcpu.Exit{
-		CPL: b.cpl & 3,
-		RIP: b.rip,
-		Raw: [3]uint64{code, b.exitInfo1, b.exitInfo2},
-	}
+	x.CPL, x.RIP, x.Len = b.cpl&3, b.rip, 0
+	x.Raw = [3]uint64{code, b.exitInfo1, b.exitInfo2}
 	if code < exitINTR || code >= numSmallCodes {
 		return decodeRange(b, f, uint32(code), x)
 	}
@@ -103,6 +101,18 @@ const (
 	attribL  = 1 << 9
 	attribDB = 1 << 10
 )
+
+// plainIO is decodeIO for accesses without a string instruction; it reports
+// false for the others.
+func plainIO(b *vmcb, x *vcpu.Exit) bool {
+	info := uint32(b.exitInfo1)
+	if info&4 != 0 {
+		return false
+	}
+	x.IO = vcpu.IOExit{Port: uint16(info >> 16), Size: uint8(info >> 4 & 7), In: info&1 != 0}
+	x.Len = distance(b.rip, b.exitInfo2)
+	return true
+}
 
 // decodeIO splits EXITINFO1 of a port access (APM Vol. 2, "I/O Intercepts",
 // Figure "EXITINFO1 for IOIO Intercept"): TYPE 0, STR 2, REP 3, SZ8 4, SZ16 5,

@@ -93,3 +93,13 @@ var codes = [numSmallCodes]codeInfo{
 	0xa3:         {vcpu.Privileged, fInsn}, // MCOMMIT
 	0xa4:         {vcpu.Privileged, fInsn}, // TLBSYNC
 }
+
+// quick are the reasons of the codes that Run translates by itself, from
+// exitINTR on: frequent ones of form fInsn, fMSR and fIO.
+var quick = [...]vcpu.Reason{
+	exitCPUID - exitINTR:   vcpu.CPUID,
+	exitHLT - exitINTR:     vcpu.HLT,
+	exitIOIO - exitINTR:    vcpu.IO,
+	exitMSR - exitINTR:     vcpu.RDMSR,
+	exitVMMCALL - exitINTR: vcpu.Hypercall,
+}

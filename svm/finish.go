@@ -11,7 +11,6 @@ const dr6BS = 1 << 14 // single step (APM Vol. 2, "Debug-Status Register")
 // package. It reports false when the guest shall simply go on.
 func (v *VCPU) finish(x *vcpu.Exit) bool {
 	b := v.vmcb
-	b.clean = v.b.f.cleanMask
 	v.lens.asked.n = 0
 	form := decode(b, &v.b.f, x)
 	if b.interruptState&interruptShadow != 0 {
@@ -21,7 +20,7 @@ func (v *VCPU) finish(x *vcpu.Exit) bool {
 		return v.finishSlow(form, x)
 	}
 	if form >= fInsn && form <= fICEBP {
-		v.withLength(x)
+		x.Len = v.length(b)
 	}
 	return true
 }
@@ -60,7 +59,7 @@ func (v *VCPU) finishSlow(form form, x *vcpu.Exit) bool {
 		x.Reason, report = vcpu.Window, true
 	}
 	if report && form >= fInsn && form <= fICEBP {
-		v.withLength(x)
+		x.Len = v.length(b)
 	}
 	v.todo = v.leftover()
 	return report

@@ -25,7 +25,7 @@ type frame struct {
 	cpuKick uint64
 	// kick, when not 0, keeps the entry code from entering. Any thread sets it.
 	kick atomic.Uint32
-	// xcr0 is the guest's XCR0; hostXCR0 the one Go code runs with. fastXCR0
+	// xcr0 is what the guest runs with, see setCR4; hostXCR0 the one Go code runs with. fastXCR0
 	// is hostXCR0, or 0 to send the exit through its slow part, which also
 	// clears DR7 (XCR0 is never 0).
 	xcr0, hostXCR0, fastXCR0 uint32

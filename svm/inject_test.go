@@ -322,7 +322,7 @@ func FuzzInject(f *testing.F) {
 				}
 			}
 			c := r.v.b.cpus[0]
-			if c.current != r.v || r.v.on != c || r.v.todo != 0 {
+			if c.ticket != r.v.ticket || r.v.todo != 0 {
 				if !r.v.prepare(c, &r.x) {
 					return
 				}

@@ -3,10 +3,7 @@
 
 package svm
 
-import (
-	"ringo/hv/vcpu"
-	"ringo/hv/x86"
-)
+import "ringo/hv/x86"
 
 // lengths remembers how long the instructions at some addresses are, for CPUs
 // that do not tell (no NRIPS; in practice QEMU's TCG). The mnemonic is no
@@ -35,17 +32,30 @@ type lengthKey struct {
 	n        uint8
 }
 
-// find returns the length of the instruction that ended the run, or 0.
-func (l *lengths) find(b *vmcb) uint8 {
-	if b.cpl != 0 || b.efer&x86.EFERLMA == 0 || b.cs.attrib&attribL == 0 {
+// length returns the length of the instruction that ended the run, or 0.
+func (v *VCPU) length(b *vmcb) uint8 {
+	if v.nrips {
+		return distance(b.rip, b.nextRIP)
+	}
+	v.lens.asked.n = 0
+	if b.cpl != 0 || b.cs.attrib&attribL == 0 {
 		return 0
 	}
-	e := &l.entries[slot(b.rip)]
+	e := &v.lens.entries[slot(b.rip)]
 	if e.rip == b.rip && e.cr3 == b.cr3 && e.code == uint32(b.exitCode) {
-		return e.n
+		return e.n // 0 in an entry that was never made
 	}
-	l.asked = lengthKey{rip: b.rip, cr3: b.cr3, code: uint32(b.exitCode), n: 1}
+	v.lens.ask(b)
 	return 0
+}
+
+// ask remembers an exit whose length Advance may tell. The attribute L means
+// 64-bit code only in long mode; entries of other modes are never made, and
+// setLMA forgets all when the mode changes.
+func (l *lengths) ask(b *vmcb) {
+	if b.efer&x86.EFERLMA != 0 {
+		l.asked = lengthKey{rip: b.rip, cr3: b.cr3, code: uint32(b.exitCode), n: 1}
+	}
 }
 
 // learn notes that the instruction of the last exit has n bytes.
@@ -74,11 +84,4 @@ func (v *VCPU) Advance(n uint8) {
 	}
 	b.interruptState &^= interruptShadow
 	v.ev.shadow = false
-}
-
-// withLength fills the length of an exit that an instruction caused.
-func (v *VCPU) withLength(x *vcpu.Exit) {
-	if !v.b.f.nextRIP {
-		x.Len = v.lens.find(v.vmcb)
-	}
 }

@@ -30,7 +30,10 @@ func (v *VCPU) prepare(c *cpu, x *vcpu.Exit) bool {
 		v.tablesGen, flush = g, true
 		v.lens.forget()
 	}
-	c.current = v
+	if c.ticket != v.ticket {
+		c.ticket += ticketStep
+		v.ticket = c.ticket
+	}
 	if c.tscAux != v.tscAux {
 		c.tscAux = v.tscAux
 		insn.WRMSR(x86.MSRTSCAux, c.tscAux)

@@ -36,7 +36,7 @@ func (v *VCPU) Get(r x86.Reg) uint64 {
 	case x86.DR7:
 		return b.dr7
 	case x86.XCR0:
-		return uint64(v.frame.xcr0)
+		return uint64(*v.xcr0())
 	case x86.EFER:
 		return b.efer &^ x86.EFERSVME
 	case x86.TSCAux:
@@ -99,7 +99,7 @@ func (v *VCPU) Set(r x86.Reg, val uint64) {
 	case x86.CR3:
 		b.setCR3(val)
 	case x86.CR4:
-		b.setCR4(val)
+		v.setCR4(val)
 	case x86.CR8:
 		b.setVIntr(b.vintr&^vTPRMask | val&15)
 	case x86.DR0, x86.DR1, x86.DR2, x86.DR3:
@@ -118,7 +118,7 @@ func (v *VCPU) setRare(r x86.Reg, val uint64) {
 	b := v.vmcb
 	switch r {
 	case x86.XCR0:
-		v.frame.xcr0 = legalXCR0(uint32(val & v.b.f.xcr0))
+		*v.xcr0() = legalXCR0(uint32(val & v.b.f.xcr0))
 	case x86.EFER:
 		b.setEFER(val&^x86.EFERLMA | x86.EFERSVME)
 		v.setLMA()
@@ -156,6 +156,24 @@ func (v *VCPU) setCR0(val uint64) {
 	v.setLMA()
 }
 
+// setCR4 also switches between the guest's XCR0 and the host's. XCR0 has an
+// effect under CR4.OSXSAVE only: without it the guest runs under the host's,
+// which spares two XSETBV per exit.
+func (v *VCPU) setCR4(val uint64) {
+	was := *v.xcr0()
+	v.vmcb.setCR4(val)
+	v.frame.xcr0 = uint32(v.b.f.xcr0)
+	*v.xcr0() = was
+}
+
+// xcr0 is where the guest's XCR0 is kept at the moment.
+func (v *VCPU) xcr0() *uint32 {
+	if v.vmcb.cr4&x86.CR4OSXSAVE != 0 {
+		return &v.frame.xcr0
+	}
+	return &v.parkedXCR0
+}
+
 // setLMA keeps EFER.LMA as the CPU would: LME and CR0.PG. VMRUN takes LMA from
 // the VMCB.
 func (v *VCPU) setLMA() {
@@ -164,7 +182,10 @@ func (v *VCPU) setLMA() {
 	if efer&x86.EFERLME != 0 && b.cr0&x86.CR0PG != 0 {
 		efer |= x86.EFERLMA
 	}
-	b.setEFER(efer)
+	if efer != b.efer {
+		b.setEFER(efer)
+		v.lens.forget() // see ask
+	}
 }
 
 // legalXCR0 drops the components of x that the CPU would refuse without others

@@ -73,7 +73,7 @@ func churn(t *testing.T, r Registers, nv, cpus, steps int) {
 		case 1:
 			v.Invalidate()
 		case 2: // kicked
-			if m.cpus[c].current != v || v.on != m.cpus[c] || v.todo != 0 || v.tables.Generation() != v.tablesGen {
+			if m.cpus[c].ticket != v.ticket || v.todo != 0 || v.tables.Generation() != v.tablesGen {
 				v.prepare(m.cpus[c], &x)
 			}
 			continue

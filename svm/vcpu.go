@@ -19,10 +19,12 @@ type VCPU struct {
 	pages  mm.HPA // VMCB, then frame
 	npages int
 
-	// on is the CPU that v ran on last, nil at first. asidGen is the
-	// generation of on that vmcb.asid belongs to, 0 for none; tablesGen is the
-	// generation of tables that the TLB may know.
+	// on is the CPU that v ran on last, nil at first, and ticket its ticket if
+	// v was the last one to run there. asidGen is the generation of on that
+	// vmcb.asid belongs to, 0 for none; tablesGen is the generation of tables
+	// that the TLB may know.
 	on        *cpu
+	ticket    uint64
 	asidGen   uint64
 	tablesGen uint64
 
@@ -31,8 +33,13 @@ type VCPU struct {
 	dbg  debug
 	lens lengths
 
-	crShadow uint64 // CR0.CD and CR0.NW as the guest sees them
-	tscAux   uint64
+	fpu   fpuKind // copies of b.f, for Run
+	nrips bool
+	clean uint32
+
+	crShadow   uint64 // CR0.CD and CR0.NW as the guest sees them
+	tscAux     uint64
+	parkedXCR0 uint32 // XCR0 while CR4.OSXSAVE is clear
 }
 
 var _ vcpu.VCPU = (*VCPU)(nil)
@@ -48,25 +55,48 @@ const (
 	todoSwitch                    // TSC_AUX changed
 )
 
-// Run implements vcpu.VCPU.
+// Run implements vcpu.VCPU. Exits that an instruction caused are the frequent
+// ones: they are translated here when nothing else is going on, all others by
+// finish.
 func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 	c := v.b.cpus[cpu]
 	for {
 		seen := v.seen()
-		if c.current != v || v.on != c || v.todo != 0 || v.tables.Generation() != v.tablesGen {
+		if c.ticket != v.ticket || v.todo != 0 || v.tables.Generation() != v.tablesGen {
 			if !v.prepare(c, x) {
 				return
 			}
 		}
 		v.vmcb.rax = v.frame.regs.RAX
-		if !v.enter() {
-			v.takeKick(c)
-			v.cancelStep()
-			*x = vcpu.Exit{Reason: vcpu.Interrupted, CPL: v.vmcb.cpl & 3, RIP: v.vmcb.rip}
+		in := uint64(0)
+		if v.fpu == fpuXSAVEOPT {
+			in = enterXSAVEOPT(v.frame)
+		} else {
+			in = v.enterOther()
+		}
+		if in == 0 {
+			v.refused(c, x)
 			return
 		}
 		v.entered(seen)
-		v.frame.regs.RAX = v.vmcb.rax
+		b := v.vmcb
+		v.frame.regs.RAX = b.rax
+		b.clean = v.clean
+		if n := b.exitCode - exitINTR; n < uint64(len(quick)) && quick[n] != 0 && v.quiet() {
+			x.Reason = quick[n]
+			if n == exitMSR-exitINTR && b.exitInfo1 != 0 {
+				x.Reason = vcpu.WRMSR
+			}
+			x.CPL, x.RIP = b.cpl&3, b.rip
+			x.Raw = [3]uint64{b.exitCode, b.exitInfo1, b.exitInfo2}
+			if n != exitIOIO-exitINTR {
+				x.Len = v.length(b)
+				return
+			}
+			if plainIO(b, x) {
+				return
+			}
+		}
 		if v.finish(x) {
 			if x.Reason == vcpu.Interrupted {
 				v.takeKick(c)
@@ -76,25 +106,36 @@ func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 	}
 }
 
+// quiet reports whether the exit left nothing to look after but the exit itself:
+// no event was cut short, there is no interrupt shadow.
+func (v *VCPU) quiet() bool {
+	b := v.vmcb
+	return v.todo == 0 && (b.exitIntInfo>>31|b.interruptState)&1 == 0
+}
+
+// enterOther enters the guest on hosts without XSAVEOPT. It returns 0 when a
+// preemption request or a kick came first. Every path from there leads to a
+// function with a stack check, which is where Go's preemption happens.
+func (v *VCPU) enterOther() uint64 {
+	if v.fpu == fpuXSAVE {
+		return enterXSAVE(v.frame)
+	}
+	return enterFXSAVE(v.frame)
+}
+
+// refused reports a run that did not happen.
+func (v *VCPU) refused(c *cpu, x *vcpu.Exit) {
+	v.takeKick(c)
+	v.cancelStep()
+	*x = vcpu.Exit{Reason: vcpu.Interrupted, CPL: v.vmcb.cpl & 3, RIP: v.vmcb.rip}
+}
+
 // takeKick clears the words that keep v from entering. Whoever set one changed
 // something first, and the caller of Run looks after Interrupted: nothing is
 // missed.
 func (v *VCPU) takeKick(c *cpu) {
 	v.frame.kick.Store(0)
 	c.kick.clear()
-}
-
-// enter runs the guest until an exit, or returns false: a preemption request or
-// a kick came first. Every path through the caller's loop returns to a function
-// with a stack check, which is where Go's preemption happens.
-func (v *VCPU) enter() bool {
-	switch v.b.f.fpu {
-	case fpuXSAVEOPT:
-		return enterXSAVEOPT(v.frame) != 0
-	case fpuXSAVE:
-		return enterXSAVE(v.frame) != 0
-	}
-	return enterFXSAVE(v.frame) != 0
 }
 
 // Regs implements vcpu.VCPU.
@@ -114,6 +155,5 @@ func (v *VCPU) Free() {
 	env := v.b.env
 	env.Phys.Zero(v.pages, uint64(v.npages)*mm.PageSize)
 	env.Release(v.pages, v.npages)
-	// A CPU may still name v as its current vCPU; it compares pointers only.
 	*v = VCPU{b: v.b}
 }

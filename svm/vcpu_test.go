@@ -51,7 +51,7 @@ func TestNewVCPU(t *testing.T) {
 		t.Error("PAUSE is intercepted without a filter")
 	}
 	f := v.frame
-	if got := binary.LittleEndian.Uint32(f.fpu[24:]); got != 0x1f80 || f.fpu[fpuLegacy] != 3 || f.xcr0 != 1 {
+	if got := binary.LittleEndian.Uint32(f.fpu[24:]); got != 0x1f80 || f.fpu[fpuLegacy] != 3 || v.Get(x86.XCR0) != 1 {
 		t.Errorf("MXCSR %#x, XSTATE_BV %#x, XCR0 %#x", got, f.fpu[fpuLegacy], f.xcr0)
 	}
 	if n := frameHead + m.f.fpuSize; v.npages-1 != (n+4095)/4096 {
@@ -295,4 +295,32 @@ func TestASIDs(t *testing.T) {
 	if d := cmp.Diff(want, all, cmp.AllowUnexported(got{})); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
+}
+
+// XCR0 is the guest's whatever CR4.OSXSAVE says, but the CPU gets it only when
+// it matters.
+func TestXCR0(t *testing.T) {
+	m := newMachine(t, qemuMax, 1)
+	v := m.vcpu(m.tables())
+	check := func(guest, cpu uint32) {
+		t.Helper()
+		if got := v.Get(x86.XCR0); got != uint64(guest) || v.frame.xcr0 != cpu {
+			t.Errorf("the guest sees %#x, the CPU %#x; want %#x, %#x", got, v.frame.xcr0, guest, cpu)
+		}
+	}
+	check(1, 7)
+	v.Set(x86.XCR0, 3)
+	check(3, 7)
+	v.Set(x86.CR4, x86.CR4OSXSAVE)
+	check(3, 3)
+	v.frame.xcr0 = 1 // XSETBV without an exit
+	check(1, 1)
+	v.Set(x86.XCR0, 5)
+	check(1, 1)
+	v.Set(x86.CR4, x86.CR4OSXSAVE|x86.CR4PAE)
+	v.Set(x86.XCR0, 0xff)
+	check(7, 7)
+	v.Set(x86.XCR0, 3)
+	v.Set(x86.CR4, 0)
+	check(3, 7)
 }
