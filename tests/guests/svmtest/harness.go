@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"unsafe"
 
 	"ringo/boot/kernel"
 	"ringo/boot/layout"
@@ -125,11 +124,6 @@ func (h *harness) Backend() vcpu.Backend { return h.b }
 func (h *harness) CPU() int              { return 0 }
 func (h *harness) Runs() bool            { return true }
 func (h *harness) RAM() []byte           { return h.bytes(h.ram) }
-
-func (h *harness) bytes(ram mm.HPA) []byte {
-	// SAFETY: the direct map covers the arena, which this program owns.
-	return unsafe.Slice((*byte)(unsafe.Add(nil, kernel.Phys(ram))), ramSize)
-}
 
 // owner is a vCPU that takes its tables along when it is freed.
 type owner struct {
