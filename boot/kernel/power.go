@@ -127,3 +127,14 @@ func mustBoot() {
 		panic("kernel: not booted")
 	}
 }
+
+// CrashForTest makes the layer itself fault, to test its crash dump.
+func CrashForTest() {
+	mustBoot()
+	enter(sysCrash, 0, 0, 0)
+}
+
+//go:nosplit
+func ownCrash(c *cpu, t *thread) uint64 {
+	return *p64(0x30)
+}

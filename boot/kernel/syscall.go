@@ -44,6 +44,7 @@ const (
 	sysOpenIRQ
 	sysPrepareCPU
 	sysLogRaw
+	sysCrash
 )
 
 // restart makes the thread repeat its system call when it runs again. SYSCALL
@@ -183,6 +184,7 @@ var ownTable = [...]handler{
 	sysOpenIRQ - ownFirst:    ownOpenIRQ,
 	sysPrepareCPU - ownFirst: ownPrepareCPU,
 	sysLogRaw - ownFirst:     ownConsole,
+	sysCrash - ownFirst:      ownCrash,
 }
 
 //go:nosplit

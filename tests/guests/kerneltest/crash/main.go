@@ -1,0 +1,94 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Crash ends in the way that mode= chooses, with all CPUs running.
+package main
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"ringo/boot/kernel"
+	"ringo/tests/guests/kerneltest/args"
+)
+
+const (
+	modePanic   = iota // an ordinary Go panic
+	modeFatal          // kernel.Fatal from ordinary Go
+	modeOOM            // more memory than the pool has
+	modeReboot         // kernel.Reboot
+	modeOff            // kernel.PowerOff
+	modeMap            // concurrent map writes: a throw of the runtime
+	modeTrap           // a fault in the layer itself
+	modeStack          // goroutine stack overflow
+)
+
+var sink atomic.Uint64
+
+func main() {
+	n := args.StartCPUs()
+	for range n - 1 {
+		go func() {
+			for {
+				sink.Add(1)
+			}
+		}()
+	}
+	time.Sleep(20 * time.Millisecond)
+	outer(args.Get("mode", 0))
+}
+
+//go:noinline
+func outer(mode int) {
+	inner(mode)
+	runtime.Gosched()
+}
+
+//go:noinline
+func inner(mode int) {
+	switch mode {
+	case modePanic:
+		panic("on purpose")
+	case modeFatal:
+		kernel.Fatal("on purpose")
+	case modeOOM:
+		eat()
+	case modeReboot:
+		kernel.Reboot()
+	case modeOff:
+		kernel.PowerOff()
+	case modeMap:
+		mapRace()
+	case modeTrap:
+		kernel.CrashForTest()
+	case modeStack:
+		println(deep(0))
+	}
+}
+
+//go:noinline
+func deep(n int) int { return deep(n+1) + 1 }
+
+func eat() {
+	var keep [][]byte
+	for {
+		b := make([]byte, 1<<20)
+		for i := range b {
+			b[i] = 1
+		}
+		keep = append(keep, b)
+	}
+}
+
+func mapRace() {
+	m := map[int]int{}
+	for range 4 {
+		go func() {
+			for {
+				m[1]++
+			}
+		}()
+	}
+	time.Sleep(time.Minute)
+}
