@@ -147,12 +147,43 @@ func makeProcBlock() {
 			n++
 		}
 	}
+	if _, ok := cmdLine.find("GOMEMLIMIT="); !ok {
+		*p64(at) = memLimit()
+		at += 8
+	}
 	at += 8
 	for _, v := range [...]uint64{atPagesz, pageSize, atRandom, addr(unsafe.Pointer(&auxRandom)), atSecure, 0, 0, 0} {
 		*p64(at) = v
 		at += 8
 	}
 }
+
+// memLimit makes the environment variable by which the runtime knows how much
+// memory there is: the pool less an eighth, for page tables, threads and what
+// the collector is late by.
+//
+//go:nosplit
+func memLimit() uint64 {
+	const name = "GOMEMLIMIT="
+	a := addr(unsafe.Pointer(&limitBuf))
+	for i := uint64(0); i < uint64(len(name)); i++ {
+		*p8(a + i) = name[i]
+	}
+	v := (frames.end - frames.start) / 8 * 7
+	div := uint64(1)
+	for v/div > 9 {
+		div *= 10
+	}
+	p := a + uint64(len(name))
+	for ; div != 0; div /= 10 {
+		*p8(p) = '0' + byte(v/div%10)
+		p++
+	}
+	*p8(p) = 0
+	return a
+}
+
+var limitBuf [40]byte
 
 const progName = "ringo\x00"
 

@@ -4,6 +4,7 @@
 package kernel
 
 import (
+	"errors"
 	"sync/atomic"
 	"unsafe"
 
@@ -26,6 +27,22 @@ const (
 	fmaskValue = 0x4_7700      // AC NT IOPL DF IF TF: off in the layer
 	patDefault = 0x0007_0406_0007_0406
 )
+
+// syscallEnable is EFER.SCE, or 0 after UseUDSyscalls.
+var syscallEnable uint64 = x86.EFERSCE
+
+// UseUDSyscalls turns the SYSCALL instruction off (EFER.SCE=0): the runtime's
+// system calls then arrive as #UD, and whatever a guest left in the LSTAR
+// register cannot be reached. For hosts on which entering a guest does not save
+// and load LSTAR (VT-x). To be called before StartCPU.
+func UseUDSyscalls() error {
+	if booted == 0 || NumCPU() != 1 {
+		return errors.New("kernel: system calls by #UD must be chosen before the first StartCPU")
+	}
+	syscallEnable = 0
+	wrmsr(x86.MSREFER, rdmsr(x86.MSREFER)&^x86.EFERSCE)
+	return nil
+}
 
 //go:nosplit
 func setGate(v, target, ist uint64) {
@@ -91,7 +108,7 @@ func cpuInit(c *cpu) {
 	wrmsr(x86.MSRKernelGSBase, c.self)
 	c.fs = addr(unsafe.Pointer(&c.tls)) + 56
 	wrmsr(x86.MSRFSBase, c.fs)
-	wrmsr(x86.MSREFER, rdmsr(x86.MSREFER)|x86.EFERSCE|x86.EFERNXE)
+	wrmsr(x86.MSREFER, rdmsr(x86.MSREFER)&^x86.EFERSCE|x86.EFERNXE|syscallEnable)
 	wrmsr(x86.MSRSTAR, starValue)
 	wrmsr(x86.MSRLSTAR, addrSyscall())
 	wrmsr(x86.MSRSFMASK, fmaskValue)

@@ -73,6 +73,13 @@ func fatalReport(f *frame, msg string) {
 	dumpFrame(f)
 	say("  stack:\n")
 	sayStack(f.rip, f.rsp)
+	if c := self(); f.rsp-c.self < blockSize {
+		t := thr(c.cur)
+		say("  thread ")
+		sayDec(uint64(t.tid))
+		say(" before that:\n")
+		sayStack(t.f.rip, t.f.rsp)
+	}
 	dumpOthers()
 	endWorld(true)
 }

@@ -78,6 +78,10 @@ type thread struct {
 const (
 	maxThread  = 256
 	threadSlot = 2048 // two to a page
+
+	// threadReserve is how many free threads there must be before one is used
+	// again.
+	threadReserve = 16
 )
 
 // Compile-time checks of what the assembly and the slab rely on.
@@ -124,7 +128,7 @@ func threadByID(tid uint64) *thread {
 //go:nosplit
 func newThread() *thread {
 	var t *thread
-	if threadMade < maxThread {
+	if threadMade < maxThread && uint64(threadMade)-threadUsed < threadReserve {
 		a := newSlot()
 		if a == 0 {
 			return nil

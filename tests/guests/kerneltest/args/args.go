@@ -35,6 +35,11 @@ func Get(name string, def int) int {
 
 // StartCPUs starts the CPUs that cpus= asks for; their APIC ids are 0, 1, ...
 func StartCPUs() int {
+	if Get("ud", 0) != 0 {
+		if err := kernel.UseUDSyscalls(); err != nil {
+			Fail("%v", err)
+		}
+	}
 	n := Get("cpus", 1)
 	for i := 1; i < n; i++ {
 		if err := kernel.StartCPU(uint32(i)); err != nil {

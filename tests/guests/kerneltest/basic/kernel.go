@@ -109,8 +109,11 @@ type runner struct {
 
 func (r *runner) run(cpu int) {
 	runtime.LockOSThread()
-	if err := kernel.Runner(cpu); err != nil {
-		args.Fail("Runner(%d): %v", cpu, err)
+	// The thread of the test before may still be ending.
+	for t := time.Now(); kernel.Runner(cpu) != nil; time.Sleep(time.Millisecond) {
+		if time.Since(t) > time.Second {
+			args.Fail("no runner on CPU %d", cpu)
+		}
 	}
 	for !r.stop.Load() {
 		if r.spin {

@@ -209,7 +209,7 @@ func release(int) {
 	debug.FreeOSMemory()
 	s2 := kernel.ReadStats()
 	fmt.Printf("  data frames %d, %d, %d\n", s0.Data, s1.Data, s2.Data)
-	if s1.Data < s0.Data+900 || s2.Data > s0.Data+100 {
+	if s1.Data < s0.Data+900 || s2.Data > s0.Data+300 {
 		args.Fail("frames: %d, %d with 4 MiB, %d after", s0.Data, s1.Data, s2.Data)
 	}
 	if s2.FreeFrames+s2.Data+s2.Tables+s2.Kernel != s2.PoolFrames {

@@ -1,0 +1,191 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package kernel
+
+import (
+	"encoding/binary"
+	"testing"
+	"unsafe"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// physMem makes a buffer stand for physical memory.
+func physMem(t *testing.T, size int) []byte {
+	t.Helper()
+	words := make([]uint64, size/8)
+	b := unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), size)
+	old := dmBase
+	dmBase = addr(unsafe.Pointer(&words[0]))
+	memMap, taken, modules, cmdLine = spans{}, spans{}, spans{}, words0
+	t.Cleanup(func() {
+		dmBase = old
+		memMap, taken, modules, cmdLine = spans{}, spans{}, spans{}, words0
+	})
+	return b
+}
+
+var words0 words
+
+func (l *spans) list() (out []span) { return append(out, l.s[:l.n]...) }
+
+func TestScan1(t *testing.T) {
+	b := physMem(t, 1<<16)
+	le := binary.LittleEndian
+	const info, cmd, mods, str, mmap, name = 0x1000, 0x2000, 0x3000, 0x3100, 0x4000, 0x5000
+	le.PutUint32(b[info:], 1<<2|1<<3|1<<6|1<<9)
+	le.PutUint32(b[info+16:], cmd)
+	copy(b[cmd:], "hv.img pool=20 noreboot\x00")
+	le.PutUint32(b[info+20:], 2)
+	le.PutUint32(b[info+24:], mods)
+	le.PutUint32(b[mods:], 0x40_0000)
+	le.PutUint32(b[mods+4:], 0x50_0001)
+	le.PutUint32(b[mods+8:], str)
+	copy(b[str:], "dom0\x00")
+	le.PutUint32(b[mods+16:], 0x60_0000)
+	le.PutUint32(b[mods+20:], 0x60_0000) // empty
+	le.PutUint32(b[info+64:], name)
+	copy(b[name:], "qemu\x00")
+	le.PutUint32(b[info+44:], 48)
+	le.PutUint32(b[info+48:], mmap)
+	for i, e := range []span{{0, 0x9_fc00, 1}, {0x10_0000, 0x1ff0_0000, 1}} {
+		p := b[mmap+i*24:]
+		le.PutUint32(p, 20)
+		le.PutUint64(p[4:], e.start)
+		le.PutUint64(p[12:], e.end-e.start)
+		le.PutUint32(p[20:], uint32(e.kind))
+	}
+	scanMultiboot(magic1, info)
+	opt := cmp.AllowUnexported(span{})
+	if d := cmp.Diff([]span{{0, 0x9_fc00, 1}, {0x10_0000, 0x1ff0_0000, 1}}, memMap.list(), opt); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]span{{0x40_0000, 0x50_0001, 0}}, modules.list(), opt); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]span{
+		{info, info + 120, 0}, {cmd, cmd + 24, 0}, {name, name + 5, 0}, {mods, mods + 32, 0},
+		{0x40_0000, 0x50_0001, 0}, {str, str + 5, 0}, {mmap, mmap + 48, 0},
+	}, taken.list(), opt); d != "" {
+		t.Error(d)
+	}
+	if v, _ := cmdLine.number("pool="); v != 20 || !cmdLine.has("noreboot") {
+		t.Errorf("command line %q", cmdLine.buf[:cmdLine.n])
+	}
+}
+
+func TestScan2(t *testing.T) {
+	b := physMem(t, 1<<16)
+	const info = 0x2000
+	at := info + 8
+	tag := func(kind uint32, body ...any) {
+		start := at
+		at += 8
+		for _, x := range body {
+			switch x := x.(type) {
+			case string:
+				at += copy(b[at:], x+"\x00")
+			case uint32:
+				binary.LittleEndian.PutUint32(b[at:], x)
+				at += 4
+			case uint64:
+				binary.LittleEndian.PutUint64(b[at:], x)
+				at += 8
+			}
+		}
+		binary.LittleEndian.PutUint32(b[start:], kind)
+		binary.LittleEndian.PutUint32(b[start+4:], uint32(at-start))
+		at = (at + 7) &^ 7
+	}
+	tag(1, "loglvl=info")
+	tag(4, uint32(639), uint32(500<<10))
+	tag(3, uint32(0x70_0000), uint32(0x78_0000), "dom0")
+	tag(6, uint32(24), uint32(0), uint64(0), uint64(0x9_0000), uint32(1), uint32(0),
+		uint64(0x10_0000), uint64(0x1000_0000), uint32(1), uint32(0),
+		uint64(0x1010_0000), uint64(0x1000), uint32(3), uint32(0))
+	tag(0)
+	binary.LittleEndian.PutUint32(b[info:], uint32(at-info))
+	scanMultiboot(magic2, info)
+	opt := cmp.AllowUnexported(span{})
+	if d := cmp.Diff([]span{{0, 0x9_0000, 1}, {0x10_0000, 0x1010_0000, 1}, {0x1010_0000, 0x1010_1000, 3}}, memMap.list(), opt); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]span{{info, uint64(at), 0}, {0x70_0000, 0x78_0000, 0}}, taken.list(), opt); d != "" {
+		t.Error(d)
+	}
+	if got := string(cmdLine.buf[:cmdLine.n]); got != "loglvl=info" {
+		t.Errorf("command line %q", got)
+	}
+}
+
+// Hostile or broken information must not make the scan run away.
+func FuzzScan2(f *testing.F) {
+	f.Add([]byte{16, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0})
+	f.Add([]byte{255, 1, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 40, 0, 0, 0, 0, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, in []byte) {
+		b := physMem(t, 1<<16)
+		n := copy(b[0x1000:0x8000], in)
+		if n < 8 {
+			return
+		}
+		binary.LittleEndian.PutUint32(b[0x1000:], uint32(n))
+		scanMultiboot(magic2, 0x1000)
+	})
+}
+
+func TestPlace(t *testing.T) {
+	const M = 1 << 20
+	ram := []span{{0, 640 << 10, 1}, {1 * M, 64 * M, 1}, {64 * M, 65 * M, 2}, {65 * M, 4096 * M, 1}, {4096 * M, 8192 * M, 1}}
+	for _, c := range []struct {
+		name  string
+		ram   []span
+		taken []span
+		size  uint64
+		want  uint64
+	}{
+		{"behind the image", ram, []span{{0, M, 0}, {M, 5*M + 1, 0}}, 12 * M, 5*M + 64<<10},
+		{"behind a module", ram, []span{{M, 5 * M, 0}, {10 * M, 60 * M, 0}}, 12 * M, 65 * M},
+		{"between modules", ram, []span{{M, 5 * M, 0}, {20 * M, 60 * M, 0}}, 12 * M, 5 * M},
+		{"unsorted map", []span{ram[3], ram[1], ram[0]}, []span{{M, 5 * M, 0}}, 12 * M, 5 * M},
+		{"too little", ram[:2], []span{{M, 60 * M, 0}}, 12 * M, 0},
+		{"not above 4 GiB", ram[4:], nil, 12 * M, 0},
+		{"contradiction", []span{{M, 64 * M, 1}, {8 * M, 9 * M, 2}}, []span{{M, 5 * M, 0}}, 12 * M, 9 * M},
+		{"taken by many", ram[:2], []span{{50 * M, 64 * M, 0}, {30 * M, 40 * M, 0}, {M, 20 * M, 0}, {40 * M, 41 * M, 0}}, 9 * M, 20 * M},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var l, tk spans
+			for _, s := range c.ram {
+				l.add(s.start, s.end, s.kind)
+			}
+			for _, s := range c.taken {
+				tk.add(s.start, s.end, s.kind)
+			}
+			if got := l.place(&tk, c.size, M, 1<<32); got != c.want {
+				t.Errorf("placed at %#x, want %#x", got, c.want)
+			}
+		})
+	}
+}
+
+func TestKinds(t *testing.T) {
+	var l spans
+	l.add(0, 640<<10, 1)
+	l.add(1<<20, 3<<30, 1)
+	l.add(3<<30, 3<<30+4096, 3)
+	l.add(0xe000_0000, 0xf000_0000, 2)
+	for _, c := range []struct {
+		start, end  uint64
+		cached, all bool
+	}{
+		{0, size1G, true, false}, {size1G, 2 * size1G, true, true}, {3 << 30, 3<<30 + size2M, true, false},
+		{0xe000_0000, 0xe020_0000, false, false}, {0xfec0_0000, 0xfee0_0000, false, false},
+	} {
+		if cached, all := l.kinds(c.start, c.end); cached != c.cached || all != c.all {
+			t.Errorf("[%#x,%#x): cached %v all %v", c.start, c.end, cached, all)
+		}
+	}
+	if l.top() != 3<<30+4096 {
+		t.Errorf("top %#x", l.top())
+	}
+}
