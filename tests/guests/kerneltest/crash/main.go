@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	modePanic   = iota // an ordinary Go panic
-	modeFatal          // kernel.Fatal from ordinary Go
-	modeOOM            // more memory than the pool has
-	modeReboot         // kernel.Reboot
-	modeOff            // kernel.PowerOff
-	modeMap            // concurrent map writes: a throw of the runtime
-	modeTrap           // a fault in the layer itself
-	modeStack          // goroutine stack overflow
+	modePanic  = iota // an ordinary Go panic
+	modeFatal         // kernel.Fatal from ordinary Go
+	modeOOM           // more memory than the pool has
+	modeReboot        // kernel.Reboot
+	modeOff           // kernel.PowerOff
+	modeMap           // concurrent map writes: a throw of the runtime
+	modeTrap          // a fault in the layer itself
+	modeStack         // goroutine stack overflow
 )
 
 var sink atomic.Uint64
