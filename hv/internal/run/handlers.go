@@ -4,6 +4,7 @@
 package run
 
 import (
+	"ringo/hv/internal/dbg"
 	"ringo/hv/internal/part"
 	"ringo/hv/vcpu"
 	"ringo/hv/x86"
@@ -61,6 +62,10 @@ func protection(_ *Runner, v *part.VCPU, _ *vcpu.Exit) action { return fault(v) 
 
 // crash ends v's domain for what its guest did.
 func crash(v *part.VCPU, why string) action {
+	x := &v.Exit
+	dbg.At(dbg.Warning).S("domain ").U(uint64(v.Dom.ID)).S(" vCPU ").U(uint64(v.ID)).S(": ").S(why).
+		S("; exit ").S(x.Reason.String()).S(" at rip ").X(x.RIP).
+		S(" code ").X(x.Raw[0]).S(" info ").X(x.Raw[1]).S(" ").X(x.Raw[2]).End()
 	v.Dom.Crash(why)
 	return look
 }
