@@ -161,6 +161,48 @@ func TestRequests(t *testing.T) {
 	}
 }
 
+// TestSectionBorders: blocks do not cross 1 GiB, but contiguous memory does
+// where sections adjoin, and only there.
+func TestSectionBorders(t *testing.T) {
+	for _, tt := range []struct {
+		second mm.HPA
+		want   mm.HPA
+		err    error
+	}{
+		{mm.GiB, mm.GiB - 4*k4, nil},
+		{2 * mm.GiB, 0, frame.ErrNoMemory},
+	} {
+		p, _ := newPool(t, []hrange{{Start: mm.GiB - 4*k4, Size: 4 * k4}, {Start: tt.second, Size: 4 * k4}})
+		b, err := p.Contiguous(frame.Request{Size: 8 * k4}, dom, frame.RAM)
+		if b.Start != tt.want || !errors.Is(err, tt.err) {
+			t.Errorf("second section at %#x: %#x, %v; want %#x, %v", tt.second, b.Start, err, tt.want, tt.err)
+		}
+	}
+}
+
+// TestTypes frees memory of two types with one call.
+func TestTypes(t *testing.T) {
+	p, _ := newPool(t, []hrange{{Start: mm.MiB, Size: 4 * k4}})
+	for _, typ := range []frame.Type{frame.RAM, frame.Control, frame.RAM, frame.Table} {
+		if _, err := p.Alloc(0, dom, typ); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if p.OwnedAs(dom, frame.RAM) != 2*k4 || p.OwnedAs(dom, frame.Control) != k4 || p.Owned(dom) != 4*k4 {
+		t.Errorf("owned: %d, %d of %d", p.OwnedAs(dom, frame.RAM), p.OwnedAs(dom, frame.Control), p.Owned(dom))
+	}
+	p.Free(mm.MiB, 4*k4, dom)
+	if err := p.Check(); err != nil || p.Owned(dom) != 0 {
+		t.Errorf("%v, owned %d", err, p.Owned(dom))
+	}
+}
+
+// The methods of pt.Allocator, which this package must not import.
+var _ interface {
+	AllocTable() (mm.HPA, error)
+	FreeTable(mm.HPA)
+} = frame.Tables{}
+
 func TestAdd(t *testing.T) {
 	p, m := newPool(t, []hrange{mm.Span[mm.HPA](mm.MiB, 2*mm.MiB)})
 	m.Declare(0, 1<<40)

@@ -183,9 +183,8 @@ func TestDirtyDuringSplit(t *testing.T) {
 	for range 2 {
 		table = mm.HPA(e.m.Load64(table) & 0x000f_ffff_ffff_f000)
 	}
-	stores := 0
-	e.m.Hook(func(phystest.Store) {
-		if stores++; stores == 100 {
+	e.m.Hook(func(s phystest.Store) {
+		if s.New&^(nx|0xfff) == g1+100*k4 { // piece 100
 			e.m.Store64(table, e.m.Load64(table)|0x60) // accessed and dirty
 		}
 	})
@@ -199,6 +198,58 @@ func TestDirtyDuringSplit(t *testing.T) {
 		}
 	}
 	e.check(t)
+}
+
+// TestLookupOvertaken stops a Lookup before it loads the last entry of its
+// walk. Meanwhile a larger page replaces the table, and Lookup goes on just
+// when the table has got its first word that is no entry; or only when the table
+// was freed and filled with entries that lead astray. Both times it must find
+// the new page.
+func TestLookupOvertaken(t *testing.T) {
+	for _, freed := range []bool{false, true} {
+		e := newEnv(t, pt.NPT(true))
+		if err := e.t.Map(0, g1, k4, pt.RW); err != nil {
+			t.Fatal(err)
+		}
+		table := e.t.Root()
+		for range 3 {
+			table = mm.HPA(e.m.Load64(table) & 0x000f_ffff_ffff_f000)
+		}
+		arrived, proceed, done := make(chan bool), make(chan bool), make(chan mm.HPA)
+		var stopped atomic.Bool
+		e.m.HookLoad(func(a mm.HPA) {
+			if a == table && stopped.CompareAndSwap(false, true) {
+				arrived <- true
+				<-proceed
+			}
+		})
+		go func() {
+			pa, _, _, _ := e.t.Lookup(5)
+			done <- pa
+		}()
+		<-arrived
+		var got mm.HPA
+		finish := func() {
+			e.m.Hook(nil)
+			proceed <- true
+			got = <-done
+		}
+		e.m.Hook(func(s phystest.Store) {
+			if s.Addr == table && !freed {
+				finish()
+			}
+		})
+		if _, err := e.t.Replace(0, 2*g1, m2, pt.RW); err != nil {
+			t.Fatal(err)
+		}
+		e.t.Reap()
+		if freed {
+			finish()
+		}
+		if got != 2*g1+5 {
+			t.Errorf("freed %v: Lookup = %#x", freed, got)
+		}
+	}
 }
 
 // TestConcurrentLookup looks up while another goroutine edits, flushes and

@@ -14,6 +14,11 @@ var _ phys.Memory = (*Memory)(nil)
 func (m *Memory) Load64(a mm.HPA) uint64 {
 	m.tb.Helper()
 	m.mu.Lock()
+	if hook := m.loads; hook != nil {
+		m.mu.Unlock()
+		hook(a)
+		m.mu.Lock()
+	}
 	defer m.mu.Unlock()
 	if !m.check64("Load64", a) {
 		return 0

@@ -39,6 +39,8 @@ type Memory struct {
 	log      []Store
 	quiet    bool
 	hook     func(Store)
+	busy     bool // a hook runs
+	loads    func(mm.HPA)
 }
 
 // New returns memory that reads as zero and of which nothing is declared.
@@ -82,6 +84,14 @@ func (m *Memory) Hook(fn func(Store)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.hook = fn
+}
+
+// HookLoad has fn called before every Load64, outside the memory's lock, on the
+// goroutine that loads: to stop a reader where it hurts.
+func (m *Memory) HookLoad(fn func(mm.HPA)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.loads = fn
 }
 
 // Log returns the stores since the beginning. Stores that change nothing are
@@ -158,18 +168,18 @@ func (m *Memory) store(a mm.HPA, v uint64) {
 // unlock ends an operation that has stored, and runs the hook for it.
 func (m *Memory) unlock(mark int) {
 	hook := m.hook
-	if hook == nil || len(m.log) == mark {
+	if hook == nil || m.busy || len(m.log) == mark {
 		m.mu.Unlock()
 		return
 	}
 	done := append([]Store(nil), m.log[mark:]...)
-	m.hook = nil
+	m.busy = true
 	m.mu.Unlock()
 	for _, s := range done {
 		hook(s)
 	}
 	m.mu.Lock()
-	m.hook = hook
+	m.busy = false
 	m.mu.Unlock()
 }
 
