@@ -103,7 +103,7 @@ func TestVerbs(t *testing.T) {
 		"domid web2", "domname 1", "domstate demo", "dominfo demo", "vcpu-list",
 		"sched-credit", "sched-credit -d demo -w 512 -c 150", "sched-credit -d demo", "sched-credit -d Domain-0 -w 300",
 		"rename demo shop", "uptime", "uptime shop",
-		"files", "info", "version", "dmesg", "debug-keys hq", "top", "top", "stats", "stats shop", "trace", "trace 3",
+		"files", "info", "version", "debug-keys hq", "dmesg", "top", "top", "stats", "stats shop", "trace", "trace 3",
 		"destroy shop", "destroy web2", "list",
 		"restart",
 	))
