@@ -41,7 +41,7 @@ func testBoot(t *testing.T, way emu.Boot, smp, mem int) {
 		t.Errorf("free_memory %q MiB of %d", info["free_memory"], mem)
 	}
 	files := h.ok("files")
-	for _, want := range []string{"vmlinuz", "initrd.gz", "demo.toml"} {
+	for _, want := range []string{"boot:vmlinuz", "boot:initrd.gz", "boot:demo.toml"} {
 		if !hasWord(files, want) {
 			t.Errorf("files does not list %s:\n%s", want, files)
 		}

@@ -6,13 +6,10 @@ package emu
 import (
 	"os"
 	"path/filepath"
-	"regexp"
 	"testing"
 
 	"ringo/tools/emu"
 )
-
-func match(pattern, s string) bool { return regexp.MustCompile(pattern).MatchString(s) }
 
 // file writes a boot module for this test.
 func file(t *testing.T, name, text string) string {

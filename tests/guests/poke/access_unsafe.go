@@ -10,18 +10,13 @@ import (
 	"ringo/boot/layout"
 )
 
-// sink keeps reads from being optimized away.
-var sink atomic.Uint32
-
-// access reads, or reads and writes, four bytes at a physical address.
-func access(phys uint64, write bool) {
+// at sees four bytes at a physical address.
+func at(phys uint64) *uint32 {
 	// SAFETY: none, that is the point: the address is in the direct map, which
 	// the Go heap never overlaps, and belongs to somebody else.
 	addr := uintptr(layout.DirectMap + phys)
-	p := *(**uint32)(unsafe.Pointer(&addr))
-	if write {
-		atomic.StoreUint32(p, 0xdead)
-		return
-	}
-	sink.Store(atomic.LoadUint32(p))
+	return *(**uint32)(unsafe.Pointer(&addr))
 }
+
+func load(phys uint64) uint32     { return atomic.LoadUint32(at(phys)) }
+func store(phys uint64, v uint32) { atomic.StoreUint32(at(phys), v) }
