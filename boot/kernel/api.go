@@ -13,6 +13,8 @@ import (
 	"ringo/mm"
 )
 
+const never = ^uint64(0)
+
 // Range is a range of physical addresses.
 type Range struct {
 	Start mm.HPA
@@ -97,11 +99,14 @@ func Runner(cpu int) error {
 }
 
 // Wait blocks the calling runner until its CPU is kicked, the TSC reaches
-// deadline (0: no deadline), or the Go runtime wants the goroutine to stop. It
+// deadline (0 or all ones: no deadline), or the Go runtime wants the goroutine to stop. It
 // does not tell the Go scheduler: the goroutine keeps its P, so the caller must
 // soon call a function with a stack check. It may return early.
 func Wait(deadline uint64) {
 	if booted != 0 {
+		if deadline == never {
+			deadline = 0
+		}
 		enter(sysWait, deadline, 0, 0)
 	}
 }
@@ -129,11 +134,12 @@ func KickWord(cpu int) *uint32 {
 	return &cpuAt(uint32(cpu)).kick
 }
 
-// Arm makes the timer of the calling runner's CPU interrupt when the TSC
-// reaches deadline, or earlier. The next call replaces the deadline; 0 takes it
-// back.
+// Arm makes the timer of the calling runner's CPU interrupt, and kick the
+// runner, when the TSC reaches deadline, or earlier. A call with a later
+// deadline than one that is still ahead changes nothing, all ones mean never,
+// and 0 takes it back.
 func Arm(deadline uint64) {
-	if booted == 0 {
+	if booted == 0 || deadline == never {
 		return
 	}
 	c := self()

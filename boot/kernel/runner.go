@@ -77,11 +77,26 @@ func kickIRQ(c *cpu) {
 		return
 	}
 	klock.lock()
-	if t := thr(c.runner); t.state == stWait && t.vector == 0 {
-		atomic.StoreUint32(&c.kick, 0)
-		unblock(t, 0, true)
-	}
+	kicked(c, false)
 	klock.unlock()
+}
+
+// kicked ends the runner's Wait, or else, if set says so, makes the next one
+// return. The flag must never stay set while the runner waits: Kick sends no
+// interrupt then. Preconditions: klock, own CPU.
+//
+//go:nosplit
+func kicked(c *cpu, set bool) {
+	if c.runner != 0 {
+		if t := thr(c.runner); t.state == stWait && t.vector == 0 {
+			atomic.StoreUint32(&c.kick, 0)
+			unblock(t, 0, true)
+			return
+		}
+	}
+	if set {
+		atomic.StoreUint32(&c.kick, 1)
+	}
 }
 
 // ownArm (deadline) makes the timer of this CPU interrupt by then.

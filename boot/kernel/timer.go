@@ -3,10 +3,7 @@
 
 package kernel
 
-import (
-	"math/bits"
-	"sync/atomic"
-)
+import "math/bits"
 
 // Time is counted in TSC ticks throughout; ratios are 32.32 fixed-point
 // numbers. A thread that sleeps is in the list of the CPU on which it fell
@@ -147,7 +144,7 @@ func timerIRQ(c *cpu) {
 	c.armed = 0
 	if c.armAt != 0 && c.armAt <= now {
 		c.armAt = 0
-		atomic.StoreUint32(&c.kick, 1) // its runner may be about to enter a guest
+		kicked(c, true) // its runner may be about to enter a guest
 	}
 	expire(c, now)
 	if c.sliceEnd != 0 && c.sliceEnd <= now {
