@@ -41,6 +41,9 @@ func StartCPUs() int {
 		}
 	}
 	n := Get("cpus", 1)
+	if s := kernel.StartInfo(); s != nil {
+		n = int(s.NumCPUs)
+	}
 	for i := 1; i < n; i++ {
 		if err := kernel.StartCPU(uint32(i)); err != nil {
 			Fail("CPU %d: %v", i, err)
