@@ -18,6 +18,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 	"unicode"
 
 	"golang.org/x/term"
@@ -25,6 +26,10 @@ import (
 
 // Escape is the key that leaves a guest's console: Ctrl-].
 const Escape = 0x1d
+
+// gather is how long output is collected after its first byte: a guest writes
+// byte by byte, and dom0 has better things to do than to wake up for each.
+const gather = 4 * time.Millisecond
 
 // maxHeld bounds the notices that wait while a guest is attached.
 const maxHeld = 100
@@ -194,6 +199,7 @@ func (h *Host) pass(g *Guest) (alive bool) {
 		}
 		select {
 		case <-changed:
+			time.Sleep(gather)
 		case p, ok := <-h.in.ch:
 			if !ok || h.keys(g, p) {
 				return true
