@@ -42,7 +42,7 @@ func (v *VCPU) finishSlow(form form, x *vcpu.Exit) bool {
 		v.dbg.touched = true
 	}
 	ev.soft = ev.hasNext && (ev.next.Type == vcpu.SoftInterrupt || ev.next.Type == vcpu.SoftException)
-	ev.hasNext = false
+	ev.hasNext = ev.virq && v.endVIRQ()
 	v.replay()
 	if ev.inIRET && b.rip != ev.iretRIP {
 		ev.inIRET, ev.nmiBlocked = false, false

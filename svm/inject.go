@@ -20,6 +20,7 @@ type events struct {
 	hasNext  bool
 	replayed bool // next was being delivered when the run ended
 	soft     bool // the last entry delivered a soft event of Inject's
+	virq     bool // next was handed over as a virtual interrupt
 
 	irq    vcpu.Event // interrupt that stepped aside
 	hasIRQ bool
@@ -120,6 +121,14 @@ func (v *VCPU) armEvents() {
 		}
 	}
 	b.eventInj = 0
+	if ev.virq { // from an entry that was refused
+		ev.virq = false
+		b.setVIntr(b.vintr &^ (vVector | vWindow))
+	}
+	if ev.hasNext && ev.next.Type == vcpu.ExternalInterrupt && v.b.f.viaVIRQ {
+		v.armVIRQ()
+		return
+	}
 	if ev.hasNext {
 		b.eventInj = encodeEvent(ev.next)
 		if ev.next.Type == vcpu.SoftInterrupt {
@@ -134,6 +143,33 @@ func (v *VCPU) armEvents() {
 	if ev.forced || ev.wantNMI && (!ev.nmiBlocked || ev.inIRET) && !ev.hasNext {
 		v.startStep()
 	}
+}
+
+// armVIRQ hands ev.next to the CPU as a virtual interrupt, which the guest takes
+// before its next instruction: it can, or Inject would have refused. A window
+// that is owed as well waits for the next exit, which the end of the handler
+// brings.
+func (v *VCPU) armVIRQ() {
+	b := v.vmcb
+	v.setWindow(false)
+	v.interceptIRET(v.ev.nmiBlocked && !v.ev.inIRET)
+	b.setVIntr(b.vintr&^vVector | vWindow | uint64(v.ev.next.Vector)<<vVectorShift)
+	v.ev.virq = true
+}
+
+// endVIRQ finds out what became of the interrupt of armVIRQ. It reports whether
+// it is still to be delivered: the run ended before the guest took it.
+func (v *VCPU) endVIRQ() (again bool) {
+	b := v.vmcb
+	again = b.vintr&vIRQ != 0
+	v.ev.virq = false
+	b.setVIntr(b.vintr &^ (vVector | vWindow))
+	if b.exitIntInfo&evValid != 0 && uint8(b.exitIntInfo) == v.ev.next.Vector {
+		// The delivery itself ended the run. QEMU calls that an exception.
+		b.exitIntInfo = encodeEvent(v.ev.next)
+		return false
+	}
+	return again
 }
 
 // setWindow arms or disarms the exit at the first moment the guest could take

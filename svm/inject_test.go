@@ -354,3 +354,64 @@ func FuzzInject(f *testing.F) {
 		}
 	})
 }
+
+// On QEMU's emulator an interrupt travels as a virtual one. It is delivered
+// once, whether the guest took it, was ended before that, or was refused entry.
+func TestVirtualInterruptDelivery(t *testing.T) {
+	irq := vcpu.Event{Type: vcpu.ExternalInterrupt, Vector: 0x51}
+	arm := func(t *testing.T) *rig {
+		r := newRig(t)
+		r.v.b.f.viaVIRQ = true
+		r.v.vmcb.rflags |= x86.FlagIF
+		if !r.v.Inject(irq) {
+			t.Fatal("refused")
+		}
+		r.v.armEvents()
+		b := r.v.vmcb
+		if b.eventInj != 0 || b.vintr&vWindow != vWindow || b.vintr>>vVectorShift&0xff != 0x51 || b.misc1&iVINTR != 0 {
+			t.Fatalf("armed wrongly: EVENTINJ %#x V_INTR %#x", b.eventInj, b.vintr)
+		}
+		return r
+	}
+	end := func(r *rig, code uint64) {
+		r.v.vmcb.exitCode = code
+		var x vcpu.Exit
+		r.v.finish(&x)
+	}
+	t.Run("taken", func(t *testing.T) {
+		r := arm(t)
+		r.v.vmcb.vintr &^= vIRQ
+		end(r, exitINTR)
+		if r.v.ev.hasNext || r.v.vmcb.vintr&vWindow != 0 {
+			t.Error("the interrupt would be delivered again")
+		}
+	})
+	t.Run("not taken", func(t *testing.T) {
+		r := arm(t)
+		end(r, exitINTR)
+		if !r.v.ev.hasNext || r.v.ev.next != irq || r.v.todo&todoEvents == 0 {
+			t.Error("the interrupt is lost")
+		}
+		r.v.armEvents()
+		if r.v.vmcb.vintr&vIRQ == 0 {
+			t.Error("not armed again")
+		}
+	})
+	t.Run("delivery faulted", func(t *testing.T) {
+		r := arm(t)
+		r.v.vmcb.exitIntInfo = 0x51 | evExc<<evTypeShift | evValid
+		end(r, exitNPF)
+		if !r.v.ev.hasNext || r.v.ev.next != irq {
+			t.Errorf("replays %+v, want %+v", r.v.ev.next, irq)
+		}
+	})
+	t.Run("refused entry, then an exception", func(t *testing.T) {
+		r := arm(t)
+		r.v.ev.replayed = true
+		r.v.Inject(vcpu.Event{Type: vcpu.HardException, Vector: x86.VecGP, HasErr: true})
+		r.v.armEvents()
+		if b := r.v.vmcb; b.vintr&vIRQ != 0 && b.misc1&iVINTR == 0 || b.eventInj&evValid == 0 {
+			t.Errorf("EVENTINJ %#x V_INTR %#x", b.eventInj, b.vintr)
+		}
+	})
+}

@@ -40,8 +40,10 @@ type Registers struct {
 	Ext1D   uint32
 	ExtAB   uint32 // CPUID 0x8000000A EBX: number of ASIDs
 	ExtAD   uint32 // CPUID 0x8000000A EDX: features
-	VMCR    uint64 // read only if Ext1C says that the MSR exists
-	XCR0    uint64 // read only with OSXSAVE
+	// Hyper is EBX of CPUID 0x40000000 when a hypervisor says it is there.
+	Hyper uint32
+	VMCR  uint64 // read only if Ext1C says that the MSR exists
+	XCR0  uint64 // read only with OSXSAVE
 }
 
 // CPUID bits (APM Vol. 3, Appendix E).
@@ -75,7 +77,18 @@ type features struct {
 	fpuSize       int    // bytes of the x87/SSE/AVX image
 	xcr0          uint64 // the host's, which is all that guests may use
 	asids         uint32
+	// viaVIRQ: external interrupts are delivered as virtual interrupts, not by
+	// EVENTINJ. QEMU 7.2's TCG keeps an injected interrupt's vector in
+	// CPUState.exception_index: when its loop is left before the next
+	// interrupt or exit, for a reason of its own, it delivers it once more.
+	viaVIRQ bool
 }
+
+// tcg is the signature of QEMU's emulator, as far as Registers.Hyper holds it.
+const (
+	tcg             = 'T' | 'C'<<8 | 'G'<<16 | 'T'<<24
+	leaf1Hypervisor = 1 << 31
+)
 
 // ReadRegisters asks the CPU it runs on.
 func ReadRegisters() Registers {
@@ -88,6 +101,9 @@ func ReadRegisters() Registers {
 	if r.Ext1C&ext1SVM != 0 && r.MaxExt >= 0x8000_000a {
 		_, r.ExtAB, _, r.ExtAD = insn.CPUID(0x8000_000a, 0)
 		r.VMCR = insn.RDMSR(msrVMCR)
+	}
+	if r.Leaf1C&leaf1Hypervisor != 0 {
+		_, r.Hyper, _, _ = insn.CPUID(0x4000_0000, 0)
 	}
 	if r.Leaf1C&leaf1OSXSAVE != 0 {
 		_, r.LeafDB, _, _ = insn.CPUID(0xd, 0)
@@ -140,6 +156,7 @@ func probe(r Registers) (features, error) {
 		tscAux:        r.Ext1D&ext1RDTSCP != 0,
 		fpuSize:       fpuLegacy + fpuHeader,
 		asids:         r.ExtAB,
+		viaVIRQ:       r.Hyper == tcg,
 	}
 	if r.ExtAD&extAClean != 0 {
 		f.cleanMask = cleanAll

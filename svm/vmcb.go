@@ -104,6 +104,8 @@ const (
 	vPrio        = 0xf << 16
 	vIgnoreTPR   = 1 << 20
 	vIntrMasking = 1 << 24
+	vVectorShift = 32
+	vVector      = 0xff << vVectorShift
 	// vWindow requests a virtual interrupt of the highest priority. With the
 	// VINTR intercept it never arrives: it ends the run when it could.
 	vWindow = vIRQ | vPrio | vIgnoreTPR
