@@ -94,6 +94,13 @@ func (c *Console) Transcript() string {
 	return string(c.text)
 }
 
+// Last is the last n lines of the output so far.
+func (c *Console) Last(n int) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return tail(c.text, n)
+}
+
 // Expect waits until one of the texts appears after the last match and returns
 // which, and the output before it. The earliest text wins, among equals the
 // first in the list.
