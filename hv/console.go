@@ -31,7 +31,7 @@ var con hostConsole
 // logLine takes a line of the log: into the ring that dmesg reads, and to the
 // console. Until the port is open the kernel layer does both, polled.
 func logLine(b []byte) {
-	syscall.Write(2, b)
+	syscall.Write(1, b)
 	if con.uart != nil {
 		con.write(b)
 	}

@@ -11,8 +11,8 @@ import (
 )
 
 // Everything that is written to the descriptors 1 and 2, and what the layer
-// itself says, goes to the log ring and, while polled is set, to the console:
-// COM1 on the bare machine, a hypercall in a partition.
+// itself says, goes to the log ring and, while polled is set or for descriptor
+// 2, to the console: COM1 on the bare machine, a hypercall in a partition.
 
 const (
 	com1    = 0x3f8
@@ -106,7 +106,9 @@ func putNow(p, n uint64) uint64 {
 //go:nosplit
 func consoleWrite(c *cpu, t *thread) uint64 {
 	n := min(t.f.rdx-t.done, uint64(len(c.out)))
-	if atomic.LoadUint32(&polled) != 0 && startInfo == nil {
+	// Standard error is where the runtime reports its end: always shown.
+	show := t.f.rdi == 2 || atomic.LoadUint32(&polled) != 0
+	if show && startInfo == nil {
 		n = min(n, fifoSize/2)
 	}
 	if n == 0 {
@@ -120,7 +122,7 @@ func consoleWrite(c *cpu, t *thread) uint64 {
 	}
 	out := addr(unsafe.Pointer(&c.out))
 	conlock.lock()
-	if atomic.LoadUint32(&polled) != 0 {
+	if show {
 		n = put(out, n)
 	}
 	logRing.append(out, n)
@@ -183,7 +185,7 @@ func sayDec(v uint64) {
 	sayBytes(addr(unsafe.Pointer(&b))+i, 20-i)
 }
 
-// Output chooses where writes to standard output and error go.
+// Output chooses where writes to standard output go.
 type Output uint32
 
 // Outputs. The log ring gets everything with both.
@@ -192,8 +194,9 @@ const (
 	Polled                // to the console as well, polled
 )
 
-// SetOutput chooses where writes to standard output and error go from now on.
-// The fatal paths always go back to Polled.
+// SetOutput chooses where writes to standard output go from now on. Standard
+// error, where the runtime reports its end, and the fatal paths are always
+// Polled.
 func SetOutput(o Output) { atomic.StoreUint32(&polled, uint32(o)) }
 
 // ConsoleWrite writes b to the console, whatever SetOutput says, and not to the
