@@ -258,6 +258,9 @@ func (v *VCPU) expired(uint64) {
 	if v.State() != Blocked {
 		return
 	}
+	// v may have been woken, and have fallen asleep again on another CPU, since
+	// the timer left its list: then it is on a list again.
+	v.cpu.Timers.Remove(&v.timer)
 	v.due.Store(true)
 	v.attention.Store(1)
 	v.enqueue()
