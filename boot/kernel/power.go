@@ -47,8 +47,8 @@ func powerOff() {
 		outw(0x604, slpEnable)  // q35
 		outw(0xb004, slpEnable) // i440fx
 	}
-	delay(10_000_000)
-	s := "Shutdown" // Bochs
+	delay(2_000_000_000) // an emulator on a busy host takes its time
+	s := "Shutdown"      // Bochs
 	for i := 0; i < len(s); i++ {
 		outb(0x8900, uint32(s[i]))
 	}
