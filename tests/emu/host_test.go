@@ -4,6 +4,7 @@
 package emu
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -29,7 +30,8 @@ const prompt = "ringo# "
 // host is a running machine.
 type host struct {
 	*emu.Machine
-	t *testing.T
+	t     *testing.T
+	marks int // see sh
 }
 
 // start runs a machine without waiting for anything. Zero fields of c are the
@@ -52,7 +54,7 @@ func start(t *testing.T, c emu.Config) *host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &host{m, t}
+	h := &host{Machine: m, t: t}
 	t.Cleanup(h.close)
 	return h
 }
@@ -164,13 +166,15 @@ func (h *host) shell() {
 	h.see(verbTime, "# ")
 }
 
-// sh runs a command in the guest's shell and returns its output. The marks are
+// sh runs a command in the guest's shell and returns its output. The marks
+// around it are new each time, since attaching shows old output again, and are
 // written so that the echo of the command does not hold them.
 func (h *host) sh(command string) string {
 	h.t.Helper()
-	h.key("echo be''gin; " + command + "; echo en''d=$?\r")
-	h.see(verbTime, "begin\n")
-	out := h.see(verbTime, "end=")
+	h.marks++
+	h.key(fmt.Sprintf("echo be''gin%d; %s; echo en''d%[1]d=$?\r", h.marks, command))
+	h.see(verbTime, fmt.Sprintf("begin%d\n", h.marks))
+	out := h.see(verbTime, fmt.Sprintf("end%d=", h.marks))
 	if code := h.seeRE(verbTime, `^(\d+)\n`)[1]; code != "0" {
 		h.t.Errorf("%s: exit status %s: %s", command, code, out)
 	}

@@ -45,7 +45,7 @@ func TestHostile(t *testing.T) {
 		{"hyperflood", ""},
 	} {
 		t.Run(c.mode, func(t *testing.T) {
-			on := &host{h.Machine, t}
+			on := &host{Machine: h.Machine, t: t}
 			on.ok(micro(c.mode, c.mode))
 			if c.ends != "" {
 				on.gone(c.mode, c.ends)
