@@ -32,7 +32,7 @@ func newMachine(info *mb.Info) *part.Machine {
 	dbg.At(dbg.Info).S("memory: ").MiB(pool.TotalBytes()).S(" managed, ").MiB(pool.FreeBytes()).S(" free").End()
 	m := &part.Machine{
 		Frames: pool, Phys: direct, TSCHz: kernel.TSCHz(),
-		HostCPUID: hostCPUID, TSC: kernel.TSC, ThisCPU: kernel.CPU, Kick: kernel.Kick,
+		HostCPUID: hostCPUID, TSC: kernel.TSC, ThisCPU: kernel.RunnerCPU, Kick: kernel.Kick,
 		IOReqPage: ioreqPage,
 		Dom0Ended: dom0Ended,
 	}

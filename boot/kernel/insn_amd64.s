@@ -205,6 +205,11 @@ TEXT ·self(SB),NOSPLIT,$0-8
 	MOVQ	AX, ret+0(FP)
 	RET
 
+TEXT ·currentThread(SB),NOSPLIT,$0-8
+	MOVQ	8(GS), AX
+	MOVQ	AX, ret+0(FP)
+	RET
+
 TEXT ·cliSave(SB),NOSPLIT,$0-8
 	PUSHFQ
 	POPQ	AX

@@ -43,7 +43,8 @@ type Machine struct {
 	EpochNS uint64 // wall time at TSC 0, ns since 1970 UTC
 	// HostCPUID is the CPUID instruction of this machine.
 	HostCPUID func(leaf, sub uint32) policy.Result
-	// TSC reads it, ThisCPU the index of the calling thread's CPU; Kick
+	// TSC reads it. ThisCPU is the CPU whose runner is calling, -1 for other
+	// threads, even those that have interrupted a runner there. Kick
 	// interrupts a CPU or ends its Wait.
 	TSC     func() uint64
 	ThisCPU func() int
