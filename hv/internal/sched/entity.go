@@ -1,0 +1,266 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package sched
+
+import (
+	"errors"
+	"math/bits"
+	"sync/atomic"
+)
+
+type state uint8
+
+const (
+	detached state = iota
+	blocked
+	waiting
+	running
+	throttled
+)
+
+// Entity is something to schedule. It is part of its owner's structure and must
+// not be copied. All fields but Owner are the scheduler's.
+type Entity struct {
+	// Owner is for the caller, to find what contains the entity.
+	Owner any
+
+	next, prev *Entity
+	// cpu is the queue that the entity belongs to; its lock guards the rest.
+	// It changes only under the locks of both queues.
+	cpu        atomic.Int32
+	state      state
+	woken      bool // Wake while running
+	leaving    bool // Remove while running
+	weight     uint32
+	cap        uint32
+	hard, soft CPUSet
+
+	v         uint64 // virtual time; compared modulo 2^64
+	remainder uint64 // of the division that made v
+	ran       atomic.Uint64
+	usage     uint64 // running time, fading within a window
+	usageAt   uint64
+
+	budget  int64  // of this period; negative after an overrun
+	period  uint64 // when it began
+	readyAt uint64 // when a throttled entity is free
+}
+
+// virtual converts running time of e to virtual time.
+func (e *Entity) virtual(t uint64) uint64 {
+	hi, lo := bits.Mul64(t, DefaultWeight)
+	v, _ := bits.Div64(hi%uint64(e.weight), lo, uint64(e.weight))
+	return v
+}
+
+// before compares virtual times.
+func before(a, b uint64) bool { return int64(a-b) < 0 }
+
+// account charges e for having run t up to now. Usage fades in window.
+func (e *Entity) account(t, now, window uint64) {
+	scaled := t*DefaultWeight + e.remainder
+	e.v += scaled / uint64(e.weight)
+	e.remainder = scaled % uint64(e.weight)
+	e.ran.Add(t)
+	e.budget -= int64(t)
+	e.usage, e.usageAt = e.faded(now, window)+t, now
+}
+
+// faded returns the recent usage as it is now: it fades to nothing in window.
+func (e *Entity) faded(now, window uint64) uint64 {
+	gone := elapsed(e.usageAt, now)
+	if gone >= window {
+		return 0
+	}
+	hi, lo := bits.Mul64(e.usage, window-gone)
+	u, _ := bits.Div64(hi%window, lo, window)
+	return u
+}
+
+// quantum is what a cap allows in one period, at least 1.
+func (s *Sched) quantum(share uint32) int64 {
+	return max(int64(s.period*uint64(share)/CapCPU), 1)
+}
+
+// exhausted reports whether e has a cap and nothing left of it, after what is
+// due was added.
+func (s *Sched) exhausted(e *Entity, now uint64) bool {
+	if e.cap == 0 {
+		return false
+	}
+	quantum := s.quantum(e.cap)
+	if n := elapsed(e.period, now) / s.period; n > 0 {
+		e.period += n * s.period
+		// Unused time is lost, overrun is not.
+		e.budget = min(quantum, e.budget+quantum*int64(min(n, 1<<20)))
+	}
+	if e.budget > 0 {
+		return false
+	}
+	missing := uint64(-e.budget)/uint64(quantum) + 1
+	e.readyAt = e.period + missing*s.period
+	return true
+}
+
+// Add makes e known, blocked, with default weight, no cap and all CPUs. hard is
+// the set of CPUs it may run on, empty for all.
+func (s *Sched) Add(e *Entity, hard CPUSet, now uint64) error {
+	if hard.Empty() {
+		hard = s.online
+	}
+	if hard = hard.And(&s.online); hard.Empty() {
+		return errAffinity
+	}
+	for {
+		// Both locks: a late Wake may still look at the entity.
+		from, to := int(e.cpu.Load()), s.roomiest(&hard)
+		s.lockPair(from, to)
+		same := int(e.cpu.Load()) == from
+		free := same && e.state == detached
+		if free {
+			s.attach(e, to, hard, now)
+		}
+		s.unlockPair(from, to)
+		switch {
+		case free:
+			return nil
+		case same:
+			return errors.New("sched: added twice")
+		}
+	}
+}
+
+// roomiest returns the CPU with the fewest entities of any state.
+func (s *Sched) roomiest(set *CPUSet) int {
+	best, fewest := 0, int32(1<<30)
+	for cpu := range s.queues {
+		if n := s.queues[cpu].members.Load(); set.Has(cpu) && n < fewest {
+			best, fewest = cpu, n
+		}
+	}
+	return best
+}
+
+// attach sets all fields of a detached entity.
+func (s *Sched) attach(e *Entity, cpu int, hard CPUSet, now uint64) {
+	q := &s.queues[cpu]
+	q.members.Add(1)
+	e.cpu.Store(int32(cpu))
+	e.state, e.woken, e.leaving = blocked, false, false
+	e.weight, e.cap, e.hard, e.soft = DefaultWeight, 0, hard, hard
+	if s.pinned {
+		e.hard = CPUSet{}
+		e.hard.Add(cpu)
+		e.soft = e.hard
+	}
+	e.v, e.remainder, e.usage, e.usageAt = q.min, 0, 0, now
+	e.ran.Store(0)
+}
+
+var errAffinity = errors.New("sched: no such CPU")
+
+// Remove forgets e. If it runs, it does so until the next Put on the returned
+// CPU, which must be kicked; otherwise NoCPU is returned and e is free at once.
+func (s *Sched) Remove(e *Entity) (kick int) {
+	q, cpu := s.lock(e)
+	defer q.mu.Unlock()
+	if e.state == detached || e.leaving {
+		return NoCPU
+	}
+	q.members.Add(-1)
+	if e.state == running {
+		e.leaving = true
+		return cpu
+	}
+	q.withdraw(e)
+	e.state = detached
+	return NoCPU
+}
+
+// Removed reports whether e is free after Remove.
+func (s *Sched) Removed(e *Entity) bool {
+	q, _ := s.lock(e)
+	defer q.mu.Unlock()
+	return e.state == detached
+}
+
+// Ran returns the time that e ran, up to the last Put or Charge.
+func (e *Entity) Ran() uint64 { return e.ran.Load() }
+
+// CPU returns the CPU where e runs, waits or last ran.
+func (e *Entity) CPU() int { return int(e.cpu.Load()) }
+
+// SetWeight sets the weight, 1 to MaxWeight, from now on.
+func (s *Sched) SetWeight(e *Entity, weight uint32) error {
+	if weight < 1 || weight > MaxWeight {
+		return errors.New("sched: weight is not within 1 to 65535")
+	}
+	q, _ := s.lock(e)
+	defer q.mu.Unlock()
+	if e.state == waiting || e.state == running {
+		q.load.Add(int64(weight) - int64(e.weight))
+	}
+	e.weight, e.remainder = weight, 0
+	return nil
+}
+
+// SetCap limits e to a share of one CPU in hundredths of a percent, 1 to
+// CapCPU; 0 is no limit. A domain's cap is divided among its vCPUs by the
+// caller. It returns the CPU to kick, or NoCPU.
+func (s *Sched) SetCap(e *Entity, share uint32, now uint64) (kick int, err error) {
+	if share > CapCPU {
+		return NoCPU, errors.New("sched: cap is more than one CPU")
+	}
+	q, cpu := s.lock(e)
+	defer q.mu.Unlock()
+	e.cap = share
+	e.period, e.budget = now, s.quantum(share)
+	switch e.state {
+	case throttled:
+		q.withdraw(e)
+		e.state = blocked
+		return s.enqueue(e, q, cpu, now), nil
+	case running:
+		return cpu, nil
+	}
+	return NoCPU, nil
+}
+
+// SetAffinity sets the CPUs where e may run (hard) and, of those, where it
+// preferably runs (soft, empty for no preference). It returns the CPU to kick,
+// or NoCPU. In pinned mode the soft set is ignored, and e keeps one CPU of hard.
+func (s *Sched) SetAffinity(e *Entity, hard, soft CPUSet, now uint64) (kick int, err error) {
+	if hard = hard.And(&s.online); hard.Empty() {
+		return NoCPU, errAffinity
+	}
+	if soft = soft.And(&hard); soft.Empty() {
+		soft = hard
+	}
+	q, cpu := s.lock(e)
+	if s.pinned {
+		to := cpu
+		if !hard.Has(cpu) {
+			to = hard.first()
+		}
+		hard = CPUSet{}
+		hard.Add(to)
+		soft = hard
+	}
+	e.hard, e.soft = hard, soft
+	was := e.state
+	if !hard.Has(cpu) && (was == waiting || was == throttled) {
+		q.withdraw(e)
+		e.state = blocked
+		q.mu.Unlock()
+		return s.Wake(e, now), nil
+	}
+	q.mu.Unlock()
+	switch {
+	case was == running && !hard.Has(cpu):
+		return cpu, nil
+	case was == waiting && !s.pinned:
+		return s.claimIdle(&hard), nil // a CPU that it could not use until now
+	}
+	return NoCPU, nil
+}

@@ -1,0 +1,126 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package sched
+
+// list is a doubly linked list through the entities. A CPU has few of them, so
+// that a walk costs less than a tree would.
+type list struct{ head, tail *Entity }
+
+// insertAfter links e behind at, at the head if at is nil.
+func (l *list) insertAfter(e, at *Entity) {
+	e.prev = at
+	if at == nil {
+		e.next, l.head = l.head, e
+	} else {
+		e.next, at.next = at.next, e
+	}
+	if e.next == nil {
+		l.tail = e
+	} else {
+		e.next.prev = e
+	}
+}
+
+func (l *list) remove(e *Entity) {
+	if e.prev == nil {
+		l.head = e.next
+	} else {
+		e.prev.next = e.next
+	}
+	if e.next == nil {
+		l.tail = e.prev
+	} else {
+		e.next.prev = e.prev
+	}
+	e.next, e.prev = nil, nil
+}
+
+// insert makes e waiting, behind those of the same virtual time.
+func (q *queue) insert(e *Entity) {
+	at := q.waiting.tail
+	for at != nil && before(e.v, at.v) {
+		at = at.prev
+	}
+	q.waiting.insertAfter(e, at)
+	e.state = waiting
+	q.load.Add(int64(e.weight))
+	q.count.Add(1)
+}
+
+// take removes a waiting entity.
+func (q *queue) take(e *Entity) {
+	q.waiting.remove(e)
+	q.load.Add(-int64(e.weight))
+	q.count.Add(-1)
+}
+
+// throttle puts e aside until e.readyAt.
+func (q *queue) throttle(e *Entity) {
+	q.throttled.insertAfter(e, nil)
+	e.state = throttled
+	if e.readyAt < q.release.Load() {
+		q.release.Store(e.readyAt)
+	}
+}
+
+// unthrottle makes entities waiting whose new period has begun.
+func (s *Sched) unthrottle(q *queue, now uint64) {
+	if q.release.Load() > now {
+		return
+	}
+	next := uint64(Forever)
+	for e := q.throttled.head; e != nil; {
+		after := e.next
+		if e.readyAt <= now {
+			q.throttled.remove(e)
+			s.exhausted(e, now) // adds what is due
+			s.limit(q, e)
+			q.insert(e)
+		} else {
+			next = min(next, e.readyAt)
+		}
+		e = after
+	}
+	q.release.Store(next)
+}
+
+// withdraw takes e out of the list that it is in, if any.
+func (q *queue) withdraw(e *Entity) {
+	switch e.state {
+	case waiting:
+		q.take(e)
+	case throttled:
+		q.throttled.remove(e)
+		next := uint64(Forever)
+		for o := q.throttled.head; o != nil; o = o.next {
+			next = min(next, o.readyAt)
+		}
+		q.release.Store(next)
+	}
+}
+
+// advance moves the queue's virtual time up to the entity furthest behind.
+func (q *queue) advance() {
+	var v uint64
+	switch {
+	case q.cur != nil && q.waiting.head != nil && before(q.waiting.head.v, q.cur.v), q.cur == nil && q.waiting.head != nil:
+		v = q.waiting.head.v
+	case q.cur != nil:
+		v = q.cur.v
+	default:
+		return
+	}
+	if before(q.min, v) {
+		q.min = v
+	}
+}
+
+// move gives an entity that is in no list to another queue, where it is ahead
+// or behind by as much as it was.
+func move(e *Entity, from, to *queue, cpu int) {
+	e.v += to.min - from.min
+	e.cpu.Store(int32(cpu))
+	from.members.Add(-1)
+	to.members.Add(1)
+}

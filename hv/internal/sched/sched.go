@@ -1,0 +1,326 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package sched decides which entity (vCPU) runs where and until when. Time is
+// an argument, in any unit the caller likes (nanoseconds, TSC ticks), so that
+// all of it is tested on simulated CPUs.
+//
+// Every CPU has a queue of waiting entities, ordered by virtual time: what an
+// entity ran, divided by its weight. The entity that is furthest behind runs
+// next, for a slice of a third of a tick. One that wakes up is behind by what
+// it left unused, but never by more than another third (of its own running
+// time): so it runs at once if it used little, and cannot starve anybody
+// however often it sleeps. Hence an entity waits at most one tick for each
+// competitor of its weight.
+//
+// A CPU that runs dry takes waiting entities from others; every ten ticks a CPU
+// also compares loads, so that three entities on two CPUs share them evenly.
+// Capped entities get their share of each period of three ticks, then wait for
+// the next.
+//
+// One runner per CPU calls [Sched.Pick], runs the entity, and calls
+// [Sched.Put]. All other methods may be called from anywhere at any time. No
+// method but [New] allocates.
+package sched
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// Weights and caps.
+const (
+	DefaultWeight = 256
+	MaxWeight     = 65535
+	// CapCPU is the cap of one whole CPU: caps are in hundredths of a percent.
+	CapCPU = 10000
+)
+
+// Forever as a time means: no timer is needed.
+const Forever = ^uint64(0)
+
+// NoCPU is returned where no CPU must be kicked.
+const NoCPU = -1
+
+// Config is what a scheduler is made for.
+type Config struct {
+	CPUs int // 1 to MaxCPUs
+	// Tick is 10 ms in the caller's unit of time, at least 1000.
+	Tick uint64
+	// Pinned gives each entity one CPU when it is added; it never leaves it.
+	Pinned bool
+}
+
+// Sched schedules entities on CPUs.
+type Sched struct {
+	queues []queue
+	online CPUSet
+	pinned bool
+
+	slice    uint64 // longest run while others wait
+	bonus    uint64 // most that a waking entity is ahead of others
+	least    uint64 // lead that is worth a preemption
+	interval uint64 // between balances
+	window   uint64 // in which usage fades
+	period   uint64 // of caps
+}
+
+// queue is the state of one CPU. Lock order: by index, lower first.
+type queue struct {
+	mu sync.Mutex
+	// waiting entities by virtual time, and throttled ones in no order.
+	waiting, throttled list
+	cur                *Entity
+	since              uint64 // cur is charged up to here
+	alone              bool   // cur runs without the end of a slice
+	min                uint64 // virtual time of the queue, never goes back
+	balanced           uint64 // when loads were compared
+
+	// These are written under mu and read without.
+	members atomic.Int32  // entities of any state, for Add
+	load    atomic.Int64  // sum of the weights of waiting and cur
+	count   atomic.Int32  // number of waiting
+	release atomic.Uint64 // when the first of throttled is free, Forever if none
+	// idle: the runner got nothing from Pick. Who clears it owes it a kick.
+	idle atomic.Bool
+	_    [64]byte
+}
+
+// New makes a scheduler without entities. It panics on a Config that is out of
+// bounds.
+func New(c Config) *Sched {
+	if c.CPUs < 1 || c.CPUs > MaxCPUs || c.Tick < 1000 {
+		panic("sched: bad configuration")
+	}
+	s := &Sched{
+		queues: make([]queue, c.CPUs), pinned: c.Pinned,
+		slice: c.Tick / 3, bonus: c.Tick / 3, least: c.Tick / 20,
+		interval: 10 * c.Tick, window: 40 * c.Tick, period: 3 * c.Tick,
+	}
+	for n := range s.queues {
+		s.online.Add(n)
+		s.queues[n].release.Store(Forever)
+	}
+	return s
+}
+
+// Pick chooses what runs on cpu from now on. The runner must come back (Put,
+// then Pick) at until at the latest, and when another CPU was told to kick this
+// one. A nil entity means to idle, until then or until kicked.
+//
+// Preconditions: called by the runner of cpu, after Put.
+func (s *Sched) Pick(cpu int, now uint64) (e *Entity, until uint64) {
+	q := &s.queues[cpu]
+	q.mu.Lock()
+	if q.cur != nil {
+		panic("sched: Pick without Put")
+	}
+	s.unthrottle(q, now)
+	empty := q.waiting.head == nil
+	due := elapsed(q.balanced, now) >= s.interval
+	if due {
+		q.balanced = now
+	}
+	// From here on a waker that finds no better place kicks this CPU: nothing
+	// that becomes waiting elsewhere during the search is overlooked.
+	q.idle.Store(empty)
+	q.mu.Unlock()
+
+	until = q.release.Load()
+	switch {
+	case s.pinned:
+	case empty:
+		until = min(until, s.steal(cpu, now))
+	case due:
+		s.balance(cpu, now)
+	}
+
+	q.mu.Lock()
+	if e = q.waiting.head; e != nil {
+		q.idle.Store(false)
+		q.take(e)
+		e.state = running
+		q.cur, q.since = e, now
+		q.load.Add(int64(e.weight))
+		until = s.until(q, e, now)
+	}
+	q.mu.Unlock()
+	return e, until
+}
+
+// until returns when e, which starts now, must be looked at again.
+func (s *Sched) until(q *queue, e *Entity, now uint64) uint64 {
+	t := q.release.Load()
+	q.alone = q.waiting.head == nil
+	switch {
+	case !q.alone:
+		t = min(t, now+s.slice)
+	case !s.pinned:
+		t = min(t, max(q.balanced+s.interval, now+s.slice))
+	}
+	if e.cap != 0 {
+		t = min(t, now+uint64(max(e.budget, 1)))
+	}
+	return t
+}
+
+// Put takes back what Pick gave. The entity stays runnable, or blocks until
+// Wake; a Wake since Pick counts, so that none is lost. Put returns a CPU to
+// kick, or NoCPU.
+//
+// Preconditions: called by the runner of cpu, after Pick returned an entity.
+func (s *Sched) Put(cpu int, now uint64, runnable bool) (kick int) {
+	q := &s.queues[cpu]
+	q.mu.Lock()
+	e := q.cur
+	s.charge(q, now)
+	q.cur = nil
+	q.load.Add(-int64(e.weight))
+	runnable = runnable || e.woken
+	e.woken, kick = false, NoCPU
+	switch {
+	case e.leaving:
+		e.state, e.leaving = detached, false
+	case !runnable:
+		e.state = blocked
+	case !e.hard.Has(cpu):
+		// Its affinity changed while it ran.
+		e.state = blocked
+		q.mu.Unlock()
+		return s.Wake(e, now)
+	case s.exhausted(e, now):
+		q.throttle(e)
+		kick = s.helper(e)
+	default:
+		if q.insert(e); e != q.waiting.head {
+			kick = s.helper(e)
+		}
+	}
+	q.advance()
+	q.mu.Unlock()
+	return kick
+}
+
+// helper returns an idle CPU that can take e, which its own CPU will not run
+// next, now or when its new period begins.
+func (s *Sched) helper(e *Entity) int {
+	if s.pinned {
+		return NoCPU
+	}
+	return s.claimIdle(&e.hard)
+}
+
+// Charge brings the account of what runs on cpu up to date.
+func (s *Sched) Charge(cpu int, now uint64) {
+	q := &s.queues[cpu]
+	q.mu.Lock()
+	if q.cur != nil {
+		s.charge(q, now)
+	}
+	q.mu.Unlock()
+}
+
+// charge accounts for cur's run up to now. A time before the last one counts as
+// that: clocks of CPUs may differ a little.
+func (s *Sched) charge(q *queue, now uint64) {
+	if q.cur == nil {
+		panic("sched: nothing runs here")
+	}
+	if now <= q.since {
+		return
+	}
+	q.cur.account(now-q.since, now, s.window)
+	q.since = now
+	q.advance()
+}
+
+// Wake makes e runnable. It returns the CPU to kick, or NoCPU. Waking what is
+// runnable already does nothing.
+func (s *Sched) Wake(e *Entity, now uint64) (kick int) {
+	for {
+		q, from := s.lock(e)
+		if e.state != blocked {
+			e.woken = e.state == running
+			q.mu.Unlock()
+			return NoCPU
+		}
+		to := s.place(e, from)
+		if to == from {
+			kick = s.enqueue(e, q, to, now)
+			q.mu.Unlock()
+			return kick
+		}
+		q.mu.Unlock()
+		// Both locks, in order; then look again.
+		s.lockPair(from, to)
+		if int(e.cpu.Load()) == from && e.state == blocked {
+			move(e, q, &s.queues[to], to)
+			kick = s.enqueue(e, &s.queues[to], to, now)
+			s.unlockPair(from, to)
+			return kick
+		}
+		// Somebody was faster. If place had claimed an idle CPU, it is again.
+		t := &s.queues[to]
+		t.idle.Store(t.cur == nil && t.waiting.head == nil)
+		s.unlockPair(from, to)
+	}
+}
+
+// enqueue makes a blocked entity of locked queue q runnable.
+func (s *Sched) enqueue(e *Entity, q *queue, cpu int, now uint64) (kick int) {
+	if s.exhausted(e, now) {
+		q.throttle(e)
+		return cpu // its runner must arm the timer
+	}
+	if q.cur != nil {
+		s.charge(q, now)
+	}
+	s.limit(q, e)
+	q.insert(e)
+	if q.cur == nil || q.alone || before(e.v+e.virtual(s.least), q.cur.v) {
+		return cpu
+	}
+	return s.helper(e) // a CPU may have become idle meanwhile
+}
+
+// limit sees to it that e, which joins q, is not further behind than it may be.
+func (s *Sched) limit(q *queue, e *Entity) {
+	if floor := q.min - e.virtual(s.bonus); before(e.v, floor) {
+		e.v = floor
+	}
+}
+
+func elapsed(from, to uint64) uint64 {
+	if to <= from {
+		return 0
+	}
+	return to - from
+}
+
+// lock locks the queue that e belongs to.
+func (s *Sched) lock(e *Entity) (q *queue, cpu int) {
+	for {
+		cpu = int(e.cpu.Load())
+		q = &s.queues[cpu]
+		q.mu.Lock()
+		if int(e.cpu.Load()) == cpu {
+			return q, cpu
+		}
+		q.mu.Unlock()
+	}
+}
+
+// lockPair locks two queues, which may be the same.
+func (s *Sched) lockPair(a, b int) {
+	s.queues[min(a, b)].mu.Lock()
+	if a != b {
+		s.queues[max(a, b)].mu.Lock()
+	}
+}
+
+func (s *Sched) unlockPair(a, b int) {
+	s.queues[a].mu.Unlock()
+	if a != b {
+		s.queues[b].mu.Unlock()
+	}
+}
