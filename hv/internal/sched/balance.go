@@ -6,7 +6,7 @@ package sched
 // place chooses the queue for e, which wakes up and belongs to queue from: an
 // idle CPU, its last one first; otherwise the last one, unless another is less
 // loaded by more than e.
-func (s *Sched) place(e *Entity, from int) int {
+func (s *Scheduler) place(e *Entity, from int) int {
 	if s.pinned {
 		return e.hard.first()
 	}
@@ -34,10 +34,10 @@ func (s *Sched) place(e *Entity, from int) int {
 
 // claimIdle finds an idle CPU of the set and clears its mark, so that two
 // wakers do not choose the same. The caller must see to it that it is kicked.
-func (s *Sched) claimIdle(set *CPUSet) int {
+func (s *Scheduler) claimIdle(set *CPUSet) int {
 	for cpu := range s.queues {
 		if set.Has(cpu) && s.queues[cpu].idle.Load() && s.queues[cpu].idle.CompareAndSwap(true, false) {
-			return cpu
+			return s.want(cpu)
 		}
 	}
 	return NoCPU
@@ -46,7 +46,7 @@ func (s *Sched) claimIdle(set *CPUSet) int {
 // steal brings a waiting entity of another CPU to cpu, which has none,
 // preferably one that likes to be here. It returns the next time when there
 // will be something to steal.
-func (s *Sched) steal(cpu int, now uint64) (until uint64) {
+func (s *Scheduler) steal(cpu int, now uint64) (until uint64) {
 	until = Forever
 	for _, find := range [...]finder{(*queue).fond, (*queue).allowed} {
 		for n := 1; n < len(s.queues); n++ {
@@ -64,7 +64,7 @@ func (s *Sched) steal(cpu int, now uint64) (until uint64) {
 }
 
 // balance brings an entity of the busiest CPU to cpu, if that is less loaded.
-func (s *Sched) balance(cpu int, now uint64) {
+func (s *Scheduler) balance(cpu int, now uint64) {
 	victim := s.busiest(cpu)
 	if victim == NoCPU {
 		return
@@ -85,7 +85,7 @@ func (q *queue) setBalanced(t uint64) {
 }
 
 // busiest returns the CPU with the highest load that has something waiting.
-func (s *Sched) busiest(cpu int) int {
+func (s *Scheduler) busiest(cpu int) int {
 	best, most := NoCPU, s.queues[cpu].load.Load()
 	for n := range s.queues {
 		if load := s.queues[n].load.Load(); n != cpu && load > most && s.queues[n].count.Load() > 0 {
@@ -111,7 +111,7 @@ func (t thief) suits(e *Entity, own int64) bool {
 }
 
 // pull moves one entity from victim to cpu.
-func (s *Sched) pull(cpu, victim int, now uint64, find finder) bool {
+func (s *Scheduler) pull(cpu, victim int, now uint64, find finder) bool {
 	s.lockPair(cpu, victim)
 	q, v := &s.queues[cpu], &s.queues[victim]
 	s.unthrottle(v, now)

@@ -79,13 +79,13 @@ func (e *Entity) faded(now, window uint64) uint64 {
 }
 
 // quantum is what a cap allows in one period, at least 1.
-func (s *Sched) quantum(share uint32) int64 {
+func (s *Scheduler) quantum(share uint32) int64 {
 	return max(int64(s.period*uint64(share)/CapCPU), 1)
 }
 
 // exhausted reports whether e has a cap and nothing left of it, after what is
 // due was added.
-func (s *Sched) exhausted(e *Entity, now uint64) bool {
+func (s *Scheduler) exhausted(e *Entity, now uint64) bool {
 	if e.cap == 0 {
 		return false
 	}
@@ -105,7 +105,7 @@ func (s *Sched) exhausted(e *Entity, now uint64) bool {
 
 // Add makes e known, blocked, with default weight, no cap and all CPUs. hard is
 // the set of CPUs it may run on, empty for all.
-func (s *Sched) Add(e *Entity, hard CPUSet, now uint64) error {
+func (s *Scheduler) Add(e *Entity, hard CPUSet, now uint64) error {
 	if hard.Empty() {
 		hard = s.online
 	}
@@ -132,7 +132,7 @@ func (s *Sched) Add(e *Entity, hard CPUSet, now uint64) error {
 }
 
 // roomiest returns the CPU with the fewest entities of any state.
-func (s *Sched) roomiest(set *CPUSet) int {
+func (s *Scheduler) roomiest(set *CPUSet) int {
 	best, fewest := 0, int32(1<<30)
 	for cpu := range s.queues {
 		if n := s.queues[cpu].members.Load(); set.Has(cpu) && n < fewest {
@@ -143,7 +143,7 @@ func (s *Sched) roomiest(set *CPUSet) int {
 }
 
 // attach sets all fields of a detached entity.
-func (s *Sched) attach(e *Entity, cpu int, hard CPUSet, now uint64) {
+func (s *Scheduler) attach(e *Entity, cpu int, hard CPUSet, now uint64) {
 	q := &s.queues[cpu]
 	q.members.Add(1)
 	e.cpu.Store(int32(cpu))
@@ -162,7 +162,7 @@ var errAffinity = errors.New("sched: no such CPU")
 
 // Remove forgets e. If it runs, it does so until the next Put on the returned
 // CPU, which must be kicked; otherwise NoCPU is returned and e is free at once.
-func (s *Sched) Remove(e *Entity) (kick int) {
+func (s *Scheduler) Remove(e *Entity) (kick int) {
 	q, cpu := s.lock(e)
 	defer q.mu.Unlock()
 	if e.state == detached || e.leaving {
@@ -171,15 +171,31 @@ func (s *Sched) Remove(e *Entity) (kick int) {
 	q.members.Add(-1)
 	if e.state == running {
 		e.leaving = true
-		return cpu
+		return s.want(cpu)
 	}
 	q.withdraw(e)
 	e.state = detached
 	return NoCPU
 }
 
+// Block makes a runnable entity blocked, until Wake. If it runs, it does so
+// until its runner puts it back, not runnable: that CPU is returned to be kicked.
+func (s *Scheduler) Block(e *Entity) (kick int) {
+	q, cpu := s.lock(e)
+	defer q.mu.Unlock()
+	switch e.state {
+	case running:
+		e.woken = false
+		return s.want(cpu)
+	case waiting, throttled:
+		q.withdraw(e)
+		e.state = blocked
+	}
+	return NoCPU
+}
+
 // Removed reports whether e is free after Remove.
-func (s *Sched) Removed(e *Entity) bool {
+func (s *Scheduler) Removed(e *Entity) bool {
 	q, _ := s.lock(e)
 	defer q.mu.Unlock()
 	return e.state == detached
@@ -192,7 +208,7 @@ func (e *Entity) Ran() uint64 { return e.ran.Load() }
 func (e *Entity) CPU() int { return int(e.cpu.Load()) }
 
 // SetWeight sets the weight, 1 to MaxWeight, from now on.
-func (s *Sched) SetWeight(e *Entity, weight uint32) error {
+func (s *Scheduler) SetWeight(e *Entity, weight uint32) error {
 	if weight < 1 || weight > MaxWeight {
 		return errors.New("sched: weight is not within 1 to 65535")
 	}
@@ -208,7 +224,7 @@ func (s *Sched) SetWeight(e *Entity, weight uint32) error {
 // SetCap limits e to a share of one CPU in hundredths of a percent, 1 to
 // CapCPU; 0 is no limit. A domain's cap is divided among its vCPUs by the
 // caller. It returns the CPU to kick, or NoCPU.
-func (s *Sched) SetCap(e *Entity, share uint32, now uint64) (kick int, err error) {
+func (s *Scheduler) SetCap(e *Entity, share uint32, now uint64) (kick int, err error) {
 	if share > CapCPU {
 		return NoCPU, errors.New("sched: cap is more than one CPU")
 	}
@@ -222,7 +238,7 @@ func (s *Sched) SetCap(e *Entity, share uint32, now uint64) (kick int, err error
 		e.state = blocked
 		return s.enqueue(e, q, cpu, now), nil
 	case running:
-		return cpu, nil
+		return s.want(cpu), nil
 	}
 	return NoCPU, nil
 }
@@ -230,7 +246,7 @@ func (s *Sched) SetCap(e *Entity, share uint32, now uint64) (kick int, err error
 // SetAffinity sets the CPUs where e may run (hard) and, of those, where it
 // preferably runs (soft, empty for no preference). It returns the CPU to kick,
 // or NoCPU. In pinned mode the soft set is ignored, and e keeps one CPU of hard.
-func (s *Sched) SetAffinity(e *Entity, hard, soft CPUSet, now uint64) (kick int, err error) {
+func (s *Scheduler) SetAffinity(e *Entity, hard, soft CPUSet, now uint64) (kick int, err error) {
 	if hard = hard.And(&s.online); hard.Empty() {
 		return NoCPU, errAffinity
 	}
@@ -258,7 +274,7 @@ func (s *Sched) SetAffinity(e *Entity, hard, soft CPUSet, now uint64) (kick int,
 	q.mu.Unlock()
 	switch {
 	case was == running && !hard.Has(cpu):
-		return cpu, nil
+		return s.want(cpu), nil
 	case was == waiting && !s.pinned:
 		return s.claimIdle(&hard), nil // a CPU that it could not use until now
 	}

@@ -65,7 +65,7 @@ func (q *queue) throttle(e *Entity) {
 }
 
 // unthrottle makes entities waiting whose new period has begun.
-func (s *Sched) unthrottle(q *queue, now uint64) {
+func (s *Scheduler) unthrottle(q *queue, now uint64) {
 	if q.release.Load() > now {
 		return
 	}

@@ -112,7 +112,7 @@ func TestConcurrent(t *testing.T) {
 }
 
 // verify checks lists, counters and states of a scheduler at rest.
-func verify(t *testing.T, s *Sched, entities int) {
+func verify(t *testing.T, s *Scheduler, entities int) {
 	members := 0
 	for cpu := range s.queues {
 		q := &s.queues[cpu]

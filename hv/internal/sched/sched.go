@@ -18,8 +18,8 @@
 // Capped entities get their share of each period of three ticks, then wait for
 // the next.
 //
-// One runner per CPU calls [Sched.Pick], runs the entity, and calls
-// [Sched.Put]. All other methods may be called from anywhere at any time. No
+// One runner per CPU calls [Scheduler.Pick], runs the entity, and calls
+// [Scheduler.Put]. All other methods may be called from anywhere at any time. No
 // method but [New] allocates.
 package sched
 
@@ -51,8 +51,8 @@ type Config struct {
 	Pinned bool
 }
 
-// Sched schedules entities on CPUs.
-type Sched struct {
+// Scheduler schedules entities on CPUs.
+type Scheduler struct {
 	queues []queue
 	online CPUSet
 	pinned bool
@@ -81,6 +81,7 @@ type queue struct {
 	load    atomic.Int64  // sum of the weights of waiting and cur
 	count   atomic.Int32  // number of waiting
 	release atomic.Uint64 // when the first of throttled is free, Forever if none
+	wanted  atomic.Bool
 	// idle: the runner got nothing from Pick. Who clears it owes it a kick.
 	idle atomic.Bool
 	_    [64]byte
@@ -88,11 +89,11 @@ type queue struct {
 
 // New makes a scheduler without entities. It panics on a Config that is out of
 // bounds.
-func New(c Config) *Sched {
+func New(c Config) *Scheduler {
 	if c.CPUs < 1 || c.CPUs > MaxCPUs || c.Tick < 1000 {
 		panic("sched: bad configuration")
 	}
-	s := &Sched{
+	s := &Scheduler{
 		queues: make([]queue, c.CPUs), pinned: c.Pinned,
 		slice: c.Tick / 3, bonus: c.Tick / 3, least: c.Tick / 20,
 		interval: 10 * c.Tick, window: 40 * c.Tick, period: 3 * c.Tick,
@@ -109,8 +110,9 @@ func New(c Config) *Sched {
 // one. A nil entity means to idle, until then or until kicked.
 //
 // Preconditions: called by the runner of cpu, after Put.
-func (s *Sched) Pick(cpu int, now uint64) (e *Entity, until uint64) {
+func (s *Scheduler) Pick(cpu int, now uint64) (e *Entity, until uint64) {
 	q := &s.queues[cpu]
+	q.wanted.Store(false)
 	q.mu.Lock()
 	if q.cur != nil {
 		panic("sched: Pick without Put")
@@ -149,7 +151,7 @@ func (s *Sched) Pick(cpu int, now uint64) (e *Entity, until uint64) {
 }
 
 // until returns when e, which starts now, must be looked at again.
-func (s *Sched) until(q *queue, e *Entity, now uint64) uint64 {
+func (s *Scheduler) until(q *queue, e *Entity, now uint64) uint64 {
 	t := q.release.Load()
 	q.alone = q.waiting.head == nil
 	switch {
@@ -169,7 +171,7 @@ func (s *Sched) until(q *queue, e *Entity, now uint64) uint64 {
 // kick, or NoCPU.
 //
 // Preconditions: called by the runner of cpu, after Pick returned an entity.
-func (s *Sched) Put(cpu int, now uint64, runnable bool) (kick int) {
+func (s *Scheduler) Put(cpu int, now uint64, runnable bool) (kick int) {
 	q := &s.queues[cpu]
 	q.mu.Lock()
 	e := q.cur
@@ -203,15 +205,26 @@ func (s *Sched) Put(cpu int, now uint64, runnable bool) (kick int) {
 
 // helper returns an idle CPU that can take e, which its own CPU will not run
 // next, now or when its new period begins.
-func (s *Sched) helper(e *Entity) int {
+func (s *Scheduler) helper(e *Entity) int {
 	if s.pinned {
 		return NoCPU
 	}
 	return s.claimIdle(&e.hard)
 }
 
+// Wanted returns the flag of cpu that tells its runner to Put and Pick: it is
+// set for every kick, and cleared by Pick. So a kick that reached the CPU
+// outside of a guest, or came from itself, is not lost.
+func (s *Scheduler) Wanted(cpu int) *atomic.Bool { return &s.queues[cpu].wanted }
+
+// want makes the runner of cpu come back; the caller returns cpu to be kicked.
+func (s *Scheduler) want(cpu int) int {
+	s.queues[cpu].wanted.Store(true)
+	return cpu
+}
+
 // Charge brings the account of what runs on cpu up to date.
-func (s *Sched) Charge(cpu int, now uint64) {
+func (s *Scheduler) Charge(cpu int, now uint64) {
 	q := &s.queues[cpu]
 	q.mu.Lock()
 	if q.cur != nil {
@@ -222,7 +235,7 @@ func (s *Sched) Charge(cpu int, now uint64) {
 
 // charge accounts for cur's run up to now. A time before the last one counts as
 // that: clocks of CPUs may differ a little.
-func (s *Sched) charge(q *queue, now uint64) {
+func (s *Scheduler) charge(q *queue, now uint64) {
 	if q.cur == nil {
 		panic("sched: nothing runs here")
 	}
@@ -236,7 +249,7 @@ func (s *Sched) charge(q *queue, now uint64) {
 
 // Wake makes e runnable. It returns the CPU to kick, or NoCPU. Waking what is
 // runnable already does nothing.
-func (s *Sched) Wake(e *Entity, now uint64) (kick int) {
+func (s *Scheduler) Wake(e *Entity, now uint64) (kick int) {
 	for {
 		q, from := s.lock(e)
 		if e.state != blocked {
@@ -267,10 +280,10 @@ func (s *Sched) Wake(e *Entity, now uint64) (kick int) {
 }
 
 // enqueue makes a blocked entity of locked queue q runnable.
-func (s *Sched) enqueue(e *Entity, q *queue, cpu int, now uint64) (kick int) {
+func (s *Scheduler) enqueue(e *Entity, q *queue, cpu int, now uint64) (kick int) {
 	if s.exhausted(e, now) {
 		q.throttle(e)
-		return cpu // its runner must arm the timer
+		return s.want(cpu) // its runner must arm the timer
 	}
 	if q.cur != nil {
 		s.charge(q, now)
@@ -278,13 +291,13 @@ func (s *Sched) enqueue(e *Entity, q *queue, cpu int, now uint64) (kick int) {
 	s.limit(q, e)
 	q.insert(e)
 	if q.cur == nil || q.alone || before(e.v+e.virtual(s.least), q.cur.v) {
-		return cpu
+		return s.want(cpu)
 	}
 	return s.helper(e) // a CPU may have become idle meanwhile
 }
 
 // limit sees to it that e, which joins q, is not further behind than it may be.
-func (s *Sched) limit(q *queue, e *Entity) {
+func (s *Scheduler) limit(q *queue, e *Entity) {
 	if floor := q.min - e.virtual(s.bonus); before(e.v, floor) {
 		e.v = floor
 	}
@@ -298,7 +311,7 @@ func elapsed(from, to uint64) uint64 {
 }
 
 // lock locks the queue that e belongs to.
-func (s *Sched) lock(e *Entity) (q *queue, cpu int) {
+func (s *Scheduler) lock(e *Entity) (q *queue, cpu int) {
 	for {
 		cpu = int(e.cpu.Load())
 		q = &s.queues[cpu]
@@ -311,14 +324,14 @@ func (s *Sched) lock(e *Entity) (q *queue, cpu int) {
 }
 
 // lockPair locks two queues, which may be the same.
-func (s *Sched) lockPair(a, b int) {
+func (s *Scheduler) lockPair(a, b int) {
 	s.queues[min(a, b)].mu.Lock()
 	if a != b {
 		s.queues[max(a, b)].mu.Lock()
 	}
 }
 
-func (s *Sched) unlockPair(a, b int) {
+func (s *Scheduler) unlockPair(a, b int) {
 	s.queues[a].mu.Unlock()
 	if a != b {
 		s.queues[b].mu.Unlock()

@@ -295,6 +295,37 @@ func TestRemove(t *testing.T) {
 	}
 }
 
+func TestBlock(t *testing.T) {
+	s := New(Config{CPUs: 1, Tick: tick})
+	var a, b Entity
+	for _, e := range []*Entity{&a, &b} {
+		s.Add(e, CPUSet{}, 0)
+		s.Wake(e, 0)
+	}
+	run, _ := s.Pick(0, 0)
+	wait := &a
+	if run == wait {
+		wait = &b
+	}
+	if kick := s.Block(wait); kick != NoCPU || s.Wanted(0).Load() {
+		t.Errorf("waiting: kick %d", kick)
+	}
+	s.Wake(run, 5) // forgotten by Block
+	if kick := s.Block(run); kick != 0 || !s.Wanted(0).Load() {
+		t.Errorf("running: kick %d", kick)
+	}
+	s.Put(0, 10, false)
+	if e, _ := s.Pick(0, 10); e != nil || s.Wanted(0).Load() {
+		t.Error("something runs")
+	}
+	if kick := s.Wake(wait, 20); kick != 0 || !s.Wanted(0).Load() {
+		t.Errorf("wake: kick %d", kick)
+	}
+	if e, _ := s.Pick(0, 20); e != wait {
+		t.Error("not woken")
+	}
+}
+
 // A wake-up between the last look at events and the block is not lost.
 func TestWakeWhileRunning(t *testing.T) {
 	s := New(Config{CPUs: 1, Tick: tick})

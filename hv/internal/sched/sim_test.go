@@ -33,7 +33,7 @@ type job struct {
 // sim runs jobs on simulated CPUs whose runners and kicks take no time.
 type sim struct {
 	t    testing.TB
-	s    *Sched
+	s    *Scheduler
 	now  uint64
 	cpus []simCPU
 	jobs []*job
