@@ -15,6 +15,7 @@ import (
 	"ringo/hv/internal/part"
 	"ringo/hv/internal/pcpu"
 	loop "ringo/hv/internal/run"
+	"ringo/hv/internal/sched"
 )
 
 // startCPUs brings up the processors of the MADT one by one. One that does not
@@ -39,6 +40,9 @@ func startCPUs(m *part.Machine, fw *acpi.Tables, opts cmdline.Options) {
 	for i := range n {
 		m.CPUs = append(m.CPUs, &pcpu.CPU{ID: i})
 	}
+	m.Sched = sched.New(sched.Config{
+		CPUs: n, Tick: m.TSCHz / 100, Pinned: opts.Scheduler == cmdline.SchedPinned,
+	})
 }
 
 func madtCPUs(fw *acpi.Tables) []acpi.CPU {

@@ -12,7 +12,6 @@ import (
 	"ringo/hv/internal/dbg"
 	"ringo/hv/internal/part"
 	"ringo/hv/internal/policy"
-	"ringo/hv/internal/sched"
 	"ringo/hv/vcpu"
 	"ringo/mm"
 	"ringo/mm/frame"
@@ -36,7 +35,6 @@ func newMachine(info *mb.Info) *part.Machine {
 		IOReqPage: ioreqPage,
 		Dom0Ended: dom0Ended,
 	}
-	m.Sched = sched.New(svm.MaxCPUs, m.TSCHz)
 	return m
 }
 

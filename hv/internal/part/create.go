@@ -27,7 +27,8 @@ func (m *Machine) Dom0() *Domain { return m.domains[0].Load() }
 // the results of a.
 func (m *Machine) Create(a *abi.CreateArgs) (*Domain, abi.Status) {
 	if !validName(&a.Name) || a.VCPUs == 0 || a.VCPUs > abi.MaxVCPUs || a.Flags != 0 ||
-		a.Weight > 65535 || a.MaxBytes == 0 || a.MaxBytes > maxGPA || a.MaxBytes%mm.PageSize != 0 {
+		a.Weight > 65535 || a.MaxBytes == 0 || a.MaxBytes > maxGPA || a.MaxBytes%mm.PageSize != 0 ||
+		a.Affinity != 0 && len(m.CPUs) < 64 && a.Affinity&(1<<len(m.CPUs)-1) == 0 {
 		return nil, abi.BadArg
 	}
 	m.mu.Lock()
@@ -121,8 +122,11 @@ func (d *Domain) build(n int, affinity uint64, platform func(*Domain) (*Platform
 		if v.HW, err = m.Backend.NewVCPU(d.Tables); err != nil {
 			return err
 		}
-		sched.Init(&v.Sched, v, affinity)
 		d.VCPUs = append(d.VCPUs, v)
+		v.Sched.Owner = v
+		if err = m.Sched.Add(&v.Sched, sched.CPUSet{affinity}, m.Now()); err != nil {
+			return err
+		}
 	}
 	sinks := make([]vlapic.Sink, n)
 	for i, v := range d.VCPUs {

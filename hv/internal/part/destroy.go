@@ -120,6 +120,7 @@ func (d *Domain) remove() {
 // was built in part or whole.
 func (d *Domain) dismantle() {
 	for _, v := range d.VCPUs {
+		d.machine.Sched.Remove(&v.Sched)
 		v.HW.Free()
 	}
 	if d.ioreqAt != 0 {

@@ -10,6 +10,7 @@ import (
 	"ringo/hv/abi"
 	"ringo/hv/internal/bus"
 	"ringo/hv/internal/pvclock"
+	"ringo/hv/internal/sched"
 	"ringo/hv/internal/vlapic"
 	"ringo/mm"
 	"ringo/mm/frame"
@@ -184,9 +185,12 @@ func (d *Domain) SetSched(weight, limit uint32) abi.Status {
 		d.weight = weight
 	}
 	d.cap = limit
+	m := d.machine
+	share := limit * (sched.CapCPU / 100) / uint32(len(d.VCPUs)) // not 0: MaxVCPUs is below 100
 	for _, v := range d.VCPUs {
-		d.machine.Sched.SetWeight(&v.Sched, d.weight)
-		d.machine.Sched.SetCap(&v.Sched, d.cap/uint32(len(d.VCPUs)))
+		m.Sched.SetWeight(&v.Sched, d.weight)
+		kick, _ := m.Sched.SetCap(&v.Sched, share, m.Now())
+		m.Resched(kick)
 	}
 	return abi.OK
 }

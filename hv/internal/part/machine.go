@@ -36,7 +36,7 @@ type Machine struct {
 	Backend vcpu.Backend
 	Frames  *frame.Pool
 	Phys    phys.Memory
-	Sched   *sched.Scheduler
+	Sched   *sched.Scheduler // of the CPUs that run
 	Events  *event.Channel
 	CPUs    []*pcpu.CPU
 	TSCHz   uint64
@@ -186,5 +186,14 @@ func (d *Domain) AddCounts(n *[vcpu.NumReasons]uint64) {
 		for i := range n {
 			n[i] += v.counts[i]
 		}
+	}
+}
+
+// Resched passes on what the scheduler asked for: its methods return a CPU
+// whose runner must choose again, or sched.NoCPU. The calling CPU's own runner
+// sees sched.Wanted before it enters a guest.
+func (m *Machine) Resched(cpu int) {
+	if cpu != sched.NoCPU && cpu != m.ThisCPU() {
+		m.Kick(cpu)
 	}
 }

@@ -162,9 +162,7 @@ func (v *VCPU) wakeIf() {
 func (v *VCPU) enqueue() {
 	v.state.Store(uint32(Runnable))
 	m := v.Dom.machine
-	if cpu := m.Sched.Wake(&v.Sched, m.Now()); cpu >= 0 && cpu != m.ThisCPU() {
-		m.Kick(cpu)
-	}
+	m.Resched(m.Sched.Wake(&v.Sched, m.Now()))
 }
 
 // wakeable reports whether v has a reason to run.
@@ -218,7 +216,13 @@ func (v *VCPU) Yield(now uint64) {
 	defer v.mu.Unlock()
 	v.account(now)
 	v.state.Store(uint32(Runnable))
-	v.Dom.machine.Sched.Put(v.cpu.ID, &v.Sched, now, true)
+	v.put(now, true)
+}
+
+// put gives v back to the scheduler.
+func (v *VCPU) put(now uint64, runnable bool) {
+	m := v.Dom.machine
+	m.Resched(m.Sched.Put(v.cpu.ID, now, runnable))
 }
 
 // Block takes v off its CPU until it is wakeable. The runner must not touch v
@@ -228,7 +232,7 @@ func (v *VCPU) Block(now uint64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.account(now)
-	v.Dom.machine.Sched.Put(v.cpu.ID, &v.Sched, now, false)
+	v.put(now, false)
 	if v.wakeable() {
 		v.enqueue()
 		return
@@ -243,7 +247,7 @@ func (v *VCPU) Park(now uint64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.account(now)
-	v.Dom.machine.Sched.Put(v.cpu.ID, &v.Sched, now, false)
+	v.put(now, false)
 	v.state.Store(uint32(Parked))
 }
 
@@ -285,7 +289,7 @@ func (v *VCPU) halt() bool {
 		v.cpu.Timers.Remove(&v.timer)
 		v.state.Store(uint32(Parked))
 	case Runnable:
-		m.Sched.Remove(&v.Sched)
+		m.Resched(m.Sched.Block(&v.Sched))
 		v.state.Store(uint32(Parked))
 	case Running:
 		v.leaveGuest()

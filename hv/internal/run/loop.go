@@ -8,6 +8,8 @@
 package run
 
 import (
+	"sync/atomic"
+
 	"ringo/hv/decode"
 	"ringo/hv/internal/hcall"
 	"ringo/hv/internal/part"
@@ -34,6 +36,7 @@ type Runner struct {
 	host  Host
 	until uint64 // end of the present time slice
 	calls *hcall.Context
+	want  *atomic.Bool        // the scheduler asks for the CPU
 	insn  [decode.MaxLen]byte // the instruction being decoded
 	word  [8]byte             // an operand in memory
 	walk  gwalk.Regime
@@ -41,7 +44,7 @@ type Runner struct {
 
 // New makes the runner of cpu.
 func New(cpu *pcpu.CPU, m *part.Machine, s *hcall.Services, host Host) *Runner {
-	return &Runner{cpu: cpu, m: m, host: host, calls: hcall.New(m, s)}
+	return &Runner{cpu: cpu, m: m, host: host, calls: hcall.New(m, s), want: m.Sched.Wanted(cpu.ID)}
 }
 
 // Loop never returns.
@@ -65,7 +68,7 @@ func (r *Runner) Once() {
 	}
 	v := e.Owner.(*part.VCPU)
 	if !v.Begin(r.cpu, now) {
-		r.m.Sched.Put(r.cpu.ID, e, now, false)
+		r.m.Resched(r.m.Sched.Put(r.cpu.ID, now, false))
 		return
 	}
 	r.until = until
@@ -76,7 +79,7 @@ func (r *Runner) Once() {
 func (r *Runner) serve(v *part.VCPU) {
 	x := &v.Exit
 	for {
-		if v.Attention() && !r.attend(v) {
+		if (v.Attention() || r.want.Load()) && !r.attend(v) {
 			return
 		}
 		v.HW.Run(r.cpu.ID, x)
@@ -115,7 +118,7 @@ func (r *Runner) attend(v *part.VCPU) bool {
 	case v.Dom.Stopping():
 		v.Park(now)
 		return false
-	case now >= r.until:
+	case now >= r.until, r.want.Load():
 		v.Yield(now)
 		return false
 	}

@@ -58,7 +58,7 @@ func newRig(t *testing.T) *rig {
 	}
 	cpu := &pcpu.CPU{}
 	g.m = &part.Machine{
-		Backend: g.b, Frames: pool, Phys: g.mem, Sched: sched.New(1, 1e9), TSCHz: 1e9,
+		Backend: g.b, Frames: pool, Phys: g.mem, Sched: sched.New(sched.Config{CPUs: 1, Tick: 1e7}), TSCHz: 1e9,
 		CPUs:      []*pcpu.CPU{cpu},
 		HostCPUID: func(leaf, sub uint32) policy.Result { return policy.Result{} },
 		TSC:       func() uint64 { return g.now },
@@ -119,7 +119,7 @@ func (g *rig) run() {
 		v := e.Owner.(*part.VCPU)
 		g.now += 10
 		if !v.Begin(g.r.cpu, g.now) {
-			g.m.Sched.Put(0, e, g.now, false)
+			g.m.Sched.Put(0, g.now, false)
 			continue
 		}
 		g.r.until = g.now + 1e6
