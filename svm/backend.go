@@ -178,7 +178,8 @@ func (b *Backend) NewVCPU(t *pt.Tables) (vcpu.VCPU, error) {
 	return v, nil
 }
 
-// control fills the control area of a fresh VMCB.
+// control fills the control area of a VMCB but for what changes from entry to
+// entry.
 func (v *VCPU) control() {
 	c, b := v.vmcb, v.b
 	c.crIntercepts = baseCR

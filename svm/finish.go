@@ -3,7 +3,10 @@
 
 package svm
 
-import "ringo/hv/vcpu"
+import (
+	"ringo/hv/vcpu"
+	"ringo/hv/x86"
+)
 
 const dr6BS = 1 << 14 // single step (APM Vol. 2, "Debug-Status Register")
 
@@ -132,15 +135,20 @@ func (v *VCPU) endStep(x *vcpu.Exit) bool {
 	return false
 }
 
-// scrub removes host state from the save area after a failed entry. QEMU saves
-// the state at hand when VMRUN's checks fail, which is then the host's; that
-// must reach neither a guest nor a trace.
+// scrub repairs the VMCB after a failed entry. QEMU then saves the state at hand,
+// which is the host's when VMRUN's checks failed: that must reach neither a guest
+// nor a trace. It also writes back a V_INTR field that it never loaded, and a
+// guest entered without V_INTR_MASKING would stop the host with CLI.
 func (v *VCPU) scrub(x *vcpu.Exit) {
 	b, c := v.vmcb, v.on
-	if b.cr3 != c.cr3 || b.gdtr.base != c.gdtBase || b.idtr.base != c.idtBase {
-		return
+	tpr := b.vintr & vTPRMask
+	v.control()
+	b.vintr |= tpr
+	b.clean = 0
+	if b.cr3 == c.cr3 && b.gdtr.base == c.gdtBase && b.idtr.base == c.idtBase {
+		clear(saveWords(b))
+		vcpu.Reset(v)
+		x.RIP, x.CPL = b.rip, 0
 	}
-	clear(saveWords(b))
-	vcpu.Reset(v)
-	x.RIP, x.CPL = b.rip, 0
+	v.setCR0(v.Get(x86.CR0)) // its intercept
 }

@@ -49,6 +49,7 @@ const (
 	crRead0  = 1 << 0
 	crWrite0 = 1 << 16
 	crWrite4 = 1 << 20
+	crWrite8 = 1 << 24
 
 	drAll = 0xffff_ffff
 )
@@ -73,11 +74,13 @@ const (
 	// #DB and #AC: an event delivery that raises them forever would never end
 	// the run (XSA-156, CVE-2015-5307). #MC belongs to the host.
 	baseExceptions = 1<<1 | 1<<17 | 1<<18
-	// CR0: CD, NW and PG need the hypervisor. CR4: its bits are features. CR3
-	// and CR8 belong to the guest under nested paging and V_INTR_MASKING; CR2
-	// is plain storage. CR0 reads are intercepted while the guest's CD or NW
-	// differs from the real one (regs.go).
-	baseCR = crWrite0 | crWrite4
+	// CR0: CD, NW and PG need the hypervisor. CR4: its bits are features. CR8:
+	// a lower task priority may let an interrupt through, which the virtual
+	// local APIC decides; besides, QEMU 7.2 aborts when a guest writes CR8 while
+	// V_IRQ is set. CR3 belongs to the guest under nested paging, CR2 is plain
+	// storage. CR0 reads are intercepted while the guest's CD or NW differs
+	// from the real one (regs.go).
+	baseCR = crWrite0 | crWrite4 | crWrite8
 	// Debug registers are loaded at the first touch (debug.go).
 	baseDR = drAll
 )

@@ -5,7 +5,10 @@
 
 package svm
 
-import "ringo/mm"
+import (
+	"ringo/hv/x86"
+	"ringo/mm"
+)
 
 // oracle models what the TLB of one CPU may hold: under each identifier, the
 // translations of at most one vCPU over one generation of one tree. No emulator
@@ -21,8 +24,18 @@ type tagged struct {
 	gen  uint64
 }
 
-// seen samples the tables' generation before an entry is prepared.
-func (v *VCPU) seen() uint64 { return v.tables.Generation() }
+// seen samples the tables' generation before an entry is prepared. It also
+// checks that nothing has taken away what keeps the host in control.
+func (v *VCPU) seen() uint64 {
+	b := v.vmcb
+	if b.vintr&vIntrMasking == 0 || b.nested != nestedPaging || b.misc1&baseMisc1 != baseMisc1 ||
+		b.misc2&baseMisc2 != baseMisc2 || b.exceptions&baseExceptions != baseExceptions ||
+		b.crIntercepts&baseCR != baseCR || b.iopm != uint64(v.b.iopm) || b.msrpm != uint64(v.b.msrpm) ||
+		b.efer&x86.EFERSVME == 0 {
+		panic("svm: the VMCB has lost an intercept")
+	}
+	return v.tables.Generation()
+}
 
 // entered checks an entry that has just happened. seen is older than the
 // preparation, so translations older than seen must not be usable.

@@ -182,6 +182,12 @@ func TestScrub(t *testing.T) {
 	if x.Reason != vcpu.Invalid || x.RIP != vcpu.ResetRIP || x.Raw[0] != exitInvalid {
 		t.Errorf("%+v", x)
 	}
+	// What QEMU does to the control area on the way.
+	invalid.guest = func(b *vmcb) { b.vintr, b.misc1 = 6, 0 }
+	run(v, 0, &x, invalid)
+	if b := v.vmcb; b.vintr != vIntrMasking|6 || b.misc1&baseMisc1 != baseMisc1 || b.crIntercepts&crRead0 == 0 || b.clean != 0 {
+		t.Errorf("control area: V_INTR %#x, intercepts %#x %#x, clean %#x", b.vintr, b.misc1, b.crIntercepts, b.clean)
+	}
 	for _, r := range []x86.Reg{x86.RSP, x86.CR3, x86.GDTRBase, x86.IDTRBase, x86.LSTAR} {
 		if got := v.Get(r); got != 0 {
 			t.Errorf("register %d still holds %#x", r, got)

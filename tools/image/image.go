@@ -59,8 +59,9 @@ func Build(root, dir string) (img Images, err error) {
 
 // Bare compiles the main package pkg of the module at root for the bare machine,
 // as a multiboot image out. It returns the image's absolute path. The executable
-// with its symbols, for a debugger, is left beside it as out with ".elf".
-func Bare(root, pkg, out string) (string, error) {
+// with its symbols, for a debugger, is left beside it as out with ".elf". tags
+// are build tags.
+func Bare(root, pkg, out string, tags ...string) (string, error) {
 	out, err := prepare(out)
 	if err != nil {
 		return "", err
@@ -69,7 +70,7 @@ func Bare(root, pkg, out string) (string, error) {
 	if linked == out {
 		return "", fmt.Errorf("image %s: .elf is the name of the executable", out)
 	}
-	if err := link(root, linked, pkg, "startBare", ""); err != nil {
+	if err := link(root, linked, pkg, "startBare", "", tags...); err != nil {
 		return "", err
 	}
 	return out, goTool(root, nil, "run", "./tools/mkimage", linked, out)
@@ -97,9 +98,9 @@ func prepare(out string) (string, error) {
 
 // link builds one freestanding program. The environment is fixed, so that the
 // user's settings do not change the image.
-func link(root, out, pkg, entry, flags string) error {
+func link(root, out, pkg, entry, flags string, tags ...string) error {
 	env := []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOAMD64=v1", "GOFLAGS=", "GOEXPERIMENT=", "GOFIPS140=off"}
-	return goTool(root, env, "build", "-trimpath", "-buildvcs=false", "-ldflags", flags+ldflags+entry, "-o", out, pkg)
+	return goTool(root, env, "build", "-trimpath", "-buildvcs=false", "-tags", strings.Join(tags, ","), "-ldflags", flags+ldflags+entry, "-o", out, pkg)
 }
 
 // goTool runs the go command in the module.

@@ -4,10 +4,6 @@
 package main
 
 import (
-	"math/rand/v2"
-
-	"ringo/boot/kernel"
-	"ringo/hv/insn"
 	"ringo/hv/vcpu"
 	"ringo/hv/vcpu/vcputest"
 	"ringo/hv/x86"
@@ -162,69 +158,5 @@ func asids(h *harness) {
 func (g *guest) swap(a mm.HPA) {
 	if _, err := g.v.tables.Replace(pt.Addr(vcputest.GuestData), a, mm.PageSize, pt.RWX); err != nil {
 		g.Fatalf("%v", err)
-	}
-}
-
-// random enters guests with random registers, segments and code.
-func random(h *harness) {
-	const entries = 10_000
-	rng := rand.New(rand.NewPCG(7, 9))
-	g := h.private()
-	var x vcpu.Exit
-	var seen [vcpu.NumReasons]int
-	for i := range entries {
-		if i%50 == 0 || x.Reason == vcpu.Shutdown || x.Reason == vcpu.Invalid {
-			vcputest.Boot64(g, g.v, nil)
-			g.v.Set(x86.EFER, x86.EFERLME)
-			ram := g.RAM()
-			for j := range 4096 {
-				ram[vcputest.GuestCode+j] = byte(rng.Uint32())
-			}
-		}
-		for range rng.IntN(4) {
-			scramble(g.v, rng)
-		}
-		if rng.IntN(3) == 0 {
-			g.v.Inject(vcpu.Event{Type: vcpu.EventType(rng.IntN(5)), Vector: uint8(rng.IntN(40)), HasErr: rng.IntN(2) == 0})
-		}
-		kernel.Arm(insn.RDTSC() + kernel.TSCHz()/20000)
-		g.v.Run(0, &x)
-		if x.Reason >= vcpu.NumReasons {
-			h.Fatalf("%+v", x)
-		}
-		seen[x.Reason]++
-		g.v.Advance(x.Len)
-		if i%16 == 0 {
-			useVectors()
-			h.checkHost()
-		}
-	}
-	h.Logf("random: exits by reason %v", seen)
-	g.free()
-}
-
-// scramble changes one thing of v, mostly to something that a CPU might take.
-func scramble(v vcpu.VCPU, rng *rand.Rand) {
-	val := rng.Uint64() >> rng.IntN(64)
-	switch rng.IntN(4) {
-	case 0:
-		*v.Regs().GPR(uint8(rng.IntN(16))) = val
-	case 1:
-		s := x86.Seg(rng.IntN(int(x86.NumSegs)))
-		seg := v.Segment(s)
-		seg.Access = rng.Uint32() & 0xf0ff
-		if rng.IntN(2) == 0 {
-			seg.Base = val
-		}
-		v.SetSegment(s, seg)
-	case 2:
-		v.Set(x86.RIP, vcputest.GuestCode+rng.Uint64N(4096))
-	case 3:
-		r := x86.Reg(rng.IntN(int(x86.NumRegs)))
-		switch r {
-		case x86.CR0, x86.CR4, x86.EFER, x86.RFLAGS, x86.DR7:
-			val = v.Get(r) ^ 1<<rng.IntN(23)
-		}
-		v.Set(r, val)
 	}
 }

@@ -5,17 +5,17 @@
 // suite of the vCPU seam, guests that check their own registers while the host
 // collects garbage, hostile guests, and a count of the instructions per exit.
 //
-// Options of the command line: tests=NAME,NAME (default: all but bench),
+// Options of the command line: tests=NAME,NAME (default: all but bench), cpus=N,
 // secs=N for the tests that take time. The last line is SUCCESS or FAILURE.
 package main
 
 import (
 	"fmt"
 	"runtime"
-	"strconv"
 	"strings"
 
 	"ringo/boot/kernel"
+	"ringo/tests/guests/kerneltest/args"
 )
 
 // tests in the order in which they run.
@@ -37,27 +37,20 @@ var tests = []struct {
 }
 
 func main() {
-	options := map[string]string{}
-	if b := kernel.Boot(); b != nil {
-		for _, word := range strings.Fields(b.CmdLine) {
-			k, v, _ := strings.Cut(word, "=")
-			options[k] = v
+	only := ""
+	for _, word := range strings.Fields(kernel.Boot().CmdLine) {
+		if v, ok := strings.CutPrefix(word, "tests="); ok {
+			only = v
 		}
 	}
-	secs, err := strconv.Atoi(options["secs"])
-	if err != nil {
-		secs = 3
-	}
 	// GC work must not wait for the goroutines that enter guests.
-	runtime.GOMAXPROCS(kernel.NumCPU() + 1)
+	runtime.GOMAXPROCS(args.StartCPUs() + 1)
 	done := make(chan bool)
-	go func() { done <- everything(options["tests"], secs) }()
-	if <-done {
-		fmt.Println("SUCCESS")
-	} else {
-		fmt.Println("FAILURE")
+	go func() { done <- everything(only, args.Get("secs", 3)) }()
+	if !<-done {
+		args.Fail("see above")
 	}
-	kernel.PowerOff()
+	args.Pass()
 }
 
 // everything runs on the runner thread of CPU 0.
