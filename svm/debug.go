@@ -3,7 +3,10 @@
 
 package svm
 
-import "ringo/hv/insn"
+import (
+	"ringo/hv/insn"
+	"ringo/hv/vcpu"
+)
 
 // debug is the guest's breakpoint addresses while it does not run; DR6 and DR7
 // are in the VMCB. They are in the CPU only while a guest that uses them runs:
@@ -33,6 +36,10 @@ func (v *VCPU) loadDebug() {
 	}
 	insn.SetDR0123(d.dr[0], d.dr[1], d.dr[2], d.dr[3])
 	d.live = true
+	if v.b.f.drWrites {
+		b.setIntercepts(&b.drIntercepts, 0, drReads)
+		return
+	}
 	b.setIntercepts(&b.drIntercepts, 0, drAll)
 	v.frame.fastXCR0 = 0
 }
@@ -47,4 +54,15 @@ func (v *VCPU) saveDebug() {
 	d.live, d.touched = false, false
 	b.setIntercepts(&b.drIntercepts, drAll, 0)
 	v.frame.fastXCR0 = v.frame.hostXCR0
+}
+
+// accessDebug handles an exit at a MOV of a debug register: the next entry loads
+// them, or the access becomes the receiver's.
+func (v *VCPU) accessDebug(x *vcpu.Exit) {
+	code := uint32(v.vmcb.exitCode)
+	if v.b.f.drWrites && code >= exitDRWrite0 {
+		x.Reason, x.CR = vcpu.DRWrite, vcpu.CRExit{CR: uint8(code & 15)}
+		return
+	}
+	v.dbg.touched = true
 }

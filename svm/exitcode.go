@@ -10,6 +10,7 @@ const (
 	exitCRRead0   = 0x00
 	exitCRWrite0  = 0x10
 	exitDRRead0   = 0x20
+	exitDRWrite0  = 0x30
 	exitExcp0     = 0x40
 	exitDB        = 0x41
 	exitINTR      = 0x60

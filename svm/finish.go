@@ -42,7 +42,7 @@ func (v *VCPU) finishSlow(form form, x *vcpu.Exit) bool {
 	case vcpu.Invalid:
 		v.scrub(x)
 	case vcpu.DRAccess:
-		v.dbg.touched = true
+		v.accessDebug(x)
 	}
 	ev.soft = ev.hasNext && (ev.next.Type == vcpu.SoftInterrupt || ev.next.Type == vcpu.SoftException)
 	ev.hasNext = ev.virq && v.endVIRQ()
@@ -89,6 +89,9 @@ func (v *VCPU) replay() {
 	}
 	if !v.ev.soft && (e.Type == vcpu.SoftInterrupt || e.Type == vcpu.SoftException) {
 		return
+	}
+	if v.ev.hasNext { // a virtual interrupt that the guest did not take
+		v.ev.irq, v.ev.hasIRQ = v.ev.next, true
 	}
 	v.ev.next, v.ev.hasNext, v.ev.replayed = e, true, true
 }

@@ -51,7 +51,8 @@ const (
 	crWrite4 = 1 << 20
 	crWrite8 = 1 << 24
 
-	drAll = 0xffff_ffff
+	drReads = 0xffff
+	drAll   = 0xffff_ffff
 )
 
 // What every vCPU starts with. Everything that could touch the host or another

@@ -82,6 +82,11 @@ type features struct {
 	// CPUState.exception_index: when its loop is left before the next
 	// interrupt or exit, for a reason of its own, it delivers it once more.
 	viaVIRQ bool
+	// drWrites: the guest's writes of debug registers are emulated. QEMU 7.2's
+	// TCG switches DR7 at VMRUN and #VMEXIT without its list of breakpoints: a
+	// guest's would stay armed in the host, and the next write of DR7 corrupts
+	// the list and kills QEMU. Breakpoints of guests do not fire there.
+	drWrites bool
 }
 
 // tcg is the signature of QEMU's emulator, as far as Registers.Hyper holds it.
@@ -157,6 +162,7 @@ func probe(r Registers) (features, error) {
 		fpuSize:       fpuLegacy + fpuHeader,
 		asids:         r.ExtAB,
 		viaVIRQ:       r.Hyper == tcg,
+		drWrites:      r.Hyper == tcg,
 	}
 	if r.ExtAD&extAClean != 0 {
 		f.cleanMask = cleanAll

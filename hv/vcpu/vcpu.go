@@ -44,6 +44,7 @@ const (
 	Init       // INIT signal
 	Invalid    // entry refused: hostile or broken guest state; Raw for the trace
 	Unknown    // a code the backend does not know: kill the guest
+	DRWrite    // MOV to debug register Exit.CR.CR that the CPU must not execute: decode at RIP, Set
 	NumReasons
 )
 

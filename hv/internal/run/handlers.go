@@ -41,6 +41,7 @@ var handlers = [vcpu.NumReasons]handler{
 	vcpu.Init:        goOn,
 	vcpu.Invalid:     invalid,
 	vcpu.Unknown:     unexpected,
+	vcpu.DRWrite:     drWrite,
 }
 
 func lookAgain(*Runner, *part.VCPU, *vcpu.Exit) action { return look }

@@ -102,6 +102,42 @@ func crRead(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 
 var crRegs = map[uint8]x86.Reg{0: x86.CR0, 2: x86.CR2, 3: x86.CR3, 4: x86.CR4, 8: x86.CR8}
 
+// drWrite is a MOV to a debug register (SDM Vol. 3, "Debug Registers"). The CPU
+// has checked the privilege level.
+func drWrite(r *Runner, v *part.VCPU, _ *vcpu.Exit) action {
+	s := r.state(v)
+	n, ok := r.fetch(v, &s)
+	if !ok {
+		return resume
+	}
+	insn, ok := decode.Exiting(r.insn[:n], s.Mode)
+	if !ok || insn.Op != decode.MovToDR {
+		return resume // the bytes have changed
+	}
+	val := *s.GPR(insn.Reg)
+	if insn.Size == 4 {
+		val &= 0xffff_ffff
+	}
+	reg := x86.DR0 + x86.Reg(insn.CR)
+	switch insn.CR {
+	case 0, 1, 2, 3:
+	case 4, 5, 6, 7:
+		if insn.CR < 6 && v.HW.Get(x86.CR4)&x86.CR4DE != 0 {
+			return raise(v, x86.VecUD, false, 0)
+		}
+		if val>>32 != 0 {
+			return fault(v)
+		}
+		reg, val = x86.DR6, val&0xe00f|0xffff_0ff0
+		if insn.CR&1 != 0 {
+			reg, val = x86.DR7, val&^0xd800|0x400
+		}
+	}
+	v.HW.Set(reg, val)
+	v.HW.Advance(insn.Len)
+	return resume
+}
+
 // crInsn finds out which instruction the exit is about.
 func (r *Runner) crInsn(v *part.VCPU, x *vcpu.Exit, s *decode.State) (decode.Insn, bool) {
 	if x.CR.Known && x.Len != 0 {

@@ -240,7 +240,12 @@ func testDR(t T, m Machine) {
 	run := func(v vcpu.VCPU, code []byte, rbx uint64) uint64 {
 		Boot64(m, v, code)
 		v.Regs().RBX = rbx
-		for Next(t, m, v, &x); x.Reason == vcpu.DRAccess; Next(t, m, v, &x) {
+		Next(t, m, v, &x)
+		for ; x.Reason == vcpu.DRAccess || x.Reason == vcpu.DRWrite; Next(t, m, v, &x) {
+			if x.Reason == vcpu.DRWrite {
+				v.Set(x86.DR0+x86.Reg(x.CR.CR), v.Regs().RBX)
+				v.Advance(3)
+			}
 		}
 		if x.Reason != vcpu.HLT {
 			t.Errorf("%+v, want HLT", x)

@@ -49,6 +49,13 @@ func hostile(h *harness) {
 			case vcpu.XSETBV:
 				g.v.Set(x86.XCR0, r.RAX&0xffff_ffff)
 				g.v.Advance(vcputest.Length(&x))
+			case vcpu.DRWrite:
+				val := r.RBX
+				if x.CR.CR == 7 {
+					val = r.RCX
+				}
+				g.v.Set(drs[x.CR.CR&7], val)
+				g.v.Advance(3)
 			case vcpu.Exception:
 				if x.Event.Vector == x86.VecDB { // swallow it, and TF with it
 					g.v.Set(x86.RFLAGS, g.v.Get(x86.RFLAGS)&^x86.FlagTF)
@@ -68,6 +75,9 @@ func hostile(h *harness) {
 		g.free()
 	}
 }
+
+// drs are the debug registers by number.
+var drs = [8]x86.Reg{x86.DR0, x86.DR1, x86.DR2, x86.DR3, x86.DR6, x86.DR7, x86.DR6, x86.DR7}
 
 // invalid: state that the CPU refuses ends that guest's run, nothing more.
 func invalid(h *harness) {

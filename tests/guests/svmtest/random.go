@@ -130,6 +130,9 @@ func answer(g *guest, x *vcpu.Exit, rng *rand.Rand) {
 			g.v.Set(x86.CR0, g.v.Get(x86.CR0)^(1<<rng.IntN(5)))
 		}
 		g.v.Advance(3)
+	case vcpu.DRWrite:
+		g.v.Set(drs[x.CR.CR&7], r.RAX)
+		g.v.Advance(3)
 	case vcpu.XSETBV:
 		g.v.Set(x86.XCR0, r.RAX&0xffff_ffff)
 		g.v.Advance(3)
