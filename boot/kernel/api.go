@@ -98,6 +98,14 @@ func Runner(cpu int) error {
 	return nil
 }
 
+// Leave makes the calling runner an ordinary thread again, free to run on every
+// CPU.
+func Leave() {
+	if booted != 0 {
+		enter(sysLeave, 0, 0, 0)
+	}
+}
+
 // Wait blocks the calling runner until its CPU is kicked, the TSC reaches
 // deadline (0 or all ones: no deadline), or the Go runtime wants the goroutine to stop. It
 // does not tell the Go scheduler: the goroutine keeps its P, so the caller must

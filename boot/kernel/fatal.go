@@ -163,7 +163,20 @@ func sayCPU(id, rip, rsp, rflags uint64) {
 }
 
 //go:nosplit
+func sayLock(name string, l *spinlock) {
+	if v := atomic.LoadUint32(&l.v); v != 0 {
+		say("  ")
+		say(name)
+		say(" is held by CPU ")
+		sayDec(uint64(l.owner) - 1)
+		say("\n")
+	}
+}
+
+//go:nosplit
 func dumpOthers() {
+	sayLock("klock", &klock)
+	sayLock("mmlock", &mmlock)
 	for i := uint32(0); i < atomic.LoadUint32(&nCPU); i++ {
 		o := cpuAt(i)
 		switch {
@@ -174,6 +187,7 @@ func dumpOthers() {
 			say("  does not answer the NMI\n")
 		default:
 			sayCPU(uint64(i), o.nmiRIP, o.nmiRSP, o.nmiRFlags)
+			sayStack(o.nmiRIP, o.nmiRSP)
 		}
 	}
 }

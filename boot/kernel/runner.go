@@ -50,6 +50,23 @@ func ownRunner(c *cpu, t *thread) uint64 {
 	return keepRAX
 }
 
+// ownLeave makes the calling runner an ordinary thread.
+//
+//go:nosplit
+func ownLeave(c *cpu, t *thread) uint64 {
+	if t.class != clsRunner {
+		return neg(eINVAL)
+	}
+	klock.lock()
+	account(c, rdtsc())
+	c.runner, c.debt, c.protect = 0, 0, 0
+	t.class, t.aff = clsOrdinary, ^uint64(0)
+	t.f.rax = 0
+	reschedule(c)
+	klock.unlock()
+	return keepRAX
+}
+
 // ownWait (deadline) blocks the runner of this CPU.
 //
 //go:nosplit

@@ -45,6 +45,7 @@ const (
 	sysPrepareCPU
 	sysLogRaw
 	sysCrash
+	sysLeave
 )
 
 // restart makes the thread repeat its system call when it runs again. SYSCALL
@@ -185,6 +186,7 @@ var ownTable = [...]handler{
 	sysPrepareCPU - ownFirst: ownPrepareCPU,
 	sysLogRaw - ownFirst:     ownConsole,
 	sysCrash - ownFirst:      ownCrash,
+	sysLeave - ownFirst:      ownLeave,
 }
 
 //go:nosplit

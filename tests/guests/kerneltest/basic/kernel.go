@@ -81,6 +81,7 @@ func waitIRQ(n int) {
 	stop.Store(1)
 	kernel.SendIPI(0, v)
 	<-done
+	time.Sleep(10 * time.Millisecond)
 	kernel.WaitIRQ(v, 1) // whatever the loop left
 	t := kernel.TSC()
 	if kernel.WaitIRQ(v, t+kernel.TSCHz()/1000) != 0 {
@@ -109,11 +110,8 @@ type runner struct {
 
 func (r *runner) run(cpu int) {
 	runtime.LockOSThread()
-	// The thread of the test before may still be ending.
-	for t := time.Now(); kernel.Runner(cpu) != nil; time.Sleep(time.Millisecond) {
-		if time.Since(t) > time.Second {
-			args.Fail("no runner on CPU %d", cpu)
-		}
+	if err := kernel.Runner(cpu); err != nil {
+		args.Fail("Runner(%d): %v", cpu, err)
 	}
 	for !r.stop.Load() {
 		if r.spin {
@@ -129,8 +127,9 @@ func (r *runner) run(cpu int) {
 		}
 		check()
 	}
+	kernel.Leave()
+	runtime.UnlockOSThread()
 	close(r.done)
-	// The locked goroutine ends, and its thread with it.
 }
 
 func start(n int, spin bool) []*runner {
@@ -151,7 +150,6 @@ func finish(rs []*runner) {
 		kernel.Kick(i)
 		<-r.done
 	}
-	time.Sleep(5 * time.Millisecond)
 }
 
 // runners kicks waiting runners one after the other, and collects garbage

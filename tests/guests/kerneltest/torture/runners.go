@@ -56,6 +56,7 @@ func (g *guard) run(cpu int) {
 		}
 		check()
 	}
+	kernel.Leave()
 	close(g.done)
 }
 
