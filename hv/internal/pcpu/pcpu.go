@@ -26,6 +26,9 @@ func (c *CPU) Record(tsc uint64, dom uint32, vc int, x *vcpu.Exit) {
 	r := &c.ring[c.seq%traceLen]
 	c.seq++
 	r.TSC, r.RIP, r.Info = tsc, x.RIP, x.Raw[1]
+	if x.Reason == vcpu.Memory {
+		r.Info = uint64(x.Mem.GPA)
+	}
 	r.Domain, r.VCPU, r.Reason = uint16(dom), uint16(vc), uint16(x.Reason)
 }
 

@@ -150,7 +150,9 @@ func (r *Runner) progress(v *part.VCPU) bool {
 		if !v.TakeIO() {
 			return false
 		}
-		r.finish(v)
+		if r.finish(v) == block {
+			return false // an instruction with one more access for dom0
+		}
 	case part.WaitHalt:
 		if !v.Interruptible() {
 			return false

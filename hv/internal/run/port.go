@@ -67,17 +67,17 @@ func (r *Runner) forward(v *part.VCPU, s abi.Space, addr uint64, read bool, size
 	return block
 }
 
-// finish completes the access that dom0 has answered.
-func (r *Runner) finish(v *part.VCPU) {
+// finish completes the access that dom0 has answered. It returns block when the
+// instruction needs dom0 once more.
+func (r *Runner) finish(v *part.VCPU) action {
 	val := v.Dom.Answer(v)
-	switch v.IO.Kind {
-	case part.PendingPort:
-		if v.IO.Read {
-			rax := &v.HW.Regs().RAX
-			*rax = merge(*rax, val, v.IO.Size)
-		}
-		v.HW.Advance(v.IO.Len)
-	case part.PendingMemory:
-		r.finishMemory(v, val)
+	if v.IO.Kind == part.PendingMemory {
+		return r.finishMemory(v, val)
 	}
+	if v.IO.Read {
+		rax := &v.HW.Regs().RAX
+		*rax = merge(*rax, val, v.IO.Size)
+	}
+	v.HW.Advance(v.IO.Len)
+	return resume
 }
