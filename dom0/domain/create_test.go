@@ -138,7 +138,7 @@ func TestCreateErrors(t *testing.T) {
 		{"name taken", func(r *rig, c *config.Config) { c.Name = "old" },
 			`domain "old" already exists (id 1): choose another name, or destroy it`},
 		{"no memory", func(r *rig, c *config.Config) { c.Memory.Bytes = 512 << 20 },
-			`not enough memory: need 512 MiB, 224 MiB free; "old" holds 32 MiB (destroy old)`},
+			`not enough memory: need 512 MiB, 223 MiB free; "old" holds 32 MiB (destroy old)`},
 		{"no memory in time", func(r *rig, c *config.Config) {
 			r.Fail = func(nr abi.Call, n int) abi.Status {
 				if nr == abi.CallDomPopulate && n > 20 {

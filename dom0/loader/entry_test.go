@@ -118,7 +118,7 @@ func TestMultiboot(t *testing.T) {
 		if s := b[le.Uint32(mod[8:])-0x3000:]; string(s[:7]) != "boot:i\x00" {
 			t.Errorf("%s: module name %q", name, s[:7])
 		}
-		if n := le.Uint32(b[44:]); n != 3*24 || le.Uint32(b[le.Uint32(b[48:])-0x3000:]) != 20 {
+		if n := le.Uint32(b[44:]); n != 4*24 || le.Uint32(b[le.Uint32(b[48:])-0x3000:]) != 20 {
 			t.Errorf("%s: memory map of %d bytes", name, n)
 		}
 	}

@@ -28,17 +28,19 @@ func (g *guest) covered(a GPA, n uint64) bool {
 }
 
 // lowTop is the end of RAM below 4 GiB.
-func (g *guest) lowTop() GPA {
-	r := g.layout[2]
-	return GPA(r.Start + r.Size)
-}
+func (g *guest) lowTop() GPA { return g.top(oneMiB) }
 
 // highTop is the end of RAM above 4 GiB, or 0 without such.
-func (g *guest) highTop() GPA {
-	if len(g.layout) < 4 {
-		return 0
+func (g *guest) highTop() GPA { return g.top(highBase) }
+
+// top is the end of the range that begins at start, or 0 without such.
+func (g *guest) top(start uint64) GPA {
+	for _, r := range g.layout {
+		if r.Start == start {
+			return GPA(r.Start + r.Size)
+		}
 	}
-	return GPA(g.layout[3].Start + g.layout[3].Size)
+	return 0
 }
 
 // each calls f with the pieces of [a, a+n) in ascending order.

@@ -12,13 +12,17 @@ import (
 // The guest's physical address space.
 //
 //	0          - 0xa0000     RAM; boot structures below 0x20000
-//	0xa0000    - 0xe0000     nothing (VGA, option ROMs)
+//	0xa0000    - 0xc0000     nothing (VGA)
+//	0xc0000    - 0xe0000     reserved, empty: where option ROMs would be. It is
+//	                         RAM because systems scan it, and each access to
+//	                         nothing is an exit
 //	0xe0000    - 0x100000    RAM of type ACPI: root pointer and tables
 //	1 MiB      - low end     RAM
 //	3 GiB      - 4 GiB       devices
 //	4 GiB      - high end    RAM beyond the first 3 GiB
 const (
 	lowEnd   = 0xa0000
+	romBase  = 0xc0000
 	acpiBase = 0xe0000
 	acpiSize = 0x20000
 	oneMiB   = 1 << 20
@@ -55,6 +59,7 @@ func Layout(memory uint64) ([]abi.MemRange, error) {
 	memory &^= 0xfff
 	m := []abi.MemRange{
 		{Start: 0, Size: lowEnd, Type: abi.MemRAM},
+		{Start: romBase, Size: acpiBase - romBase, Type: abi.MemReserved},
 		{Start: acpiBase, Size: acpiSize, Type: abi.MemACPI},
 		{Start: oneMiB, Size: min(memory, holeBase) - oneMiB, Type: abi.MemRAM},
 	}
