@@ -153,21 +153,24 @@ func vcpuStart(c *Context) (abi.Status, uint64) {
 	if c.arg[0] >= uint64(len(d.VCPUs)) {
 		return abi.NoVCPU, 0
 	}
-	v := d.VCPUs[c.arg[0]]
-	for _, r := range startRegs {
-		v.HW.Set(r, c.from.HW.Get(r))
-	}
-	for s := range x86.NumSegs {
-		v.HW.SetSegment(s, c.from.HW.Segment(s))
-	}
-	v.HW.Set(x86.RIP, c.arg[1])
-	v.HW.Set(x86.RSP, c.arg[2])
-	v.HW.Set(x86.RFLAGS, x86.FlagReserved)
-	v.HW.Regs().RDI = c.arg[3]
-	if !v.StartDirect() {
+	if !d.VCPUs[c.arg[0]].StartDirect(c.startState) {
 		return abi.Busy, 0
 	}
 	return abi.OK, 0
+}
+
+// startState gives hw the state in which vcpuStart starts it.
+func (c *Context) startState(hw vcpu.VCPU) {
+	for _, r := range startRegs {
+		hw.Set(r, c.from.HW.Get(r))
+	}
+	for s := range x86.NumSegs {
+		hw.SetSegment(s, c.from.HW.Segment(s))
+	}
+	hw.Set(x86.RIP, c.arg[1])
+	hw.Set(x86.RSP, c.arg[2])
+	hw.Set(x86.RFLAGS, x86.FlagReserved)
+	hw.Regs().RDI = c.arg[3]
 }
 
 func exitCounts(c *Context) (abi.Status, uint64) {

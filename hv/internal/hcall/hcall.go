@@ -135,6 +135,6 @@ func (c *Context) decode(row *call) abi.Status {
 	return abi.OK
 }
 
-// resetRegs are the registers that StartVCPU copies from the calling vCPU: the
+// startRegs are the registers that CallVCPUStart copies from the calling vCPU: the
 // new one starts in the same address space.
 var startRegs = [...]x86.Reg{x86.CR0, x86.CR3, x86.CR4, x86.EFER, x86.PAT, x86.GDTRBase, x86.GDTRLimit, x86.IDTRBase, x86.IDTRLimit}

@@ -5,6 +5,7 @@ package part
 
 import (
 	"ringo/hv/abi"
+	"ringo/hv/vcpu"
 	"ringo/hv/x86"
 )
 
@@ -98,13 +99,14 @@ func (v *VCPU) Context(c *abi.VCPUContext) abi.Status {
 }
 
 // StartDirect starts a vCPU that waits to be started, with the registers that
-// the caller has set. It reports false when it runs already.
-func (v *VCPU) StartDirect() bool {
+// setup gives it. It reports false, and does nothing, when it was started before.
+func (v *VCPU) StartDirect(setup func(hw vcpu.VCPU)) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.wait != WaitSIPI || v.State() == Running || v.State() == Runnable {
 		return false
 	}
+	setup(v.HW)
 	v.wait = WaitNothing
 	if v.State() == Blocked {
 		v.cpu.Timers.Remove(&v.timer)
