@@ -1,0 +1,217 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package hcall
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+
+	"ringo/hv/abi"
+	"ringo/hv/internal/event"
+	"ringo/hv/internal/part"
+	"ringo/hv/internal/pcpu"
+	"ringo/hv/internal/policy"
+	"ringo/hv/internal/sched"
+	"ringo/hv/vcpu/vcputest"
+	"ringo/mm"
+	"ringo/mm/frame"
+	"ringo/mm/phys/phystest"
+	"ringo/mm/pt"
+)
+
+// rig is dom0 and a guest on a machine of recording memory.
+type rig struct {
+	t     *testing.T
+	m     *part.Machine
+	c     *Context
+	dom0  *part.Domain
+	at    uint64 // dom0's RAM
+	log   []byte
+	power []abi.Power
+}
+
+func newRig(t *testing.T) *rig {
+	mem := phystest.New(t)
+	mem.Declare(16*mm.MiB, 48*mm.MiB)
+	mem.Quiet(true)
+	b := vcputest.NewBackend()
+	b.Format = *pt.NPT(true)
+	ram := []mm.Range[mm.HPA]{{Start: 16 * mm.MiB, Size: 48 * mm.MiB}}
+	size, _ := frame.MetaBytes(ram)
+	pool, err := frame.New(mem, ram, make([]uint32, size/4))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pool.Add(ram[0]); err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{t: t}
+	r.m = &part.Machine{
+		Backend: b, Frames: pool, Phys: mem, Sched: sched.New(sched.Config{CPUs: 1, Tick: 1e7}), TSCHz: 1e9,
+		CPUs:      []*pcpu.CPU{{}},
+		HostCPUID: func(leaf, sub uint32) policy.Result { return policy.Result{} },
+		TSC:       func() uint64 { return 1 }, ThisCPU: func() int { return 0 }, Kick: func(int) {},
+		IOReqPage: func(mm.HPA) *abi.IOReqPage { return new(abi.IOReqPage) },
+		Events:    event.New(new(abi.SharedInfo), func() {}),
+		Dom0Ended: func(abi.Shutdown, string) {},
+	}
+	d, at, err := r.m.CreateDom0(2, 8*mm.MiB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.dom0, r.at = d, uint64(at)
+	r.c = New(r.m, &Services{
+		Host:         func(h *abi.HostInfo) { h.NumCPUs = 7 },
+		Power:        func(p abi.Power) { r.power = append(r.power, p) },
+		Log:          func(b []byte, off uint64) (int, uint64, bool) { return copy(b, "log"), 5, off == 9 },
+		ConsoleWrite: func(b []byte) int { r.log = append(r.log, b...); return len(b) },
+		ConsoleRead:  func(b []byte) int { return copy(b, "in") },
+		DebugKey:     func(byte) {},
+		Trace:        func(cpu uint64, out []abi.TraceRecord) (int, bool) { return len(out), cpu == 0 },
+	})
+	return r
+}
+
+// call issues a hypercall from vCPU 0 of d.
+func (r *rig) call(d *part.Domain, n abi.Call, a ...uint64) (abi.Status, uint64) {
+	r.t.Helper()
+	g := d.VCPUs[0].HW.Regs()
+	g.RAX = uint64(n)
+	for i, p := range []*uint64{&g.RDI, &g.RSI, &g.RDX, &g.R8, &g.R9} {
+		*p = 0
+		if i < len(a) {
+			*p = a[i]
+		}
+	}
+	r.c.Do(d.VCPUs[0])
+	return abi.Status(g.RAX), g.RDX
+}
+
+func (r *rig) create(name string) *part.Domain {
+	r.t.Helper()
+	b := make([]byte, sizeCreate)
+	copy(b, name)
+	binary.LittleEndian.PutUint32(b[80:], 1)
+	binary.LittleEndian.PutUint64(b[96:], mm.MiB)
+	if !r.dom0.Write(mm.GPA(r.at), b) {
+		r.t.Fatal("dom0 has no memory")
+	}
+	st, id := r.call(r.dom0, abi.CallDomCreate, r.at)
+	if st != abi.OK {
+		r.t.Fatalf("create %s: %v", name, st)
+	}
+	return r.m.Find(id)
+}
+
+func TestEveryCallHasARow(t *testing.T) {
+	for i := range calls {
+		if calls[i].run == nil {
+			t.Errorf("call %#x has no function", uint64(abi.CallBase)+uint64(i))
+		}
+	}
+}
+
+func TestOnlyDom0(t *testing.T) {
+	r := newRig(t)
+	g := r.create("guest")
+	open := map[abi.Call]bool{abi.CallNop: true, abi.CallDomShutdown: true}
+	for n := abi.CallBase; n < abi.CallEnd; n++ {
+		st, _ := r.call(g, n, ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0))
+		if !open[n] && st != abi.Denied {
+			t.Errorf("call %#x from a guest: %v, want denied", uint64(n), st)
+		}
+	}
+	if len(r.power) != 0 || len(r.log) != 0 {
+		t.Error("a denied call had an effect")
+	}
+}
+
+func TestUnknownNumbers(t *testing.T) {
+	r := newRig(t)
+	for _, n := range []abi.Call{0, 5, abi.CallBase - 1, abi.CallEnd, ^abi.Call(0)} {
+		if st, _ := r.call(r.dom0, n); uint64(st) != ^uint64(999) {
+			t.Errorf("call %#x: %d, want KVM's -1000", uint64(n), int64(st))
+		}
+	}
+}
+
+func TestOperands(t *testing.T) {
+	r := newRig(t)
+	for _, gpa := range []uint64{0, r.at - 8, r.at + 8*mm.MiB - 8, 1 << 45, ^uint64(0) - 100} {
+		if st, _ := r.call(r.dom0, abi.CallConsoleWrite, gpa, 100); st != abi.BadAddress {
+			t.Errorf("operand at %#x: %v", gpa, st)
+		}
+		if st, _ := r.call(r.dom0, abi.CallHost, gpa); st != abi.BadAddress {
+			t.Errorf("result at %#x: %v", gpa, st)
+		}
+	}
+	if st, _ := r.call(r.dom0, abi.CallConsoleWrite, r.at, bufSize+1); st != abi.BadArg {
+		t.Errorf("too long: %v", st)
+	}
+	r.dom0.Write(mm.GPA(r.at), []byte("hello"))
+	if st, n := r.call(r.dom0, abi.CallConsoleWrite, r.at, 5); st != abi.OK || n != 5 || string(r.log) != "hello" {
+		t.Errorf("console: %v, %d, %q", st, n, r.log)
+	}
+	if st, _ := r.call(r.dom0, abi.CallDomInfo, 0, r.at); st != abi.OK {
+		t.Errorf("info: %v", st)
+	}
+	if st, v := r.call(r.dom0, abi.CallLog, r.at, 16, 0); st != abi.BadArg || v != 5 {
+		t.Errorf("lost log: %v, oldest %d", st, v)
+	}
+	for _, c := range []abi.Call{abi.CallDomPause, abi.CallDomDestroy, abi.CallDomUnmap, abi.CallIOReqDone} {
+		if st, _ := r.call(r.dom0, c, 77); st != abi.NoDomain {
+			t.Errorf("call %#x of no domain: %v", uint64(c), st)
+		}
+	}
+	if st, _ := r.call(r.dom0, abi.CallDomSetVCPU, uint64(r.create("a").ID), 9, r.at); st != abi.NoVCPU {
+		t.Errorf("no such vCPU: %v", st)
+	}
+}
+
+func TestStartVCPU(t *testing.T) {
+	r := newRig(t)
+	if st, _ := r.call(r.dom0, abi.CallVCPUStart, 1, 0x1234, 0x5678, 9); st != abi.OK {
+		t.Fatalf("start: %v", st)
+	}
+	if rdi := r.dom0.VCPUs[1].HW.Regs().RDI; rdi != 9 {
+		t.Errorf("argument %d", rdi)
+	}
+	if st, _ := r.call(r.dom0, abi.CallVCPUStart, 1, 1, 1, 1); st != abi.Busy {
+		t.Errorf("second start: %v", st)
+	}
+	if rdi := r.dom0.VCPUs[1].HW.Regs().RDI; rdi != 9 {
+		t.Error("a refused start changed the registers of a running vCPU")
+	}
+	if st, _ := r.call(r.dom0, abi.CallVCPUStart, 2); st != abi.NoVCPU {
+		t.Errorf("no such vCPU: %v", st)
+	}
+}
+
+// Random calls of dom0 get an answer, and none breaks an invariant.
+func TestRandomCalls(t *testing.T) {
+	r := newRig(t)
+	x := rand.New(rand.NewPCG(3, 4))
+	arg := func() uint64 {
+		switch x.IntN(4) {
+		case 0:
+			return x.Uint64N(4)
+		case 1:
+			return r.at + x.Uint64N(8*mm.MiB)&^7
+		case 2:
+			return x.Uint64N(1 << 20)
+		}
+		return x.Uint64()
+	}
+	for range 20000 {
+		n := abi.CallBase + abi.Call(x.IntN(abi.NumCalls))
+		st, _ := r.call(r.dom0, n, arg(), arg(), arg(), arg(), arg())
+		if st >= abi.NumStatus {
+			t.Fatalf("call %#x: status %d", uint64(n), st)
+		}
+	}
+	if err := r.m.Frames.Check(); err != nil {
+		t.Error(err)
+	}
+}
