@@ -98,7 +98,7 @@ func (v *VCPU) injectOver(e vcpu.Event) bool {
 		ev.hasNMI = true
 	default:
 		var shutdown bool
-		if e, shutdown = merge(ev.next, e); shutdown {
+		if e, shutdown = vcpu.Merge(ev.next, e); shutdown {
 			v.todo |= todoShutdown
 			ev.hasNext = false
 			return true

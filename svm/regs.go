@@ -3,7 +3,10 @@
 
 package svm
 
-import "ringo/hv/x86"
+import (
+	"ringo/hv/vcpu"
+	"ringo/hv/x86"
+)
 
 // crHidden are the bits of CR0 that only the guest sees: caches stay on for the
 // real CPU whatever the guest says, and CD=0 with NW=1 would fail VMRUN.
@@ -98,6 +101,7 @@ func (v *VCPU) Set(r x86.Reg, val uint64) {
 		b.setCR2(val)
 	case x86.CR3:
 		b.setCR3(val)
+		v.todo |= todoFlush
 	case x86.CR4:
 		v.setCR4(val)
 	case x86.CR8:
@@ -118,9 +122,10 @@ func (v *VCPU) setRare(r x86.Reg, val uint64) {
 	b := v.vmcb
 	switch r {
 	case x86.XCR0:
-		*v.xcr0() = legalXCR0(uint32(val & v.b.f.xcr0))
+		*v.xcr0() = vcpu.LegalXCR0(uint32(val & v.b.f.xcr0))
 	case x86.EFER:
 		b.setEFER(val&^x86.EFERLMA | x86.EFERSVME)
+		v.todo |= todoFlush
 		v.setLMA()
 	case x86.TSCAux:
 		v.tscAux = val & 0xffff_ffff
@@ -142,11 +147,13 @@ func (v *VCPU) setRare(r x86.Reg, val uint64) {
 	}
 }
 
-// setCR0 hides CD and NW from the CPU, and has the guest's reads of CR0
+// setCR0 hides CD and NW from the CPU, drops translations as the instruction
+// would have (the TLB is tagged: VMRUN does not do it), and has the guest's reads of CR0
 // intercepted while that makes a difference.
 func (v *VCPU) setCR0(val uint64) {
 	b := v.vmcb
 	v.crShadow = val & crHidden
+	v.todo |= todoFlush
 	b.setCR0(val &^ crHidden)
 	if v.crShadow != 0 {
 		b.setIntercepts(&b.crIntercepts, crRead0, 0)
@@ -162,6 +169,7 @@ func (v *VCPU) setCR0(val uint64) {
 func (v *VCPU) setCR4(val uint64) {
 	was := *v.xcr0()
 	v.vmcb.setCR4(val)
+	v.todo |= todoFlush // the guest's own MOV to CR4 may have (PGE)
 	v.frame.xcr0 = uint32(v.b.f.xcr0)
 	*v.xcr0() = was
 }
@@ -186,33 +194,4 @@ func (v *VCPU) setLMA() {
 		b.setEFER(efer)
 		v.lens.forget() // see ask
 	}
-}
-
-// legalXCR0 drops the components of x that the CPU would refuse without others
-// that are absent (SDM Vol. 1, "Enabling the XSAVE Feature Set"): the entry code
-// executes XSETBV where a fault would be fatal.
-func legalXCR0(x uint32) uint32 {
-	const (
-		sse, avx  = 1 << 1, 1 << 2
-		mpx       = 3 << 3
-		avx512    = 7 << 5
-		tiles     = 3 << 17
-		avxNeeds  = sse
-		zmmNeeds  = sse | avx
-		alwaysSet = 1
-	)
-	x |= alwaysSet
-	if x&avxNeeds != avxNeeds {
-		x &^= avx
-	}
-	if x&mpx != mpx {
-		x &^= mpx
-	}
-	if x&avx512 != avx512 || x&zmmNeeds != zmmNeeds {
-		x &^= avx512
-	}
-	if x&tiles != tiles {
-		x &^= tiles
-	}
-	return x
 }

@@ -136,7 +136,7 @@ func TestMerge(t *testing.T) {
 	}
 	for a := range uint8(32) {
 		for b := range uint8(32) {
-			got, shutdown := merge(exc(a), exc(b))
+			got, shutdown := vcpu.Merge(exc(a), exc(b))
 			triple := a == 8 && (b == 14 || b == 0 || b >= 10 && b <= 13)
 			w, ok := want[[2]uint8{a, b}]
 			if !ok {
@@ -158,7 +158,7 @@ func TestLegalXCR0(t *testing.T) {
 		{0x1f, 0x1f}, {0x0f, 7}, {0xe7, 0xe7}, {0x67, 7}, {0xe3, 3},
 		{0x207, 0x207}, {0x6_0007, 0x6_0007}, {0x2_0007, 7},
 	} {
-		if got := legalXCR0(tt.in); got != tt.want {
+		if got := vcpu.LegalXCR0(tt.in); got != tt.want {
 			t.Errorf("%#x: %#x, want %#x", tt.in, got, tt.want)
 		}
 	}

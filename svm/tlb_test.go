@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"ringo/hv/vcpu"
+	"ringo/hv/x86"
 	"ringo/mm"
 	"ringo/mm/pt"
 )
@@ -71,7 +72,7 @@ func churn(t *testing.T, r Registers, nv, cpus, steps int) {
 				}
 			}
 		case 1:
-			v.Invalidate()
+			v.Set(x86.CR3, v.Get(x86.CR3))
 		case 2: // kicked
 			if m.cpus[c].ticket != v.ticket || v.todo != 0 || v.tables.Generation() != v.tablesGen {
 				v.prepare(m.cpus[c], &x)
@@ -100,7 +101,7 @@ func TestFlushIsAskedForOnce(t *testing.T) {
 	e := fakeExit{code: exitCPUID, guest: func(b *vmcb) { asked = append(asked, b.tlbControl) }}
 	for i := range 5 {
 		if i == 3 {
-			v.Invalidate()
+			v.Set(x86.CR3, v.Get(x86.CR3))
 		}
 		run(v, 0, &x, e)
 	}

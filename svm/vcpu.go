@@ -141,8 +141,8 @@ func (v *VCPU) takeKick(c *cpu) {
 // Regs implements vcpu.VCPU.
 func (v *VCPU) Regs() *x86.Regs { return &v.frame.regs }
 
-// Invalidate implements vcpu.VCPU.
-func (v *VCPU) Invalidate() { v.todo |= todoFlush }
+// Leave implements vcpu.VCPU. A VMCB stays with no CPU.
+func (v *VCPU) Leave() {}
 
 // Kick implements vcpu.VCPU.
 func (v *VCPU) Kick() { v.frame.kick.Store(1) }

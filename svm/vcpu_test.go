@@ -268,7 +268,7 @@ func TestNoAllocation(t *testing.T) {
 	var x vcpu.Exit
 	c := m.cpus[0]
 	if n := testing.AllocsPerRun(1000, func() {
-		v.Invalidate()
+		v.Set(x86.CR3, v.Get(x86.CR3))
 		v.Inject(vcpu.Event{Vector: 0x30})
 		v.Inject(vcpu.Event{Type: vcpu.NMI, Vector: 2})
 		v.prepare(c, &x)

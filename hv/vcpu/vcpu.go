@@ -163,16 +163,16 @@ type Backend interface {
 	NewVCPU(t *pt.Tables) (VCPU, error)
 }
 
-// VCPU is one virtual CPU. No method but Free allocates or frees. All methods
-// are for the thread that runs the vCPU, or for anybody while it does not run,
-// except Kick.
+// VCPU is one virtual CPU. No method but Free allocates or frees. From Run to
+// Leave all methods are for the thread that runs the vCPU, except Kick; then for
+// anybody, one at a time.
 type VCPU interface {
 	// Run enters the guest and returns at the first exit the backend cannot
 	// finish itself (host NMI, TLB bookkeeping, exception re-injection). It
 	// fills x. It returns Interrupted for every host interrupt.
 	//
 	// Preconditions: the calling thread is the one that called Enable on cpu.
-	// v last ran on this CPU, or was moved by the caller. Run does not allocate.
+	// v last ran on this CPU, or has left the other one. Run does not allocate.
 	Run(cpu int, x *Exit)
 	Regs() *x86.Regs
 	Get(r x86.Reg) uint64
@@ -192,8 +192,10 @@ type VCPU interface {
 	Inject(e Event) bool
 	// Advance skips n bytes at RIP and clears the interrupt shadow.
 	Advance(n uint8)
-	// Invalidate drops cached translations of v before its next entry.
-	Invalidate()
+	// Leave takes v off the CPU that it ran on last. The thread that ran it
+	// there calls it when it will not run v next: v may then run on another
+	// CPU, and anybody may call the other methods.
+	Leave()
 	// Kick makes the present or the next Run return Interrupted: it sets a word
 	// that the entry code reads with interrupts off. Any thread may call it.
 	// When v runs on another CPU the caller then sends that CPU an interrupt.

@@ -72,21 +72,22 @@ const (
 
 // Exception vectors (SDM Vol. 3, "Protected-Mode Exceptions and Interrupts").
 const (
-	VecDE = 0
-	VecDB = 1
-	VecNM = 7
-	VecBP = 3
-	VecUD = 6
-	VecDF = 8
-	VecTS = 10
-	VecNP = 11
-	VecSS = 12
-	VecGP = 13
-	VecPF = 14
-	VecMF = 16
-	VecAC = 17
-	VecMC = 18
-	VecXM = 19
+	VecDE  = 0
+	VecDB  = 1
+	VecNMI = 2
+	VecNM  = 7
+	VecBP  = 3
+	VecUD  = 6
+	VecDF  = 8
+	VecTS  = 10
+	VecNP  = 11
+	VecSS  = 12
+	VecGP  = 13
+	VecPF  = 14
+	VecMF  = 16
+	VecAC  = 17
+	VecMC  = 18
+	VecXM  = 19
 )
 
 // Page-fault error code bits.

@@ -212,6 +212,7 @@ func (v *VCPU) Begin(c *pcpu.CPU, now uint64) bool {
 // Yield gives v back to the run queue: its time is over, or somebody more
 // urgent waits.
 func (v *VCPU) Yield(now uint64) {
+	v.HW.Leave()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.account(now)
@@ -229,6 +230,7 @@ func (v *VCPU) put(now uint64, runnable bool) {
 // afterwards: another CPU may run it already.
 func (v *VCPU) Block(now uint64) {
 	at := v.Deadline()
+	v.HW.Leave()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.account(now)
@@ -244,6 +246,7 @@ func (v *VCPU) Block(now uint64) {
 // Park takes v off its CPU for good, until Start. It is for v's runner, after
 // it saw that the domain stops.
 func (v *VCPU) Park(now uint64) {
+	v.HW.Leave()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.account(now)

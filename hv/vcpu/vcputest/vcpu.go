@@ -31,7 +31,6 @@ const (
 	OpInject     Op = "inject"
 	OpDeliver    Op = "deliver"
 	OpAdvance    Op = "advance"
-	OpInvalidate Op = "invalidate"
 	OpFree       Op = "free"
 )
 
@@ -73,6 +72,7 @@ type VCPU struct {
 	HasPending bool
 	Tables     *pt.Tables
 	Freed      bool
+	Left       int // calls of Leave
 
 	window vcpu.Event // the event that Inject refused last
 	wanted bool
@@ -210,8 +210,8 @@ func (v *VCPU) Advance(n uint8) {
 	v.Calls = append(v.Calls, Call{Op: OpAdvance, Val: uint64(n)})
 }
 
-// Invalidate implements vcpu.VCPU.
-func (v *VCPU) Invalidate() { v.Calls = append(v.Calls, Call{Op: OpInvalidate}) }
+// Leave implements vcpu.VCPU. It is not recorded, but counted.
+func (v *VCPU) Leave() { v.Left++ }
 
 // Kick implements vcpu.VCPU. It is not recorded: other threads call it.
 func (v *VCPU) Kick() { v.kicked.Store(true) }

@@ -1,0 +1,167 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package vmx
+
+import (
+	"sync"
+
+	"ringo/hv/vcpu"
+	"ringo/mm"
+	"ringo/mm/pt"
+)
+
+// MaxCPUs is the number of CPUs a backend can serve.
+const MaxCPUs = 256
+
+// Spin-loop filter: an exit after PAUSEs that are at most gap ticks of the TSC
+// apart have gone on for window ticks (SDM Vol. 3, "Controls for PAUSE-Loop
+// Exiting").
+const (
+	pauseGap    = 128
+	pauseWindow = 4096
+)
+
+// Backend implements vcpu.Backend.
+type Backend struct {
+	env    *vcpu.Env
+	f      features
+	caps   *vcpu.Caps
+	format *pt.Format
+	maps   mm.HPA // I/O bitmaps A and B, then the MSR bitmap
+	cpus   [MaxCPUs]*cpu
+	mu     sync.Mutex
+	vpids  vpids
+}
+
+var _ vcpu.Backend = (*Backend)(nil)
+
+// New returns the backend for the machine whose CPUs all say r. It takes three
+// pages of env for the bitmaps.
+func New(env *vcpu.Env, r Registers) (*Backend, error) {
+	f, err := probe(&r)
+	if err != nil {
+		return nil, err
+	}
+	caps, err := Probe(r)
+	if err != nil {
+		return nil, err
+	}
+	b := &Backend{env: env, f: f, caps: caps, format: pt.EPT(f.huge1G)}
+	if b.maps, err = env.Pages(ioPages + msrPages); err != nil {
+		return nil, err
+	}
+	writeIO(env.Phys, b.maps)
+	writeMSR(env.Phys, b.maps+ioPages*mm.PageSize)
+	return b, nil
+}
+
+// Caps implements vcpu.Backend.
+func (b *Backend) Caps() *vcpu.Caps { return b.caps }
+
+// TableFormat implements vcpu.Backend.
+func (b *Backend) TableFormat() *pt.Format { return b.format }
+
+// Offsets of a vCPU's pages.
+const (
+	apicPage  = mm.PageSize
+	framePage = 2 * mm.PageSize
+)
+
+// NewVCPU implements vcpu.Backend.
+func (b *Backend) NewVCPU(t *pt.Tables) (vcpu.VCPU, error) {
+	n := 2 + (frameHead+b.f.fpuSize+mm.PageSize-1)/mm.PageSize
+	pages, err := b.env.Pages(n)
+	if err != nil {
+		return nil, err
+	}
+	v := &VCPU{
+		b:      b,
+		frame:  frameAt(b.env, pages+framePage),
+		apic:   virtualAPICAt(b.env, pages+apicPage),
+		tables: t,
+		pages:  pages,
+		npages: n,
+		fpu:    b.f.fpu,
+		eptp:   uint64(t.Root()) | eptpWriteBack | eptpWalk4,
+	}
+	if b.f.accessedDirty {
+		v.eptp |= eptpAccessedDirty
+	}
+	if b.f.vpid {
+		b.mu.Lock()
+		v.vpid = b.vpids.take()
+		b.mu.Unlock()
+		if v.vpid == 0 {
+			b.env.Release(pages, n)
+			return nil, errVPIDs
+		}
+	}
+	b.env.Phys.Store64(pages, uint64(b.f.revision))
+	v.frame.resetFPU()
+	v.valid = stable | volatile
+	v.put(sProc, uint64(b.f.proc))
+	v.put(sEntry, uint64(b.f.entry))
+	v.put(sEntryEvent, 0)
+	v.put(sInterrupt, 0)
+	v.put(sPendingDebug, 0)
+	v.put(sTSCOffset, 0)
+	v.tablesGen = t.Generation()
+	vcpu.Reset(v)
+	return v, nil
+}
+
+// EPTP: memory type of the tables 2:0, walk length minus 1 5:3, use of accessed
+// and dirty bits 6 (SDM Vol. 3, "Extended-Page-Table Pointer (EPTP)").
+const (
+	eptpWriteBack     = 6
+	eptpWalk4         = 3 << 3
+	eptpAccessedDirty = 1 << 6
+)
+
+// configure fills the control and host fields of a fresh VMCS that do not have
+// a slot and do not depend on the CPU. Precondition: v is loaded.
+func (v *VCPU) configure() {
+	b, p := v.b, v.on.p
+	for _, w := range [...]struct {
+		field uint32
+		val   uint64
+	}{
+		{uint32(ctlPin), uint64(b.f.pin)},
+		{uint32(ctlProc2), uint64(b.f.proc2)},
+		{uint32(ctlExit), uint64(b.f.exit)},
+		{uint32(ctlExceptions), baseExceptions},
+		{uint32(ctlPFMask), 0}, {uint32(ctlPFMatch), 0},
+		{uint32(ctlCR3Targets), 0}, {uint32(ctlExitStore), 0}, {uint32(ctlExitLoad), 0}, {uint32(ctlEntryLoad), 0},
+		{uint32(ctlTPRThreshold), 0},
+		{uint32(ctlIOBitmapA), uint64(b.maps)}, {uint32(ctlIOBitmapB), uint64(b.maps) + mm.PageSize},
+		{uint32(ctlMSRBitmap), uint64(b.maps) + ioPages*mm.PageSize},
+		{uint32(ctlVirtualAPIC), uint64(v.pages) + apicPage},
+		{uint32(ctlEPTP), v.eptp},
+		// Every bit of CR0 and CR4 is the hypervisor's: reads get the shadow.
+		{uint32(ctlCR0Mask), ^uint64(0)}, {uint32(ctlCR4Mask), ^uint64(0)},
+		{uint32(guestLink), ^uint64(0)}, {uint32(guestDebugCtl), 0}, {uint32(guestActivity), 0},
+		{uint32(hostSysenterCS), 0}, {uint32(hostSysenterESP), 0}, {uint32(hostSysenterEIP), 0},
+		{uint32(hostRIP), exitAddress()},
+	} {
+		p.write(w.field, w.val)
+	}
+	if b.f.vpid {
+		p.write(uint32(ctlVPID), uint64(v.vpid))
+	}
+	if b.f.proc2&proc2PauseLoop != 0 {
+		p.write(uint32(ctlPauseGap), pauseGap)
+		p.write(uint32(ctlPauseWindow), pauseWindow)
+	}
+	if b.f.pin&pinTimer != 0 {
+		// A net under Bochs 2.7, which holds back interrupts while a guest
+		// that was entered with IF=0 does not change it: look once a
+		// millisecond. It counts from this value at each entry.
+		p.write(uint32(guestPreemptionTimer), max(1, b.env.TSCHz/1000>>b.f.timerShift))
+	}
+}
+
+// baseExceptions end the run: #DB and #AC, since an event delivery that raises
+// them forever would never end it (XSA-156, CVE-2015-5307); #MC belongs to the
+// host.
+const baseExceptions = 1<<1 | 1<<17 | 1<<18

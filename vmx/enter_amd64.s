@@ -1,0 +1,242 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "textflag.h"
+#include "go_asm.h"
+#include "ops_amd64.h"
+
+// What an exit loads by itself, from the host-state area: RIP, RSP, CR0, CR3,
+// CR4, segment selectors, bases of FS, GS, TR, GDTR and IDTR, EFER, PAT; it
+// clears RFLAGS (so interrupts are off), and sets DR7 to 0x400 and DEBUGCTL to 0
+// (SDM Vol. 3, "Loading Host State"). Everything else is the guest's until the
+// code below has replaced it. Interrupts are off from CLI to STI; an NMI comes
+// either with the host's state in place, or ends the run.
+
+// g.stackguard0 and its value when a preemption is requested (runtime,
+// stackPreempt); enter_test.go compares both with the runtime.
+#define g_stackguard0 16
+#define stackPreempt -1314
+
+DATA mxcsr<>+0(SB)/4, $const_mxcsrReset
+GLOBL mxcsr<>(SB), RODATA|NOPTR, $4
+
+// DI = frame. Nothing that came before this check is lost: an interrupt that
+// wants something either came before CLI and is seen in the words, or ends the
+// run.
+#define BEGIN \
+	MOVQ	f+0(FP), DI; \
+	CLI; \
+	MOVQ	(TLS), CX; \
+	CMPQ	g_stackguard0(CX), $stackPreempt; \
+	JEQ	refuse; \
+	CMPL	frame_kick(DI), $0; \
+	JNE	refuse; \
+	MOVQ	frame_cpuKick(DI), CX; \
+	CMPL	(CX), $0; \
+	JNE	refuse
+
+// The address of the frame is left where exited finds it.
+#define RUN \
+	MOVQ	DI, 0(SP); \
+	CALL	·guest(SB)
+
+// From DI = frame with the guest's FPU state saved, to the caller. The guest's
+// values are cleared from every register (a mispredicted path of the
+// hypervisor would otherwise compute with them). An NMI that ended the run is
+// the host's: it is raised again, which also ends the CPU's blocking of NMIs by
+// the handler's IRET. An interrupt is still pending, and taken after STI.
+#define END \
+	LDMXCSR	mxcsr<>(SB); \
+	XORPS	X15, X15; \
+	MOVQ	(TLS), R14; \
+	MOVQ	frame_hostBP(DI), BP; \
+	XORL	AX, AX; \
+	XORL	BX, BX; \
+	XORL	DX, DX; \
+	XORL	SI, SI; \
+	XORL	R8, R8; \
+	XORL	R9, R9; \
+	XORL	R10, R10; \
+	XORL	R11, R11; \
+	XORL	R12, R12; \
+	XORL	R13, R13; \
+	XORL	R15, R15; \
+	CMPL	frame_reason(DI), $0; \
+	JNE	out; \
+	MOVL	$const_exitIntInfo, CX; \
+	VMREADDI; \
+	LONG	$frame_intInfo; \
+	MOVL	frame_intInfo(DI), CX; \
+	ANDL	$0x80000700, CX; \
+	CMPL	CX, $0x80000200; \
+	JNE	out; \
+	INT2; \
+out: \
+	STI; \
+	MOVQ	$1, ret+8(FP); \
+	RET
+
+#define REFUSE \
+	STI; \
+	MOVQ	$0, ret+8(FP); \
+	RET
+
+// XSAVE and XRSTOR work on everything that the host's XCR0 has, whatever the
+// guest enabled: so they run under the host's XCR0.
+#define XENTER(save) \
+	BEGIN; \
+	MOVL	$-1, AX; \
+	MOVL	AX, DX; \
+	XRSTOR64	frame_fpu(DI); \
+	MOVL	frame_xcr0(DI), AX; \
+	CMPL	AX, frame_hostXCR0(DI); \
+	JEQ	run; \
+	XORL	CX, CX; \
+	XORL	DX, DX; \
+	XSETBV; \
+run: \
+	RUN; \
+	MOVL	frame_hostXCR0(DI), AX; \
+	CMPL	AX, frame_xcr0(DI); \
+	JEQ	same; \
+	XORL	CX, CX; \
+	XORL	DX, DX; \
+	XSETBV; \
+same: \
+	MOVL	$-1, AX; \
+	MOVL	AX, DX; \
+	save	frame_fpu(DI); \
+	END; \
+refuse: \
+	REFUSE
+
+TEXT ·enterXSAVEOPT(SB), NOSPLIT, $8-16
+	XENTER(XSAVEOPT64)
+
+TEXT ·enterXSAVE(SB), NOSPLIT, $8-16
+	XENTER(XSAVE64)
+
+TEXT ·enterFXSAVE(SB), NOSPLIT, $8-16
+	BEGIN
+	FXRSTOR64	frame_fpu(DI)
+	RUN
+	FXSAVE64	frame_fpu(DI)
+	END
+refuse:
+	REFUSE
+
+// From DI = frame, and 8(SP) the same, to DI = frame with the guest's
+// general-purpose registers saved: by way of exited, or, if the entry does not
+// begin, from here.
+TEXT ·guest(SB), NOSPLIT|NOFRAME, $0-0
+	MOVQ	BP, frame_hostBP(DI)
+	MOVL	$0, frame_failed(DI)
+	MOVQ	frame_cr2(DI), AX
+	MOVQ	CR2, CX
+	CMPQ	AX, CX
+	JEQ	stack
+	MOVQ	AX, CR2
+
+stack:
+	CMPQ	SP, frame_hostSP(DI)
+	JEQ	rip
+	MOVQ	SP, AX // goroutine stacks move
+	MOVQ	AX, frame_hostSP(DI)
+	MOVL	$const_hostRSP, CX
+	VMWRITEAX
+
+rip:
+	CMPL	frame_ripDirty(DI), $0
+	JEQ	go
+	MOVL	$0, frame_ripDirty(DI)
+	MOVQ	frame_rip(DI), AX
+	MOVL	$const_guestRIP, CX
+	VMWRITEAX
+
+go:
+	CMPL	frame_launched(DI), $0
+	MOVQ	(frame_regs+regs_RAX)(DI), AX
+	MOVQ	(frame_regs+regs_RBX)(DI), BX
+	MOVQ	(frame_regs+regs_RCX)(DI), CX
+	MOVQ	(frame_regs+regs_RDX)(DI), DX
+	MOVQ	(frame_regs+regs_RBP)(DI), BP
+	MOVQ	(frame_regs+regs_RSI)(DI), SI
+	MOVQ	(frame_regs+regs_R8)(DI), R8
+	MOVQ	(frame_regs+regs_R9)(DI), R9
+	MOVQ	(frame_regs+regs_R10)(DI), R10
+	MOVQ	(frame_regs+regs_R11)(DI), R11
+	MOVQ	(frame_regs+regs_R12)(DI), R12
+	MOVQ	(frame_regs+regs_R13)(DI), R13
+	MOVQ	(frame_regs+regs_R14)(DI), R14
+	MOVQ	(frame_regs+regs_R15)(DI), R15
+	MOVQ	(frame_regs+regs_RDI)(DI), DI
+	JEQ	launch
+	VMRESUME
+	JMP	failed
+
+launch:
+	VMLAUNCH
+
+failed:
+	MOVQ	8(SP), DI
+	MOVL	$const_reasonNotTried, frame_reason(DI) // MOV leaves CF alone
+	JCS	invalid
+	MOVL	$2, frame_failed(DI)
+	RET
+
+invalid:
+	MOVL	$1, frame_failed(DI)
+	RET
+
+// SP is what it was in guest: 8(SP) is the address of the frame.
+TEXT ·exited(SB), NOSPLIT|NOFRAME, $0-0
+	PUSHQ	AX
+	MOVQ	16(SP), AX
+	MOVQ	DI, (frame_regs+regs_RDI)(AX)
+	MOVQ	AX, DI
+	POPQ	AX
+	MOVQ	AX, (frame_regs+regs_RAX)(DI)
+	MOVQ	BX, (frame_regs+regs_RBX)(DI)
+	MOVQ	CX, (frame_regs+regs_RCX)(DI)
+	MOVQ	DX, (frame_regs+regs_RDX)(DI)
+	MOVQ	BP, (frame_regs+regs_RBP)(DI)
+	MOVQ	SI, (frame_regs+regs_RSI)(DI)
+	MOVQ	R8, (frame_regs+regs_R8)(DI)
+	MOVQ	R9, (frame_regs+regs_R9)(DI)
+	MOVQ	R10, (frame_regs+regs_R10)(DI)
+	MOVQ	R11, (frame_regs+regs_R11)(DI)
+	MOVQ	R12, (frame_regs+regs_R12)(DI)
+	MOVQ	R13, (frame_regs+regs_R13)(DI)
+	MOVQ	R14, (frame_regs+regs_R14)(DI)
+	MOVQ	R15, (frame_regs+regs_R15)(DI)
+	MOVQ	CR2, AX
+	MOVQ	AX, frame_cr2(DI)
+	MOVL	$const_exitReason, CX
+	VMREADDI
+	LONG	$frame_reason
+	MOVL	$const_guestRIP, CX
+	VMREADDI
+	LONG	$frame_rip
+	MOVL	$const_exitInsnLength, CX
+	VMREADDI
+	LONG	$frame_length
+	MOVL	$const_exitVectoring, CX
+	VMREADDI
+	LONG	$frame_vectoring
+	MOVL	$const_guestInterruptState, CX
+	VMREADDI
+	LONG	$frame_interrupt
+	MOVL	$const_guestSSAccess, CX
+	VMREADDI
+	LONG	$frame_ssAccess
+	CMPL	frame_reason(DI), $0 // bit 31: the entry failed, and launched nothing
+	JLT	done
+	MOVL	$1, frame_launched(DI)
+
+done:
+	RET
+
+TEXT ·exitAddress(SB), NOSPLIT, $0-8
+	LEAQ	·exited(SB), AX
+	MOVQ	AX, ret+0(FP)
+	RET

@@ -1,0 +1,107 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package vmx
+
+import "ringo/hv/vcpu"
+
+// Exit reasons (SDM Vol. 3, Appendix "VMX Basic Exit Reasons") that the package
+// has a name for.
+const (
+	reasonException    = 0
+	reasonInterrupt    = 1
+	reasonIRQWindow    = 7
+	reasonNMIWindow    = 8
+	reasonCPUID        = 10
+	reasonHLT          = 12
+	reasonVMCALL       = 18
+	reasonCR           = 28
+	reasonDR           = 29
+	reasonIO           = 30
+	reasonRDMSR        = 31
+	reasonWRMSR        = 32
+	reasonEPTViolation = 48
+	reasonTimer        = 52
+	numReasons         = 70
+
+	// Bit 31 of the exit reason: the entry failed, nothing of the guest was
+	// loaded or run. reasonNotTried is ours: VMLAUNCH or VMRESUME refused.
+	reasonEntryFailed = 1 << 31
+	reasonNotTried    = reasonEntryFailed | 0xffff
+)
+
+// form is what an exit reason carries besides its number.
+type form uint8
+
+const (
+	fNone  form = iota // not a reason of the table
+	fEvent             // nothing
+	fOwn               // finished by this package
+	fInsn              // ended by an instruction: it has a length
+	fCR                // the same; qualification
+	fIO                // the same; qualification, and for INS and OUTS instruction information
+	fException
+	fEPT // qualification, guest physical address
+)
+
+type reasonInfo struct {
+	reason vcpu.Reason
+	form   form
+}
+
+// reasons is the appendix. A zero form is a reason that cannot happen with the
+// controls of this package.
+var reasons = [numReasons]reasonInfo{
+	reasonException:    {vcpu.Exception, fException},
+	reasonInterrupt:    {vcpu.Interrupted, fEvent},
+	2:                  {vcpu.Shutdown, fEvent}, // triple fault
+	3:                  {vcpu.Init, fEvent},
+	5:                  {vcpu.Interrupted, fEvent}, // I/O SMI
+	6:                  {vcpu.Interrupted, fEvent}, // other SMI
+	reasonIRQWindow:    {vcpu.Window, fOwn},
+	reasonNMIWindow:    {vcpu.Window, fOwn},
+	9:                  {vcpu.TaskSwitch, fEvent},
+	reasonCPUID:        {vcpu.CPUID, fInsn},
+	11:                 {vcpu.Privileged, fInsn}, // GETSEC
+	reasonHLT:          {vcpu.HLT, fInsn},
+	13:                 {vcpu.Cache, fInsn},      // INVD
+	15:                 {vcpu.RDPMC, fInsn},      //
+	16:                 {vcpu.TSC, fInsn},        // RDTSC
+	17:                 {vcpu.Privileged, fInsn}, // RSM
+	reasonVMCALL:       {vcpu.Hypercall, fInsn},  //
+	19:                 {vcpu.Privileged, fInsn}, // VMCLEAR
+	20:                 {vcpu.Privileged, fInsn}, // VMLAUNCH
+	21:                 {vcpu.Privileged, fInsn}, // VMPTRLD
+	22:                 {vcpu.Privileged, fInsn}, // VMPTRST
+	23:                 {vcpu.Privileged, fInsn}, // VMREAD
+	24:                 {vcpu.Privileged, fInsn}, // VMRESUME
+	25:                 {vcpu.Privileged, fInsn}, // VMWRITE
+	26:                 {vcpu.Privileged, fInsn}, // VMXOFF
+	27:                 {vcpu.Privileged, fInsn}, // VMXON
+	reasonCR:           {vcpu.CRWrite, fCR},
+	reasonDR:           {vcpu.DRAccess, fEvent},
+	reasonIO:           {vcpu.IO, fIO},
+	reasonRDMSR:        {vcpu.RDMSR, fInsn},
+	reasonWRMSR:        {vcpu.WRMSR, fInsn},
+	36:                 {vcpu.Monitor, fInsn}, // MWAIT
+	39:                 {vcpu.Monitor, fInsn}, // MONITOR
+	40:                 {vcpu.Pause, fInsn},
+	reasonEPTViolation: {vcpu.Memory, fEPT},
+	50:                 {vcpu.Privileged, fInsn}, // INVEPT
+	51:                 {vcpu.TSC, fInsn},        // RDTSCP
+	reasonTimer:        {vcpu.Interrupted, fOwn},
+	53:                 {vcpu.Privileged, fInsn}, // INVVPID
+	54:                 {vcpu.Cache, fInsn},      // WBINVD
+	55:                 {vcpu.XSETBV, fInsn},
+	59:                 {vcpu.Privileged, fInsn}, // VMFUNC
+}
+
+// quick are the reasons that Run translates by itself: frequent ones of form
+// fInsn.
+var quick = [...]vcpu.Reason{
+	reasonCPUID:  vcpu.CPUID,
+	reasonHLT:    vcpu.HLT,
+	reasonVMCALL: vcpu.Hypercall,
+	reasonRDMSR:  vcpu.RDMSR,
+	reasonWRMSR:  vcpu.WRMSR,
+}

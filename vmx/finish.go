@@ -1,0 +1,160 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package vmx
+
+import (
+	"ringo/hv/vcpu"
+	"ringo/hv/x86"
+)
+
+// finish translates an exit to x and does the bookkeeping that belongs to this
+// package. It reports false when the guest shall simply go on.
+func (v *VCPU) finish(x *vcpu.Exit) bool {
+	f := v.frame
+	var i information
+	reason := uint32(f.reason)
+	v.inform(reason, &i)
+	x.CPL, x.RIP, x.Len = v.cpl(), f.rip, 0
+	form := decode(reason, &i, v.b.f.insInfo, x)
+	if form >= fInsn && form <= fIO || x.Reason == vcpu.Exception && x.Event.Type == vcpu.SoftException {
+		x.Len = uint8(f.length)
+	}
+	if v.todo == 0 && f.vectoring&evValid == 0 && (form == fInsn || form == fIO || form == fCR) {
+		return true
+	}
+	return v.finishSlow(form, &i, x)
+}
+
+// inform reads what the form of an exit needs.
+func (v *VCPU) inform(reason uint32, i *information) {
+	p := v.on.p
+	if reason >= numReasons {
+		if reason&reasonEntryFailed != 0 && reason != reasonNotTried {
+			i.qualification = p.read(uint32(exitQualification))
+		}
+		if v.frame.failed == 2 {
+			i.qualification = p.read(uint32(exitInsnError))
+		}
+		return
+	}
+	switch reasons[reason].form {
+	case fIO:
+		i.qualification = p.read(uint32(exitQualification))
+		if i.qualification&(1<<4) != 0 && v.b.f.insInfo {
+			i.instruction = uint32(p.read(uint32(exitInsnInfo)))
+		}
+	case fCR:
+		i.qualification = p.read(uint32(exitQualification))
+	case fEPT:
+		i.qualification = p.read(uint32(exitQualification))
+		i.gpa = p.read(uint32(exitGPA))
+	case fException:
+		i.interruption = uint32(v.frame.intInfo)
+		if i.interruption&evHasErr != 0 {
+			i.err = uint32(p.read(uint32(exitIntError)))
+		}
+		i.qualification = p.read(uint32(exitQualification))
+	}
+}
+
+// finishSlow is finish when events are under way, or the exit is not simply an
+// instruction's.
+func (v *VCPU) finishSlow(form form, i *information, x *vcpu.Exit) bool {
+	ev := &v.ev
+	if x.Reason == vcpu.Invalid {
+		v.put(sEntryEvent, 0) // an exit clears it, a failed entry does not
+	}
+	v.saveDebug()
+	wasSoft := ev.armed && ev.hasNext && ev.next.Type == vcpu.SoftInterrupt
+	ev.hasNext, ev.armed = false, false
+	v.replay(wasSoft, x)
+	v.reblockNMI(form, i)
+	if x.Reason == vcpu.Exception && x.Event.Vector == x86.VecDB {
+		// The exit does not change DR6; the qualification has its new bits
+		// (SDM Vol. 3, "Exit Qualification for Debug Exceptions").
+		v.dbg.dr6 = v.dbg.dr6&^dr6Traps | i.qualification&(dr6Traps|dr6BD|dr6BS)
+	}
+	if x.Reason == vcpu.DRAccess {
+		v.dbg.touched = true
+	}
+	report := form != fOwn || v.ownExit(x)
+	v.todo |= v.leftover()
+	return report
+}
+
+// leftover is what the next entry has to look at.
+func (v *VCPU) leftover() (t todo) {
+	v.todo &^= todoEvents | todoDebug
+	if !v.ev.idle() || v.val[sProc]&(procIRQWindow|procNMIWindow) != 0 {
+		t |= todoEvents
+	}
+	if v.dbg.wanted() {
+		t |= todoDebug
+	}
+	return t
+}
+
+// replay takes an event that was being delivered when the run ended back into
+// the queue. Soft events are not replayed unless Inject made them: RIP is still
+// at the instruction that raises them.
+func (v *VCPU) replay(wasSoft bool, x *vcpu.Exit) {
+	w := v.frame.vectoring
+	if w&evValid == 0 {
+		if wasSoft && x.Reason == vcpu.Invalid {
+			v.moveRIP(1) // not delivered
+		}
+		return
+	}
+	err := uint64(0)
+	if w&evHasErr != 0 {
+		err = v.on.p.read(uint32(exitVectError))
+	}
+	e, _ := decodeEvent(w, err)
+	switch e.Type {
+	case vcpu.SoftInterrupt, vcpu.SoftException:
+		if !wasSoft {
+			return
+		}
+		v.moveRIP(1)
+		x.RIP = v.frame.rip
+	case vcpu.NMI:
+		v.setInterrupt(v.frame.interrupt &^ blockedNMI) // it was not delivered
+	}
+	v.ev.next, v.ev.hasNext, v.ev.replayed = e, true, true
+}
+
+// reblockNMI undoes the end of NMI blocking by an IRET that did not complete
+// (SDM Vol. 3, "Information for VM Exits During Event Delivery" and "Exit
+// Qualification for EPT Violations", bit 12).
+func (v *VCPU) reblockNMI(form form, i *information) {
+	if v.frame.vectoring&evValid != 0 {
+		return
+	}
+	switch form {
+	case fEPT:
+		if i.qualification&evUnblocked == 0 {
+			return
+		}
+	case fException:
+		if i.interruption&evUnblocked == 0 || uint8(i.interruption) == x86.VecDF {
+			return
+		}
+	default:
+		return
+	}
+	v.setInterrupt(v.frame.interrupt | blockedNMI)
+}
+
+// ownExit handles the exits that inject.go arms, and the preemption timer's. It
+// reports true when x is to be returned, as a Window.
+func (v *VCPU) ownExit(x *vcpu.Exit) (report bool) {
+	ev := &v.ev
+	switch uint32(v.frame.reason) {
+	case reasonIRQWindow:
+		report, ev.wantIRQ = ev.wantIRQ && !ev.hasIRQ, false
+	case reasonNMIWindow:
+		report, ev.wantNMI = ev.wantNMI && !ev.hasNMI, false
+	}
+	return report
+}

@@ -1,0 +1,73 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package vmx
+
+import (
+	"encoding/binary"
+	"sync/atomic"
+
+	"ringo/hv/x86"
+)
+
+// regs gives the entry code the names regs_RAX and so on in go_asm.h.
+type regs = x86.Regs
+
+// frame is what the entry code reads and writes with interrupts off. It has no
+// Go pointers and lies in pages of its own. The FPU image begins in its last
+// field and may be longer.
+type frame struct {
+	regs x86.Regs
+	cr2  uint64 // no field of the VMCS
+	// rip is loaded and saved by the entry code, the first only if ripDirty.
+	rip uint64
+	// What the last exit left in the VMCS, for the frequent reasons: exit
+	// reason, instruction length, IDT-vectoring information, interruptibility
+	// state, access rights of SS, and for exceptions the interruption
+	// information.
+	reason, length, vectoring, interrupt, ssAccess, intInfo uint64
+
+	hostBP uint64 // across the run
+	hostSP uint64 // what HOST_RSP holds, 0 unknown
+	// cpuKick is the address of the CPU's own kick word, see vcpu.Env.
+	cpuKick uint64
+	// kick, when not 0, keeps the entry code from entering. Any thread sets it.
+	kick     atomic.Uint32
+	ripDirty uint32
+	launched uint32 // VMRESUME, not VMLAUNCH
+	// failed says that the last entry did not even begin: 1 no current VMCS, 2
+	// an error number is in the VMCS.
+	failed uint32
+	// xcr0 is what the guest runs with, hostXCR0 the one Go code runs with.
+	xcr0, hostXCR0 uint32
+	_              [frameHead - 128 - 11*8 - 6*4]byte
+	fpu            [fpuLegacy + fpuHeader]byte
+}
+
+const (
+	frameHead = 256
+	fpuLegacy = 512 // FXSAVE image
+	fpuHeader = 64  // XSAVE header: XSTATE_BV, XCOMP_BV
+)
+
+// fpuKind is how the x87, SSE and AVX state is saved and restored.
+type fpuKind uint8
+
+const (
+	fpuFXSAVE fpuKind = iota // host without OSXSAVE: guests get no XSAVE either
+	fpuXSAVE
+	fpuXSAVEOPT
+)
+
+// resetFPU puts the state after reset into the FPU image (SDM Vol. 3, Table
+// "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT"): control
+// word 0x40, all registers +0.0 and valid. Components above SSE are in their
+// initial state by XSTATE_BV. Precondition: the image is zero.
+func (f *frame) resetFPU() {
+	binary.LittleEndian.PutUint16(f.fpu[0:], 0x40)
+	f.fpu[4] = 0xff // abridged tag word: nothing empty
+	binary.LittleEndian.PutUint32(f.fpu[24:], mxcsrReset)
+	f.fpu[fpuLegacy] = 3 // XSTATE_BV: x87, SSE
+}
+
+const mxcsrReset = 0x1f80

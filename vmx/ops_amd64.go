@@ -1,0 +1,31 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package vmx
+
+// The instructions of the extension (SDM Vol. 3, "VMX Instruction Reference").
+// Those with a result return 0 when the instruction failed. All need VMX
+// operation, all but vmxon, vmclear and vmptrld a current VMCS as well.
+
+func vmread(field uint64) uint64
+func vmwrite(field, val uint64) uint64
+
+// vmclear writes the VMCS at physical address pa back to memory: it is then on
+// no CPU, and in the state clear. vmptrld makes it the current one.
+func vmclear(pa uint64) uint64
+func vmptrld(pa uint64) uint64
+
+func vmxon(pa uint64) uint64
+func vmxoff()
+
+// Kinds of invept and invvpid.
+const (
+	invSingle = 1
+	invAll    = 2
+)
+
+func invept(kind, eptp uint64)
+func invvpid(kind, vpid uint64)
+
+// selectors returns the segment selectors in force.
+func selectors() (es, cs, ss, ds, fs, gs, tr uint16)

@@ -1,0 +1,183 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package vmx
+
+import (
+	"ringo/hv/vcpu"
+	"ringo/hv/x86"
+	"ringo/mm"
+	"ringo/mm/pt"
+)
+
+// VCPU implements vcpu.VCPU.
+type VCPU struct {
+	b      *Backend
+	frame  *frame
+	apic   *virtualAPIC
+	tables *pt.Tables
+	pages  mm.HPA // VMCS, virtual-APIC page, frame
+	npages int
+	eptp   uint64
+	vpid   uint16 // 0: the CPU has none
+
+	cache
+
+	// on is the CPU that v ran on last, nil at first. While loaded, v's VMCS is
+	// current there, and only the thread bound to it may use v. tablesGen is
+	// the generation of tables that on's TLB may know.
+	on         *cpu
+	loaded     bool
+	configured bool
+	tablesGen  uint64
+
+	todo todo
+	ev   events
+	dbg  debug
+
+	fpu fpuKind // copy of b.f's, for Run
+
+	crHidden   uint64 // CR0.CD and CR0.NW as the guest sees them
+	tscAux     uint64
+	live       [numLive]uint64 // MSRs while they are not in a CPU
+	liveSet    bool            // they differ from what on has
+	parkedXCR0 uint32          // XCR0 while CR4.OSXSAVE is clear
+}
+
+var _ vcpu.VCPU = (*VCPU)(nil)
+
+// todo are the reasons to take the slow way through prepare.
+type todo uint8
+
+const (
+	todoWrite    todo = 1 << iota // fields to write
+	todoFlush                     // translations to drop
+	todoEvents                    // ev has something for the next entry
+	todoDebug                     // debug registers to load, or to take out
+	todoShutdown                  // a triple fault happened in Inject
+	todoMSRs                      // MSRs to write
+	todoPaging                    // a control register changed
+)
+
+// Run implements vcpu.VCPU. Exits that an instruction caused are the frequent
+// ones: they are translated here when nothing else is going on, all others by
+// finish.
+func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
+	c := v.b.cpus[cpu]
+	for {
+		seen := v.seen()
+		if c.loaded != v || v.todo != 0 || v.tables.Generation() != v.tablesGen {
+			if !v.prepare(c, x) {
+				return
+			}
+		}
+		in := uint64(0)
+		if v.fpu == fpuXSAVEOPT {
+			in = enterXSAVEOPT(v.frame)
+		} else {
+			in = v.enterOther()
+		}
+		if in == 0 {
+			v.refused(c, x)
+			return
+		}
+		v.entered(seen)
+		v.valid = stable
+		if v.quick(x) {
+			return
+		}
+		if v.finish(x) {
+			if x.Reason == vcpu.Interrupted {
+				v.takeKick(c)
+			}
+			return
+		}
+	}
+}
+
+// quick translates a frequent exit that left nothing to look after but itself.
+func (v *VCPU) quick(x *vcpu.Exit) bool {
+	f := v.frame
+	n := uint32(f.reason)
+	if n >= uint32(len(quick)) || quick[n] == 0 || v.todo != 0 || f.vectoring&evValid != 0 {
+		return false
+	}
+	x.Reason, x.Len = quick[n], uint8(f.length)
+	x.CPL, x.RIP = v.cpl(), f.rip
+	x.Raw = [3]uint64{uint64(n)}
+	return true
+}
+
+// enterOther enters the guest on hosts without XSAVEOPT. It returns 0 when a
+// preemption request or a kick came first. Every path from there leads to a
+// function with a stack check, which is where Go's preemption happens.
+func (v *VCPU) enterOther() uint64 {
+	if v.fpu == fpuXSAVE {
+		return enterXSAVE(v.frame)
+	}
+	return enterFXSAVE(v.frame)
+}
+
+// refused reports a run that did not happen.
+func (v *VCPU) refused(c *cpu, x *vcpu.Exit) {
+	v.takeKick(c)
+	*x = vcpu.Exit{Reason: vcpu.Interrupted, CPL: v.cpl(), RIP: v.frame.rip}
+}
+
+// takeKick clears the words that keep v from entering. Whoever set one changed
+// something first, and the caller of Run looks after Interrupted: nothing is
+// missed.
+func (v *VCPU) takeKick(c *cpu) {
+	v.frame.kick.Store(0)
+	c.kick.clear()
+}
+
+// cpl is the privilege level: the DPL of SS, as of the last exit or SetSegment.
+func (v *VCPU) cpl() uint8 { return uint8(v.frame.ssAccess >> x86.SegDPLShift & 3) }
+
+// Regs implements vcpu.VCPU.
+func (v *VCPU) Regs() *x86.Regs { return &v.frame.regs }
+
+// Kick implements vcpu.VCPU.
+func (v *VCPU) Kick() { v.frame.kick.Store(1) }
+
+// Advance implements vcpu.VCPU.
+func (v *VCPU) Advance(n uint8) {
+	f := v.frame
+	rip := f.rip + uint64(n)
+	if (f.rip^rip)>>32 != 0 && f.rip>>32 == 0 && !v.code64() {
+		rip &= 0xffff_ffff
+	}
+	f.rip, f.ripDirty = rip, 1
+	if f.interrupt&blockedOnce != 0 {
+		v.setInterrupt(f.interrupt &^ blockedOnce)
+	}
+}
+
+// code64 reports whether the guest runs 64-bit code.
+func (v *VCPU) code64() bool {
+	return v.val[sEFER]&x86.EFERLMA != 0 && v.get(sAccess+slot(x86.CS))&x86.SegL != 0
+}
+
+// setInterrupt writes the interruptibility state.
+func (v *VCPU) setInterrupt(s uint64) {
+	v.frame.interrupt = s
+	v.put(sInterrupt, s)
+}
+
+// Free implements vcpu.VCPU.
+func (v *VCPU) Free() {
+	if v.npages == 0 {
+		return
+	}
+	b := v.b
+	v.Leave()
+	if v.vpid != 0 {
+		b.mu.Lock()
+		b.vpids.put(v.vpid)
+		b.mu.Unlock()
+	}
+	b.env.Phys.Zero(v.pages, uint64(v.npages)*mm.PageSize)
+	b.env.Release(v.pages, v.npages)
+	*v = VCPU{b: b}
+}
