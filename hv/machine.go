@@ -95,5 +95,5 @@ func dom0Ended(r abi.Shutdown, why string) {
 	case abi.ShutdownReboot:
 		kernel.Reboot()
 	}
-	fatal("dom0 crashed: ", why)
+	kernel.Fatal("dom0 crashed: " + why)
 }

@@ -14,7 +14,7 @@ import (
 
 // fatal ends the boot with one line that says what is wrong and what to do.
 func fatal(parts ...string) {
-	kernel.Fatal("ringo: " + strings.Join(parts, ""))
+	kernel.Quit("ringo: " + strings.Join(parts, ""))
 }
 
 // setPower tells the kernel layer how firmware wants the machine switched off

@@ -22,3 +22,17 @@ func RunnerCPU() int {
 	}
 	return bits.TrailingZeros64(t.aff)
 }
+
+// Quit ends the world with one line, for what is not a failure of the program:
+// a machine or a boot configuration that cannot work. It does not return.
+func Quit(msg string) {
+	mustBoot()
+	cliSave()
+	var f frame
+	f.rip, f.rsp, f.rbp = callerRegs()
+	seizeFloor(&f)
+	say("\n")
+	say(msg)
+	say("\n")
+	endWorld(true)
+}
