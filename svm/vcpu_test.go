@@ -330,3 +330,28 @@ func TestXCR0(t *testing.T) {
 	v.Set(x86.CR4, 0)
 	check(3, 7)
 }
+
+// Debug registers are in the CPU only while a guest uses them. Where the CPU
+// mishandles DR7, guests never write them themselves.
+func TestDebugAccess(t *testing.T) {
+	write := fakeExit{code: exitDRWrite0 + 7}
+	read := fakeExit{code: exitDRRead0 + 6}
+	var x vcpu.Exit
+	v := newMachine(t, full, 1).vcpu(newMachine(t, full, 0).tables())
+	run(v, 0, &x, write)
+	if x.Reason != vcpu.DRAccess || !v.dbg.touched || v.todo&todoDebug == 0 {
+		t.Errorf("%+v: the next entry does not load them", x)
+	}
+	r := qemuMax
+	r.Hyper = tcg
+	m := newMachine(t, r, 1)
+	v = m.vcpu(m.tables())
+	run(v, 0, &x, write)
+	if x.Reason != vcpu.DRWrite || x.CR.CR != 7 || v.dbg.touched || v.vmcb.drIntercepts != drAll {
+		t.Errorf("%+v, intercepts %#x", x, v.vmcb.drIntercepts)
+	}
+	run(v, 0, &x, read)
+	if x.Reason != vcpu.DRAccess || !v.dbg.touched {
+		t.Errorf("%+v", x)
+	}
+}
