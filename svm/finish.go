@@ -124,7 +124,10 @@ func (v *VCPU) ownExit(x *vcpu.Exit) bool {
 // is not the guest's business.
 func (v *VCPU) endStep(x *vcpu.Exit) bool {
 	ev, b := &v.ev, v.vmcb
-	trap := uint32(b.exitCode) == exitDB && b.dr6&dr6BS != 0 && ev.tf == 0
+	// Bochs 2.7 does not set BS before the intercept; without breakpoints there
+	// is no other cause.
+	ours := b.dr6&dr6BS != 0 || b.dr7&dr7Active == 0
+	trap := uint32(b.exitCode) == exitDB && ours && ev.tf == 0
 	if trap && ev.overIRET {
 		ev.stepping = false // the flags are those that IRET popped
 	} else {

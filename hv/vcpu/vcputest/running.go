@@ -207,6 +207,7 @@ func testCR(t T, m Machine) {
 	// mov cr0, rbx; mov rcx, cr0; mov cr4, rdx; mov rax, cr3; hlt
 	Boot64(m, v, []byte{0x0f, 0x22, 0xc3, 0x0f, 0x20, 0xc1, 0x0f, 0x22, 0xe2, 0x0f, 0x20, 0xd8, 0xf4})
 	v.Regs().RBX = 0xc001_0033
+	v.Regs().RDX = x86.CR4PAE | x86.CR4OSFXSR // some CPUs check the value first
 	var x vcpu.Exit
 	for _, step := range []struct {
 		reason  vcpu.Reason

@@ -20,7 +20,11 @@ import (
 
 func conformance(h *harness) {
 	before := h.out
-	vcputest.Conformance(h, h)
+	if noTriple {
+		vcputest.Conformance(h, h, "triple fault")
+	} else {
+		vcputest.Conformance(h, h)
+	}
 	h.Logf("conformance: %d cases", len(vcputest.Cases()))
 	if h.out != before {
 		h.Errorf("%d pages leaked", h.out-before)
