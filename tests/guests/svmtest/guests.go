@@ -45,6 +45,7 @@ func (h *harness) torment(seed uint64, avx bool, xcr0 uint64, mxcsr uint32) *tor
 	g := &tormented{guest: h.private()}
 	vcputest.Boot64(g, g.v, text(codeTorture))
 	d := g.RAM()[dataPage:]
+	clear(d) // the memory of an earlier guest
 	binary.LittleEndian.PutUint32(d[128:], mxcsr)
 	if avx {
 		d[136] = 1
@@ -79,7 +80,8 @@ func (g *tormented) step(cpu int) {
 		le := binary.LittleEndian
 		g.fail("check %d failed in round %d: RAX %#x RCX %#x", le.Uint64(d[8:]), le.Uint64(d), le.Uint64(d[16:]), le.Uint64(d[24:]))
 	default:
-		g.fail("exit %+v", g.x)
+		g.fail("exit %+v on CPU %d: CR0 %#x CR4 %#x XCR0 %#x, %d rounds", g.x, cpu,
+			g.v.Get(x86.CR0), g.v.Get(x86.CR4), g.v.Get(x86.XCR0), g.rounds)
 	}
 }
 
