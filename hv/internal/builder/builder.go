@@ -56,6 +56,7 @@ type Module struct {
 // Errors that name what is wrong with the boot modules.
 var (
 	ErrSmall   = errors.New("dom0's memory is too small for its image: raise dom0_mem")
+	ErrAlign   = errors.New("the loader put a boot module at an address that is no multiple of 4 KiB, against the multiboot header")
 	ErrModules = errors.New("more boot modules than dom0 can be told of: use 32 at most")
 )
 
@@ -167,6 +168,12 @@ func (b *build) tables() error {
 // windows maps modules and device registers into dom0's second-level tables.
 func (b *build) windows() error {
 	for _, m := range b.p.Modules {
+		if m.Size == 0 {
+			continue
+		}
+		if !mm.Aligned(m.Start, mm.PageSize) {
+			return ErrAlign
+		}
 		size := uint64(mm.AlignUp(mm.HPA(m.Size), mm.PageSize))
 		if err := b.d.Tables.Map(pt.Addr(m.Start), m.Start, size, pt.RW); err != nil {
 			return err
