@@ -103,9 +103,11 @@ func registers(m *part.Machine) { each(m, domainRegisters) }
 
 func domainRegisters(d *part.Domain) {
 	for _, v := range d.VCPUs {
-		say().S("vCPU ").U(uint64(d.ID)).S(".").U(uint64(v.ID)).S(": rip ").X(v.HW.Get(x86.RIP)).
-			S(" rsp ").X(v.HW.Get(x86.RSP)).S(" rflags ").X(v.HW.Get(x86.RFLAGS)).
-			S(" cr0 ").X(v.HW.Get(x86.CR0)).S(" cr3 ").X(v.HW.Get(x86.CR3)).S(" cr4 ").X(v.HW.Get(x86.CR4)).End()
+		v.Peek(func(hw vcpu.VCPU) {
+			say().S("vCPU ").U(uint64(d.ID)).S(".").U(uint64(v.ID)).S(": rip ").X(hw.Get(x86.RIP)).
+				S(" rsp ").X(hw.Get(x86.RSP)).S(" rflags ").X(hw.Get(x86.RFLAGS)).
+				S(" cr0 ").X(hw.Get(x86.CR0)).S(" cr3 ").X(hw.Get(x86.CR3)).S(" cr4 ").X(hw.Get(x86.CR4)).End()
+		})
 	}
 }
 

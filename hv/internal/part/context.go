@@ -98,12 +98,22 @@ func (v *VCPU) Context(c *abi.VCPUContext) abi.Status {
 	return abi.OK
 }
 
+// Peek calls f with v's registers as they happen to be, unless v is gone. A vCPU
+// that runs may change them meanwhile.
+func (v *VCPU) Peek(f func(vcpu.VCPU)) {
+	v.Dom.mu.Lock()
+	defer v.Dom.mu.Unlock()
+	if v.Dom.destroy != destroyDone {
+		f(v.HW)
+	}
+}
+
 // StartDirect starts a vCPU that waits to be started, with the registers that
 // setup gives it. It reports false, and does nothing, when it was started before.
 func (v *VCPU) StartDirect(setup func(hw vcpu.VCPU)) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.wait != WaitSIPI || v.State() == Running || v.State() == Runnable {
+	if v.State() == Running || v.State() == Runnable || v.wait != WaitSIPI {
 		return false
 	}
 	setup(v.HW)

@@ -21,6 +21,7 @@ const (
 	destroyShared             // so does the page of access slots
 	destroyFlush              // no TLB of dom0 knows either
 	destroyFree               // RAM is cleared and freed
+	destroyDone               // the domain is not in the ledger any more
 )
 
 // Destroy pulls the cord and frees everything, in steps of bounded time: Again
@@ -56,8 +57,11 @@ func (d *Domain) Destroy() abi.Status {
 	case destroyFree:
 		if d.freeSome() {
 			d.remove()
+			d.destroy = destroyDone
 			return abi.OK
 		}
+	case destroyDone:
+		return abi.NoDomain // another CPU was faster; the id may have a successor
 	}
 	return abi.Again
 }

@@ -207,9 +207,8 @@ func (d *Domain) markFlush() {
 // flushed reports whether every vCPU of dom0 has been out of the guest since
 // markFlush, or is now. The caller's own is out.
 func (d *Domain) flushed() bool {
-	m := d.machine
-	for i, v := range m.Dom0().VCPUs {
-		if v.State() == Running && v.rounds.Load() == d.rounds[i] && v.RunsOn() != m.ThisCPU() {
+	for i, v := range d.machine.Dom0().VCPUs {
+		if !v.outSince(d.rounds[i]) {
 			return false
 		}
 	}

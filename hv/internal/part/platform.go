@@ -163,6 +163,6 @@ func (v *VCPU) Reset() {
 	v.HW.Set(x86.TSCOffset, v.Time.Offset)
 	v.APIC.Init()
 	v.clock.Reset()
-	v.sipi.Store(0)
 	v.nmi.Store(false)
+	v.ExtINT = 0
 }

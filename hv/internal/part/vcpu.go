@@ -114,9 +114,6 @@ func (v *VCPU) TakeAttention() {
 // Count counts an exit.
 func (v *VCPU) Count(r vcpu.Reason) { v.counts[r]++ }
 
-// RunsOn is the CPU of a running vCPU, or its last one.
-func (v *VCPU) RunsOn() int { return v.cpu.ID }
-
 // SetAttention makes the run loop look at v again. It is for v's runner.
 func (v *VCPU) SetAttention() { v.attention.Store(1) }
 
@@ -156,6 +153,14 @@ func (v *VCPU) wakeIf() {
 	v.enqueue()
 }
 
+// outSince reports whether v is out of the guest or has been since it counted
+// round. A vCPU whose runner is the caller is out.
+func (v *VCPU) outSince(round uint64) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.State() != Running || v.rounds.Load() != round || v.cpu.ID == v.Dom.machine.ThisCPU()
+}
+
 // enqueue hands v to the scheduler.
 //
 // Preconditions: v.mu is held, v is not in a run queue and not running.
@@ -172,9 +177,9 @@ func (v *VCPU) wakeable() bool {
 	}
 	switch v.wait {
 	case WaitIO:
-		return v.ioDone.Load()
+		return v.ioDone.Load() // INIT waits for the answer, which has a slot
 	case WaitSIPI:
-		return v.sipi.Load() != 0
+		return v.sipi.Load() != 0 || v.initReq.Load()
 	case WaitHalt:
 		return v.due.Load() || v.Interruptible()
 	}
@@ -243,13 +248,19 @@ func (v *VCPU) Block(now uint64) {
 	v.cpu.Timers.Add(&v.timer, at)
 }
 
-// Park takes v off its CPU for good, until Start. It is for v's runner, after
-// it saw that the domain stops.
+// Park takes v off its CPU until start. It is for v's runner, after it saw that
+// the domain stops; if the domain may run again by now, v stays in the run queue:
+// start has seen it running and did nothing.
 func (v *VCPU) Park(now uint64) {
 	v.HW.Leave()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.account(now)
+	if v.Dom.stop.Load() == 0 {
+		v.state.Store(uint32(Runnable))
+		v.put(now, true)
+		return
+	}
 	v.put(now, false)
 	v.state.Store(uint32(Parked))
 }
@@ -282,10 +293,16 @@ func (v *VCPU) Rearm() {
 
 // halt parks v from outside if no runner has it. It reports whether v is off
 // every CPU; if not, its runner has been told and will park it.
+//
+// Domain.stop is read under v.mu here, in start and in Park: whoever clears it
+// calls start afterwards, so that no vCPU stays parked in a domain that runs.
 func (v *VCPU) halt() bool {
 	v.attention.Store(1)
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.Dom.stop.Load() == 0 {
+		return true
+	}
 	m := v.Dom.machine
 	switch v.State() {
 	case Blocked:
@@ -305,7 +322,7 @@ func (v *VCPU) halt() bool {
 func (v *VCPU) start() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.State() == Parked {
+	if v.State() == Parked && v.Dom.stop.Load() == 0 {
 		v.enqueue()
 	}
 }
@@ -329,8 +346,10 @@ func (v *VCPU) NMI() {
 // Kick makes the run loop look at the local APIC.
 func (v *VCPU) Kick() { v.Notify() }
 
-// Init requests an INIT reset.
+// Init requests an INIT reset. A start-up message from before it is void; one
+// that comes before v's runner has looked is not.
 func (v *VCPU) Init() {
+	v.sipi.Store(0)
 	v.initReq.Store(true)
 	v.Notify()
 }

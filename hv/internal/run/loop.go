@@ -79,8 +79,13 @@ func (r *Runner) Once() {
 func (r *Runner) serve(v *part.VCPU) {
 	x := &v.Exit
 	for {
-		if (v.Attention() || r.want.Load()) && !r.attend(v) {
-			return
+		if v.Attention() || r.want.Load() {
+			if !r.attend(v) {
+				return
+			}
+			if r.want.Load() {
+				continue // attend has woken somebody more urgent
+			}
 		}
 		v.HW.Run(r.cpu.ID, x)
 		if x.Reason >= vcpu.NumReasons {
@@ -135,6 +140,15 @@ func (r *Runner) attend(v *part.VCPU) bool {
 // progress moves v out of the state it waited in. It reports false when v must
 // go on waiting.
 func (r *Runner) progress(v *part.VCPU) bool {
+	if v.Wait() == part.WaitIO {
+		if !v.TakeIO() {
+			return false
+		}
+		v.SetWait(part.WaitNothing)
+		if r.finish(v) == block {
+			return false // the instruction makes one more access
+		}
+	}
 	if v.TakeInit() {
 		v.Reset()
 		v.SetWait(part.WaitSIPI)
@@ -146,13 +160,6 @@ func (r *Runner) progress(v *part.VCPU) bool {
 			return false
 		}
 		v.StartAt(page)
-	case part.WaitIO:
-		if !v.TakeIO() {
-			return false
-		}
-		if r.finish(v) == block {
-			return false // an instruction with one more access for dom0
-		}
 	case part.WaitHalt:
 		if !v.Interruptible() {
 			return false
@@ -169,9 +176,11 @@ func (r *Runner) deliver(v *part.VCPU) {
 		v.ClearNMI()
 	}
 	v.APIC.SetCR8(uint8(v.HW.Get(x86.CR8)))
-	if v.ID == 0 && r.extINT(v) {
-		return
+	if v.ID == 0 {
+		r.extINT(v)
 	}
+	// Behind an interrupt of the 8259A, Inject refuses this one and arms the
+	// window for it.
 	if vec, ok := v.APIC.Pending(); ok {
 		if v.HW.Inject(vcpu.Event{Type: vcpu.ExternalInterrupt, Vector: vec}) {
 			v.APIC.Ack(vec)
@@ -180,17 +189,16 @@ func (r *Runner) deliver(v *part.VCPU) {
 }
 
 // extINT injects the 8259A's interrupt. The controller is acknowledged only
-// when the guest can take it: by that alone the vector becomes known. It
-// reports whether there was one.
-func (r *Runner) extINT(v *part.VCPU) bool {
+// when the guest can take it: by that alone the vector becomes known.
+func (r *Runner) extINT(v *part.VCPU) {
 	ev := vcpu.Event{Type: vcpu.ExternalInterrupt, Vector: v.ExtINT}
 	if ev.Vector == 0 {
 		if !v.Dom.HasExtINT() {
-			return false
+			return
 		}
 		if v.HW.Get(x86.RFLAGS)&x86.FlagIF == 0 {
 			v.HW.Inject(ev) // refused, and the window is armed
-			return true
+			return
 		}
 		ev.Vector = v.Dom.AckExtINT()
 	}
@@ -198,5 +206,4 @@ func (r *Runner) extINT(v *part.VCPU) bool {
 	if v.HW.Inject(ev) {
 		v.ExtINT = 0
 	}
-	return true
 }
