@@ -16,9 +16,9 @@ import (
 // stretch is how long each of the tests below hammers.
 func stretch() time.Duration {
 	if testing.Short() {
-		return 200 * time.Millisecond
+		return 100 * time.Millisecond
 	}
-	return time.Second
+	return 400 * time.Millisecond
 }
 
 // hammer calls f from n goroutines for the time of the test.
