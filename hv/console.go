@@ -5,6 +5,7 @@ package main
 
 import (
 	"os"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/usbarmory/tamago/soc/intel/ioapic"
@@ -16,6 +17,7 @@ import (
 	"ringo/hv/insn"
 	"ringo/hv/internal/console"
 	"ringo/hv/internal/dbg"
+	"ringo/hv/internal/event"
 	"ringo/hv/internal/part"
 	"ringo/hv/internal/uart"
 )
@@ -24,6 +26,14 @@ import (
 type hostConsole struct {
 	uart  *uart.UART // nil: no port, or not open yet
 	input console.Input
+	// events reaches dom0, nil before there is one.
+	events atomic.Pointer[event.Channel]
+}
+
+// connect lets input reach dom0. What was typed before waits there already.
+func (c *hostConsole) connect(e *event.Channel) {
+	c.events.Store(e)
+	e.Raise(abi.PortConsole)
 }
 
 var con hostConsole
@@ -57,7 +67,11 @@ var comIRQ = map[uint16]uint8{0x3f8: 4, 0x2f8: 3, 0x3e8: 4, 0x2e8: 3}
 
 // openConsole takes the serial port over from the kernel layer's polled output.
 func openConsole(m *part.Machine, opts cmdline.Options, fw *acpi.Tables) {
-	con.input.Arrived = func() { m.Events.Raise(abi.PortConsole) }
+	con.input.Arrived = func() {
+		if e := con.events.Load(); e != nil {
+			e.Raise(abi.PortConsole)
+		}
+	}
 	con.input.Key = func(k byte) { debugKey(m, k) }
 	con.input.Switched = func(toHV bool) {
 		to := "dom0"

@@ -56,6 +56,7 @@ func buildDom0(m *part.Machine, info *mb.Info, fw *acpi.Tables, opts cmdline.Opt
 			v.Notify()
 		}
 	})
+	con.connect(m.Events)
 	dbg.At(dbg.Info).S("dom0: \"").S(info.Modules[0].Name).S("\", ").MiB(p.Bytes).S(", ").
 		U(uint64(p.VCPUs)).S(" vCPU, ").U(uint64(len(p.Modules))).S(" boot modules").End()
 	return d
