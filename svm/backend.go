@@ -42,6 +42,7 @@ var _ vcpu.Backend = (*Backend)(nil)
 
 // cpu is the state of one physical CPU. Only the thread bound to it uses it.
 type cpu struct {
+	index    int
 	hsave    mm.HPA // VM_HSAVE_PA: the CPU's own, between VMRUN and #VMEXIT
 	host     uint64 // what VMLOAD restores after a run
 	asids    asids
@@ -119,6 +120,7 @@ func (b *Backend) Enable(n int) error {
 		return err
 	}
 	c := &cpu{
+		index:  n,
 		hsave:  pages,
 		host:   uint64(pages) + mm.PageSize,
 		asids:  newASIDs(f.asids),

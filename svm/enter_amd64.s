@@ -86,6 +86,9 @@ GLOBL mxcsr<>(SB), RODATA|NOPTR, $4
 	XORPS	X15, X15; \
 	MOVQ	(TLS), R14; \
 	MOVQ	frame_hostBP(DI), BP; \
+	RDTSC; \
+	MOVL	AX, (frame_tsc+0)(DI); \
+	MOVL	DX, (frame_tsc+4)(DI); \
 	XORL	BX, BX; \
 	XORL	SI, SI; \
 	XORL	R8, R8; \

@@ -23,13 +23,14 @@ type frame struct {
 	hostBP uint64 // across the run
 	// cpuKick is the address of the CPU's own kick word, see vcpu.Env.
 	cpuKick uint64
+	tsc     uint64 // the time-stamp counter after the run
 	// kick, when not 0, keeps the entry code from entering. Any thread sets it.
 	kick atomic.Uint32
 	// xcr0 is what the guest runs with, see setCR4; hostXCR0 the one Go code runs with. fastXCR0
 	// is hostXCR0, or 0 to send the exit through its slow part, which also
 	// clears DR7 (XCR0 is never 0).
 	xcr0, hostXCR0, fastXCR0 uint32
-	_                        [frameHead - 128 - 4*8 - 4*4]byte
+	_                        [frameHead - 128 - 5*8 - 4*4]byte
 	fpu                      [fpuLegacy + fpuHeader]byte
 }
 

@@ -22,14 +22,25 @@ import "ringo/hv/x86"
 // then be off by the difference. That hurts that guest alone; no guest is known
 // to do it. Everything is forgotten when second-level mappings change.
 type lengths struct {
-	entries [16]lengthKey
+	entries [32]lengthKey
 	asked   lengthKey // the last exit without a length, if n is not 0
 }
 
 type lengthKey struct {
 	rip, cr3 uint64
-	code     uint32
+	code     uint64
 	n        uint8
+}
+
+// known returns what is remembered about the instruction that ended the run, 0
+// for nothing: an entry that was never made has length 0. It is small enough to
+// be inlined where speed counts.
+func (l *lengths) known(b *vmcb) uint8 {
+	e := &l.entries[slot(b.rip)]
+	if e.rip != b.rip || e.cr3 != b.cr3 || e.code != b.exitCode || b.cpl != 0 || b.cs.attrib&attribL == 0 {
+		return 0
+	}
+	return e.n
 }
 
 // length returns the length of the instruction that ended the run, or 0.
@@ -41,9 +52,8 @@ func (v *VCPU) length(b *vmcb) uint8 {
 	if b.cpl != 0 || b.cs.attrib&attribL == 0 {
 		return 0
 	}
-	e := &v.lens.entries[slot(b.rip)]
-	if e.rip == b.rip && e.cr3 == b.cr3 && e.code == uint32(b.exitCode) {
-		return e.n // 0 in an entry that was never made
+	if n := v.lens.known(b); n != 0 {
+		return n
 	}
 	v.lens.ask(b)
 	return 0
@@ -54,7 +64,7 @@ func (v *VCPU) length(b *vmcb) uint8 {
 // setLMA forgets all when the mode changes.
 func (l *lengths) ask(b *vmcb) {
 	if b.efer&x86.EFERLMA != 0 {
-		l.asked = lengthKey{rip: b.rip, cr3: b.cr3, code: uint32(b.exitCode), n: 1}
+		l.asked = lengthKey{rip: b.rip, cr3: b.cr3, code: b.exitCode, n: 1}
 	}
 }
 
@@ -70,7 +80,7 @@ func (l *lengths) learn(b *vmcb, n uint8) {
 func (l *lengths) forget() { *l = lengths{} }
 
 // slot spreads neighbouring instructions; they are at least two bytes apart.
-func slot(rip uint64) uint64 { return (rip>>1 ^ rip>>5) & 15 }
+func slot(rip uint64) uint64 { return rip >> 1 & 31 }
 
 // Advance implements vcpu.VCPU.
 func (v *VCPU) Advance(n uint8) {
@@ -79,8 +89,8 @@ func (v *VCPU) Advance(n uint8) {
 		v.lens.learn(b, n)
 	}
 	b.rip += uint64(n)
-	if b.efer&x86.EFERLMA == 0 || b.cs.attrib&attribL == 0 {
-		b.rip &= 0xffff_ffff
+	if uint32(b.rip) < uint32(n) && (b.efer&x86.EFERLMA == 0 || b.cs.attrib&attribL == 0) {
+		b.rip &= 0xffff_ffff // EIP wraps
 	}
 	b.interruptState &^= interruptShadow
 	v.ev.shadow = false

@@ -16,7 +16,7 @@ import (
 func (v *VCPU) prepare(c *cpu, x *vcpu.Exit) bool {
 	if v.todo&todoShutdown != 0 {
 		v.todo &^= todoShutdown
-		*x = vcpu.Exit{Reason: vcpu.Shutdown, CPL: v.vmcb.cpl & 3, RIP: v.vmcb.rip}
+		*x = vcpu.Exit{Reason: vcpu.Shutdown, CPL: v.vmcb.cpl & 3, RIP: v.vmcb.rip, TSC: insn.RDTSC()}
 		return false
 	}
 	if v.on != c {

@@ -4,6 +4,7 @@
 package svm
 
 import (
+	"ringo/hv/insn"
 	"ringo/hv/vcpu"
 	"ringo/hv/x86"
 	"ringo/mm"
@@ -59,13 +60,15 @@ const (
 // ones: they are translated here when nothing else is going on, all others by
 // finish.
 func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
-	c := v.b.cpus[cpu]
+	c := v.on
+	if c == nil || c.index != cpu {
+		c = v.b.cpus[cpu]
+	}
 	for {
 		seen := v.seen()
-		if c.ticket != v.ticket || v.todo != 0 || v.tables.Generation() != v.tablesGen {
-			if !v.prepare(c, x) {
-				return
-			}
+		gen := v.tables.Generation()
+		if (c.ticket != v.ticket || v.todo != 0 || gen != v.tablesGen) && !v.prepare(c, x) {
+			return
 		}
 		v.vmcb.rax = v.frame.regs.RAX
 		in := uint64(0)
@@ -81,16 +84,19 @@ func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 		v.entered(seen)
 		b := v.vmcb
 		v.frame.regs.RAX = b.rax
+		x.TSC = v.frame.tsc
 		b.clean = v.clean
-		if n := b.exitCode - exitINTR; n < uint64(len(quick)) && quick[n] != 0 && v.quiet() {
+		if n := b.exitCode - exitINTR; n < uint64(len(quick)) && quick[n] != 0 && v.todo == 0 && b.quiet() {
 			x.Reason = quick[n]
 			if n == exitMSR-exitINTR && b.exitInfo1 != 0 {
 				x.Reason = vcpu.WRMSR
 			}
 			x.CPL, x.RIP = b.cpl&3, b.rip
-			x.Raw = [3]uint64{b.exitCode, b.exitInfo1, b.exitInfo2}
+			x.Raw = [3]uint64{n + exitINTR, b.exitInfo1, b.exitInfo2}
 			if n != exitIOIO-exitINTR {
-				x.Len = v.length(b)
+				if x.Len = v.lens.known(b); x.Len == 0 {
+					x.Len = v.length(b)
+				}
 				return
 			}
 			if plainIO(b, x) {
@@ -108,10 +114,7 @@ func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 
 // quiet reports whether the exit left nothing to look after but the exit itself:
 // no event was cut short, there is no interrupt shadow.
-func (v *VCPU) quiet() bool {
-	b := v.vmcb
-	return v.todo == 0 && (b.exitIntInfo>>31|b.interruptState)&1 == 0
-}
+func (b *vmcb) quiet() bool { return (b.exitIntInfo>>31|b.interruptState)&1 == 0 }
 
 // enterOther enters the guest on hosts without XSAVEOPT. It returns 0 when a
 // preemption request or a kick came first. Every path from there leads to a
@@ -127,7 +130,7 @@ func (v *VCPU) enterOther() uint64 {
 func (v *VCPU) refused(c *cpu, x *vcpu.Exit) {
 	v.takeKick(c)
 	v.cancelStep()
-	*x = vcpu.Exit{Reason: vcpu.Interrupted, CPL: v.vmcb.cpl & 3, RIP: v.vmcb.rip}
+	*x = vcpu.Exit{Reason: vcpu.Interrupted, CPL: v.vmcb.cpl & 3, RIP: v.vmcb.rip, TSC: insn.RDTSC()}
 }
 
 // takeKick clears the words that keep v from entering. Whoever set one changed

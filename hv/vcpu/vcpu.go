@@ -94,7 +94,9 @@ type Exit struct {
 	Mem   MemExit
 	Event Event // Reason Exception
 	RIP   uint64
-	Raw   [3]uint64 // exit code, and two words of information
+	// TSC is the host's time-stamp counter as Run saw it after the exit.
+	TSC uint64
+	Raw [3]uint64 // exit code, and two words of information
 }
 
 // EventType has Intel's encoding (SDM Vol. 3, "VM-Entry Controls for Event

@@ -53,7 +53,13 @@ type span struct {
 type Bus[A Address] struct {
 	spans  []span // sorted, disjoint
 	frozen bool
+	ports  *portIndex // after Freeze of a space of 64 Ki addresses, else nil
 }
+
+// portIndex finds the span of a port in two steps: by its high byte a page, nil
+// if nothing is there, and in it by its low byte 1 + the number of the span, 0
+// for none.
+type portIndex [256]*[256]uint8
 
 // Add registers dev for size bytes from start.
 func (b *Bus[A]) Add(start A, size uint64, dev Device) error {
@@ -74,7 +80,29 @@ func (b *Bus[A]) Add(start A, size uint64, dev Device) error {
 }
 
 // Freeze ends registration. It must happen before the first vCPU runs.
-func (b *Bus[A]) Freeze() { b.frozen = true }
+func (b *Bus[A]) Freeze() {
+	if b.frozen {
+		return
+	}
+	b.frozen = true
+	if uint64(^A(0)) == 0xffff && len(b.spans) < 256 {
+		b.ports = newPortIndex(b.spans)
+	}
+}
+
+func newPortIndex(spans []span) *portIndex {
+	x := new(portIndex)
+	for i, s := range spans {
+		for p := s.first; p <= s.last; p++ {
+			page := &x[p>>8]
+			if *page == nil {
+				*page = new([256]uint8)
+			}
+			(*page)[p&0xff] = uint8(i + 1)
+		}
+	}
+	return x
+}
 
 // Overlaps reports whether any of the size bytes from start belongs to a
 // device, or the range is not one that Add would take.
@@ -91,8 +119,17 @@ func (b *Bus[A]) Overlaps(start A, size uint64) bool {
 // offset of addr in that range. An access of size 0 finds nothing.
 func (b *Bus[A]) Find(addr A, size uint8) (dev Device, off uint64, ok bool) {
 	a := uint64(addr)
-	i := b.index(a)
-	if i >= len(b.spans) {
+	i := 0
+	if b.ports != nil {
+		page := b.ports[uint8(a>>8)]
+		if page == nil {
+			return nil, 0, false
+		}
+		i = int(page[uint8(a)]) - 1
+	} else {
+		i = b.index(a)
+	}
+	if uint(i) >= uint(len(b.spans)) {
 		return nil, 0, false
 	}
 	s := &b.spans[i]

@@ -49,6 +49,13 @@ type Context struct {
 	data []byte // the operand in buf
 }
 
+func init() {
+	for i := range calls {
+		r := &calls[i]
+		r.operands = r.dom != 0 || r.gpa != 0 // a vCPU is one of a domain
+	}
+}
+
 // New makes a workspace.
 func New(m *part.Machine, s *Services) *Context { return &Context{m: m, s: s} }
 
@@ -64,13 +71,15 @@ type call struct {
 	in   bool  // the operand is read before the call
 	out  bool  // the operand is written back after OK
 	run  func(c *Context) (abi.Status, uint64)
+
+	operands bool // there is something to decode
 }
 
 // Do answers the hypercall in v's registers.
 //
 // Preconditions: v's last exit is the hypercall instruction, at CPL 0.
 func (c *Context) Do(v *part.VCPU) {
-	r := v.HW.Regs()
+	r := v.Regs
 	n := r.RAX - uint64(abi.CallBase)
 	if n >= uint64(len(calls)) {
 		// KVM's answer to a number it does not know (-KVM_ENOSYS), for guests
@@ -80,13 +89,20 @@ func (c *Context) Do(v *part.VCPU) {
 		return
 	}
 	row := &calls[n]
+	if row.run == nil {
+		r.RAX = uint64(abi.BadCall)
+		return
+	}
 	if !row.any && !v.Dom.Privileged() {
 		r.RAX = uint64(abi.Denied)
 		return
 	}
 	c.from, c.dom, c.vcpu, c.data = v, nil, nil, nil
 	c.arg = [5]uint64{r.RDI, r.RSI, r.RDX, r.R8, r.R9}
-	st := c.decode(row)
+	st := abi.OK
+	if row.operands {
+		st = c.decode(row)
+	}
 	var val uint64
 	if st == abi.OK {
 		st, val = row.run(c)
@@ -99,9 +115,6 @@ func (c *Context) Do(v *part.VCPU) {
 
 // decode fills dom, vcpu and data as the row says.
 func (c *Context) decode(row *call) abi.Status {
-	if row.run == nil {
-		return abi.BadCall
-	}
 	if row.dom != 0 {
 		if c.dom = c.m.Find(c.arg[row.dom-1]); c.dom == nil {
 			return abi.NoDomain

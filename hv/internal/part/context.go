@@ -48,7 +48,7 @@ func (v *VCPU) SetContext(c *abi.VCPUContext) abi.Status {
 	}
 	for i, r := range c.GPR {
 		if i != 4 {
-			*v.HW.Regs().GPR(uint8(i)) = r
+			*v.Regs.GPR(uint8(i)) = r
 		}
 	}
 	for i := range plainRegs {
@@ -79,7 +79,7 @@ func (v *VCPU) Context(c *abi.VCPUContext) abi.Status {
 		return abi.Busy
 	}
 	for i := range c.GPR {
-		c.GPR[i] = *v.HW.Regs().GPR(uint8(i))
+		c.GPR[i] = *v.Regs.GPR(uint8(i))
 	}
 	for i := range plainRegs {
 		p := &plainRegs[i]

@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	"ringo/hv/abi"
+	"ringo/hv/internal/pcpu"
 	"ringo/hv/internal/sched"
 	"ringo/hv/internal/vlapic"
 	"ringo/mm"
@@ -117,11 +118,12 @@ func (d *Domain) build(n int, affinity uint64, platform func(*Domain) (*Platform
 		return err
 	}
 	for i := range n {
-		v := &VCPU{Dom: d, ID: i, wait: WaitSIPI}
+		v := &VCPU{Dom: d, ID: i, Tag: pcpu.Tag(d.ID, i), wait: WaitSIPI}
 		v.timer.Expired = v.expired
 		if v.HW, err = m.Backend.NewVCPU(d.Tables); err != nil {
 			return err
 		}
+		v.Regs = v.HW.Regs()
 		d.VCPUs = append(d.VCPUs, v)
 		v.Sched.Owner = v
 		if err = m.Sched.Add(&v.Sched, sched.CPUSet{affinity}, m.Now()); err != nil {

@@ -45,9 +45,11 @@ const (
 // VCPU is one virtual CPU of a domain.
 type VCPU struct {
 	HW   vcpu.VCPU
+	Regs *x86.Regs // HW's
 	APIC *vlapic.LAPIC
 	Dom  *Domain
 	ID   int
+	Tag  uint32 // domain and vCPU as pcpu.Record wants them
 	// Exit is the last exit; it lives here because arguments that pass through
 	// an interface escape to the heap.
 	Exit vcpu.Exit

@@ -21,15 +21,20 @@ type CPU struct {
 	ring [traceLen]abi.TraceRecord
 }
 
-// Record keeps one exit in the trace ring.
-func (c *CPU) Record(tsc uint64, dom uint32, vc int, x *vcpu.Exit) {
-	r := &c.ring[c.seq%traceLen]
-	c.seq++
-	r.TSC, r.RIP, r.Info = tsc, x.RIP, x.Raw[1]
+// Tag is what names a vCPU in a trace record.
+func Tag(dom uint32, vc int) uint32 { return dom&0xffff | uint32(vc)<<16 }
+
+// Record keeps one exit of the vCPU of tag in the trace ring.
+func (c *CPU) Record(tag uint32, x *vcpu.Exit) {
+	seq := c.seq
+	c.seq = seq + 1
+	r := &c.ring[seq%traceLen]
+	r.TSC, r.RIP, r.Info = x.TSC, x.RIP, x.Raw[1]
 	if x.Reason == vcpu.Memory {
 		r.Info = uint64(x.Mem.GPA)
 	}
-	r.Domain, r.VCPU, r.Reason = uint16(dom), uint16(vc), uint16(x.Reason)
+	r.Domain, r.VCPU = uint16(tag), uint16(tag>>16)
+	r.Reason = uint16(x.Reason)
 }
 
 // Trace copies the newest records to out, oldest first, and returns how many.

@@ -95,6 +95,15 @@ type CPUID struct {
 	host  func(leaf, sub uint32) Result // while building
 }
 
+// Constant returns what [CPUID.Get] answers if it is a basic leaf that depends on
+// nothing, else nil. The caller does not change it.
+func (c *CPUID) Constant(leaf uint32) *Result {
+	if leaf >= numBasic || c.basic[leaf].fix != plain {
+		return nil
+	}
+	return &c.basic[leaf].r
+}
+
 // Get answers CPUID on the vCPU of v. It does not allocate.
 func (c *CPUID) Get(v *View, leaf, sub uint32) Result {
 	var e *entry

@@ -105,11 +105,16 @@ type MSRs struct {
 
 // find returns the rule of an MSR; its kind is none if there is no such MSR.
 func (m *MSRs) find(msr uint32) rule {
+	if msr < lowLen {
+		return m.low[msr]
+	}
+	return m.findHigh(msr)
+}
+
+func (m *MSRs) findHigh(msr uint32) rule {
 	switch {
 	case msr-x86.MSRX2APICBase < 0x100:
 		return rule{action, uint8(LAPIC)}
-	case msr < lowLen:
-		return m.low[msr]
 	case msr-amd1 < amdLen:
 		return m.amd[msr-amd1]
 	case msr == x86.MSRTSCDeadline:

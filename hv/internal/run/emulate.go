@@ -145,7 +145,7 @@ func (r *Runner) device(v *part.VCPU, s abi.Space, addr uint64, d access, q *dec
 // state gathers what the decoder's operations need of v.
 func (r *Runner) state(v *part.VCPU) decode.State {
 	s := decode.State{
-		Regs: v.HW.Regs(), RSP: v.HW.Get(x86.RSP), RIP: v.HW.Get(x86.RIP), RFLAGS: v.HW.Get(x86.RFLAGS),
+		Regs: v.Regs, RSP: v.HW.Get(x86.RSP), RIP: v.HW.Get(x86.RIP), RFLAGS: v.HW.Get(x86.RFLAGS),
 	}
 	for seg := range s.Base {
 		s.Base[seg] = v.HW.Segment(x86.Seg(seg)).Base

@@ -88,12 +88,13 @@ func (r *Runner) serve(v *part.VCPU) {
 			}
 		}
 		v.HW.Run(r.cpu.ID, x)
-		if x.Reason >= vcpu.NumReasons {
-			x.Reason = vcpu.Unknown
+		reason := x.Reason
+		if reason >= vcpu.NumReasons {
+			x.Reason, reason = vcpu.Unknown, vcpu.Unknown
 		}
-		v.Count(x.Reason)
-		r.cpu.Record(r.host.Now(), v.Dom.ID, v.ID, x)
-		switch handlers[x.Reason](r, v, x) {
+		v.Count(reason)
+		r.cpu.Record(v.Tag, x)
+		switch handlers[reason](r, v, x) {
 		case resume:
 		case look:
 			v.SetAttention()

@@ -15,13 +15,18 @@ func cpuid(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	if x.Len == 0 && !r.length(v, x) {
 		return resume
 	}
-	g := v.HW.Regs()
+	g := v.Regs
 	leaf := uint32(g.RAX)
 	const features, states = 1, 0xd // the leaves that depend on CR4 and XCR0
 	if leaf == features || leaf == states {
 		v.View.CR4, v.View.XCR0 = v.HW.Get(x86.CR4), v.HW.Get(x86.XCR0)
 	}
-	res := v.Dom.Plat.CPUID.Get(&v.View, leaf, uint32(g.RCX))
+	c := v.Dom.Plat.CPUID
+	res := c.Constant(leaf)
+	if res == nil {
+		answer := c.Get(&v.View, leaf, uint32(g.RCX))
+		res = &answer
+	}
 	g.RAX, g.RBX, g.RCX, g.RDX = uint64(res.EAX), uint64(res.EBX), uint64(res.ECX), uint64(res.EDX)
 	v.HW.Advance(x.Len)
 	return resume
@@ -32,8 +37,15 @@ func rdmsr(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	if x.Len == 0 && !r.length(v, x) {
 		return resume
 	}
-	g := v.HW.Regs()
-	val, ok := readMSR(r, v, uint32(g.RCX))
+	g, ok := v.Regs, true
+	val, act, w := v.Dom.Plat.MSRs.Read(&v.Stored, uint32(g.RCX))
+	switch act {
+	case policy.Done:
+	case policy.LAPIC:
+		val, ok = v.APIC.ReadMSR(uint32(g.RCX))
+	default:
+		val, ok = readMSR(r, v, act, w)
+	}
 	if !ok {
 		return fault(v)
 	}
@@ -42,19 +54,15 @@ func rdmsr(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	return resume
 }
 
-func readMSR(r *Runner, v *part.VCPU, msr uint32) (uint64, bool) {
-	val, act, w := v.Dom.Plat.MSRs.Read(&v.Stored, msr)
+// readMSR reads what is neither the policy's nor the local APIC's.
+func readMSR(r *Runner, v *part.VCPU, act policy.Action, w policy.Where) (uint64, bool) {
 	switch act {
-	case policy.Done:
-		return val, true
 	case policy.Register:
 		return v.HW.Get(w.Reg), true
 	case policy.Segment:
 		return v.HW.Segment(w.Seg).Base, true
 	case policy.EFER:
 		return v.HW.Get(x86.EFER), true
-	case policy.LAPIC:
-		return v.APIC.ReadMSR(msr)
 	case policy.TSC:
 		return v.Time.Read(r.host.Now()), true
 	case policy.TSCAdjust:
@@ -72,7 +80,7 @@ func wrmsr(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	if x.Len == 0 && !r.length(v, x) {
 		return resume
 	}
-	g := v.HW.Regs()
+	g := v.Regs
 	a, ok := writeMSR(r, v, uint32(g.RCX), g.RDX<<32|g.RAX&0xffff_ffff)
 	if !ok {
 		return fault(v)
@@ -135,7 +143,7 @@ func xsetbv(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	if x.Len == 0 && !r.length(v, x) {
 		return resume
 	}
-	g := v.HW.Regs()
+	g := v.Regs
 	val := g.RDX<<32 | g.RAX&0xffff_ffff
 	switch {
 	case v.HW.Get(x86.CR4)&x86.CR4OSXSAVE == 0:

@@ -22,9 +22,9 @@ func port(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	dev, off, ok := v.Dom.Ports.Find(io.Port, io.Size)
 	if ok && dev == part.Claimed {
 		v.IO = part.Pending{Kind: part.PendingPort, Size: io.Size, Len: x.Len}
-		return r.forward(v, abi.SpacePort, uint64(io.Port), io.In, io.Size, v.HW.Regs().RAX)
+		return r.forward(v, abi.SpacePort, uint64(io.Port), io.In, io.Size, v.Regs.RAX)
 	}
-	rax := &v.HW.Regs().RAX
+	rax := &v.Regs.RAX
 	if !io.In {
 		if ok {
 			dev.Write(off, io.Size, *rax&mask(io.Size))
@@ -75,7 +75,7 @@ func (r *Runner) finish(v *part.VCPU) action {
 		return r.finishMemory(v, val)
 	}
 	if v.IO.Read {
-		rax := &v.HW.Regs().RAX
+		rax := &v.Regs.RAX
 		*rax = merge(*rax, val, v.IO.Size)
 	}
 	v.HW.Advance(v.IO.Len)

@@ -317,7 +317,7 @@ func TestHandlersDoNotAllocate(t *testing.T) {
 		p.SetAttention()
 		g.r.attend(p)
 		p.Count(x.Reason)
-		g.r.cpu.Record(g.now, 1, 0, x)
+		g.r.cpu.Record(p.Tag, x)
 		v.Calls = v.Calls[:0]
 	}); n != 0 {
 		t.Errorf("the loop allocates %v times", n)
