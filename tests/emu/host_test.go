@@ -110,12 +110,18 @@ func (h *host) key(s string) {
 // broken by the line editor.
 const echoLen = 40
 
+// columns is the width of the terminal that the console assumes.
+const columns = 80
+
 // do types a line at the prompt and returns what it prints.
 func (h *host) do(line string) string {
 	h.t.Helper()
 	h.key(line + "\r")
 	h.see(verbTime, line[:min(len(line), echoLen)])
-	h.see(verbTime, "\n")
+	// The line editor breaks the echo at the edge of its terminal.
+	for range 1 + (len(prompt)+len(line))/columns {
+		h.see(verbTime, "\n")
+	}
 	// The output ends with a prompt at the start of a line, maybe the first.
 	h.Unread("\n")
 	out := h.see(verbTime, "\n"+prompt)
