@@ -4,6 +4,7 @@
 package vmx
 
 import (
+	"ringo/hv/insn"
 	"ringo/hv/vcpu"
 	"ringo/hv/x86"
 	"ringo/mm"
@@ -82,6 +83,7 @@ func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 			return
 		}
 		v.entered(seen)
+		x.TSC = insn.RDTSC()
 		v.valid = stable
 		if v.quick(x) {
 			return

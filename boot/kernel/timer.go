@@ -122,13 +122,15 @@ func nextEvent(c *cpu) uint64 {
 	return at
 }
 
-// rearm programs the timer for the next event. Preconditions: klock or
-// interrupts off, own CPU.
+// rearm programs the timer for the next event. A timer that is set for an
+// earlier time stays: its interrupt comes here again. The end of a slice moves
+// back with every switch of threads, and in a partition each write is an exit.
+// Preconditions: klock or interrupts off, own CPU.
 //
 //go:nosplit
 func rearm(c *cpu, now uint64) {
 	at := nextEvent(c)
-	if at == c.armed {
+	if c.armed != 0 && (at == 0 || at >= c.armed) || at == c.armed {
 		return
 	}
 	c.armed = at

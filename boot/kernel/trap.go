@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"ringo/hv/abi"
 	"ringo/hv/x86"
 )
 
@@ -63,7 +64,9 @@ func trapEntry() {
 		kickIRQ(c)
 	case vec == vecSpur:
 	default:
-		eoi()
+		if startInfo == nil || vec != uint64(abi.UpcallVector) {
+			eoi()
+		}
 		c.nIRQs++
 		deviceIRQ(vec)
 	}

@@ -77,7 +77,8 @@ type SharedInfo struct {
 	Mask    [MaxPorts / 64]uint64
 }
 
-// UpcallVector is the interrupt vector of event notifications in dom0.
+// UpcallVector is the interrupt vector of event notifications in dom0. Its
+// delivery ends it: it is never in service, and dom0 writes no EOI for it.
 const UpcallVector = 0xf0
 
 // Fixed event ports; CreateArgs.Port is PortDomain + the domain's slot.

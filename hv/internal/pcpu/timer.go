@@ -5,7 +5,10 @@
 // blocked vCPUs, and the trace ring.
 package pcpu
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // Never is a deadline that does not come.
 const Never = ^uint64(0)
@@ -14,7 +17,7 @@ const Never = ^uint64(0)
 // ready for use; it lives inside its owner, so that no operation allocates.
 type Timer struct {
 	at         uint64
-	list       *Timers
+	list       atomic.Pointer[Timers] // written under the list's lock
 	next, prev *Timer
 	// Expired is called once, on the CPU of the list, without its lock, when
 	// the deadline has passed. It is set before first use.
@@ -26,23 +29,17 @@ type Timer struct {
 type Timers struct {
 	mu   sync.Mutex // innermost: nothing is locked under it
 	head *Timer
-	min  uint64
-	init bool
+	// early is Never minus the earliest deadline: so the zero value is right.
+	// It is written under mu, and read without by the list's own CPU, which
+	// finds in most cases that there is nothing to do. Who adds a timer from
+	// another CPU makes the list's CPU look afterwards.
+	early atomic.Uint64
 }
 
 // Next is the earliest deadline on the list, [Never] when there is none.
-func (l *Timers) Next() uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.next()
-}
+func (l *Timers) Next() uint64 { return Never - l.early.Load() }
 
-func (l *Timers) next() uint64 {
-	if !l.init {
-		l.init, l.min = true, Never
-	}
-	return l.min
-}
+func (l *Timers) setNext(at uint64) { l.early.Store(Never - at) }
 
 // Add puts t on the list with deadline at.
 //
@@ -52,29 +49,33 @@ func (l *Timers) Add(t *Timer, at uint64) {
 		return
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if t.list != nil {
+	if t.list.Load() != nil {
 		panic("pcpu: timer added twice")
 	}
-	t.at, t.list, t.prev, t.next = at, l, nil, l.head
+	t.at, t.prev, t.next = at, nil, l.head
+	t.list.Store(l)
 	if l.head != nil {
 		l.head.prev = t
 	}
 	l.head = t
-	l.min = min(l.next(), at)
+	l.setNext(min(l.Next(), at))
+	l.mu.Unlock()
 }
 
 // Remove takes t off the list if it is there. The caller's own lock serializes
 // Add and Remove of one timer.
 func (l *Timers) Remove(t *Timer) {
+	if t.list.Load() == nil {
+		return // only Add, which does not run now, could change that
+	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if t.list == l {
+	if t.list.Load() == l {
 		l.unlink(t)
-		if t.at == l.min {
+		if t.at == l.Next() {
 			l.rescan()
 		}
 	}
+	l.mu.Unlock()
 }
 
 func (l *Timers) unlink(t *Timer) {
@@ -86,19 +87,21 @@ func (l *Timers) unlink(t *Timer) {
 	if t.next != nil {
 		t.next.prev = t.prev
 	}
-	t.list, t.next, t.prev = nil, nil, nil
+	t.next, t.prev = nil, nil
+	t.list.Store(nil)
 }
 
 func (l *Timers) rescan() {
-	l.min = Never
+	at := uint64(Never)
 	for t := l.head; t != nil; t = t.next {
-		l.min = min(l.min, t.at)
+		at = min(at, t.at)
 	}
+	l.setNext(at)
 }
 
 // Expire takes off and calls every timer whose deadline is not after now.
 func (l *Timers) Expire(now uint64) {
-	for {
+	for l.Next() <= now {
 		t := l.due(now)
 		if t == nil {
 			return
@@ -110,9 +113,6 @@ func (l *Timers) Expire(now uint64) {
 func (l *Timers) due(now uint64) *Timer {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.next() > now {
-		return nil
-	}
 	for t := l.head; t != nil; t = t.next {
 		if t.at <= now {
 			l.unlink(t)

@@ -8,6 +8,7 @@
 package run
 
 import (
+	"ringo/hv/abi"
 	"sync/atomic"
 
 	"ringo/hv/decode"
@@ -72,17 +73,21 @@ func (r *Runner) Once() {
 		return
 	}
 	r.until = until
-	r.serve(v)
+	r.serve(v, now)
 }
 
 // serve enters v until it blocks, yields or parks.
-func (r *Runner) serve(v *part.VCPU) {
+func (r *Runner) serve(v *part.VCPU, now uint64) {
 	x := &v.Exit
 	for {
 		if v.Attention() || r.want.Load() {
-			if !r.attend(v) {
+			if now == 0 {
+				now = r.host.Now()
+			}
+			if !r.attend(v, now) {
 				return
 			}
+			now = 0
 			if r.want.Load() {
 				continue // attend has woken somebody more urgent
 			}
@@ -116,8 +121,7 @@ const (
 
 // attend does everything that must happen before an entry and is not needed on
 // most. It reports false when v has left the CPU.
-func (r *Runner) attend(v *part.VCPU) bool {
-	now := r.host.Now()
+func (r *Runner) attend(v *part.VCPU, now uint64) bool {
 	v.TakeAttention()
 	r.cpu.Timers.Expire(now)
 	switch {
@@ -125,8 +129,12 @@ func (r *Runner) attend(v *part.VCPU) bool {
 		v.Park(now)
 		return false
 	case now >= r.until, r.want.Load():
-		v.Yield(now)
-		return false
+		until, ok := r.m.Sched.Stay(r.cpu.ID, now)
+		if !ok {
+			v.Yield(now)
+			return false
+		}
+		r.until = until
 	}
 	v.Tick(now)
 	if !r.progress(v) {
@@ -184,7 +192,11 @@ func (r *Runner) deliver(v *part.VCPU) {
 	// window for it.
 	if vec, ok := v.APIC.Pending(); ok {
 		if v.HW.Inject(vcpu.Event{Type: vcpu.ExternalInterrupt, Vector: vec}) {
-			v.APIC.Ack(vec)
+			if vec == abi.UpcallVector && v.Dom.Privileged() {
+				v.APIC.Take(vec)
+			} else {
+				v.APIC.Ack(vec)
+			}
 		}
 	}
 }

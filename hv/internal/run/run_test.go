@@ -123,7 +123,7 @@ func (g *rig) run() {
 			continue
 		}
 		g.r.until = g.now + 1e6
-		g.r.serve(v)
+		g.r.serve(v, g.now)
 	}
 	g.t.Fatal("the CPU does not come to rest")
 }
@@ -315,7 +315,7 @@ func TestHandlersDoNotAllocate(t *testing.T) {
 	x := &vcpu.Exit{Reason: vcpu.CPUID}
 	if n := testing.AllocsPerRun(100, func() {
 		p.SetAttention()
-		g.r.attend(p)
+		g.r.attend(p, g.now)
 		p.Count(x.Reason)
 		g.r.cpu.Record(p.Tag, x)
 		v.Calls = v.Calls[:0]

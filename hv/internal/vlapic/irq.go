@@ -91,6 +91,14 @@ func (l *LAPIC) Ack(vector uint8) {
 	l.updatePPR()
 }
 
+// Take is Ack for a vector whose delivery also ends it: it is never in service.
+//
+// Preconditions: the last Pending returned vector.
+func (l *LAPIC) Take(vector uint8) {
+	l.irr.clear(vector)
+	l.irrMax = l.irr.highest()
+}
+
 // EOI ends the highest interrupt in service.
 func (l *LAPIC) EOI() {
 	v := l.isrMax
