@@ -43,7 +43,7 @@ const dataPage = 0x20000
 
 func (h *harness) torment(seed uint64, avx bool, xcr0 uint64, mxcsr uint32) *tormented {
 	g := &tormented{guest: h.private()}
-	vcputest.Boot64(g, g.v, text(codeTorture))
+	vcputest.Boot64(g, g.v, h.native(text(codeTorture)))
 	d := g.RAM()[dataPage:]
 	clear(d) // the memory of an earlier guest
 	binary.LittleEndian.PutUint32(d[128:], mxcsr)

@@ -18,6 +18,7 @@ import (
 	"ringo/mm/phys"
 	"ringo/mm/pt"
 	"ringo/svm"
+	"ringo/vmx"
 )
 
 // The physical memory that the tests use: far above the image, its pool and
@@ -33,7 +34,8 @@ type harness struct {
 	name     string
 	failures int
 	secs     int
-	b        *svm.Backend
+	b        vcpu.Backend
+	intel    bool // VT-x: syscall MSRs stay the guest's, VMCALL
 	env      vcpu.Env
 	mu       sync.Mutex
 	next     mm.HPA
@@ -61,7 +63,12 @@ func newHarness(secs int) (*harness, error) {
 		TSCHz:    kernel.TSCHz(),
 	}
 	var err error
-	if h.b, err = svm.New(&h.env, svm.ReadRegisters()); err != nil {
+	if h.intel = isIntel(); h.intel {
+		h.b, err = vmx.New(&h.env, vmx.ReadRegisters())
+	} else {
+		h.b, err = svm.New(&h.env, svm.ReadRegisters())
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := h.b.Enable(0); err != nil {
@@ -70,8 +77,14 @@ func newHarness(secs int) (*harness, error) {
 	if h.ram, err = h.pages(ramSize / mm.PageSize); err != nil {
 		return nil, err
 	}
-	h.host = readHost()
+	h.host = h.readHost()
 	return h, nil
+}
+
+// isIntel reports whether this machine is VT-x's rather than AMD-V's.
+func isIntel() bool {
+	_, err := vmx.Probe(vmx.ReadRegisters())
+	return !errors.Is(err, vmx.ErrAbsent)
 }
 
 func (h *harness) pages(n int) (mm.HPA, error) {
@@ -186,7 +199,7 @@ type hostState struct {
 	kernelGS, sysCS, sysSP, sysIP, cstar uint64
 }
 
-func readHost() hostState {
+func (h *harness) readHost() hostState {
 	s := hostState{
 		mxcsr: insn.MXCSR() &^ 0x3f, flags: insn.Flags() & (x86.FlagDF | x86.FlagIF | x86.FlagTF | x86.FlagAC),
 		cr0: insn.CR0(), cr3: insn.CR3(), cr4: insn.CR4(), dr7: insn.DR7(),
@@ -199,12 +212,15 @@ func readHost() hostState {
 	if s.cr4&x86.CR4OSXSAVE != 0 {
 		s.xcr0 = insn.XGETBV(0)
 	}
+	if h.intel { // the last guest's, without effect: SCE is clear
+		s.star, s.lstar, s.cstar, s.sfmask, s.kernelGS = 0, 0, 0, 0, 0
+	}
 	return s
 }
 
 // checkHost compares the host's state with the one at the start.
 func (h *harness) checkHost() {
-	if now := readHost(); now != h.host {
+	if now := h.readHost(); now != h.host {
 		h.Errorf("host state changed:\n was %+v\n now %+v", h.host, now)
 	}
 }

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Ringo Authors
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Svmtest runs the AMD-V backend on a bare (emulated) machine: the conformance
+// Svmtest runs the backend of a bare (emulated) machine, AMD-V or VT-x: the conformance
 // suite of the vCPU seam, guests that check their own registers while the host
 // collects garbage, hostile guests, and a count of the instructions per exit.
 //
@@ -44,6 +44,11 @@ func main() {
 		}
 		if word == "notriple" {
 			noTriple = true
+		}
+	}
+	if isIntel() {
+		if err := kernel.UseUDSyscalls(); err != nil {
+			args.Fail(err.Error())
 		}
 	}
 	// GC work must not wait for the goroutines that enter guests.

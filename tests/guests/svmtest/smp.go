@@ -78,6 +78,7 @@ func turns(h *harness, cpu int, queue chan *tormented, end time.Time) {
 		if insn.MXCSR()&^0x3f != 0x1f80 {
 			h.Errorf("MXCSR %#x on CPU %d", insn.MXCSR(), cpu)
 		}
+		g.v.Leave()
 		queue <- g
 		runtime.Gosched()
 	}
