@@ -87,11 +87,11 @@ var reasons = [numReasons]reasonInfo{
 	39:                 {vcpu.Monitor, fInsn}, // MONITOR
 	40:                 {vcpu.Pause, fInsn},
 	reasonEPTViolation: {vcpu.Memory, fEPT},
-	50:                 {vcpu.Privileged, fInsn}, // INVEPT
-	51:                 {vcpu.TSC, fInsn},        // RDTSCP
-	reasonTimer:        {vcpu.Interrupted, fOwn},
-	53:                 {vcpu.Privileged, fInsn}, // INVVPID
-	54:                 {vcpu.Cache, fInsn},      // WBINVD
+	50:                 {vcpu.Privileged, fInsn},   // INVEPT
+	51:                 {vcpu.TSC, fInsn},          // RDTSCP
+	reasonTimer:        {vcpu.Interrupted, fEvent}, // stands for one that was held back, see configure
+	53:                 {vcpu.Privileged, fInsn},   // INVVPID
+	54:                 {vcpu.Cache, fInsn},        // WBINVD
 	55:                 {vcpu.XSETBV, fInsn},
 	59:                 {vcpu.Privileged, fInsn}, // VMFUNC
 }

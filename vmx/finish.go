@@ -146,8 +146,8 @@ func (v *VCPU) reblockNMI(form form, i *information) {
 	v.setInterrupt(v.frame.interrupt | blockedNMI)
 }
 
-// ownExit handles the exits that inject.go arms, and the preemption timer's. It
-// reports true when x is to be returned, as a Window.
+// ownExit handles the exits that inject.go arms. It reports true when x is to be
+// returned, as a Window.
 func (v *VCPU) ownExit(x *vcpu.Exit) (report bool) {
 	ev := &v.ev
 	switch uint32(v.frame.reason) {

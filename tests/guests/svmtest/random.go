@@ -77,6 +77,7 @@ func random(h *harness) {
 
 // randomGuest puts new code into g. Exceptions arrive at a HLT.
 func randomGuest(g *guest, rng *rand.Rand) {
+	vcpu.Reset(g.v)
 	vcputest.Boot64(g, g.v, nil)
 	g.v.Set(x86.EFER, x86.EFERLME|x86.EFERSCE)
 	const size, handler = 4096, 4096
