@@ -26,14 +26,14 @@ import (
 const defaultDom0 = 128 * mm.MiB
 
 // buildDom0 makes dom0 of the first boot module; it gets the others.
-func buildDom0(m *part.Machine, info *mb.Info, fw *acpi.Tables, opts cmdline.Options) *part.Domain {
+func buildDom0(m *part.Machine, info *mb.Info, fw *acpi.Tables, opts cmdline.Options, callInsn uint32) *part.Domain {
 	if len(info.Modules) == 0 {
 		fatal("no boot module: the first one must be the dom0 image (QEMU: -initrd dom0; GRUB: module2 /boot/dom0)")
 	}
 	p := &builder.Params{
 		Image: moduleRange(info.Modules[0]), Bytes: defaultDom0, VCPUs: max(1, opts.Dom0VCPUs),
 		Top: top(info), RSDP: fw.Root.Addr, Windows: windows(info),
-		EpochNS: epoch(m.TSCHz), Huge: has1G(),
+		EpochNS: epoch(m.TSCHz), Huge: has1G(), CallInsn: callInsn,
 	}
 	if opts.Dom0Memory != 0 {
 		p.Bytes = uint64(mm.AlignUp(mm.HPA(opts.Dom0Memory), mm.Page2M))

@@ -12,11 +12,9 @@ import (
 	"ringo/hv/internal/dbg"
 	"ringo/hv/internal/part"
 	"ringo/hv/internal/policy"
-	"ringo/hv/vcpu"
 	"ringo/mm"
 	"ringo/mm/frame"
 	"ringo/mm/phys"
-	"ringo/svm"
 )
 
 // direct is physical memory through the direct map.
@@ -63,29 +61,6 @@ func reserved(info *mb.Info) []mm.Range[mm.HPA] {
 }
 
 func span(r kernel.Range) mm.Range[mm.HPA] { return mm.Range[mm.HPA]{Start: r.Start, Size: r.Size} }
-
-// chooseBackend finds the way of running guests that this CPU has.
-func chooseBackend(m *part.Machine) {
-	env := &vcpu.Env{
-		Phys:  direct,
-		Pages: func(n int) (mm.HPA, error) { return m.Frames.Pages(n, frame.HV, frame.Control) },
-		Release: func(a mm.HPA, n int) {
-			for size := uint64(n) * mm.PageSize; size > 0; {
-				k := m.Frames.Free(a, size, frame.HV)
-				a, size = a+mm.HPA(k), size-k
-			}
-		},
-		Virt:     func(a mm.HPA) uintptr { return layout.DirectMap + uintptr(a) },
-		KickWord: kernel.KickWord,
-		TSCHz:    m.TSCHz,
-	}
-	b, err := svm.New(env, svm.ReadRegisters())
-	if err != nil {
-		fatal(err.Error())
-	}
-	m.Backend = b
-	dbg.At(dbg.Info).S("virtualization: ").S(b.Caps().Name).End()
-}
 
 // dom0Ended is called when dom0 has stopped: there is nobody left to work for.
 func dom0Ended(r abi.Shutdown, why string) {

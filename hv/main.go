@@ -16,9 +16,9 @@ func main() {
 	fw := firmware(info)
 	setPower(fw)
 	m := newMachine(info)
-	chooseBackend(m)
+	callInsn := chooseBackend(m)
 	startCPUs(m, fw, opts)
 	openConsole(m, opts, fw)
-	dom0 := buildDom0(m, info, fw, opts)
+	dom0 := buildDom0(m, info, fw, opts, callInsn)
 	run(m, newServices(m, info.CmdLine), dom0)
 }
