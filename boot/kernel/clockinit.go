@@ -14,6 +14,9 @@ const (
 func clockInit(c *cpu) {
 	tscZero = rdtsc()
 	if startInfo != nil {
+		if credible(startInfo.TSCHz) == 0 {
+			dieEarly("\nringo: the hypervisor gives no credible rate of the time-stamp counter")
+		}
 		setTSCRate(startInfo.TSCHz)
 		wallOff = startInfo.EpochNS + scale(tscZero, nsPerTSC)
 		if !tscDeadline {

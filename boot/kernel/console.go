@@ -147,7 +147,7 @@ func say(s string) {
 func sayBytes(p, n uint64) {
 	locked := booted != 0 && atomic.LoadUint32(&fatalOwner) == 0
 	if locked {
-		conlock.lock()
+		conlock.lockBare()
 	}
 	logRing.append(p, n)
 	if atomic.LoadUint32(&polled) != 0 {

@@ -84,6 +84,7 @@ type cpu struct {
 	out   [256]byte        // console and copy buffer
 	evs   [maxEvents * 12]byte
 	sig   sigframe
+	here  frame // of fatalHere
 }
 
 var (
@@ -109,6 +110,10 @@ type spinlock struct {
 	owner uint32 // CPU index + 1, for the check against recursion
 }
 
+// pauseEvery is how often a spinning CPU executes PAUSE: each one makes QEMU's
+// emulator leave the CPU loop and queue for its global lock.
+const pauseEvery = 32
+
 //go:nosplit
 func (l *spinlock) lock() {
 	if atomic.CompareAndSwapUint32(&l.v, 0, 1) {
@@ -120,12 +125,28 @@ func (l *spinlock) lock() {
 		fatalHere("lock taken twice")
 	}
 	for {
-		for atomic.LoadUint32(&l.v) != 0 {
+		for n := 1; atomic.LoadUint32(&l.v) != 0; n++ {
 			pollTLB(c)
-			pause()
+			if n%pauseEvery == 0 {
+				pause()
+			}
 		}
 		if atomic.CompareAndSwapUint32(&l.v, 0, 1) {
 			break
+		}
+	}
+	l.owner = c.id + 1
+}
+
+// lockBare is lock without the check, for what reports failures.
+//
+//go:nosplit
+func (l *spinlock) lockBare() {
+	c := self()
+	for n := 1; !atomic.CompareAndSwapUint32(&l.v, 0, 1); n++ {
+		pollTLB(c)
+		if n%pauseEvery == 0 {
+			pause()
 		}
 	}
 	l.owner = c.id + 1

@@ -89,10 +89,10 @@ func fatalReport(f *frame, msg string) {
 //
 //go:nosplit
 func fatalHere(msg string) {
-	var f frame
+	f := &self().here
 	f.rip, f.rsp, f.rbp = callerRegs()
 	f.cs, f.sseg = selCode, selData
-	fatalFrame(&f, msg)
+	fatalFrame(f, msg)
 }
 
 // exitGroup ends the Go program.

@@ -73,4 +73,6 @@ func callerRegs() (rip, rsp, rbp uint64)
 // must not add their stack use to that of every caller. The layer's stacks have
 // room for it.
 func put(p, n uint64) uint64
+
+//go:noescape
 func fatalFrame(f *frame, msg string)

@@ -97,6 +97,9 @@ func (img *image) hole(n uint64) (uint64, error) {
 	}
 	le := binary.LittleEndian
 	phoff, phentsize, phnum := le.Uint64(img.data[32:]), uint64(le.Uint16(img.data[54:])), uint64(le.Uint16(img.data[56:]))
+	if phentsize < 56 || phoff > headerPage || phoff+phentsize*phnum > headerPage {
+		return 0, errors.New("the program headers are not in the first page")
+	}
 	used := func(a, b uint64) bool {
 		if a < phoff+phentsize*phnum {
 			return true

@@ -15,6 +15,10 @@ import (
 	"ringo/tests/guests/kerneltest/args"
 )
 
+// patience is after how long something counts as lost, on an emulator whose
+// CPUs share those of a busy host.
+const patience = 20 * time.Second
+
 // irqs: a vector as a file, read by a goroutine parked in the poller.
 func irqs(n int) {
 	v := kernel.AllocVector()
@@ -57,6 +61,8 @@ func irqs(n int) {
 }
 
 func waitIRQ(n int) {
+	var worst time.Duration
+	defer func() { fmt.Printf("  interrupt to thread, worst %v\n", worst) }()
 	v := kernel.AllocVector()
 	var count, stop atomic.Uint64
 	done := make(chan bool)
@@ -72,9 +78,10 @@ func waitIRQ(n int) {
 	for i := range 100 {
 		kernel.SendIPI(i%n, v)
 		for t := time.Now(); count.Load() != uint64(i+1); runtime.Gosched() {
-			if time.Since(t) > time.Second {
+			if time.Since(t) > patience {
 				args.Fail("WaitIRQ missed interrupt %d: %d", i, count.Load())
 			}
+			worst = max(worst, time.Since(t))
 		}
 	}
 	runtime.GC() // must not wait for it
@@ -119,7 +126,7 @@ func (r *runner) run(cpu int) {
 			}
 			r.wakes.Add(1)
 		} else {
-			kernel.Wait(kernel.TSC() + kernel.TSCHz())
+			kernel.Wait(kernel.TSC() + 100*kernel.TSCHz())
 			r.wakes.Add(1)
 		}
 		if kernel.CPU() != cpu {
@@ -164,7 +171,7 @@ func runners(n int) {
 		t := time.Now()
 		kernel.Kick(i % n)
 		for r.wakes.Load() == w {
-			if time.Since(t) > 500*time.Millisecond {
+			if time.Since(t) > patience {
 				args.Fail("kick %d of runner %d was lost", i, i%n)
 			}
 			runtime.Gosched()
