@@ -50,8 +50,9 @@ func main() {
 		Devices: devices, Memory: direct, Notify: host.Notify,
 	})
 	events.Handle(abi.PortDomainState, manager.StateChanged)
+	startCPUs(int(start.NumCPUs))
 	// One more P than CPUs: the event thread keeps its own while it waits.
-	runtime.GOMAXPROCS(int(start.NumCPUs) + 1)
+	runtime.GOMAXPROCS(kernel.NumCPU() + 1)
 	go serveEvents(events)
 	if err := manager.Adopt(); err != nil {
 		host.Notify("error: " + err.Error())
@@ -64,6 +65,17 @@ func main() {
 	}
 	host.Notify("error: the console ended: " + shell.Loop(host).Error())
 	select {} // the guests go on
+}
+
+// startCPUs starts the other vCPUs of dom0. It goes on with those that start:
+// fewer than asked for is no reason to have none.
+func startCPUs(n int) {
+	for id := 1; id < n; id++ {
+		if err := kernel.StartCPU(uint32(id)); err != nil {
+			println("dom0: vCPU", id, "does not start:", err.Error())
+			return
+		}
+	}
 }
 
 // serveEvents answers the accesses of guests, on a thread of its own.
