@@ -8,8 +8,11 @@ package main
 import (
 	"context"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
+	"ringo/boot/churn"
 	"ringo/boot/kernel"
 	"ringo/dom0/cli"
 	"ringo/dom0/console"
@@ -58,6 +61,7 @@ func main() {
 		host.Notify("error: " + err.Error())
 	}
 	go manager.Run(context.Background())
+	torture(hv)
 
 	shell := &cli.Shell{
 		Manager: manager, HV: hv, Consoles: devices, Terminal: host,
@@ -82,4 +86,14 @@ func startCPUs(n int) {
 func serveEvents(s *event.Server) {
 	runtime.LockOSThread()
 	s.Run(func() { kernel.WaitIRQ(abi.UpcallVector, 0) })
+}
+
+// torture keeps dom0's Go runtime busy if the hypervisor was started with the
+// option of that name.
+func torture(hv *hcall.Client) {
+	h, err := hv.Host()
+	if err != nil || !slices.Contains(strings.Fields(hcall.Text(h.CmdLine[:])), "torture") {
+		return
+	}
+	churn.Start(kernel.NumCPU(), func(what string) { panic(what) })
 }

@@ -116,6 +116,7 @@ func memoryUse(m *part.Machine) {
 	runtime.ReadMemStats(&mem)
 	say().S("memory: free ").U(m.Frames.FreeBytes()).S(" bytes, hypervisor ").U(hvBytes(m) >> 10).
 		S(" KiB, Go heap ").U(mem.HeapAlloc >> 10).S(" KiB in ").U(uint64(mem.NumGC)).S(" collections").End()
+	tortureReport()
 }
 
 func times(m *part.Machine) {

@@ -20,5 +20,8 @@ func main() {
 	startCPUs(m, fw, opts)
 	openConsole(m, opts, fw)
 	dom0 := buildDom0(m, info, fw, opts, callInsn)
+	if opts.Torture {
+		torture()
+	}
 	run(m, newServices(m, info.CmdLine), dom0)
 }

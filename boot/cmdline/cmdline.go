@@ -73,6 +73,9 @@ type Options struct {
 	MaxCPUs   int       // maxcpus=N; 0: all. nosmp is maxcpus=1
 	Watchdog  bool      // watchdog
 	NoReboot  bool      // noreboot: halt after a crash
+	// Torture is torture: the Go runtimes of hv and dom0 are kept busy and
+	// check themselves, see boot/churn. For tests.
+	Torture bool
 }
 
 // Default is what an empty command line means.
@@ -104,6 +107,7 @@ var options = []option{
 	{"nosmp", true, setNoSMP},
 	{"watchdog", true, func(o *Options, v string) error { return choose(v, &o.Watchdog, booleans) }},
 	{"noreboot", true, func(o *Options, v string) error { return choose(v, &o.NoReboot, booleans) }},
+	{"torture", true, func(o *Options, v string) error { return choose(v, &o.Torture, booleans) }},
 }
 
 // Parse reads a line without the image's name (mb.Info.CmdLine). The last of

@@ -27,6 +27,7 @@ var rules = []rule{
 
 	// From firmware to hv.
 	{pkg: "boot/cmdline", std: core},
+	{pkg: "boot/churn", std: core + " runtime time"},
 	{pkg: "boot/mb", ours: "mm", std: core},
 	{pkg: "boot/acpi", ours: "mm", std: core},
 	{pkg: "boot/kernel", ours: "mm hv/abi hv/x86 hv/insn boot/...", std: core, mods: tamago},
@@ -52,7 +53,7 @@ var rules = []rule{
 
 	// The other side of hv/abi.
 	{pkg: "dom0/hcall", ours: "hv/abi boot/layout", std: any},
-	{pkg: "dom0/...", ours: "hv/abi boot/kernel boot/layout drivers/... dom0/...", std: any, mods: any},
+	{pkg: "dom0/...", ours: "hv/abi boot/kernel boot/layout boot/churn drivers/... dom0/...", std: any, mods: any},
 	{pkg: "drivers/...", ours: "drivers/...", std: any, mods: tamago},
 
 	// Programs of the developer's host, and tests.
