@@ -236,7 +236,16 @@ func VirtToPhys(p unsafe.Pointer) (mm.HPA, bool) {
 }
 
 // DirectTop is the end of the memory that the direct map covers.
-func DirectTop() mm.HPA { return mm.HPA(max(memMap.top(), 4*size1G)) }
+func DirectTop() mm.HPA { return mm.HPA(directTop()) }
+
+//go:nosplit
+func directTop() uint64 {
+	top := max(memMap.top(), 4*size1G)
+	if startInfo != nil {
+		top = max(top, startInfo.Top)
+	}
+	return top
+}
 
 // ImageRange is where the image (code, data, BSS) lies.
 func ImageRange() Range {

@@ -46,16 +46,18 @@ func mapImage() bool {
 
 // mapDirect maps [0, max(4 GiB, top of memory)) at layout.DirectMap: 1 GiB
 // pages where all is RAM and the CPU has them, else 2 MiB pages, uncached where
-// there is no memory.
+// there is no memory. In a partition any frame of the machine may come to be
+// mapped later, so all of it is cached here, and hv's tables and the MTRRs
+// decide for devices.
 //
 //go:nosplit
 func mapDirect() bool {
 	_, _, _, d := cpuid(0x8000_0001, 0)
 	giant := d>>26&1 != 0
-	top := max(memMap.top(), 4*size1G)
+	top := directTop()
 	for pa := uint64(0); pa < top; {
 		if giant && pa&(size1G-1) == 0 {
-			if _, all := memMap.kinds(pa, pa+size1G); all {
+			if _, all := memMap.kinds(pa, pa+size1G); all || startInfo != nil {
 				e := entry(layout.DirectMap+pa, 3, true)
 				if e == 0 {
 					return false
@@ -70,7 +72,7 @@ func mapDirect() bool {
 			return false
 		}
 		bits := uint64(pteDevice | pteG | ptePS)
-		if cached, _ := memMap.kinds(pa, pa+size2M); cached {
+		if cached, _ := memMap.kinds(pa, pa+size2M); cached || startInfo != nil {
 			bits = pteP | pteW | pteNX | pteG | ptePS
 		}
 		*p64(e) = pa | bits

@@ -56,6 +56,9 @@ type StartInfo struct {
 	EpochNS uint64 // wall time at TSC 0, ns since 1970, UTC
 	// The image lies at GPA ImageStart and is seen at its link address.
 	ImageStart, ImageSize uint64
+	// Top is the end of the machine's memory. The direct map must reach it:
+	// frames of other domains are mapped at GPA == HPA later.
+	Top uint64
 	// PoolStart to PoolEnd is free RAM for dom0's runtime.
 	PoolStart, PoolEnd uint64
 	SharedInfo         uint64 // GPA of the page

@@ -60,7 +60,7 @@ func TestMemoryAbove4G(t *testing.T) {
 		t.Errorf("MemTotal %d KiB, %v", kib, err)
 	}
 	// Write all over it and read it back.
-	h.sh("mount -t tmpfs -o size=3500m none /mnt && dd if=/dev/zero of=/mnt/f bs=1M count=3200 2>/dev/null && rm /mnt/f")
+	h.sh("mkdir -p /mnt && mount -t tmpfs -o size=3500m none /mnt && dd if=/dev/zero of=/mnt/f bs=1M count=3200 2>/dev/null && rm /mnt/f")
 	h.detach()
 	h.ok("destroy big")
 	h.poweroff()

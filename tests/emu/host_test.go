@@ -20,7 +20,7 @@ import (
 // Deadlines, far beyond what is usual on a slow machine with two CPUs.
 const (
 	bootTime  = 3 * time.Minute  // power-on to prompt
-	verbTime  = 60 * time.Second // a verb's answer
+	verbTime  = 3 * time.Minute  // a verb's answer
 	guestTime = 6 * time.Minute  // create to a shell
 	endTime   = 60 * time.Second // poweroff to the end of QEMU
 )

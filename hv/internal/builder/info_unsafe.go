@@ -21,7 +21,7 @@ func (b *build) startInfo() (err error) {
 	info = abi.StartInfo{
 		Magic: abi.StartMagic, TSCHz: b.m.TSCHz, EpochNS: b.p.EpochNS,
 		ImageStart: uint64(b.imageAt), ImageSize: b.img.End - b.img.Base,
-		PoolStart: uint64(b.next), PoolEnd: uint64(b.end),
+		Top: uint64(b.p.Top), PoolStart: uint64(b.next), PoolEnd: uint64(b.end),
 		SharedInfo: uint64(b.d.SharedInfoAt()), RSDP: uint64(b.p.RSDP),
 		NumCPUs: uint32(b.p.VCPUs), CallInsn: b.p.CallInsn,
 		NumModules: uint32(len(b.p.Modules)),
