@@ -28,7 +28,7 @@ func newMachine(info *mb.Info) *part.Machine {
 	}
 	dbg.At(dbg.Info).S("memory: ").MiB(pool.TotalBytes()).S(" managed, ").MiB(pool.FreeBytes()).S(" free").End()
 	m := &part.Machine{
-		Frames: pool, Phys: direct, TSCHz: kernel.TSCHz(),
+		Frames: pool, Phys: direct, RAM: ram(info), TSCHz: kernel.TSCHz(),
 		HostCPUID: hostCPUID, TSC: kernel.TSC, ThisCPU: kernel.RunnerCPU, Kick: kernel.Kick,
 		IOReqPage: ioreqPage,
 		Dom0Ended: dom0Ended,
@@ -39,6 +39,17 @@ func newMachine(info *mb.Info) *part.Machine {
 func hostCPUID(leaf, sub uint32) policy.Result {
 	a, b, c, d := insn.CPUID(leaf, sub)
 	return policy.Result{EAX: a, EBX: b, ECX: c, EDX: d}
+}
+
+// ram is all memory that is no device. The first MiB is left out, where option
+// ROMs and video memory lie between RAM.
+func ram(info *mb.Info) (out []mm.Range[mm.HPA]) {
+	for _, r := range mm.Normalize(regions(info)) {
+		if r.Kind == mm.RAM && r.Start >= 1*mm.MiB {
+			out = append(out, r.Range)
+		}
+	}
+	return out
 }
 
 // regions is the loader's memory map.

@@ -38,6 +38,8 @@ type Machine struct {
 	Phys    phys.Memory
 	Sched   *sched.Scheduler // of the CPUs that run
 	Events  *event.Channel
+	// RAM is all memory of the computer that is no device, whoever owns it.
+	RAM     []mm.Range[mm.HPA]
 	CPUs    []*pcpu.CPU
 	TSCHz   uint64
 	EpochNS uint64 // wall time at TSC 0, ns since 1970 UTC
@@ -62,6 +64,20 @@ type Machine struct {
 	mu     sync.Mutex // serializes creation and renaming
 	nextID uint32
 	gone   [vcpu.NumReasons]atomic.Uint64 // exits of domains that are no more
+}
+
+// Foreign reports whether a partition that sees the computer's addresses (dom0)
+// and has nothing mapped at a meets somebody else's memory there, not a device.
+func (d *Domain) Foreign(a mm.GPA) bool {
+	if !d.Privileged() {
+		return false
+	}
+	for _, r := range d.machine.RAM {
+		if r.Contains(mm.HPA(a)) {
+			return true
+		}
+	}
+	return false
 }
 
 // Now is the host's time-stamp counter; it makes the machine the bus.Clock of

@@ -8,6 +8,7 @@ import (
 
 	"ringo/hv/abi"
 	"ringo/hv/decode"
+	"ringo/hv/internal/dbg"
 	"ringo/hv/internal/part"
 	"ringo/hv/vcpu"
 	"ringo/hv/x86"
@@ -32,7 +33,18 @@ func memory(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 			return resume // mapped meanwhile
 		}
 	}
+	if v.Dom.Foreign(x.Mem.GPA) {
+		return trespass(v, x)
+	}
 	return r.begin(v)
+}
+
+// trespass answers dom0's access to memory that is not its own. A bus without a
+// device would hide a broken pointer; a fault shows it where it is.
+func trespass(v *part.VCPU, x *vcpu.Exit) action {
+	dbg.At(dbg.Warning).S("domain ").U(uint64(v.Dom.ID)).S(" vCPU ").U(uint64(v.ID)).
+		S(": access to memory of others at ").X(uint64(x.Mem.GPA)).S(", rip ").X(x.RIP).End()
+	return fault(v)
 }
 
 // stringIO is INS or OUTS.

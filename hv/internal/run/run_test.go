@@ -323,3 +323,34 @@ func TestHandlersDoNotAllocate(t *testing.T) {
 		t.Errorf("the loop allocates %v times", n)
 	}
 }
+
+// dom0 faults on memory of others, and on nothing else.
+func TestTrespass(t *testing.T) {
+	g := newRig(t)
+	g.m.RAM = []mm.Range[mm.HPA]{{Start: ramBase, Size: ramSize}}
+	d, _ := g.guest("a")
+	v := g.dom0.VCPUs[0]
+	hw := v.HW.(*vcputest.VCPU)
+	x := &v.Exit
+	for _, gpa := range []mm.GPA{ramBase + ramSize - 8, ramBase + 30*mm.MiB} {
+		for _, write := range []bool{false, true} {
+			hw.Calls, hw.HasPending = nil, false
+			*x = vcpu.Exit{Reason: vcpu.Memory, Mem: vcpu.MemExit{GPA: gpa, Write: write}}
+			if a := memory(g.r, v, x); a != resume {
+				t.Errorf("action %d", a)
+			}
+			want := vcpu.Event{Type: vcpu.HardException, Vector: x86.VecGP, HasErr: true}
+			if !hw.HasPending || hw.Pending != want {
+				t.Errorf("GPA %#x: pending %v, %+v", gpa, hw.HasPending, hw.Pending)
+			}
+		}
+	}
+	for _, c := range []struct {
+		d   *part.Domain
+		gpa mm.GPA
+	}{{g.dom0, ramBase - 8}, {g.dom0, ramBase + ramSize}, {g.dom0, mm.GPA(abi.LAPICBase)}, {d, ramBase + 30*mm.MiB}} {
+		if c.d.Foreign(c.gpa) {
+			t.Errorf("domain %d: %#x is memory of others", c.d.ID, c.gpa)
+		}
+	}
+}
