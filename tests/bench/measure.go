@@ -125,7 +125,13 @@ func (v values) weighMemory(f files) error {
 		return err
 	}
 	for i := range 4 {
-		m.Send(fmt.Sprintf("create name=g%d kernel=boot:vmlinux.zst initrd=boot:init.gz memory=128MiB cmdline=console=ttyS0\rconsole g%[1]d\r", i))
+		m.Send(fmt.Sprintf("create name=g%d kernel=boot:vmlinux.zst initrd=boot:init.gz memory=128MiB cmdline=\"console=ttyS0 quiet\"\r", i))
+		if which, _, err := m.Expect(deadline, "created \"g", "error: "); err != nil || which != 0 {
+			return fmt.Errorf("guest %d was not created: %v\n%s", i, err, m.Last(3))
+		}
+	}
+	for i := range 4 {
+		m.Send(fmt.Sprintf("console g%d\r", i))
 		if _, _, err := m.Expect(deadline, "init at TSC"); err != nil {
 			return err
 		}
@@ -135,7 +141,7 @@ func (v values) weighMemory(f files) error {
 		}
 	}
 	m.Send("info\rlist\r")
-	g, err := m.ExpectRE(deadline, regexp.MustCompile(`(?m)^hypervisor memory +: (.*)$`))
+	g, err := m.ExpectRE(deadline, regexp.MustCompile(`(?m)^hypervisor_memory +: (.*)$`))
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ func TestChurn(t *testing.T) {
 	h := boot(t, emu.Config{MemMiB: 1024})
 	h.ok(linux("churn")) // what is made once and kept, is made now
 	h.ok("destroy churn")
-	free, hv := h.free(), h.info()["hypervisor memory"]
+	free, hv := h.free(), h.info()["hypervisor_memory"]
 	for i := range 50 {
 		h.ok(linux("churn"))
 		if i%10 == 9 {
@@ -28,6 +28,6 @@ func TestChurn(t *testing.T) {
 			t.Fatalf("after %d rounds: free memory %d, %d before", i+1, got, free)
 		}
 	}
-	t.Logf("hypervisor memory %s before, %s after", hv, h.info()["hypervisor memory"])
+	t.Logf("hypervisor memory %s before, %s after", hv, h.info()["hypervisor_memory"])
 	h.poweroff()
 }

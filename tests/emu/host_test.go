@@ -210,15 +210,13 @@ func (h *host) info() map[string]string {
 	return all
 }
 
-// free is the free memory in bytes, as the hypervisor says it (info rounds).
+// free is the free memory in bytes.
 func (h *host) free() uint64 {
 	h.t.Helper()
-	h.key("debug-keys m\r")
-	n, err := strconv.ParseUint(h.seeRE(verbTime, `memory: free (\d+) bytes`)[1], 10, 64)
+	n, err := strconv.ParseUint(h.info()["free_bytes"], 10, 64)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.see(verbTime, "\n"+prompt)
 	return n
 }
 
