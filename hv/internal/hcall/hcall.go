@@ -97,12 +97,21 @@ func (c *Context) Do(v *part.VCPU) {
 		r.RAX = uint64(abi.Denied)
 		return
 	}
-	c.from, c.dom, c.vcpu, c.data = v, nil, nil, nil
-	c.arg = [5]uint64{r.RDI, r.RSI, r.RDX, r.R8, r.R9}
-	st := abi.OK
+	c.from = v
+	a := &c.arg
+	a[0], a[1], a[2], a[3], a[4] = r.RDI, r.RSI, r.RDX, r.R8, r.R9
 	if row.operands {
-		st = c.decode(row)
+		c.withOperands(row)
+		return
 	}
+	st, val := row.run(c)
+	r.RAX, r.RDX = uint64(st), val
+}
+
+// withOperands is the rest of Do for calls that name a domain or memory.
+func (c *Context) withOperands(row *call) {
+	c.dom, c.vcpu, c.data = nil, nil, nil
+	st := c.decode(row)
 	var val uint64
 	if st == abi.OK {
 		st, val = row.run(c)
@@ -110,6 +119,7 @@ func (c *Context) Do(v *part.VCPU) {
 	if row.out && (st == abi.OK || st == abi.Again) && !c.from.Dom.Write(mm.GPA(c.arg[row.gpa-1]), c.data) {
 		st = abi.BadAddress
 	}
+	r := c.from.Regs
 	r.RAX, r.RDX = uint64(st), val
 }
 

@@ -113,8 +113,13 @@ func (v *VCPU) TakeAttention() {
 	v.rounds.Add(1)
 }
 
-// Count counts an exit.
-func (v *VCPU) Count(r vcpu.Reason) { v.counts[r]++ }
+// Count counts an exit. A reason that does not exist counts as Unknown.
+func (v *VCPU) Count(r vcpu.Reason) {
+	if r >= vcpu.NumReasons {
+		r = vcpu.Unknown
+	}
+	v.counts[r]++
+}
 
 // SetAttention makes the run loop look at v again. It is for v's runner.
 func (v *VCPU) SetAttention() { v.attention.Store(1) }

@@ -24,18 +24,19 @@ type CPU struct {
 // Tag is what names a vCPU in a trace record.
 func Tag(dom uint32, vc int) uint32 { return dom&0xffff | uint32(vc)<<16 }
 
-// Record keeps one exit of the vCPU of tag in the trace ring.
-func (c *CPU) Record(tag uint32, x *vcpu.Exit) {
+// Record keeps one exit of the vCPU of tag, and why it happened, in the trace
+// ring.
+func (c *CPU) Record(tag uint32, why vcpu.Reason, x *vcpu.Exit) {
 	seq := c.seq
 	c.seq = seq + 1
 	r := &c.ring[seq%traceLen]
 	r.TSC, r.RIP, r.Info = x.TSC, x.RIP, x.Raw[1]
-	if x.Reason == vcpu.Memory {
-		r.Info = uint64(x.Mem.GPA)
-	}
 	r.Domain, r.VCPU = uint16(tag), uint16(tag>>16)
-	r.Reason = uint16(x.Reason)
+	r.Reason = uint16(why)
 }
+
+// Amend changes the information of the exit that was recorded last.
+func (c *CPU) Amend(info uint64) { c.ring[(c.seq-1)%traceLen].Info = info }
 
 // Trace copies the newest records to out, oldest first, and returns how many.
 // Records written meanwhile may be torn.

@@ -127,6 +127,15 @@ func (m *MSRs) findHigh(msr uint32) rule {
 	return m.findKVM(msr)
 }
 
+// IsLAPIC reports whether an MSR is surely the local APIC's, action [LAPIC] of
+// Read and Write. These are by far the most frequent.
+func (m *MSRs) IsLAPIC(msr uint32) bool {
+	if msr < lowLen {
+		return m.low[msr] == rule{action, uint8(LAPIC)}
+	}
+	return msr-x86.MSRX2APICBase < 0x100 || msr == x86.MSRTSCDeadline
+}
+
 // Read looks up RDMSR. With action Done val is the value.
 func (m *MSRs) Read(s *Storage, msr uint32) (val uint64, a Action, w Where) {
 	r := m.find(msr)

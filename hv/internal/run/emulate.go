@@ -19,6 +19,7 @@ import (
 // memory answers an access to guest physical memory that the second-level
 // tables do not allow: a device, or nothing at all.
 func memory(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
+	r.cpu.Amend(uint64(x.Mem.GPA))
 	switch m := &x.Mem; {
 	case m.Walk:
 		return crash(v, "its page tables are not in its memory")

@@ -14,8 +14,9 @@ import (
 // time, no trust in anything the guest wrote.
 type handler func(r *Runner, v *part.VCPU, x *vcpu.Exit) action
 
-// handlers is indexed by vcpu.Reason.
-var handlers = [vcpu.NumReasons]handler{
+// handlers is indexed by vcpu.Reason. It has an entry for every value of that
+// type, so that the run loop needs no check; init fills those that do not exist.
+var handlers = [256]handler{
 	vcpu.Interrupted: lookAgain,
 	vcpu.Window:      lookAgain,
 	vcpu.CPUID:       cpuid,
@@ -42,6 +43,14 @@ var handlers = [vcpu.NumReasons]handler{
 	vcpu.Invalid:     invalid,
 	vcpu.Unknown:     unexpected,
 	vcpu.DRWrite:     drWrite,
+}
+
+func init() {
+	for i := range handlers {
+		if handlers[i] == nil {
+			handlers[i] = unexpected
+		}
+	}
 }
 
 func lookAgain(*Runner, *part.VCPU, *vcpu.Exit) action { return look }
@@ -118,14 +127,12 @@ func hypercall(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	if x.CPL != 0 {
 		return undefined(r, v, x)
 	}
-	if !r.advance(v, x) {
+	if x.Len == 0 && !r.length(v, x) {
 		return resume
 	}
-	r.calls.Do(v)
-	if v.Dom.Stopping() {
-		return look
-	}
-	return resume
+	v.HW.Advance(x.Len)
+	r.calls.Do(v) // a call that stops v's domain has set its attention word
+	return r.more()
 }
 
 // advance skips the instruction of the exit. When it must be executed again

@@ -80,7 +80,7 @@ func (r *Runner) Once() {
 func (r *Runner) serve(v *part.VCPU, now uint64) {
 	x := &v.Exit
 	for {
-		if v.Attention() || r.want.Load() {
+		if v.Attention() {
 			if now == 0 {
 				now = r.host.Now()
 			}
@@ -89,16 +89,14 @@ func (r *Runner) serve(v *part.VCPU, now uint64) {
 			}
 			now = 0
 			if r.want.Load() {
-				continue // attend has woken somebody more urgent
+				v.SetAttention() // attend has woken somebody more urgent
+				continue
 			}
 		}
 		v.HW.Run(r.cpu.ID, x)
 		reason := x.Reason
-		if reason >= vcpu.NumReasons {
-			x.Reason, reason = vcpu.Unknown, vcpu.Unknown
-		}
 		v.Count(reason)
-		r.cpu.Record(v.Tag, x)
+		r.cpu.Record(v.Tag, reason, x)
 		switch handlers[reason](r, v, x) {
 		case resume:
 		case look:
@@ -108,6 +106,15 @@ func (r *Runner) serve(v *part.VCPU, now uint64) {
 			return
 		}
 	}
+}
+
+// more is resume, or look when what the handler did has woken somebody here. A
+// kick from another CPU needs no look: it ends the run, or prevents the next.
+func (r *Runner) more() action {
+	if r.want.Load() {
+		return look
+	}
+	return resume
 }
 
 // action is what a handler wants next.

@@ -37,14 +37,13 @@ func rdmsr(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	if x.Len == 0 && !r.length(v, x) {
 		return resume
 	}
-	g, ok := v.Regs, true
-	val, act, w := v.Dom.Plat.MSRs.Read(&v.Stored, uint32(g.RCX))
-	switch act {
-	case policy.Done:
-	case policy.LAPIC:
-		val, ok = v.APIC.ReadMSR(uint32(g.RCX))
-	default:
-		val, ok = readMSR(r, v, act, w)
+	g := v.Regs
+	var val uint64
+	var ok bool
+	if msr, m := uint32(g.RCX), v.Dom.Plat.MSRs; m.IsLAPIC(msr) {
+		val, ok = v.APIC.ReadMSR(msr)
+	} else {
+		val, ok = readMSR(r, v, msr)
 	}
 	if !ok {
 		return fault(v)
@@ -54,9 +53,12 @@ func rdmsr(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	return resume
 }
 
-// readMSR reads what is neither the policy's nor the local APIC's.
-func readMSR(r *Runner, v *part.VCPU, act policy.Action, w policy.Where) (uint64, bool) {
+// readMSR reads what is not the local APIC's.
+func readMSR(r *Runner, v *part.VCPU, msr uint32) (uint64, bool) {
+	val, act, w := v.Dom.Plat.MSRs.Read(&v.Stored, msr)
 	switch act {
+	case policy.Done:
+		return val, true
 	case policy.Register:
 		return v.HW.Get(w.Reg), true
 	case policy.Segment:
@@ -81,7 +83,14 @@ func wrmsr(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 		return resume
 	}
 	g := v.Regs
-	a, ok := writeMSR(r, v, uint32(g.RCX), g.RDX<<32|g.RAX&0xffff_ffff)
+	var a action
+	var ok bool
+	msr, val := uint32(g.RCX), g.RDX<<32|g.RAX&0xffff_ffff
+	if v.Dom.Plat.MSRs.IsLAPIC(msr) {
+		a, ok = writeLAPIC(r, v, msr, val)
+	} else {
+		a, ok = writeMSR(r, v, msr, val)
+	}
 	if !ok {
 		return fault(v)
 	}
@@ -108,8 +117,6 @@ func writeMSR(r *Runner, v *part.VCPU, msr uint32, val uint64) (action, bool) {
 			v.HW.Set(x86.EFER, efer)
 		}
 		return resume, ok
-	case policy.LAPIC:
-		return writeLAPIC(v, msr, val)
 	case policy.TSC:
 		v.Time.Write(val, r.host.Now())
 		v.TimeChanged()
@@ -127,12 +134,12 @@ func writeMSR(r *Runner, v *part.VCPU, msr uint32, val uint64) (action, bool) {
 }
 
 // writeLAPIC is the most frequent write of all: EOI and the timer's deadline.
-func writeLAPIC(v *part.VCPU, msr uint32, val uint64) (action, bool) {
+func writeLAPIC(r *Runner, v *part.VCPU, msr uint32, val uint64) (action, bool) {
 	ok := v.APIC.WriteMSR(msr, val)
 	v.View.NoAPIC = !v.APIC.Enabled()
 	if msr == x86.MSRX2APICBase+0xb { // EOI
 		if _, more := v.APIC.Pending(); !more {
-			return resume, ok
+			return r.more(), ok
 		}
 	}
 	return look, ok

@@ -39,7 +39,7 @@ func port(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	}
 	*rax = merge(*rax, val, io.Size)
 	v.HW.Advance(x.Len)
-	return resume
+	return r.more()
 }
 
 // mask has the low size bytes set.

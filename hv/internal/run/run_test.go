@@ -317,7 +317,7 @@ func TestHandlersDoNotAllocate(t *testing.T) {
 		p.SetAttention()
 		g.r.attend(p, g.now)
 		p.Count(x.Reason)
-		g.r.cpu.Record(p.Tag, x)
+		g.r.cpu.Record(p.Tag, x.Reason, x)
 		v.Calls = v.Calls[:0]
 	}); n != 0 {
 		t.Errorf("the loop allocates %v times", n)

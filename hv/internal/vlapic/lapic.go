@@ -84,9 +84,9 @@ func (s *vectors) highest() uint8 {
 
 // Bits of LAPIC.mode. They are what other CPUs must know to deliver.
 const (
-	modeHW = 1 << iota // IA32_APIC_BASE.EN
-	modeX2             // IA32_APIC_BASE.EXTD
-	modeSW             // spurious-interrupt register, APIC software enable
+	modeSW = 1 << 0   // spurious-interrupt register, APIC software enable
+	modeX2 = baseEXTD // IA32_APIC_BASE.EXTD
+	modeHW = baseEN   // IA32_APIC_BASE.EN
 )
 
 // LAPIC is one virtual local APIC. Make them with [NewSet].

@@ -69,14 +69,7 @@ func (l *LAPIC) base() uint64 {
 	if l.id == 0 {
 		v |= baseBSP
 	}
-	m := l.mode.Load()
-	if m&modeHW != 0 {
-		v |= baseEN
-	}
-	if m&modeX2 != 0 {
-		v |= baseEXTD
-	}
-	return v
+	return v | uint64(l.mode.Load()&(modeHW|modeX2))
 }
 
 // setBase changes the mode (SDM Vol. 3, "x2APIC State Transitions"):

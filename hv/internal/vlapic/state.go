@@ -114,7 +114,7 @@ func (s *State) valid() bool {
 	}
 	mode := s.LVT[lvtTimer] & lvtTimerTyp
 	switch {
-	case s.Mode == modeX2 || s.Mode > modeHW|modeX2,
+	case s.Mode == modeX2 || s.Mode&^(modeHW|modeX2) != 0,
 		s.SVR&^svrWritable != 0, s.TPR > 0xff, s.Divide&^0b1011 != 0, s.Pins > 3,
 		s.DFR&dfrReserved != dfrReserved, s.LDR&0xff_ffff != 0,
 		s.ICR&0xffff_ffff&^icrWritable != 0,
