@@ -83,8 +83,9 @@ func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 		}
 		v.entered(seen)
 		b := v.vmcb
-		v.frame.regs.RAX = b.rax
-		x.TSC = v.frame.tsc
+		f := v.frame
+		f.regs.RAX = b.rax
+		x.TSC = f.tsc
 		b.clean = v.clean
 		if n := b.exitCode - exitINTR; n < uint64(len(quick)) && quick[n] != 0 && v.todo == 0 && b.quiet() {
 			x.Reason = quick[n]

@@ -53,8 +53,15 @@ func init() {
 	for i := range calls {
 		r := &calls[i]
 		r.operands = r.dom != 0 || r.gpa != 0 // a vCPU is one of a domain
+		if r.run == nil {
+			*r = call{any: true, run: func(*Context) (abi.Status, uint64) { return abi.BadCall, 0 }}
+		}
+		rows[i] = r
 	}
 }
+
+// rows is calls by pointers, which the path of short calls prefers.
+var rows [len(calls)]*call
 
 // New makes a workspace.
 func New(m *part.Machine, s *Services) *Context { return &Context{m: m, s: s} }
@@ -81,23 +88,21 @@ type call struct {
 func (c *Context) Do(v *part.VCPU) {
 	r := v.Regs
 	n := r.RAX - uint64(abi.CallBase)
-	if n >= uint64(len(calls)) {
+	if n >= uint64(len(rows)) {
 		// KVM's answer to a number it does not know (-KVM_ENOSYS), for guests
 		// that probe for its calls.
 		const kvmENOSYS = 1000
 		r.RAX = ^uint64(kvmENOSYS - 1)
 		return
 	}
-	row := &calls[n]
-	if row.run == nil {
-		r.RAX = uint64(abi.BadCall)
-		return
-	}
+	row := rows[n]
 	if !row.any && !v.Dom.Privileged() {
 		r.RAX = uint64(abi.Denied)
 		return
 	}
-	c.from = v
+	if c.from != v {
+		c.from = v // a write barrier costs more than the comparison
+	}
 	a := &c.arg
 	a[0], a[1], a[2], a[3], a[4] = r.RDI, r.RSI, r.RDX, r.R8, r.R9
 	if row.operands {

@@ -207,9 +207,15 @@ func (d *Domain) AddCounts(n *[vcpu.NumReasons]uint64) {
 
 // Resched passes on what the scheduler asked for: its methods return a CPU
 // whose runner must choose again, or sched.NoCPU. The calling CPU's own runner
-// sees sched.Wanted before it enters a guest.
+// looks before it enters a guest.
 func (m *Machine) Resched(cpu int) {
-	if cpu != sched.NoCPU && cpu != m.ThisCPU() {
+	switch {
+	case cpu == sched.NoCPU:
+	case cpu != m.ThisCPU():
 		m.Kick(cpu)
+	default:
+		if a := m.CPUs[cpu].Attention.Load(); a != nil {
+			a.Store(1)
+		}
 	}
 }

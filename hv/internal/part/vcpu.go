@@ -217,6 +217,7 @@ func (v *VCPU) Begin(c *pcpu.CPU, now uint64) bool {
 	}
 	v.cpu, v.started = c, now
 	v.state.Store(uint32(Running))
+	c.Attention.Store(&v.attention)
 	v.attention.Store(1)
 	return true
 }

@@ -4,6 +4,8 @@
 package pcpu
 
 import (
+	"sync/atomic"
+
 	"ringo/hv/abi"
 	"ringo/hv/vcpu"
 )
@@ -16,6 +18,9 @@ const traceLen = 1024
 type CPU struct {
 	ID     int
 	Timers Timers
+	// Attention is the word that makes the CPU's runner look around before it
+	// enters the vCPU that runs here, or ran last.
+	Attention atomic.Pointer[atomic.Uint32]
 
 	seq  uint64
 	ring [traceLen]abi.TraceRecord

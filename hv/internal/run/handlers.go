@@ -132,7 +132,7 @@ func hypercall(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	}
 	v.HW.Advance(x.Len)
 	r.calls.Do(v) // a call that stops v's domain has set its attention word
-	return r.more()
+	return resume
 }
 
 // advance skips the instruction of the exit. When it must be executed again

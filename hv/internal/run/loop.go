@@ -33,6 +33,7 @@ type Host struct {
 // Runner is one physical CPU's loop.
 type Runner struct {
 	cpu   *pcpu.CPU
+	id    int // cpu's
 	m     *part.Machine
 	host  Host
 	until uint64 // end of the present time slice
@@ -45,7 +46,7 @@ type Runner struct {
 
 // New makes the runner of cpu.
 func New(cpu *pcpu.CPU, m *part.Machine, s *hcall.Services, host Host) *Runner {
-	return &Runner{cpu: cpu, m: m, host: host, calls: hcall.New(m, s), want: m.Sched.Wanted(cpu.ID)}
+	return &Runner{cpu: cpu, id: cpu.ID, m: m, host: host, calls: hcall.New(m, s), want: m.Sched.Wanted(cpu.ID)}
 }
 
 // Loop never returns.
@@ -93,7 +94,7 @@ func (r *Runner) serve(v *part.VCPU, now uint64) {
 				continue
 			}
 		}
-		v.HW.Run(r.cpu.ID, x)
+		v.HW.Run(r.id, x)
 		reason := x.Reason
 		v.Count(reason)
 		r.cpu.Record(v.Tag, reason, x)
@@ -106,15 +107,6 @@ func (r *Runner) serve(v *part.VCPU, now uint64) {
 			return
 		}
 	}
-}
-
-// more is resume, or look when what the handler did has woken somebody here. A
-// kick from another CPU needs no look: it ends the run, or prevents the next.
-func (r *Runner) more() action {
-	if r.want.Load() {
-		return look
-	}
-	return resume
 }
 
 // action is what a handler wants next.

@@ -17,13 +17,13 @@ func cpuid(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	}
 	g := v.Regs
 	leaf := uint32(g.RAX)
-	const features, states = 1, 0xd // the leaves that depend on CR4 and XCR0
-	if leaf == features || leaf == states {
-		v.View.CR4, v.View.XCR0 = v.HW.Get(x86.CR4), v.HW.Get(x86.XCR0)
-	}
 	c := v.Dom.Plat.CPUID
 	res := c.Constant(leaf)
 	if res == nil {
+		const features, states = 1, 0xd // the leaves that depend on CR4 and XCR0
+		if leaf == features || leaf == states {
+			v.View.CR4, v.View.XCR0 = v.HW.Get(x86.CR4), v.HW.Get(x86.XCR0)
+		}
 		answer := c.Get(&v.View, leaf, uint32(g.RCX))
 		res = &answer
 	}
@@ -40,9 +40,12 @@ func rdmsr(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	g := v.Regs
 	var val uint64
 	var ok bool
-	if msr, m := uint32(g.RCX), v.Dom.Plat.MSRs; m.IsLAPIC(msr) {
+	switch msr := uint32(g.RCX); {
+	case msr == x86.MSRAPICBase:
+		val, ok = v.APIC.Base(), true
+	case policy.IsLAPIC(msr):
 		val, ok = v.APIC.ReadMSR(msr)
-	} else {
+	default:
 		val, ok = readMSR(r, v, msr)
 	}
 	if !ok {
@@ -53,10 +56,12 @@ func rdmsr(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	return resume
 }
 
-// readMSR reads what is not the local APIC's.
+// readMSR reads any MSR.
 func readMSR(r *Runner, v *part.VCPU, msr uint32) (uint64, bool) {
 	val, act, w := v.Dom.Plat.MSRs.Read(&v.Stored, msr)
 	switch act {
+	case policy.LAPIC:
+		return v.APIC.ReadMSR(msr)
 	case policy.Done:
 		return val, true
 	case policy.Register:
@@ -86,8 +91,8 @@ func wrmsr(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	var a action
 	var ok bool
 	msr, val := uint32(g.RCX), g.RDX<<32|g.RAX&0xffff_ffff
-	if v.Dom.Plat.MSRs.IsLAPIC(msr) {
-		a, ok = writeLAPIC(r, v, msr, val)
+	if policy.IsLAPIC(msr) {
+		a, ok = writeLAPIC(v, msr, val)
 	} else {
 		a, ok = writeMSR(r, v, msr, val)
 	}
@@ -98,9 +103,12 @@ func wrmsr(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	return a
 }
 
+// writeMSR writes any MSR.
 func writeMSR(r *Runner, v *part.VCPU, msr uint32, val uint64) (action, bool) {
 	act, w := v.Dom.Plat.MSRs.Write(&v.Stored, msr, val)
 	switch act {
+	case policy.LAPIC:
+		return writeLAPIC(v, msr, val)
 	case policy.Done:
 		return resume, true
 	case policy.Register:
@@ -134,12 +142,12 @@ func writeMSR(r *Runner, v *part.VCPU, msr uint32, val uint64) (action, bool) {
 }
 
 // writeLAPIC is the most frequent write of all: EOI and the timer's deadline.
-func writeLAPIC(r *Runner, v *part.VCPU, msr uint32, val uint64) (action, bool) {
+func writeLAPIC(v *part.VCPU, msr uint32, val uint64) (action, bool) {
 	ok := v.APIC.WriteMSR(msr, val)
 	v.View.NoAPIC = !v.APIC.Enabled()
 	if msr == x86.MSRX2APICBase+0xb { // EOI
 		if _, more := v.APIC.Pending(); !more {
-			return r.more(), ok
+			return resume, ok
 		}
 	}
 	return look, ok

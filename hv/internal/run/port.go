@@ -39,7 +39,7 @@ func port(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	}
 	*rax = merge(*rax, val, io.Size)
 	v.HW.Advance(x.Len)
-	return r.more()
+	return resume
 }
 
 // mask has the low size bytes set.

@@ -128,7 +128,7 @@ func TestICRX1(t *testing.T) {
 	}
 	// A partition may mix modes while its CPUs come up.
 	l := m.CPU(3)
-	l.WriteMSR(0x1b, l.base()|baseEXTD)
+	l.WriteMSR(0x1b, l.Base()|baseEXTD)
 	m.CPU(0).Write(0x310, 4, 0xff<<24)
 	m.CPU(0).Write(0x300, 4, 0x4041)
 	if d := cmp.Diff("0:41 1:41 2:41 3:41", m.took()); d != "" {

@@ -37,7 +37,7 @@ func (l *LAPIC) ReadMSR(msr uint32) (val uint64, ok bool) {
 	case x86.MSRTSCDeadline:
 		return l.readTSCDeadline(), true
 	case x86.MSRAPICBase:
-		return l.base(), true
+		return l.Base(), true
 	}
 	return 0, false
 }
@@ -64,7 +64,8 @@ func (l *LAPIC) WriteMSR(msr uint32, val uint64) (ok bool) {
 	return false
 }
 
-func (l *LAPIC) base() uint64 {
+// Base returns IA32_APIC_BASE.
+func (l *LAPIC) Base() uint64 {
 	v := uint64(BasePage)
 	if l.id == 0 {
 		v |= baseBSP
@@ -81,7 +82,7 @@ func (l *LAPIC) setBase(v uint64) (ok bool) {
 	if v&^(baseBSP|baseEXTD|baseEN) != BasePage {
 		return false
 	}
-	old := l.base()
+	old := l.Base()
 	from, to := old&(baseEN|baseEXTD), v&(baseEN|baseEXTD)
 	switch {
 	case from == to:

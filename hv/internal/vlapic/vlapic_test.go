@@ -61,7 +61,7 @@ func (m *machine) x2(t testing.TB) {
 	t.Helper()
 	for i := range m.Len() {
 		l := m.CPU(i)
-		if !l.WriteMSR(x86.MSRAPICBase, l.base()|baseEXTD) || !l.WriteMSR(0x80f, 0x1ff) {
+		if !l.WriteMSR(x86.MSRAPICBase, l.Base()|baseEXTD) || !l.WriteMSR(0x80f, 0x1ff) {
 			t.Fatal("cannot enable x2APIC mode")
 		}
 	}
