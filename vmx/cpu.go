@@ -156,6 +156,7 @@ func (b *Backend) flush(c *cpu, kind, eptp, vpid uint64) {
 			k = invAll
 		}
 		c.p.invept(k, eptp)
+		c.oracle.droppedEPT(k, eptp)
 	}
 	if b.f.vpid && (vpid != 0 || kind == invAll) {
 		k := kind
@@ -163,5 +164,6 @@ func (b *Backend) flush(c *cpu, kind, eptp, vpid uint64) {
 			k = invAll
 		}
 		c.p.invvpid(k, vpid)
+		c.oracle.droppedVPID(k, vpid)
 	}
 }

@@ -83,7 +83,7 @@ func decodeIO(q uint64, info uint32, insInfo bool) vcpu.IOExit {
 	if !x.String || !insInfo {
 		return x
 	}
-	x.Addr = 2 << (info >> 7 & 3)
+	x.Addr = 2 << (info >> 7 & 3) & 15
 	x.Seg = x86.Seg(info >> 15 & 7)
 	if x.In {
 		x.Seg = x86.ES

@@ -28,7 +28,6 @@ func (v *VCPU) prepare(c *cpu, x *vcpu.Exit) bool {
 	if g := v.tables.Generation(); g != v.tablesGen {
 		v.tablesGen = g
 		v.b.flush(c, invSingle, v.eptp, 0)
-		c.oracle.flushed(v)
 	}
 	if v.todo&todoFlush != 0 {
 		v.b.flush(c, invSingle, 0, uint64(v.vpid))
@@ -75,7 +74,6 @@ func (v *VCPU) load(c *cpu) {
 		// tables, left here.
 		v.tablesGen = v.tables.Generation()
 		v.b.flush(c, invSingle, v.eptp, uint64(v.vpid))
-		c.oracle.flushed(v)
 	}
 }
 

@@ -5,7 +5,8 @@
 // suite of the vCPU seam, guests that check their own registers while the host
 // collects garbage, hostile guests, and a count of the instructions per exit.
 //
-// Options of the command line: tests=NAME,NAME (default: all but bench), cpus=N,
+// Options of the command line: tests=NAME,NAME (default: all but bench; caps: say
+// what the CPU can do), cpus=N,
 // secs=N for the tests that take time, notriple. The last line is SUCCESS or FAILURE.
 package main
 
@@ -67,6 +68,10 @@ var noTriple bool
 // everything runs on the runner thread of CPU 0.
 func everything(only string, secs int) bool {
 	runtime.LockOSThread()
+	if only == "caps" {
+		printCaps()
+		return true
+	}
 	if err := kernel.Runner(0); err != nil {
 		fmt.Println("runner:", err)
 		return false

@@ -1,0 +1,243 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package vmx
+
+import (
+	"errors"
+	"syscall"
+	"testing"
+	"unsafe"
+
+	"ringo/hv/vcpu"
+	"ringo/mm"
+	"ringo/mm/phys"
+	"ringo/mm/pt"
+)
+
+// testEnv is a hypervisor's memory in a test: pages from a mapping outside the
+// Go heap, handed out in order, checked when they come back.
+type testEnv struct {
+	vcpu.Env
+	t     *testing.T
+	next  mm.HPA
+	owned map[mm.HPA]int
+	fail  bool
+}
+
+const testMemory = 8 * mm.MiB
+
+func newEnv(t *testing.T) *testEnv {
+	mem, err := syscall.Mmap(-1, 0, testMemory, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Munmap(mem) })
+	d := phys.NewDirect(uintptr(unsafe.Pointer(&mem[0])), testMemory)
+	e := &testEnv{t: t, next: mm.PageSize, owned: map[mm.HPA]int{}}
+	e.Phys, e.Virt, e.Pages, e.Release, e.TSCHz = d, d.Virt, e.pages, e.release, 1e9
+	return e
+}
+
+func (e *testEnv) pages(n int) (mm.HPA, error) {
+	a := e.next
+	if e.fail || a+mm.HPA(n*mm.PageSize) > testMemory {
+		return 0, errors.New("no memory")
+	}
+	e.next += mm.HPA(n * mm.PageSize)
+	e.owned[a] = n
+	return a, nil
+}
+
+func (e *testEnv) release(a mm.HPA, n int) {
+	if e.owned[a] != n {
+		e.t.Errorf("release of %d pages at %#x: not owned so", n, a)
+	}
+	delete(e.owned, a)
+	for w := a; w < a+mm.HPA(n*mm.PageSize); w += 8 {
+		if v := e.Phys.Load64(w); v != 0 {
+			e.t.Errorf("released without scrubbing: %#x at %#x", v, w)
+			return
+		}
+	}
+}
+
+// AllocTable and FreeTable make testEnv a pt.Allocator.
+func (e *testEnv) AllocTable() (mm.HPA, error) { return e.pages(1) }
+func (e *testEnv) FreeTable(mm.HPA)            {}
+
+// vmcs is a VMCS in a test.
+type vmcs struct {
+	fields map[uint32]uint64
+	on     *testCPU // where it is active, nil when it is clear
+}
+
+// world is what the CPUs of a test share.
+type world struct {
+	t    *testing.T
+	vmcs map[mm.HPA]*vmcs
+}
+
+// testCPU is a processor that keeps the rules of the manual: a VMCS is active on
+// one CPU at most, only that one reads and writes it, and writes go to fields
+// that can be written.
+type testCPU struct {
+	w       *world
+	current *vmcs
+	msrs    map[uint32]uint64
+	dr      [5]uint64
+	flushes []flush
+	reads   int
+	writes  int
+}
+
+type flush struct {
+	vpid      bool
+	kind, tag uint64
+}
+
+func (p *testCPU) read(f uint32) uint64 {
+	p.reads++
+	if p.current == nil {
+		p.w.t.Fatalf("VMREAD %#x without a VMCS", f)
+	}
+	return p.current.fields[f]
+}
+
+func (p *testCPU) write(f uint32, val uint64) {
+	p.writes++
+	if p.current == nil || f>>10&3 == 1 {
+		p.w.t.Fatalf("VMWRITE %#x: not possible", f)
+	}
+	p.current.fields[f] = val
+}
+
+func (p *testCPU) at(a mm.HPA) *vmcs {
+	if p.w.vmcs[a] == nil {
+		p.w.vmcs[a] = &vmcs{fields: map[uint32]uint64{}}
+	}
+	v := p.w.vmcs[a]
+	if v.on != nil && v.on != p {
+		p.w.t.Fatalf("the VMCS at %#x is active on another CPU", a)
+	}
+	return v
+}
+
+func (p *testCPU) clear(a mm.HPA) {
+	v := p.at(a)
+	v.on = nil
+	if p.current == v {
+		p.current = nil
+	}
+}
+
+func (p *testCPU) load(a mm.HPA) {
+	p.current = p.at(a)
+	p.current.on = p
+}
+
+func (p *testCPU) invept(kind, eptp uint64)  { p.flushes = append(p.flushes, flush{false, kind, eptp}) }
+func (p *testCPU) invvpid(kind, vpid uint64) { p.flushes = append(p.flushes, flush{true, kind, vpid}) }
+
+func (p *testCPU) rdmsr(msr uint32) uint64      { return p.msrs[msr] }
+func (p *testCPU) wrmsr(msr uint32, val uint64) { p.msrs[msr] = val }
+
+func (p *testCPU) breakpoints() (a, b, c, d, dr6 uint64) {
+	return p.dr[0], p.dr[1], p.dr[2], p.dr[3], p.dr[4]
+}
+func (p *testCPU) setBreakpoints(a, b, c, d, dr6 uint64) { p.dr = [5]uint64{a, b, c, d, dr6} }
+
+// machine is a backend with CPUs of the test: everything but the entry code and
+// Enable works.
+type machine struct {
+	*Backend
+	env  *testEnv
+	cpus []*testCPU
+}
+
+func newMachine(t *testing.T, r Registers, cpus int) *machine {
+	env := newEnv(t)
+	b, err := New(&env.Env, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &machine{Backend: b, env: env}
+	w := &world{t: t, vmcs: map[mm.HPA]*vmcs{}}
+	for i := range cpus {
+		p := &testCPU{w: w, msrs: map[uint32]uint64{}}
+		m.cpus = append(m.cpus, p)
+		b.cpus[i] = &cpu{p: p, kick: kickWordOf(b.env, i), xcr0: uint32(b.f.xcr0), host: hostState{tr: 0x18, fsBase: uint64(i + 1)}}
+		b.flush(b.cpus[i], invAll, 0, 0)
+		p.flushes = nil
+	}
+	return m
+}
+
+// broadwell and sandyBridge are recorded CPUs.
+func broadwell(t *testing.T) Registers   { return dumps(t)["i7_5600u.json"].registers(t) }
+func sandyBridge(t *testing.T) Registers { return dumps(t)["i7_2635qm.json"].registers(t) }
+
+func (m *machine) tables() *pt.Tables {
+	t, err := pt.New(m.format, m.env.Phys, m.env)
+	if err != nil {
+		m.env.t.Fatal(err)
+	}
+	return t
+}
+
+func (m *machine) vcpu(t *pt.Tables) *VCPU {
+	v, err := m.NewVCPU(t)
+	if err != nil {
+		m.env.t.Fatal(err)
+	}
+	return v.(*VCPU)
+}
+
+// fakeExit is what a CPU does between VMRESUME and the exit.
+type fakeExit struct {
+	reason, length, qualification, gpa uint64
+	vectoring, vectErr, intInfo        uint64
+	failed                             uint32
+	guest                              func(p *testCPU, fields map[uint32]uint64) // what the guest changed
+}
+
+// run is Run with the entry code replaced by exits: as many rounds as Run would
+// make, one fakeExit each. It returns the number of entries.
+func run(v *VCPU, n int, x *vcpu.Exit, exits ...fakeExit) int {
+	c := v.b.cpus[n]
+	for i, e := range exits {
+		seen := v.seen()
+		if c.loaded != v || v.todo != 0 || v.tables.Generation() != v.tablesGen {
+			if !v.prepare(c, x) {
+				return i
+			}
+		}
+		v.entered(seen)
+		p := c.p.(*testCPU)
+		e.happen(v, p)
+		v.valid = stable
+		if v.quick(x) || v.finish(x) {
+			return i + 1
+		}
+	}
+	return len(exits)
+}
+
+func (e *fakeExit) happen(v *VCPU, p *testCPU) {
+	f, fields := v.frame, p.current.fields
+	if f.ripDirty != 0 {
+		fields[uint32(guestRIP)], f.ripDirty = f.rip, 0
+	}
+	if e.guest != nil {
+		e.guest(p, fields)
+	}
+	if e.reason&reasonEntryFailed == 0 {
+		fields[uint32(ctlEntryEvent)] &^= evValid
+		f.launched = 1
+	}
+	fields[uint32(exitQualification)], fields[uint32(exitGPA)] = e.qualification, e.gpa
+	fields[uint32(exitVectError)] = e.vectErr
+	f.reason, f.length, f.vectoring, f.intInfo, f.failed = e.reason, e.length, e.vectoring, e.intInfo, e.failed
+	f.rip, f.interrupt = fields[uint32(guestRIP)], fields[uint32(guestInterruptState)]
+	f.ssAccess = fields[uint32(guestSSAccess)]
+}
