@@ -20,7 +20,7 @@ const (
 )
 
 // tsc is what the hypervisor's debug key t prints.
-var tsc = regexp.MustCompile(`TSC (\d+)`)
+var tsc = regexp.MustCompile(`TSC (\d+) at \d+ Hz`)
 
 // countInstructions measures all that is counted in instructions, on one CPU.
 //
@@ -133,7 +133,8 @@ func (v values) weighMemory(f files) error {
 	for i := range 4 {
 		m.Send(fmt.Sprintf("console g%d\r", i))
 		if _, _, err := m.Expect(deadline, "init at TSC"); err != nil {
-			return err
+			end, _ := m.Wait(time.Second)
+			return fmt.Errorf("guest %d: %w\nthe machine: %+v", i, err, end)
 		}
 		m.Send("\x1d")
 		if _, _, err := m.Expect(deadline, "\n"+prompt); err != nil {
