@@ -32,8 +32,8 @@ func TestParseMicro(t *testing.T) {
 
 func TestOthers(t *testing.T) {
 	var b strings.Builder
-	others(&b, "bench cpuid 151\nbench port_unclaimed_out 7\nbench done\n")
-	if b.String() != "port_unclaimed_out: 7 instructions\n" {
+	others(&b, "bench cpuid 151\nbench port_pit_in 7\nbench done\n")
+	if b.String() != "port_pit_in: 7 instructions\n" {
 		t.Errorf("%q", b.String())
 	}
 }

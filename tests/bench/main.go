@@ -9,6 +9,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -50,24 +51,28 @@ func bench() error {
 		return err
 	}
 	defer os.RemoveAll(f.dir)
-	v := values{}
-	if err := v.measureImage(f); err != nil {
-		return err
-	}
-	fmt.Fprintln(os.Stderr, "counting instructions")
-	if err := v.countInstructions(f); err != nil {
-		return err
-	}
-	fmt.Fprintln(os.Stderr, "weighing memory")
-	if err := v.weighMemory(f); err != nil {
-		return err
+	// One that fails does not keep the others from being measured.
+	v, failed := values{}, []error{}
+	for _, step := range []struct {
+		name    string
+		measure func(values, files) error
+	}{
+		{"size of the image", values.measureImage},
+		{"instructions", values.countInstructions},
+		{"memory", values.weighMemory},
+	} {
+		fmt.Fprintln(os.Stderr, "measuring:", step.name)
+		if err := step.measure(v, f); err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", step.name, err))
+		}
 	}
 	b, err := v.json()
 	if err != nil {
 		return err
 	}
 	v.table(os.Stdout)
-	return os.WriteFile(filepath.Join(out, "bench.json"), b, 0o644)
+	failed = append(failed, os.WriteFile(filepath.Join(out, "bench.json"), b, 0o644))
+	return errors.Join(failed...)
 }
 
 // prepare builds everything into the folder out.

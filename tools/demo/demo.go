@@ -42,8 +42,10 @@ name = "demo"
 vcpus = 1
 memory = "256MiB"
 
+# The kernel is the distribution's own, taken out of its bzImage (boot:vmlinuz,
+# which boots as well): dom0 unpacks zstd ten times as fast as the bzImage's xz.
 [boot]
-kernel = "boot:vmlinuz"
+kernel = "boot:vmlinux.zst"
 initrd = "boot:initrd.gz"
 cmdline = "console=ttyS0"
 `
