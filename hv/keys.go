@@ -116,6 +116,9 @@ func memoryUse(m *part.Machine) {
 	runtime.ReadMemStats(&mem)
 	say().S("memory: free ").U(m.Frames.FreeBytes()).S(" bytes, hypervisor ").U(hvBytes(m) >> 10).
 		S(" KiB, Go heap ").U(mem.HeapAlloc >> 10).S(" KiB in ").U(uint64(mem.NumGC)).S(" collections").End()
+	k := kernel.ReadStats()
+	say().S("pool: ").U(k.PoolFrames * 4).S(" KiB, free ").U(k.FreeFrames * 4).S(", Go ").U(k.Data * 4).
+		S(", page tables ").U(k.Tables * 4).S(", kernel layer ").U(k.Kernel * 4).S("; ").U(k.Threads).S(" threads").End()
 	tortureReport()
 }
 

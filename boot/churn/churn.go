@@ -18,8 +18,15 @@ import (
 type Load struct {
 	Rounds      atomic.Uint64
 	Collections atomic.Uint64
+	since       atomic.Uint64 // rounds since the last collection ended
 	fail        func(what string)
 }
+
+// perCollection is how many rounds may end between two collections, about 1.5
+// MiB of garbage. With collections back to back the runtime's CPU limiter
+// switches assists off (runtime, mgclimit.go); then nothing but this bounds the
+// heap while a collection waits for a slow CPU.
+const perCollection = 24
 
 // pause lies between two rounds, so that the program still gets its work done.
 const pause = 500 * time.Microsecond
@@ -42,7 +49,11 @@ func Start(workers int, fail func(what string)) *Load {
 
 func (l *Load) round() {
 	l.Rounds.Add(1)
-	time.Sleep(pause)
+	n := l.Collections.Load()
+	full := l.since.Add(1) > perCollection
+	for time.Sleep(pause); full && l.Collections.Load() == n; {
+		time.Sleep(pause)
+	}
 }
 
 // next is a step of xorshift (Marsaglia, "Xorshift RNGs").
@@ -166,6 +177,7 @@ func (l *Load) pong(in <-chan []uint64, out chan<- []uint64) {
 func (l *Load) collect() {
 	for {
 		runtime.GC()
+		l.since.Store(0)
 		l.Collections.Add(1)
 		time.Sleep(pause)
 	}
