@@ -83,7 +83,7 @@ func (h *host) see(d time.Duration, texts ...string) string {
 	h.t.Helper()
 	_, before, err := h.Expect(d, texts...)
 	if err != nil {
-		h.t.Fatal(err)
+		h.fatal(err)
 	}
 	return before
 }
@@ -93,9 +93,19 @@ func (h *host) seeRE(d time.Duration, pattern string) []string {
 	h.t.Helper()
 	m, err := h.ExpectRE(d, regexp.MustCompile(pattern))
 	if err != nil {
-		h.t.Fatal(err)
+		h.fatal(err)
 	}
 	return m
+}
+
+// fatal fails the test, and says how the machine ended if it has: an end by
+// reset without a dump is a triple fault of the host.
+func (h *host) fatal(err error) {
+	h.t.Helper()
+	if s, werr := h.Wait(time.Second); werr == nil {
+		h.t.Fatalf("%v\nthe machine: %+v", err, s)
+	}
+	h.t.Fatal(err)
 }
 
 // key types without a line's end.
