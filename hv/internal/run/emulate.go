@@ -37,7 +37,10 @@ func memory(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	if v.Dom.Foreign(x.Mem.GPA) {
 		return trespass(v, x)
 	}
-	return r.begin(v)
+	r.hint = hint{ok: true, write: x.Mem.Write, gpa: x.Mem.GPA}
+	a := r.begin(v)
+	r.hint.ok = false
+	return a
 }
 
 // trespass answers dom0's access to memory that is not its own. A bus without a
@@ -61,6 +64,9 @@ func (r *Runner) begin(v *part.VCPU) action {
 	if !v.IO.Op.Start(&insn) {
 		// Another vCPU has changed the instruction: let the CPU look again.
 		return resume
+	}
+	if insn.Op == decode.Cmps {
+		r.hint.ok = false // two reads: which of them exited is unknown
 	}
 	v.IO.Kind = part.PendingMemory
 	return r.proceed(v, &s)
@@ -101,11 +107,13 @@ func (r *Runner) serveRequest(v *part.VCPU, q *decode.Request) (a action, stop b
 		dev, off, ok := v.Dom.Ports.Find(uint16(q.Addr), q.Size)
 		return r.device(v, abi.SpacePort, q.Addr, access{dev, off, ok}, q, write)
 	}
-	gpa, ok := r.translate(v, mm.GVA(q.Addr), write)
+	gpa, ok := r.hinted(q, write)
 	if !ok {
-		return resume, true
+		if gpa, ok = r.translate(v, mm.GVA(q.Addr), write); !ok {
+			return resume, true
+		}
 	}
-	if done := r.ram(v, gpa, q, write); done {
+	if done := r.inRAM(v, gpa, q, write); done {
 		return resume, false
 	}
 	dev, off, ok := v.Dom.Mem.Find(gpa, q.Size)
@@ -115,15 +123,30 @@ func (r *Runner) serveRequest(v *part.VCPU, q *decode.Request) (a action, stop b
 	return r.device(v, abi.SpaceMemory, uint64(gpa), access{dev, off, ok}, q, write)
 }
 
-// ram performs the access if all of it lies in RAM.
-func (r *Runner) ram(v *part.VCPU, gpa mm.GPA, q *decode.Request, write bool) bool {
+// hinted returns the address that the CPU found for the access, if this is it:
+// the first one in the direction that exited, at the same place in its page.
+func (r *Runner) hinted(q *decode.Request, write bool) (mm.GPA, bool) {
+	h := &r.hint
+	if !h.ok || write != h.write {
+		return 0, false
+	}
+	h.ok = false
+	off := q.Addr % mm.PageSize
+	if uint64(h.gpa)%mm.PageSize != off || off+uint64(q.Size) > mm.PageSize {
+		return 0, false
+	}
+	return h.gpa, true
+}
+
+// inRAM performs the access if all of it lies in RAM.
+func (r *Runner) inRAM(v *part.VCPU, gpa mm.GPA, q *decode.Request, write bool) bool {
 	b := r.word[:q.Size]
 	if write {
 		binary.LittleEndian.PutUint64(r.word[:], q.Value)
-		return v.Dom.RAM().Write(gpa, b)
+		return r.ram.Write(gpa, b)
 	}
 	r.word = [8]byte{}
-	if !v.Dom.RAM().Read(gpa, b) {
+	if !r.ram.Read(gpa, b) {
 		return false
 	}
 	v.IO.Op.Feed(binary.LittleEndian.Uint64(r.word[:]))
@@ -155,16 +178,25 @@ func (r *Runner) device(v *part.VCPU, s abi.Space, addr uint64, d access, q *dec
 	return resume, false
 }
 
-// state gathers what the decoder's operations need of v.
+// state gathers what the decoder's operations need of v, and makes r.walk and
+// r.ram those of v.
 func (r *Runner) state(v *part.VCPU) decode.State {
 	s := decode.State{
 		Regs: v.Regs, RSP: v.HW.Get(x86.RSP), RIP: v.HW.Get(x86.RIP), RFLAGS: v.HW.Get(x86.RFLAGS),
 	}
+	r.regime(v)
+	r.ram.Use(v.Dom)
+	cs := v.HW.Segment(x86.CS)
+	if r.walk.EFER&x86.EFERLMA != 0 && cs.Access&x86.SegL != 0 {
+		// In 64-bit mode the other segments have no base.
+		s.Base[x86.FS], s.Base[x86.GS] = v.HW.Segment(x86.FS).Base, v.HW.Segment(x86.GS).Base
+		s.Mode = decode.Mode{Code: 64, Stack: 64}
+		return s
+	}
 	for seg := range s.Base {
 		s.Base[seg] = v.HW.Segment(x86.Seg(seg)).Base
 	}
-	long := v.HW.Get(x86.EFER)&x86.EFERLMA != 0
-	s.Mode = decode.ModeOf(v.HW.Segment(x86.CS), v.HW.Segment(x86.SS), long)
+	s.Mode = decode.ModeOf(cs, v.HW.Segment(x86.SS), false)
 	return s
 }
 
@@ -199,8 +231,7 @@ func (r *Runner) fetch(v *part.VCPU, s *decode.State) (int, bool) {
 	if cpl(v) == 3 {
 		acc |= gwalk.User
 	}
-	r.regime(v)
-	n, f := r.walk.ReadVirtual(v.Dom.RAM(), r.insn[:], mm.GVA(at), acc)
+	n, f := r.walk.ReadVirtual(&r.ram, r.insn[:], mm.GVA(at), acc)
 	if n == 0 {
 		r.injectFault(v, f)
 		return 0, false
@@ -220,8 +251,7 @@ func (r *Runner) translate(v *part.VCPU, va mm.GVA, write bool) (mm.GPA, bool) {
 	if v.HW.Get(x86.RFLAGS)&x86.FlagAC != 0 {
 		acc |= gwalk.AC
 	}
-	r.regime(v)
-	gpa, f := r.walk.Translate(v.Dom.RAM(), va, acc)
+	gpa, f := r.walk.Translate(&r.ram, va, acc)
 	if f.Kind != gwalk.OK {
 		r.injectFault(v, f)
 		return 0, false

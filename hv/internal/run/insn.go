@@ -160,7 +160,7 @@ func (r *Runner) lmsw(v *part.VCPU, i *decode.Insn, s *decode.State) (uint64, bo
 		return *s.GPR(i.Reg) & 0xffff, true
 	}
 	gpa, ok := r.translate(v, mm.GVA(i.Linear(s)), false)
-	if !ok || !v.Dom.RAM().Read(gpa, r.word[:2]) {
+	if !ok || !r.ram.Read(gpa, r.word[:2]) {
 		return 0, false
 	}
 	return uint64(r.word[0]) | uint64(r.word[1])<<8, true
@@ -223,8 +223,7 @@ func (r *Runner) setCR4(v *part.VCPU, val uint64) bool {
 // bits, for which some emulators refuse the entry instead of raising #GP.
 func (r *Runner) isBadCRWrite(v *part.VCPU) bool {
 	s := r.state(v)
-	r.regime(v)
-	n, f := r.walk.ReadVirtual(v.Dom.RAM(), r.insn[:], mm.GVA(s.RIP), 0)
+	n, f := r.walk.ReadVirtual(&r.ram, r.insn[:], mm.GVA(s.RIP), 0)
 	if n == 0 || f.Kind > 0 && n == 0 {
 		return false
 	}

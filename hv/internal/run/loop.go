@@ -17,6 +17,7 @@ import (
 	"ringo/hv/internal/pcpu"
 	"ringo/hv/vcpu"
 	"ringo/hv/x86"
+	"ringo/mm"
 	"ringo/mm/gwalk"
 )
 
@@ -42,6 +43,16 @@ type Runner struct {
 	insn  [decode.MaxLen]byte // the instruction being decoded
 	word  [8]byte             // an operand in memory
 	walk  gwalk.Regime
+	ram   part.Window // of the domain whose instruction is emulated
+	hint  hint
+}
+
+// hint is where the access that led to an emulation goes, as the CPU has found
+// out: the guest's page tables need not be walked for it again. It is good for
+// the first access of the emulated instruction that has its direction.
+type hint struct {
+	ok, write bool
+	gpa       mm.GPA
 }
 
 // New makes the runner of cpu.
