@@ -5,12 +5,14 @@ package emu
 
 import (
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"ringo/tools/emu"
+	"ringo/tools/image"
 )
 
 // oneThread is an emulator that runs all CPUs on one thread, in turn; plain
@@ -36,6 +38,41 @@ func TestRuntimeTorture(t *testing.T) {
 			torture(t, c, 3*time.Minute, true)
 		})
 	}
+}
+
+// TestFlushes runs a hypervisor that checks each entry against a model of the
+// TLB (build tag invariants): no emulator shows a flush that is missing. Guests
+// come and go meanwhile, and more vCPUs than the CPU has tags move about.
+func TestFlushes(t *testing.T) {
+	if !*long {
+		t.Skip("needs -long")
+	}
+	needImages(t)
+	hv := filepath.Join(t.TempDir(), "hv.img")
+	if _, err := image.Bare(built.root, "./hv", hv, "invariants"); err != nil {
+		t.Fatal(err)
+	}
+	h := bootMicro(t, emu.Config{HV: hv, SMP: 2, MemMiB: 2048, HVArgs: "noreboot dom0_max_vcpus=2"})
+	h.ok(micro("first", "spin")) // what is made once and kept, is made now
+	h.ok("destroy first")
+	free := h.free()
+	for i := range 18 {
+		h.ok(micro(fmt.Sprintf("regs%d", i), "regs"))
+	}
+	for range 20 {
+		h.ok(micro("short", "memcheck"))
+		h.ok("destroy short")
+	}
+	for i := range 18 {
+		h.ok(fmt.Sprintf("destroy regs%d", i))
+	}
+	if got := h.free(); got != free {
+		t.Errorf("free memory %d, %d before", got, free)
+	}
+	if text := h.Transcript(); strings.Contains(text, "FAIL") || strings.Contains(text, "panic: ") {
+		t.Error("something is wrong; see the log")
+	}
+	h.poweroff()
 }
 
 // torture runs for a time, with a Linux of two vCPUs if withLinux.
@@ -126,4 +163,39 @@ func (h *host) passes(name string) (n int) {
 		h.t.Fatal(err)
 	}
 	return n
+}
+
+// TestGuestDelay counts in instructions how long a guest that never exits by
+// itself can be kept from running while the hypervisor collects garbage all the
+// time on the same CPU: less than a tick of the scheduler (10 ms).
+func TestGuestDelay(t *testing.T) {
+	h := bootMicro(t, emu.Config{SMP: 1, MemMiB: 512, ICount: true, HVArgs: "torture=on noreboot"})
+	mhz, err := strconv.ParseFloat(h.info()["cpu_mhz"], 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tick := uint64(mhz * 10_000)
+	rounds := h.tortureRounds()
+	h.ok(micro("gap", "gap"))
+	time.Sleep(25 * time.Second) // dom0 idles
+	h.attach("gap")
+	h.see(verbTime, "micro: gap")
+	text := h.see(verbTime, "gap 30 longest") // printed before we came
+	h.detach()
+	var most uint64
+	for line := range strings.Lines(text) {
+		var n, ticks uint64
+		if k, _ := fmt.Sscanf(line, "gap %d longest %d", &n, &ticks); k == 2 && n > 2 {
+			most = max(most, ticks)
+		}
+	}
+	after := h.tortureRounds()
+	t.Logf("longest delay %d ticks of %v MHz; %d rounds of the hypervisor's load", most, mhz, after-rounds)
+	if most == 0 || most > tick {
+		t.Errorf("a guest was delayed by %d ticks, at most %d are allowed", most, tick)
+	}
+	if after < rounds+100 {
+		t.Errorf("the load stands still: %d rounds, %d before", after, rounds)
+	}
+	h.poweroff()
 }

@@ -1,0 +1,63 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package emu
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"ringo/tools/emu"
+)
+
+// TestSMPGuest runs a Linux that starts its other CPUs by INIT and start-up
+// messages, under a dom0 that has two vCPUs as well. It works on all of them, is
+// paused and unpaused meanwhile, and destroyed as it runs.
+func TestSMPGuest(t *testing.T) {
+	cases := []struct{ smp, vcpus int }{{2, 2}}
+	if *long {
+		cases = append(cases, struct{ smp, vcpus int }{4, 4}, struct{ smp, vcpus int }{1, 2}, struct{ smp, vcpus int }{2, 4})
+	}
+	for _, c := range cases {
+		t.Run(fmt.Sprintf("smp%d-vcpus%d", c.smp, c.vcpus), func(t *testing.T) {
+			smpGuest(t, c.smp, c.vcpus)
+		})
+	}
+}
+
+func smpGuest(t *testing.T, smp, vcpus int) {
+	h := bootMicro(t, emu.Config{SMP: smp, MemMiB: 1024, HVArgs: fmt.Sprintf("noreboot dom0_max_vcpus=%d", min(smp, 2))})
+	if got, want := h.list()["Domain-0"].vcpus, min(smp, 2); got != want {
+		t.Errorf("dom0 has %d vCPUs, want %d", got, want)
+	}
+	h.ok(micro("first", "spin")) // what is made once and kept, is made now
+	h.ok("destroy first")
+	free := h.free()
+	h.ok(linux("smp") + fmt.Sprintf(" vcpus=%d", vcpus))
+	h.attach("smp")
+	h.shell()
+	if got, want := h.sh("grep -c ^processor /proc/cpuinfo"), fmt.Sprint(vcpus); got != want {
+		t.Errorf("the guest has %q CPUs, want %s", got, want)
+	}
+	// Work on every CPU: each loop stores what it counted to.
+	h.sh(fmt.Sprintf("for i in $(seq %d); do (n=0; while [ $n -lt 300 ]; do n=$((n+1)); done; echo $n >/tmp/n$i) & done; true", vcpus))
+	h.detach()
+	for range 5 {
+		h.ok("pause smp")
+		time.Sleep(50 * time.Millisecond)
+		h.ok("unpause smp")
+	}
+	h.attach("smp")
+	h.key("\r")
+	if got, want := h.sh("wait; cat /tmp/n* | sort | uniq -c | tr -s ' '"), fmt.Sprintf(" %d 300", vcpus); got != want {
+		t.Errorf("the loops say %q, want %q", got, want)
+	}
+	h.sh(fmt.Sprintf("for i in $(seq %d); do (while :; do :; done) & done; true", vcpus))
+	h.detach()
+	h.ok("destroy smp")
+	if got := h.free(); got != free {
+		t.Errorf("free memory %d, %d before", got, free)
+	}
+	h.poweroff()
+}
