@@ -91,3 +91,39 @@ func TestModels(t *testing.T) {
 		t.Errorf("an answer allocates %v times", n)
 	}
 }
+
+// Interrupts are off while the server looks by itself, on when it waits, and
+// what comes in between is served before it waits.
+func TestMask(t *testing.T) {
+	var page abi.SharedInfo
+	s := New(&page)
+	served, late := 0, false
+	s.Handle(2, func() {
+		served++
+		if served == 1 && page.Mask[0] != ^uint64(0) {
+			t.Error("not masked while polling")
+		}
+		if served == 1 {
+			page.Pending[0] = 1 << 2 // by the guest that was answered
+		}
+	})
+	page.Pending[0] = 1 << 2
+	func() {
+		defer func() { recover() }()
+		s.Run(func() {
+			for w := range words {
+				if page.Mask[w] != 0 || page.Pending[w] != 0 {
+					t.Errorf("word %d: waits with mask %#x, pending %#x", w, page.Mask[w], page.Pending[w])
+				}
+			}
+			if late {
+				panic("end")
+			}
+			late = true
+			page.Pending[0] = 1 << 2
+		})
+	}()
+	if served != 3 {
+		t.Errorf("served %d times, want 3", served)
+	}
+}

@@ -69,9 +69,23 @@ func (s *Server) raise(port int) {
 // Preconditions: the calling goroutine is locked to its thread.
 func (s *Server) Run(wait func()) {
 	for {
+		// While it looks by itself, nobody need interrupt.
+		s.mask(^uint64(0))
 		for s.Poll() {
 		}
+		s.mask(0)
+		// What was raised between the last look and now came without an
+		// interrupt.
+		if s.Poll() {
+			continue
+		}
 		wait()
+	}
+}
+
+func (s *Server) mask(m uint64) {
+	for w := range words {
+		atomic.StoreUint64(&s.page.Mask[w], m)
 	}
 }
 

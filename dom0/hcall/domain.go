@@ -186,8 +186,11 @@ func (c *Client) SetIRQ(dom, gsi uint32, level bool) error {
 
 // IOReqDone tells the hypervisor that a slot of a domain's IOReqPage is answered.
 // It does not allocate unless it fails.
+//
+// The hypervisor lets that vCPU run first if it is on the caller's CPU: the
+// caller has nothing to do but to look for the next event.
 func (c *Client) IOReqDone(dom, vcpu uint32) error {
-	st, _ := c.call(abi.CallIOReqDone, uint64(dom), uint64(vcpu), 0, 0, 0)
+	st, _ := c.call(abi.CallIOReqDone, uint64(dom), uint64(vcpu), 1, 0, 0)
 	if st == abi.OK {
 		return nil
 	}

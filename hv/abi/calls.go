@@ -40,7 +40,7 @@ const (
 	CallDomShutdown  // any: (Shutdown): the calling domain stops
 
 	CallEventSend // (port): from dom0, to itself; for tests and wake-ups
-	CallIOReqDone // (dom, vcpu): the slot is Done, the vCPU may go on
+	CallIOReqDone // (dom, vcpu, yield): the slot is Done, the vCPU may go on; yield 1: before the caller, if it is on its CPU
 	CallVCPUStart // (vcpu, entry GVA, stack GVA, argument): dom0 starts its other vCPUs
 
 	CallExitCounts // (dom or AllDomains, gpa *ExitCounts)

@@ -144,6 +144,9 @@ func eventSend(c *Context) (abi.Status, uint64) {
 
 func ioreqDone(c *Context) (abi.Status, uint64) {
 	c.vcpu.PostIO()
+	if c.arg[2] == 1 {
+		c.from.YieldTo(c.vcpu)
+	}
 	return abi.OK, 0
 }
 

@@ -64,8 +64,9 @@ type VCPU struct {
 	// has not taken yet, 0 = none. It is the runner's.
 	ExtINT uint8
 	// IO is the access that dom0 is answering, while wait is WaitIO.
-	IO   Pending
-	wait Wait // written by the runner only
+	IO      Pending
+	wait    Wait  // written by the runner only
+	yieldTo *VCPU // goes first. It is the runner's
 
 	attention atomic.Uint32
 	ioDone    atomic.Bool
@@ -339,6 +340,28 @@ func (v *VCPU) start() {
 func (v *VCPU) PostIO() {
 	v.ioDone.Store(true)
 	v.Notify()
+}
+
+// YieldTo makes v's runner let o go first if that waits for the same CPU, once.
+// TakeYield consumes the wish; it is dropped when v has something of its own to
+// do. Both are for v's runner.
+func (v *VCPU) YieldTo(o *VCPU) {
+	v.yieldTo = o
+	v.attention.Store(1)
+}
+
+// TakeYield does what [VCPU.YieldTo] asked for and reports whether the next
+// Pick will choose somebody else.
+func (v *VCPU) TakeYield(now uint64) bool {
+	o := v.yieldTo
+	if o == nil {
+		return false
+	}
+	v.yieldTo = nil
+	if _, pending := v.APIC.Pending(); pending || now >= v.Deadline() {
+		return false
+	}
+	return v.Dom.machine.Sched.Yield(v.cpu.ID, &o.Sched)
 }
 
 // TakeIO consumes the notice of PostIO.

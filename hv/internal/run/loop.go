@@ -146,6 +146,10 @@ func (r *Runner) attend(v *part.VCPU, now uint64) bool {
 		}
 		r.until = until
 	}
+	if v.TakeYield(now) {
+		v.Yield(now)
+		return false
+	}
 	v.Tick(now)
 	if !r.progress(v) {
 		v.Block(now)

@@ -71,10 +71,11 @@ type queue struct {
 	// waiting entities by virtual time, and throttled ones in no order.
 	waiting, throttled list
 	cur                *Entity
-	since              uint64 // cur is charged up to here
-	alone              bool   // cur runs without the end of a slice
-	min                uint64 // virtual time of the queue, never goes back
-	balanced           uint64 // when loads were compared
+	favour             *Entity // the next Pick prefers it, see Yield
+	since              uint64  // cur is charged up to here
+	alone              bool    // cur runs without the end of a slice
+	min                uint64  // virtual time of the queue, never goes back
+	balanced           uint64  // when loads were compared
 
 	// These are written under mu and read without.
 	members atomic.Int32  // entities of any state, for Add
@@ -139,6 +140,11 @@ func (s *Scheduler) Pick(cpu int, now uint64) (e *Entity, until uint64) {
 
 	q.mu.Lock()
 	if e = q.waiting.head; e != nil {
+		if f := q.favour; f != nil {
+			if q.favour = nil; int(f.cpu.Load()) == cpu && f.state == waiting {
+				e = f
+			}
+		}
 		q.idle.Store(false)
 		q.take(e)
 		e.state = running

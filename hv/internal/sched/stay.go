@@ -26,3 +26,20 @@ func (s *Scheduler) Stay(cpu int, now uint64) (until uint64, ok bool) {
 	q.mu.Unlock()
 	return until, ok
 }
+
+// Yield makes the next Pick on cpu take to, whoever is further behind; the
+// accounts stay as they are, so that this is one slice at most. It reports
+// false, and does nothing, when to does not wait there. Put (runnable) and Pick
+// follow.
+//
+// Preconditions: called by the runner of cpu, after Pick returned an entity.
+func (s *Scheduler) Yield(cpu int, to *Entity) bool {
+	q := &s.queues[cpu]
+	q.mu.Lock()
+	ok := int(to.cpu.Load()) == cpu && to.state == waiting
+	if ok {
+		q.favour = to
+	}
+	q.mu.Unlock()
+	return ok
+}
