@@ -98,6 +98,9 @@ func reflect(_ *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	if x.Event.Vector == x86.VecMC {
 		return crash(v, "machine check")
 	}
+	if x.Event.Type == vcpu.SoftException {
+		v.HW.Advance(x.Len) // INT1: the handler returns behind it
+	}
 	v.HW.Inject(x.Event)
 	return resume
 }
