@@ -74,7 +74,7 @@ type Options struct {
 	Watchdog  bool      // watchdog
 	NoReboot  bool      // noreboot: halt after a crash
 	// Torture is torture: the Go runtimes of hv and dom0 are kept busy and
-	// check themselves, see boot/churn. For tests.
+	// check themselves, see boot/churn; torture=on spares dom0. For tests.
 	Torture bool
 }
 

@@ -4,6 +4,7 @@
 package emu
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -34,7 +35,7 @@ func TestRuntimeTorture(t *testing.T) {
 		{SMP: 4, MemMiB: 1024, Accel: oneThread},
 		{SMP: 1, MemMiB: 1024},
 	} {
-		t.Run(fmt.Sprintf("smp%d-%s", c.SMP, c.Accel), func(t *testing.T) {
+		t.Run(fmt.Sprintf("smp%d-%s", c.SMP, cmp.Or(c.Accel, emu.TCG)), func(t *testing.T) {
 			torture(t, c, 3*time.Minute, true)
 		})
 	}
