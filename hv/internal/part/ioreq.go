@@ -19,6 +19,12 @@ type claim struct{}
 // Claimed is the device of every claimed range.
 var Claimed bus.Device = new(claim)
 
+// IsClaimed reports whether dev is [Claimed].
+func IsClaimed(dev bus.Device) bool {
+	_, ok := dev.(*claim)
+	return ok
+}
+
 func (*claim) Read(uint64, uint8) uint64   { panic("part: a claimed range was read in hv") }
 func (*claim) Write(uint64, uint8, uint64) { panic("part: a claimed range was written in hv") }
 

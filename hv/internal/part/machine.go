@@ -214,7 +214,7 @@ func (m *Machine) Resched(cpu int) {
 	case cpu != m.ThisCPU():
 		m.Kick(cpu)
 	default:
-		if a := m.CPUs[cpu].Attention.Load(); a != nil {
+		if a := m.CPUs[cpu].Attention; a != nil {
 			a.Store(1)
 		}
 	}

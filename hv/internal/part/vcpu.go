@@ -131,13 +131,13 @@ func (v *VCPU) SetAttention() { v.attention.Store(1) }
 func (v *VCPU) Notify() {
 	v.attention.Store(1)
 	v.mu.Lock()
-	defer v.mu.Unlock()
 	switch v.State() {
 	case Blocked:
 		v.wakeIf()
 	case Running:
 		v.leaveGuest()
 	}
+	v.mu.Unlock()
 }
 
 // leaveGuest makes a running v see its attention word.
@@ -212,15 +212,15 @@ func (v *VCPU) Interruptible() bool {
 // paused since the scheduler picked it; the caller then gives it back.
 func (v *VCPU) Begin(c *pcpu.CPU, now uint64) bool {
 	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.State() != Runnable {
-		return false
+	ok := v.State() == Runnable
+	if ok {
+		v.cpu, v.started = c, now
+		v.state.Store(uint32(Running))
+		c.Attention = &v.attention
+		v.attention.Store(1)
 	}
-	v.cpu, v.started = c, now
-	v.state.Store(uint32(Running))
-	c.Attention.Store(&v.attention)
-	v.attention.Store(1)
-	return true
+	v.mu.Unlock()
+	return ok
 }
 
 // Yield gives v back to the run queue: its time is over, or somebody more
@@ -228,10 +228,10 @@ func (v *VCPU) Begin(c *pcpu.CPU, now uint64) bool {
 func (v *VCPU) Yield(now uint64) {
 	v.HW.Leave()
 	v.mu.Lock()
-	defer v.mu.Unlock()
 	v.account(now)
 	v.state.Store(uint32(Runnable))
 	v.put(now, true)
+	v.mu.Unlock()
 }
 
 // put gives v back to the scheduler.
@@ -246,15 +246,15 @@ func (v *VCPU) Block(now uint64) {
 	at := v.Deadline()
 	v.HW.Leave()
 	v.mu.Lock()
-	defer v.mu.Unlock()
 	v.account(now)
 	v.put(now, false)
 	if v.wakeable() {
 		v.enqueue()
-		return
+	} else {
+		v.state.Store(uint32(Blocked))
+		v.cpu.Timers.Add(&v.timer, at)
 	}
-	v.state.Store(uint32(Blocked))
-	v.cpu.Timers.Add(&v.timer, at)
+	v.mu.Unlock()
 }
 
 // Park takes v off its CPU until start. It is for v's runner, after it saw that

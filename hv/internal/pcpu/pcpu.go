@@ -19,8 +19,8 @@ type CPU struct {
 	ID     int
 	Timers Timers
 	// Attention is the word that makes the CPU's runner look around before it
-	// enters the vCPU that runs here, or ran last.
-	Attention atomic.Pointer[atomic.Uint32]
+	// enters the vCPU that runs here, or ran last. It is the runner's.
+	Attention *atomic.Uint32
 
 	seq  uint64
 	ring [traceLen]abi.TraceRecord

@@ -163,7 +163,7 @@ type access struct {
 // device lets a device of hv answer, or forwards to dom0, or answers as an
 // empty bus does.
 func (r *Runner) device(v *part.VCPU, s abi.Space, addr uint64, d access, q *decode.Request, write bool) (action, bool) {
-	if d.ok && d.dev == part.Claimed {
+	if d.ok && part.IsClaimed(d.dev) {
 		return r.forward(v, s, addr, !write, q.Size, q.Value), true
 	}
 	switch {

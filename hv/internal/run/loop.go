@@ -138,6 +138,9 @@ func (r *Runner) attend(v *part.VCPU, now uint64) bool {
 	case v.Dom.Stopping():
 		v.Park(now)
 		return false
+	case v.TakeYield(now):
+		v.Yield(now)
+		return false
 	case now >= r.until, r.want.Load():
 		until, ok := r.m.Sched.Stay(r.cpu.ID, now)
 		if !ok {
@@ -145,10 +148,6 @@ func (r *Runner) attend(v *part.VCPU, now uint64) bool {
 			return false
 		}
 		r.until = until
-	}
-	if v.TakeYield(now) {
-		v.Yield(now)
-		return false
 	}
 	v.Tick(now)
 	if !r.progress(v) {

@@ -20,7 +20,7 @@ func port(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 		return resume
 	}
 	dev, off, ok := v.Dom.Ports.Find(io.Port, io.Size)
-	if ok && dev == part.Claimed {
+	if ok && part.IsClaimed(dev) {
 		v.IO = part.Pending{Kind: part.PendingPort, Size: io.Size, Len: x.Len}
 		return r.forward(v, abi.SpacePort, uint64(io.Port), io.In, io.Size, v.Regs.RAX)
 	}

@@ -13,6 +13,9 @@ func (s *Scheduler) place(e *Entity, from int) int {
 	if e.soft.Has(from) && s.queues[from].idle.CompareAndSwap(true, false) {
 		return from
 	}
+	if len(s.queues) == 1 {
+		return from
+	}
 	if cpu := s.claimIdle(&e.soft); cpu != NoCPU {
 		return cpu
 	}

@@ -121,6 +121,11 @@ func (s *Scheduler) Pick(cpu int, now uint64) (e *Entity, until uint64) {
 	s.unthrottle(q, now)
 	empty := q.waiting.head == nil
 	due := elapsed(q.balanced, now) >= s.interval
+	if !empty && !due {
+		e, until = s.take(q, cpu, now)
+		q.mu.Unlock()
+		return e, until
+	}
 	if due {
 		q.balanced = now
 	}
@@ -139,21 +144,30 @@ func (s *Scheduler) Pick(cpu int, now uint64) (e *Entity, until uint64) {
 	}
 
 	q.mu.Lock()
-	if e = q.waiting.head; e != nil {
-		if f := q.favour; f != nil {
-			if q.favour = nil; int(f.cpu.Load()) == cpu && f.state == waiting {
-				e = f
-			}
-		}
-		q.idle.Store(false)
-		q.take(e)
-		e.state = running
-		q.cur, q.since = e, now
-		q.load.Add(int64(e.weight))
-		until = s.until(q, e, now)
+	if q.waiting.head != nil {
+		e, until = s.take(q, cpu, now)
 	}
 	q.mu.Unlock()
 	return e, until
+}
+
+// take starts the entity of q that runs next: the favoured one, else the one
+// furthest behind.
+//
+// Preconditions: q is locked, somebody waits.
+func (s *Scheduler) take(q *queue, cpu int, now uint64) (e *Entity, until uint64) {
+	e = q.waiting.head
+	if f := q.favour; f != nil {
+		if q.favour = nil; int(f.cpu.Load()) == cpu && f.state == waiting {
+			e = f
+		}
+	}
+	q.idle.Store(false)
+	q.take(e)
+	e.state = running
+	q.cur, q.since = e, now
+	q.load.Add(int64(e.weight))
+	return e, s.until(q, e, now)
 }
 
 // until returns when e, which starts now, must be looked at again.
@@ -212,7 +226,7 @@ func (s *Scheduler) Put(cpu int, now uint64, runnable bool) (kick int) {
 // helper returns an idle CPU that can take e, which its own CPU will not run
 // next, now or when its new period begins.
 func (s *Scheduler) helper(e *Entity) int {
-	if s.pinned {
+	if s.pinned || len(s.queues) == 1 {
 		return NoCPU
 	}
 	return s.claimIdle(&e.hard)
