@@ -76,9 +76,18 @@ func (h *host) gone(name, why string) {
 	h.attach(name)
 	h.see(guestTime, "is closed", "does not exist")
 	h.see(verbTime, "\n"+prompt)
-	if _, ok := h.list()[name]; ok {
-		h.t.Errorf("%s is still there", name)
+	// Its console closes when its end begins; its memory is scrubbed after that.
+	began := time.Now()
+	for {
+		if _, ok := h.list()[name]; !ok {
+			break
+		}
+		if time.Since(began) > verbTime {
+			h.t.Fatalf("%s is still there", name)
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
+	h.t.Logf("%s was gone %v after its console", name, time.Since(began))
 	if !strings.Contains(h.Transcript(), why) {
 		h.t.Errorf("nobody said %q", why)
 	}
