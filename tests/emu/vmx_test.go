@@ -64,6 +64,27 @@ func TestVMXBoot(t *testing.T) {
 	}
 }
 
+// TestVMXLinux boots the demo guest to its shell, in about three minutes.
+func TestVMXLinux(t *testing.T) {
+	if _, err := exec.LookPath(emu.Bochs); err != nil || !*long {
+		t.Skip("a long test in Bochs")
+	}
+	m := bochs(t, emu.Config{HV: built.HV, Modules: modules(), SMP: 1, MemMiB: 768, HVArgs: "noreboot"})
+	for _, step := range []struct{ want, send string }{
+		{"ringo#", linux("lin") + "\r"},
+		{"ringo#", "console lin\r"},
+		{"demo#", "cat /proc/loadavg; hostname works\r"},
+		{"works", ""},
+	} {
+		if _, _, err := m.Expect(20*time.Minute, step.want); err != nil {
+			t.Fatalf("%v\n%s", err, m.Last(60))
+		}
+		if err := m.Send(step.send); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestVMXUnusable: a CPU without nested paging is refused in one line.
 func TestVMXUnusable(t *testing.T) {
 	if _, err := exec.LookPath(emu.Bochs); err != nil {

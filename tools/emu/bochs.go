@@ -4,13 +4,10 @@
 package emu
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"time"
 )
 
 // Bochs is the emulator's program name on Debian.
@@ -30,7 +27,7 @@ cpu: model=%s, count=%d, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=cdrom, path=%s, status=inserted
 boot: cdrom
-com1: enabled=1, mode=file, dev=%s
+com1: enabled=1, mode=term, dev=%s
 clock: sync=none, time0=utc
 panic: action=fatal
 error: action=report
@@ -40,8 +37,8 @@ sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
 speaker: enabled=0
 `
 
-// StartBochs boots c from its ISO in Bochs. Its serial line is an output only;
-// the CPU model is c.CPU, default BochsCPU. Exit codes: 0 after the magic
+// StartBochs boots c from its ISO in Bochs. Its serial line is a
+// pseudo-terminal; the CPU model is c.CPU, default BochsCPU. Exit codes: 0 after the magic
 // breakpoint (XCHG BX, BX), 1 after "Shutdown" was written to port 0x8900.
 func StartBochs(c Config) (*Machine, error) {
 	if c.CPU == "" {
@@ -60,9 +57,12 @@ func StartBochs(c Config) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	serial := filepath.Join(c.Dir, "bochs.serial")
-	rc := fmt.Sprintf(bochsRC, c.MemMiB, c.CPU, c.SMP, iso, "bochs.serial")
-	for name, text := range map[string]string{"bochsrc": rc, "bochsdbg": "c\nquit\n", "bochs.serial": ""} {
+	line, err := openPTY()
+	if err != nil {
+		return nil, err
+	}
+	rc := fmt.Sprintf(bochsRC, c.MemMiB, c.CPU, c.SMP, iso, line.slave.Name())
+	for name, text := range map[string]string{"bochsrc": rc, "bochsdbg": "c\nquit\n"} {
 		if err := os.WriteFile(filepath.Join(c.Dir, name), []byte(text), 0o644); err != nil {
 			return nil, err
 		}
@@ -74,47 +74,12 @@ func StartBochs(c Config) (*Machine, error) {
 	cmd.Stdout = nil
 	m := &Machine{cmd: cmd, done: make(chan struct{})}
 	cmd.Stderr = &m.stderr
-	f, err := os.Open(serial)
-	if err != nil {
-		return nil, err
-	}
 	if err := m.spawn(); err != nil {
-		f.Close()
+		line.slave.Close()
+		line.Close()
 		return nil, err
 	}
-	m.Console = NewConsole(&follower{f: f, done: m.done}, noInput{}, c.MaxTranscript)
+	go line.until(m.done)
+	m.Console = NewConsole(line, line.File, c.MaxTranscript)
 	return m, nil
-}
-
-// noInput refuses to type.
-type noInput struct{}
-
-func (noInput) Write([]byte) (int, error) {
-	return 0, errors.New("bochs: the console is an output only")
-}
-
-// follower reads a file that a process appends to, until the process is done.
-type follower struct {
-	f    *os.File
-	done <-chan struct{}
-	last bool // done was seen: what is there now is all
-}
-
-// Read waits for at least one byte.
-func (r *follower) Read(p []byte) (int, error) {
-	for {
-		n, err := r.f.Read(p)
-		if n > 0 || (err != nil && err != io.EOF) {
-			return n, err
-		}
-		if r.last {
-			r.f.Close()
-			return 0, io.EOF
-		}
-		select {
-		case <-r.done:
-			r.last = true
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
 }

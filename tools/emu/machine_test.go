@@ -131,7 +131,10 @@ func TestBochs(t *testing.T) {
 	if _, _, err := m.Expect(60*time.Second, ">"); err != nil {
 		t.Fatal(err)
 	}
-	if m.Send("x") == nil {
-		t.Error("typing into a file worked")
+	if err := m.Send("hello"); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := m.Expect(60*time.Second, "hello"); err != nil {
+		t.Fatal(err)
 	}
 }
