@@ -53,7 +53,7 @@ func buildDom0(m *part.Machine, info *mb.Info, fw *acpi.Tables, opts cmdline.Opt
 	m.Events = event.New(sharedInfo(d.SharedInfoAt()), func() {
 		v := d.VCPUs[0]
 		if v.APIC.SetIRR(abi.UpcallVector, false) {
-			v.Notify()
+			v.NotifyHere() // mostly for a guest that waits for dom0 from now on
 		}
 	})
 	con.connect(m.Events)

@@ -15,6 +15,17 @@ import (
 // Accel is what executes the emulated machine's instructions.
 type Accel string
 
+// accelerator is QEMU's -accel. The emulator runs its CPUs in turn: with a host
+// thread per CPU, QEMU 7.2 now and then ends a guest's run twice, and the second
+// time writes the host's state over the guest's in the VMCB. Tests that want
+// parallel CPUs say so in QEMUArgs, which win.
+func (c *Config) accelerator() string {
+	if c.Accel == TCG {
+		return "tcg,thread=single"
+	}
+	return string(c.Accel)
+}
+
 // The two accelerators.
 const (
 	TCG Accel = "tcg" // emulation; has AMD-V with nested paging on every host

@@ -41,7 +41,7 @@ func TestQEMUArgs(t *testing.T) {
 			}
 		}
 		line := strings.Join(got, " ")
-		if !strings.HasPrefix(line, "-machine q35 -accel tcg -cpu max -m 2048 -smp 2 ") {
+		if !strings.HasPrefix(line, "-machine q35 -accel tcg,thread=single -cpu max -m 2048 -smp 2 ") {
 			t.Errorf("%s: starts %s", c.boot, line)
 		}
 		_, rest, _ := strings.Cut(line, "mode=control ")

@@ -21,7 +21,7 @@ const qmpFD = 3
 // qemuArgs is QEMU's command line for c, whose files are staged in s.
 func (c Config) qemuArgs(s stage) []string {
 	a := []string{
-		"-machine", "q35", "-accel", string(c.Accel), "-cpu", c.CPU,
+		"-machine", "q35", "-accel", c.accelerator(), "-cpu", c.CPU,
 		"-m", strconv.Itoa(c.MemMiB), "-smp", strconv.Itoa(c.SMP),
 		"-display", "none", "-no-reboot",
 		"-chardev", "stdio,id=com1,signal=off,mux=off", "-serial", "chardev:com1",

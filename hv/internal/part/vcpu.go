@@ -128,12 +128,18 @@ func (v *VCPU) SetAttention() { v.attention.Store(1) }
 // Notify makes sure that v's runner sees what the caller has just posted: it
 // wakes v when that is what it waits for, or makes it leave the guest. It may
 // be called from any CPU.
-func (v *VCPU) Notify() {
+func (v *VCPU) Notify() { v.notify(false) }
+
+// NotifyHere is [VCPU.Notify] by a runner whose own vCPU is about to wait for v:
+// v wakes up on the same CPU.
+func (v *VCPU) NotifyHere() { v.notify(true) }
+
+func (v *VCPU) notify(here bool) {
 	v.attention.Store(1)
 	v.mu.Lock()
 	switch v.State() {
 	case Blocked:
-		v.wakeIf()
+		v.wakeIf(here)
 	case Running:
 		v.leaveGuest()
 	}
@@ -153,11 +159,16 @@ func (v *VCPU) leaveGuest() {
 // wakeIf wakes v if what it waits for has come.
 //
 // Preconditions: v.mu is held, v is Blocked.
-func (v *VCPU) wakeIf() {
+func (v *VCPU) wakeIf(here bool) {
 	if !v.wakeable() {
 		return
 	}
 	v.cpu.Timers.Remove(&v.timer)
+	if m := v.Dom.machine; here && m.ThisCPU() >= 0 {
+		v.state.Store(uint32(Runnable))
+		m.Resched(m.Sched.WakeHere(&v.Sched, m.ThisCPU(), m.Now()))
+		return
+	}
 	v.enqueue()
 }
 
@@ -339,7 +350,7 @@ func (v *VCPU) start() {
 // PostIO tells v that dom0 has answered its access.
 func (v *VCPU) PostIO() {
 	v.ioDone.Store(true)
-	v.Notify()
+	v.NotifyHere()
 }
 
 // YieldTo makes v's runner let o go first if that waits for the same CPU, once.

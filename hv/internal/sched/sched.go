@@ -269,7 +269,21 @@ func (s *Scheduler) charge(q *queue, now uint64) {
 
 // Wake makes e runnable. It returns the CPU to kick, or NoCPU. Waking what is
 // runnable already does nothing.
-func (s *Scheduler) Wake(e *Entity, now uint64) (kick int) {
+func (s *Scheduler) Wake(e *Entity, now uint64) (kick int) { return s.wake(e, NoCPU, now) }
+
+// WakeHere is [Scheduler.Wake] for an entity whose waker, running on cpu, is
+// about to stop and wait for it: e takes over that CPU, which spares an
+// interrupt to another one and its awakening. Where e may not run on cpu, it is
+// Wake.
+func (s *Scheduler) WakeHere(e *Entity, cpu int, now uint64) (kick int) {
+	if s.pinned {
+		cpu = NoCPU
+	}
+	return s.wake(e, cpu, now)
+}
+
+// wake puts e in the queue of CPU here, or where it fits best if that is NoCPU.
+func (s *Scheduler) wake(e *Entity, here int, now uint64) (kick int) {
 	for {
 		q, from := s.lock(e)
 		if e.state != blocked {
@@ -277,9 +291,12 @@ func (s *Scheduler) Wake(e *Entity, now uint64) (kick int) {
 			q.mu.Unlock()
 			return NoCPU
 		}
-		to := s.place(e, from)
+		to := here
+		if to == NoCPU || !e.hard.Has(to) {
+			to = s.place(e, from)
+		}
 		if to == from {
-			kick = s.enqueue(e, q, to, now)
+			kick = s.enqueue(e, q, to, now, to != here)
 			q.mu.Unlock()
 			return kick
 		}
@@ -288,7 +305,7 @@ func (s *Scheduler) Wake(e *Entity, now uint64) (kick int) {
 		s.lockPair(from, to)
 		if int(e.cpu.Load()) == from && e.state == blocked {
 			move(e, q, &s.queues[to], to)
-			kick = s.enqueue(e, &s.queues[to], to, now)
+			kick = s.enqueue(e, &s.queues[to], to, now, to != here)
 			s.unlockPair(from, to)
 			return kick
 		}
@@ -299,8 +316,9 @@ func (s *Scheduler) Wake(e *Entity, now uint64) (kick int) {
 	}
 }
 
-// enqueue makes a blocked entity of locked queue q runnable.
-func (s *Scheduler) enqueue(e *Entity, q *queue, cpu int, now uint64) (kick int) {
+// enqueue makes a blocked entity of locked queue q runnable; help says whether
+// an idle CPU may be called to take it.
+func (s *Scheduler) enqueue(e *Entity, q *queue, cpu int, now uint64, help bool) (kick int) {
 	if s.exhausted(e, now) {
 		q.throttle(e)
 		return s.want(cpu) // its runner must arm the timer
@@ -312,6 +330,9 @@ func (s *Scheduler) enqueue(e *Entity, q *queue, cpu int, now uint64) (kick int)
 	q.insert(e)
 	if q.cur == nil || q.alone || before(e.v+e.virtual(s.least), q.cur.v) {
 		return s.want(cpu)
+	}
+	if !help {
+		return NoCPU
 	}
 	return s.helper(e) // a CPU may have become idle meanwhile
 }
