@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Ringo Authors
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Svmtest runs the backend of a bare (emulated) machine, AMD-V or VT-x: the conformance
+// Conformance runs the backend of a bare (emulated) machine, AMD-V or VT-x: the conformance
 // suite of the vCPU seam, guests that check their own registers while the host
 // collects garbage, hostile guests, and a count of the instructions per exit.
 //

@@ -4,55 +4,15 @@
 package emu
 
 import (
-	"fmt"
 	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"ringo/tools/emu"
-	"ringo/tools/image"
 )
 
-// TestVMX runs the VT-x backend alone in Bochs, with the software oracle for
-// flushes: the same program as TestSVM.
-func TestVMX(t *testing.T) {
-	if _, err := exec.LookPath(emu.Bochs); err != nil {
-		t.Skip("no Bochs on this machine: make deps")
-	}
-	img, err := image.Bare(built.root, "./tests/guests/svmtest", filepath.Join(t.TempDir(), "vmx.img"), "invariants")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, tt := range []struct {
-		cpu   string
-		cpus  int
-		tests string
-		long  bool
-	}{
-		{"corei7_skylake_x", 2, "conformance,isolation,hostile,invalid,asid,preempt,migrate", false},
-		{"corei7_skylake_x", 2, "random,torture", true},
-		{"corei7_haswell_4770", 1, "conformance,isolation", true},
-		// No 1 GiB pages, no accessed bits in EPT, no INVPCID.
-		{"corei7_sandy_bridge_2600k", 1, "conformance,isolation,invalid,asid", false},
-	} {
-		if tt.long && !*long {
-			continue
-		}
-		t.Run(fmt.Sprint(tt.cpu, tt.cpus), func(t *testing.T) {
-			m := bochs(t, emu.Config{HV: img, SMP: tt.cpus, CPU: tt.cpu, MemMiB: 512,
-				HVArgs: fmt.Sprintf("cpus=%d secs=2 tests=%s", tt.cpus, tt.tests)})
-			which, _, err := m.Console.Expect(5*time.Minute, "SUCCESS", "FAILURE", "FATAL", "panic: ")
-			if err != nil || which != 0 || strings.Contains(m.Console.Transcript(), "ERROR") {
-				t.Fatalf("%v\n%s", err, m.Console.Transcript())
-			}
-		})
-	}
-}
-
-// TestVMXBoot starts the hypervisor and dom0 in Bochs up to the prompt.
-func TestVMXBoot(t *testing.T) {
+// TestBochsBoot starts the hypervisor and dom0 in Bochs up to the prompt.
+func TestBochsBoot(t *testing.T) {
 	if _, err := exec.LookPath(emu.Bochs); err != nil {
 		t.Skip("no Bochs on this machine: make deps")
 	}
@@ -64,8 +24,8 @@ func TestVMXBoot(t *testing.T) {
 	}
 }
 
-// TestVMXLinux boots the demo guest to its shell, in about three minutes.
-func TestVMXLinux(t *testing.T) {
+// TestBochsLinux boots the demo guest to its shell, in about three minutes.
+func TestBochsLinux(t *testing.T) {
 	if _, err := exec.LookPath(emu.Bochs); err != nil || !*long {
 		t.Skip("a long test in Bochs")
 	}
@@ -85,8 +45,8 @@ func TestVMXLinux(t *testing.T) {
 	}
 }
 
-// TestVMXUnusable: a CPU without nested paging is refused in one line.
-func TestVMXUnusable(t *testing.T) {
+// TestBochsUnusable: a CPU without nested paging is refused in one line.
+func TestBochsUnusable(t *testing.T) {
 	if _, err := exec.LookPath(emu.Bochs); err != nil {
 		t.Skip("no Bochs on this machine: make deps")
 	}

@@ -17,8 +17,6 @@ import (
 	"ringo/mm"
 	"ringo/mm/phys"
 	"ringo/mm/pt"
-	"ringo/svm"
-	"ringo/vmx"
 )
 
 // The physical memory that the tests use: far above the image, its pool and
@@ -63,12 +61,8 @@ func newHarness(secs int) (*harness, error) {
 		TSCHz:    kernel.TSCHz(),
 	}
 	var err error
-	if h.intel = isIntel(); h.intel {
-		h.b, err = vmx.New(&h.env, vmx.ReadRegisters())
-	} else {
-		h.b, err = svm.New(&h.env, svm.ReadRegisters())
-	}
-	if err != nil {
+	h.intel = isIntel()
+	if h.b, err = newBackend(&h.env, h.intel); err != nil {
 		return nil, err
 	}
 	if err := h.b.Enable(0); err != nil {
@@ -79,12 +73,6 @@ func newHarness(secs int) (*harness, error) {
 	}
 	h.host = h.readHost()
 	return h, nil
-}
-
-// isIntel reports whether this machine is VT-x's rather than AMD-V's.
-func isIntel() bool {
-	_, err := vmx.Probe(vmx.ReadRegisters())
-	return !errors.Is(err, vmx.ErrAbsent)
 }
 
 func (h *harness) pages(n int) (mm.HPA, error) {
