@@ -54,6 +54,8 @@ func (v *VCPU) Get(r x86.Reg) uint64 {
 		return b.idtr.base
 	case x86.IDTRLimit:
 		return uint64(b.idtr.limit)
+	case x86.TPRThreshold:
+		return 0 // writes to CR8 exit
 	}
 	return *v.plain(r)
 }
@@ -142,6 +144,7 @@ func (v *VCPU) setRare(r x86.Reg, val uint64) {
 		b.setTable(&b.idtr, b.idtr.base, uint32(val&0xffff))
 	case x86.PAT:
 		b.setPAT(val)
+	case x86.TPRThreshold:
 	default:
 		*v.plain(r) = val
 	}

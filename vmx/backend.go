@@ -28,7 +28,7 @@ type Backend struct {
 	f      features
 	caps   *vcpu.Caps
 	format *pt.Format
-	maps   mm.HPA // I/O bitmaps A and B, then the MSR bitmap
+	maps   mm.HPA // I/O bitmaps A and B, MSR bitmap, MSR bitmap of x2APIC mode
 	cpus   [MaxCPUs]*cpu
 	mu     sync.Mutex
 	vpids  vpids
@@ -36,7 +36,7 @@ type Backend struct {
 
 var _ vcpu.Backend = (*Backend)(nil)
 
-// New returns the backend for the machine whose CPUs all say r. It takes three
+// New returns the backend for the machine whose CPUs all say r. It takes four
 // pages of env for the bitmaps.
 func New(env *vcpu.Env, r Registers) (*Backend, error) {
 	f, err := probe(&r)
@@ -48,12 +48,24 @@ func New(env *vcpu.Env, r Registers) (*Backend, error) {
 		return nil, err
 	}
 	b := &Backend{env: env, f: f, caps: caps, format: pt.EPT(f.huge1G)}
-	if b.maps, err = env.Pages(ioPages + msrPages); err != nil {
+	if b.maps, err = env.Pages(ioPages + 2*msrPages); err != nil {
 		return nil, err
 	}
 	writeIO(env.Phys, b.maps)
-	writeMSR(env.Phys, b.maps+ioPages*mm.PageSize)
+	writeMSR(env.Phys, b.msrMap(false))
+	writeMSR(env.Phys, b.msrMap(true))
+	openX2APIC(env.Phys, b.msrMap(true))
 	return b, nil
+}
+
+// msrMap is the MSR bitmap of guests whose x2APIC the CPU virtualizes, or of the
+// others.
+func (b *Backend) msrMap(x2 bool) mm.HPA {
+	a := b.maps + ioPages*mm.PageSize
+	if x2 {
+		a += msrPages * mm.PageSize
+	}
+	return a
 }
 
 // Caps implements vcpu.Backend.
@@ -101,6 +113,8 @@ func (b *Backend) NewVCPU(t *pt.Tables) (vcpu.VCPU, error) {
 	v.frame.resetFPU()
 	v.valid = stable | volatile
 	v.put(sProc, uint64(b.f.proc))
+	v.put(sProc2, uint64(b.f.proc2))
+	v.put(sMSRBitmap, uint64(b.msrMap(false)))
 	v.put(sEntry, uint64(b.f.entry))
 	v.put(sEntryEvent, 0)
 	v.put(sInterrupt, 0)
@@ -128,14 +142,11 @@ func (v *VCPU) configure() {
 		val   uint64
 	}{
 		{uint32(ctlPin), uint64(b.f.pin)},
-		{uint32(ctlProc2), uint64(b.f.proc2)},
 		{uint32(ctlExit), uint64(b.f.exit)},
 		{uint32(ctlExceptions), baseExceptions},
 		{uint32(ctlPFMask), 0}, {uint32(ctlPFMatch), 0},
 		{uint32(ctlCR3Targets), 0}, {uint32(ctlExitStore), 0}, {uint32(ctlExitLoad), 0}, {uint32(ctlEntryLoad), 0},
-		{uint32(ctlTPRThreshold), 0},
 		{uint32(ctlIOBitmapA), uint64(b.maps)}, {uint32(ctlIOBitmapB), uint64(b.maps) + mm.PageSize},
-		{uint32(ctlMSRBitmap), uint64(b.maps) + ioPages*mm.PageSize},
 		{uint32(ctlVirtualAPIC), uint64(v.pages) + apicPage},
 		{uint32(ctlEPTP), v.eptp},
 		// Every bit of CR0 and CR4 is the hypervisor's: reads get the shadow.
@@ -148,6 +159,12 @@ func (v *VCPU) configure() {
 	}
 	if b.f.vpid {
 		p.write(uint32(ctlVPID), uint64(v.vpid))
+	}
+	if b.f.virtualAPIC {
+		p.write(uint32(guestIntStatus), 0)
+		for i := range v.eoiExit {
+			p.write(uint32(ctlEOIExit)+2*uint32(i), 0)
+		}
 	}
 	if b.f.proc2&proc2PauseLoop != 0 {
 		p.write(uint32(ctlPauseGap), pauseGap)

@@ -44,15 +44,19 @@ func writeIO(m phys.Memory, a mm.HPA) { fillOnes(m, a, ioPages) }
 func writeMSR(m phys.Memory, a mm.HPA) {
 	fillOnes(m, a, msrPages)
 	for _, msr := range passThrough {
-		bit, ok := msrBit(msr)
-		if !ok {
-			panic("vmx: MSR outside the bitmap")
-		}
-		for _, half := range [...]mm.HPA{0, writeHalf} {
-			w := a + half + mm.HPA(bit/64*8)
-			m.Store64(w, m.Load64(w)&^(1<<(bit%64)))
-		}
+		open(m, a, 0, msr)
+		open(m, a, writeHalf, msr)
 	}
+}
+
+// open lets guests read (half 0) or write (writeHalf) msr.
+func open(m phys.Memory, a, half mm.HPA, msr uint32) {
+	bit, ok := msrBit(msr)
+	if !ok {
+		panic("vmx: MSR outside the bitmap")
+	}
+	w := a + half + mm.HPA(bit/64*8)
+	m.Store64(w, m.Load64(w)&^(1<<(bit%64)))
 }
 
 func fillOnes(m phys.Memory, a mm.HPA, pages int) {

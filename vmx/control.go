@@ -65,9 +65,12 @@ const (
 const (
 	proc2EPT          = 1 << 1
 	proc2RDTSCP       = 1 << 3
+	proc2X2APIC       = 1 << 4 // virtualize x2APIC mode
 	proc2VPID         = 1 << 5
 	proc2WBINVD       = 1 << 6
 	proc2Unrestricted = 1 << 7
+	proc2APICRegs     = 1 << 8 // APIC-register virtualization
+	proc2Interrupts   = 1 << 9 // virtual-interrupt delivery
 	proc2PauseLoop    = 1 << 10
 	proc2INVPCID      = 1 << 12
 )
@@ -103,10 +106,14 @@ const (
 	wantProc  = procTSCOffset | procHLT | procMWAIT | procRDPMC | procTPRShadow | procMOVDR |
 		procIOBitmaps | procMSRBitmaps | procMONITOR | procSecondary
 	wantProc2 = proc2EPT | proc2WBINVD | proc2Unrestricted
-	niceProc2 = proc2RDTSCP | proc2VPID | proc2PauseLoop | proc2INVPCID
+	niceProc2 = proc2RDTSCP | proc2VPID | proc2PauseLoop | proc2INVPCID | virtualAPIC
 	wantExit  = exitSaveDebug | exitHost64 | exitLoadPAT | exitLoadEFER
 	wantEntry = entryLoadDebug | entryLoadPAT | entryLoadEFER
 )
+
+// virtualAPIC is used all together or not at all. proc2X2APIC is on while the
+// guest's local APIC is in that mode (apic.go).
+const virtualAPIC = proc2X2APIC | proc2APICRegs | proc2Interrupts
 
 // IA32_VMX_EPT_VPID_CAP.
 const (

@@ -45,6 +45,7 @@ type dump struct {
 type want struct {
 	Err                                                                   string
 	AccessedDirty, VPID, Huge1G, Timer, PauseLoop, INVPCID, RDTSCP, XSAVE bool
+	VirtualAPIC                                                           bool
 }
 
 func (d *dump) registers(t *testing.T) (r Registers) {
@@ -92,7 +93,7 @@ func TestRecordedCPUs(t *testing.T) {
 		got := want{
 			AccessedDirty: f.accessedDirty, VPID: f.vpid, Huge1G: f.huge1G, Timer: f.pin&pinTimer != 0,
 			PauseLoop: f.proc2&proc2PauseLoop != 0, INVPCID: f.proc2&proc2INVPCID != 0, RDTSCP: f.tscAux,
-			XSAVE: f.fpu != fpuFXSAVE,
+			XSAVE: f.fpu != fpuFXSAVE, VirtualAPIC: f.virtualAPIC,
 		}
 		if err != nil {
 			got = want{Err: err.Error()}
@@ -155,6 +156,9 @@ func TestUnusableCPUs(t *testing.T) {
 	}
 }
 
+// noAPIC: a part of the virtual local APIC is of no use.
+func noAPIC(f *features) bool { return !f.virtualAPIC && f.proc2&virtualAPIC == 0 }
+
 // A CPU may lack each of these; then it is not used.
 func TestOptional(t *testing.T) {
 	good := dumps(t)["i7_5600u.json"].registers(t)
@@ -168,11 +172,16 @@ func TestOptional(t *testing.T) {
 		{"INVVPID of one", func(r *Registers) { r.EPTVPID &^= capINVVPIDSingle }, func(f *features) bool { return f.vpid && !f.invvpidSingle }},
 		{"INVEPT of one", func(r *Registers) { r.EPTVPID &^= capINVEPTSingle }, func(f *features) bool { return !f.inveptSingle }},
 		{"timer", func(r *Registers) { r.TruePin &^= pinTimer << 32 }, func(f *features) bool { return f.pin&pinTimer == 0 }},
+		{"nothing", func(r *Registers) {}, func(f *features) bool { return f.virtualAPIC && f.proc2&virtualAPIC == proc2APICRegs|proc2Interrupts }},
+		{"x2APIC virtualization", func(r *Registers) { r.Proc2 &^= proc2X2APIC << 32 }, noAPIC},
+		{"APIC-register virtualization", func(r *Registers) { r.Proc2 &^= proc2APICRegs << 32 }, noAPIC},
+		{"virtual-interrupt delivery", func(r *Registers) { r.Proc2 &^= proc2Interrupts << 32 }, noAPIC},
 		{"RDTSCP", func(r *Registers) { r.Proc2 &^= proc2RDTSCP << 32 }, func(f *features) bool { return !f.tscAux }},
 		{"XSAVEOPT", func(r *Registers) { r.LeafD1A = 0 }, func(f *features) bool { return f.fpu == fpuXSAVE }},
 		{"XSAVE", func(r *Registers) { r.Leaf1C &^= leaf1OSXSAVE }, func(f *features) bool { return f.fpu == fpuFXSAVE && f.xcr0 == 0 }},
 	} {
 		r := good
+		r.Proc2 |= virtualAPIC << 32
 		tt.set(&r)
 		f, err := probe(&r)
 		if err != nil || !tt.ok(&f) {

@@ -43,6 +43,8 @@ func decode(reason uint32, i *information, insInfo bool, x *vcpu.Exit) form {
 		x.Reason, x.Event = decodeException(i.interruption, i.err)
 	case fEPT:
 		x.Mem = decodeEPT(i.qualification, i.gpa)
+	case fAPIC:
+		x.APIC = decodeAPIC(reason, i.qualification)
 	}
 	return k.form
 }

@@ -20,8 +20,11 @@ const (
 	reasonIO           = 30
 	reasonRDMSR        = 31
 	reasonWRMSR        = 32
+	reasonTPR          = 43
+	reasonEOI          = 45
 	reasonEPTViolation = 48
 	reasonTimer        = 52
+	reasonAPICWrite    = 56
 	numReasons         = 70
 
 	// Bit 31 of the exit reason: the entry failed, nothing of the guest was
@@ -41,7 +44,8 @@ const (
 	fCR                // the same; qualification
 	fIO                // the same; qualification, and for INS and OUTS instruction information
 	fException
-	fEPT // qualification, guest physical address
+	fEPT  // qualification, guest physical address
+	fAPIC // qualification
 )
 
 type reasonInfo struct {
@@ -86,6 +90,8 @@ var reasons = [numReasons]reasonInfo{
 	36:                 {vcpu.Monitor, fInsn}, // MWAIT
 	39:                 {vcpu.Monitor, fInsn}, // MONITOR
 	40:                 {vcpu.Pause, fInsn},
+	reasonTPR:          {vcpu.Window, fOwn},
+	reasonEOI:          {vcpu.APICWrite, fAPIC},
 	reasonEPTViolation: {vcpu.Memory, fEPT},
 	50:                 {vcpu.Privileged, fInsn},   // INVEPT
 	51:                 {vcpu.TSC, fInsn},          // RDTSCP
@@ -93,6 +99,7 @@ var reasons = [numReasons]reasonInfo{
 	53:                 {vcpu.Privileged, fInsn},   // INVVPID
 	54:                 {vcpu.Cache, fInsn},        // WBINVD
 	55:                 {vcpu.XSETBV, fInsn},
+	reasonAPICWrite:    {vcpu.APICWrite, fAPIC},
 	59:                 {vcpu.Privileged, fInsn}, // VMFUNC
 }
 

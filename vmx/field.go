@@ -29,6 +29,7 @@ const (
 	ctlTSCOffset    field64 = 0x2010
 	ctlVirtualAPIC  field64 = 0x2012
 	ctlEPTP         field64 = 0x201a
+	ctlEOIExit      field64 = 0x201c // the first of four
 	ctlExecutiveVPA field64 = 0x200c
 
 	ctlPin          field32  = 0x4000
@@ -75,6 +76,7 @@ const (
 // Guest-state fields. Segment registers come in the order of x86.Seg.
 const (
 	guestESSelector field16 = 0x0800
+	guestIntStatus  field16 = 0x0810 // RVI 7:0, SVI 15:8
 
 	guestLink     field64 = 0x2800
 	guestDebugCtl field64 = 0x2802

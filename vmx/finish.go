@@ -44,7 +44,7 @@ func (v *VCPU) inform(reason uint32, i *information) {
 		if i.qualification&(1<<4) != 0 && v.b.f.insInfo {
 			i.instruction = uint32(p.read(uint32(exitInsnInfo)))
 		}
-	case fCR:
+	case fCR, fAPIC:
 		i.qualification = p.read(uint32(exitQualification))
 	case fEPT:
 		i.qualification = p.read(uint32(exitQualification))
@@ -155,6 +155,9 @@ func (v *VCPU) ownExit(x *vcpu.Exit) (report bool) {
 		report, ev.wantIRQ = ev.wantIRQ && !ev.hasIRQ, false
 	case reasonNMIWindow:
 		report, ev.wantNMI = ev.wantNMI && !ev.hasNMI, false
+	case reasonTPR:
+		v.put(sTPRThreshold, 0) // it is above the priority now
+		report = true
 	}
 	return report
 }

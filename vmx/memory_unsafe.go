@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"ringo/hv/vcpu"
+	"ringo/hv/x86"
 	"ringo/mm"
 )
 
@@ -29,12 +30,10 @@ func frameAt(env *vcpu.Env, a mm.HPA) *frame {
 	return (*frame)(unsafe.Add(nil, env.Virt(a)))
 }
 
-// virtualAPIC is the page in which the CPU keeps the guest's task priority.
-type virtualAPIC [mm.PageSize / 4]uint32
-
-func virtualAPICAt(env *vcpu.Env, a mm.HPA) *virtualAPIC {
+// virtualAPICAt does the same for the virtual-APIC page.
+func virtualAPICAt(env *vcpu.Env, a mm.HPA) *x86.APICPage {
 	// SAFETY: as above, for one page.
-	return (*virtualAPIC)(unsafe.Add(nil, env.Virt(a)))
+	return (*x86.APICPage)(unsafe.Add(nil, env.Virt(a)))
 }
 
 // descriptorBase is the base of the TSS whose selector in the GDT at gdt is sel

@@ -33,6 +33,9 @@ func (v *VCPU) prepare(c *cpu, x *vcpu.Exit) bool {
 		v.b.flush(c, invSingle, 0, uint64(v.vpid))
 	}
 	v.loadMSRs(c)
+	if v.todo&todoAPIC != 0 {
+		v.loadAPIC()
+	}
 	v.todo &= todoEvents | todoDebug
 	if v.todo&todoEvents != 0 {
 		v.armEvents()
@@ -41,6 +44,7 @@ func (v *VCPU) prepare(c *cpu, x *vcpu.Exit) bool {
 		v.loadDebug()
 	}
 	v.settle()
+	v.settleThreshold()
 	v.writeDirty()
 	v.todo &^= todoWrite
 	return true

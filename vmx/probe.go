@@ -99,6 +99,7 @@ type features struct {
 	insInfo              bool
 	timerShift           uint8 // of the preemption timer
 	tscAux               bool
+	virtualAPIC          bool // x2APIC mode, its registers, and interrupt delivery
 	fpu                  fpuKind
 	fpuSize              int    // bytes of the x87/SSE/AVX image
 	xcr0                 uint64 // the host's, which is all that guests may use
@@ -156,6 +157,7 @@ func Probe(r Registers) (*vcpu.Caps, error) {
 		NextRIP:     true,
 		XSAVE:       f.fpu != fpuFXSAVE,
 		XCR0Mask:    f.xcr0,
+		VirtualAPIC: f.virtualAPIC,
 	}
 	if f.vpid {
 		caps.ASIDs = maxVPID
@@ -237,5 +239,10 @@ func (f *features) controls(r *Registers) error {
 		f.proc2 &^= proc2VPID
 	}
 	f.tscAux = f.tscAux && f.proc2&proc2RDTSCP != 0
+	f.virtualAPIC = f.proc2&virtualAPIC == virtualAPIC
+	f.proc2 &^= virtualAPIC
+	if f.virtualAPIC {
+		f.proc2 |= proc2APICRegs | proc2Interrupts
+	}
 	return nil
 }

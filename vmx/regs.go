@@ -12,12 +12,6 @@ import (
 // real CPU whatever the guest says, and CD=0 with NW=1 would fail the entry.
 const crHidden = x86.CR0CD | x86.CR0NW
 
-// Index of the task priority in the virtual-APIC page, and its shift there.
-const (
-	apicTPR  = 0x80 / 4
-	tprShift = 4
-)
-
 // Get implements vcpu.VCPU.
 func (v *VCPU) Get(r x86.Reg) uint64 {
 	switch r {
@@ -30,7 +24,7 @@ func (v *VCPU) Get(r x86.Reg) uint64 {
 	case x86.CR4:
 		return v.val[sCR4Shadow]
 	case x86.CR8:
-		return uint64(v.apic[apicTPR] >> tprShift & 15)
+		return uint64(*v.apic.Reg(x86.APICTPR) >> 4 & 15)
 	case x86.DR0, x86.DR1, x86.DR2, x86.DR3:
 		return v.dbg.dr[r-x86.DR0]
 	case x86.DR6:
@@ -63,6 +57,8 @@ func plain(r x86.Reg) slot {
 		return sPAT
 	case x86.TSCOffset:
 		return sTSCOffset
+	case x86.TPRThreshold:
+		return sTPRThreshold
 	case x86.SysenterCS:
 		return sSysenterCS
 	case x86.SysenterESP:
@@ -98,7 +94,7 @@ func (v *VCPU) Set(r x86.Reg, val uint64) {
 	case x86.CR4:
 		v.setCR4(val)
 	case x86.CR8:
-		v.apic[apicTPR] = uint32(val&15) << tprShift
+		v.setCR8(val)
 	case x86.DR0, x86.DR1, x86.DR2, x86.DR3:
 		v.dbg.dr[r-x86.DR0] = val
 	case x86.DR6:
@@ -127,6 +123,8 @@ func (v *VCPU) setRare(r x86.Reg, val uint64) {
 		v.put(plain(r), val&0xffff)
 	case x86.SysenterCS:
 		v.put(sSysenterCS, val&0xffff_ffff)
+	case x86.TPRThreshold:
+		v.put(sTPRThreshold, val&15)
 	default:
 		if i, ok := liveIndex(r); ok {
 			v.setLive(i, val)

@@ -22,6 +22,9 @@ const (
 	sPAT
 	sTSCOffset
 	sProc
+	sProc2
+	sMSRBitmap
+	sTPRThreshold
 	sEntry
 	sEntryEvent
 	sEntryError
@@ -63,7 +66,8 @@ var fieldOf = [numSlots]uint32{
 	sCR0: uint32(guestCR0), sCR4: uint32(guestCR4),
 	sCR0Shadow: uint32(ctlCR0Shadow), sCR4Shadow: uint32(ctlCR4Shadow),
 	sEFER: uint32(guestEFER), sPAT: uint32(guestPAT), sTSCOffset: uint32(ctlTSCOffset),
-	sProc: uint32(ctlProc), sEntry: uint32(ctlEntry),
+	sProc: uint32(ctlProc), sProc2: uint32(ctlProc2), sMSRBitmap: uint32(ctlMSRBitmap),
+	sTPRThreshold: uint32(ctlTPRThreshold), sEntry: uint32(ctlEntry),
 	sEntryEvent: uint32(ctlEntryEvent), sEntryError: uint32(ctlEntryError), sEntryLength: uint32(ctlEntryLength),
 	sRSP: uint32(guestRSP), sRFLAGS: uint32(guestRFLAGS), sCR3: uint32(guestCR3), sDR7: uint32(guestDR7),
 	sGDTRBase: uint32(guestGDTRBase), sGDTRLimit: uint32(guestGDTRLimit),

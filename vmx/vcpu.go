@@ -15,7 +15,7 @@ import (
 type VCPU struct {
 	b      *Backend
 	frame  *frame
-	apic   *virtualAPIC
+	apic   *x86.APICPage
 	tables *pt.Tables
 	pages  mm.HPA // VMCS, virtual-APIC page, frame
 	npages int
@@ -43,9 +43,14 @@ type VCPU struct {
 	live       [numLive]uint64 // MSRs while they are not in a CPU
 	liveSet    bool            // they differ from what on has
 	parkedXCR0 uint32          // XCR0 while CR4.OSXSAVE is clear
+
+	eoiExit [4]uint64 // what the VMCS has: vectors whose EOI exits
 }
 
-var _ vcpu.VCPU = (*VCPU)(nil)
+var (
+	_ vcpu.VCPU      = (*VCPU)(nil)
+	_ vcpu.LocalAPIC = (*VCPU)(nil)
+)
 
 // todo are the reasons to take the slow way through prepare.
 type todo uint8
@@ -58,6 +63,7 @@ const (
 	todoShutdown                  // a triple fault happened in Inject
 	todoMSRs                      // MSRs to write
 	todoPaging                    // a control register changed
+	todoAPIC                      // the virtual-APIC page changed
 )
 
 // Run implements vcpu.VCPU. Exits that an instruction caused are the frequent

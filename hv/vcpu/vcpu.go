@@ -45,6 +45,7 @@ const (
 	Invalid    // entry refused: hostile or broken guest state; Raw for the trace
 	Unknown    // a code the backend does not know: kill the guest
 	DRWrite    // MOV to debug register Exit.CR.CR that the CPU must not execute: decode at RIP, Set
+	APICWrite  // the CPU has carried out a write to a local APIC register and wants the rest done, see Exit.APIC
 	NumReasons
 )
 
@@ -82,6 +83,15 @@ type CRExit struct {
 	CLTS  bool
 }
 
+// APICExit describes a write that a CPU with [Caps.VirtualAPIC] has carried out
+// (Reason APICWrite). RIP is behind the instruction.
+type APICExit struct {
+	Reg uint8 // number of the register, see x86.APICPage
+	// Vector is the interrupt that a write to EOI has ended: one whose bit in
+	// the page's TMR was set at the last LoadAPIC.
+	Vector uint8
+}
+
 // Exit is one guest exit. Raw is for traces only.
 type Exit struct {
 	Reason Reason
@@ -92,6 +102,7 @@ type Exit struct {
 	IO    IOExit
 	CR    CRExit
 	Mem   MemExit
+	APIC  APICExit
 	Event Event // Reason Exception
 	RIP   uint64
 	// TSC is the host's time-stamp counter as Run saw it after the exit.
@@ -129,8 +140,10 @@ type Caps struct {
 	NextRIP     bool   // Exit.Len is always known for instruction exits
 	DecodeInsn  bool
 	ASIDs       uint32 // address-space tags; 0 = none
-	VirtualAPIC bool   // the CPU virtualizes EOI and TPR
-	XSAVE       bool   // host runs with CR4.OSXSAVE; guests may use XCR0Mask
+	// VirtualAPIC: the CPU delivers the guest's interrupts and executes its
+	// writes to TPR and EOI without exits; every VCPU is a LocalAPIC.
+	VirtualAPIC bool
+	XSAVE       bool // host runs with CR4.OSXSAVE; guests may use XCR0Mask
 	XCR0Mask    uint64
 }
 
@@ -206,4 +219,21 @@ type VCPU interface {
 	Kick()
 	// Free returns v's memory, scrubbed. v must not run, and is dead after.
 	Free()
+}
+
+// LocalAPIC is what a VCPU is besides on a CPU with [Caps.VirtualAPIC]. Its
+// methods are for those who may call VCPU's.
+type LocalAPIC interface {
+	// APIC is the page in which the CPU keeps the registers of the vCPU's local
+	// APIC while it runs; nil says that it does not. The CPU moves interrupts
+	// from IRR to ISR and delivers them, whenever RFLAGS.IF, the shadow and PPR
+	// let it; Inject changes neither. Between runs the page is the caller's: the
+	// CPU has kept TPR, PPR, ISR and IRR up to date.
+	APIC() *x86.APICPage
+	// LoadAPIC says that the caller has changed TPR, ISR, IRR or TMR in the
+	// page. PPR must be what they make it. With x2 the guest reaches the
+	// registers as the MSRs of x2APIC mode: it reads, without exits, those of
+	// the page that change by writes only, and writes TPR, EOI and SELF IPI. All
+	// other accesses exit, as does, afterwards, an EOI of a vector in TMR.
+	LoadAPIC(x2 bool)
 }

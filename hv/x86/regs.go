@@ -90,6 +90,10 @@ const (
 	GDTRLimit
 	IDTRBase
 	IDTRLimit
+	// TPRThreshold is no register: a run ends, as a window, when the guest has
+	// made CR8 smaller than it. 0 is never. A CPU that exits on every write to
+	// CR8 has no use for it and reads it as 0.
+	TPRThreshold
 	NumRegs
 )
 

@@ -10,6 +10,7 @@ import (
 	"ringo/hv/internal/pcpu"
 	"ringo/hv/internal/sched"
 	"ringo/hv/internal/vlapic"
+	"ringo/hv/vcpu"
 	"ringo/mm"
 	"ringo/mm/frame"
 	"ringo/mm/pt"
@@ -137,6 +138,10 @@ func (d *Domain) build(n int, affinity uint64, platform func(*Domain) (*Platform
 	d.APICs = vlapic.NewSet(m, m.TSCHz, sinks)
 	for i, v := range d.VCPUs {
 		v.APIC = d.APICs.CPU(i)
+		// dom0's upcall ends with its delivery, which no CPU does.
+		if hw, ok := v.HW.(vcpu.LocalAPIC); ok && !d.Privileged() {
+			v.APIC.Attach(hw)
+		}
 	}
 	d.Plat, err = platform(d)
 	return err

@@ -118,6 +118,7 @@ func (r *Runner) serveRequest(v *part.VCPU, q *decode.Request) (a action, stop b
 	}
 	dev, off, ok := v.Dom.Mem.Find(gpa, q.Size)
 	if !ok && v.APIC.Mapped() && uint64(gpa)&^0xfff == abi.LAPICBase {
+		syncCR8(v)
 		dev, off, ok = v.APIC, uint64(gpa)&0xfff, true
 	}
 	return r.device(v, abi.SpaceMemory, uint64(gpa), access{dev, off, ok}, q, write)

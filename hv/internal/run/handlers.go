@@ -43,6 +43,7 @@ var handlers = [256]handler{
 	vcpu.Invalid:     invalid,
 	vcpu.Unknown:     unexpected,
 	vcpu.DRWrite:     drWrite,
+	vcpu.APICWrite:   apicWrite,
 }
 
 func init() {
@@ -69,6 +70,12 @@ func undefined(_ *Runner, v *part.VCPU, _ *vcpu.Exit) action {
 }
 
 func protection(_ *Runner, v *part.VCPU, _ *vcpu.Exit) action { return fault(v) }
+
+// apicWrite does the rest of a write to a local APIC that the CPU virtualizes.
+func apicWrite(_ *Runner, v *part.VCPU, x *vcpu.Exit) action {
+	v.APIC.Wrote(x.APIC.Reg, x.APIC.Vector)
+	return look
+}
 
 // crash ends v's domain for what its guest did.
 func crash(v *part.VCPU, why string) action {

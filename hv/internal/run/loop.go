@@ -197,9 +197,13 @@ func (r *Runner) deliver(v *part.VCPU) {
 	if v.PendingNMI() && v.HW.Inject(vcpu.Event{Type: vcpu.NMI, Vector: 2}) {
 		v.ClearNMI()
 	}
-	v.APIC.SetCR8(uint8(v.HW.Get(x86.CR8)))
+	syncCR8(v)
 	if v.ID == 0 {
 		r.extINT(v)
+	}
+	if v.APIC.Virtual() {
+		v.APIC.Load() // the CPU delivers
+		return
 	}
 	// Behind an interrupt of the 8259A, Inject refuses this one and arms the
 	// window for it.
@@ -211,6 +215,17 @@ func (r *Runner) deliver(v *part.VCPU) {
 				v.APIC.Ack(vec)
 			}
 		}
+	}
+	if class, changed := v.APIC.Threshold(); changed {
+		v.HW.Set(x86.TPRThreshold, uint64(class))
+	}
+}
+
+// syncCR8 gives the local APIC and CR8, which the guest may change without an
+// exit, the same task priority.
+func syncCR8(v *part.VCPU) {
+	if class, ok := v.APIC.SyncCR8(uint8(v.HW.Get(x86.CR8))); ok {
+		v.HW.Set(x86.CR8, uint64(class))
 	}
 }
 

@@ -40,11 +40,16 @@ func rdmsr(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	g := v.Regs
 	var val uint64
 	var ok bool
+	a := resume
 	switch msr := uint32(g.RCX); {
 	case msr == x86.MSRAPICBase:
 		val, ok = v.APIC.Base(), true
 	case policy.IsLAPIC(msr):
+		syncCR8(v)
 		val, ok = v.APIC.ReadMSR(msr)
+		if v.APIC.Virtual() {
+			a = look // the timer may have fired meanwhile
+		}
 	default:
 		val, ok = readMSR(r, v, msr)
 	}
@@ -53,7 +58,7 @@ func rdmsr(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	}
 	g.RAX, g.RDX = val&0xffff_ffff, val>>32
 	v.HW.Advance(x.Len)
-	return resume
+	return a
 }
 
 // readMSR reads any MSR.
@@ -145,10 +150,8 @@ func writeMSR(r *Runner, v *part.VCPU, msr uint32, val uint64) (action, bool) {
 func writeLAPIC(v *part.VCPU, msr uint32, val uint64) (action, bool) {
 	ok := v.APIC.WriteMSR(msr, val)
 	v.View.NoAPIC = !v.APIC.Enabled()
-	if msr == x86.MSRX2APICBase+0xb { // EOI
-		if _, more := v.APIC.Pending(); !more {
-			return resume, ok
-		}
+	if msr == x86.MSRX2APICBase+0xb && v.APIC.Settled() { // EOI
+		return resume, ok
 	}
 	return look, ok
 }

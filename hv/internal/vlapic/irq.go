@@ -41,6 +41,10 @@ func (l *LAPIC) raise(vector uint8) {
 	}
 	l.setTMR(vector, false)
 	l.irr.set(vector)
+	if l.away {
+		l.posted.Store(1) // for Load
+		return
+	}
 	l.irrMax = max(l.irrMax, vector)
 }
 
@@ -57,6 +61,7 @@ func (l *LAPIC) setTMR(vector uint8, level bool) {
 // Pending returns the interrupt to deliver now: the highest in IRR, if its
 // class is above the processor priority.
 func (l *LAPIC) Pending() (vector uint8, ok bool) {
+	l.fetch()
 	if l.posted.Load() != 0 {
 		l.collect()
 	}
@@ -73,6 +78,7 @@ func (l *LAPIC) collect() {
 // MaskedByTPR reports whether an interrupt waits only because of the task
 // priority: the run loop must then see writes to CR8.
 func (l *LAPIC) MaskedByTPR() bool {
+	l.fetch()
 	if l.posted.Load() != 0 {
 		l.collect()
 	}
@@ -101,6 +107,7 @@ func (l *LAPIC) Take(vector uint8) {
 
 // EOI ends the highest interrupt in service.
 func (l *LAPIC) EOI() {
+	l.fetch()
 	v := l.isrMax
 	if v == 0 {
 		return // a spurious EOI
@@ -133,11 +140,16 @@ func (l *LAPIC) updatePPR() {
 }
 
 // CR8 returns the task-priority class, as MOV from CR8 does.
-func (l *LAPIC) CR8() uint8 { return classOf(l.tpr) }
+func (l *LAPIC) CR8() uint8 {
+	if l.away {
+		return classOf(uint8(*l.page.Reg(regTPR)))
+	}
+	return classOf(l.tpr)
+}
 
-// SetCR8 is MOV to CR8. It costs a comparison when nothing changed, so the run
-// loop may call it after every exit.
+// SetCR8 is MOV to CR8.
 func (l *LAPIC) SetCR8(class uint8) {
+	l.fetch()
 	if class &= 15; class != classOf(l.tpr) {
 		l.tpr = class << 4
 		l.updatePPR()

@@ -15,10 +15,14 @@
 //
 // # The run loop
 //
-//	after each exit:  SetCR8(cr8)            if the guest can change CR8 freely
 //	before entry:     if d, ok := Deadline(); ok && now >= d { Tick(now) }
+//	                  if c, ok := SyncCR8(cr8); ok { set CR8 }
 //	                  if v, ok := Pending(); ok && inject(v) { Ack(v) }
+//	                  have CR8 watched below Threshold()
 //	                  program the host timer for Deadline()
+//
+// With a CPU that delivers interrupts itself (Virtual) it is Load instead of the
+// three lines in the middle.
 //
 // # What a hostile guest can do
 //
@@ -36,6 +40,8 @@ package vlapic
 import (
 	"math/bits"
 	"sync/atomic"
+
+	"ringo/hv/x86"
 )
 
 // Sink is what a local APIC asks of the vCPU it belongs to. Methods may be
@@ -114,6 +120,15 @@ type LAPIC struct {
 	icr    uint64
 	timer  timer
 
+	// A CPU that keeps part of this while the guest runs, see hardware.go.
+	hw    Hardware // nil: none
+	page  *x86.APICPage
+	away  bool // TPR, PPR, ISR and IRR are in the page
+	shown bool // the page has the registers of show
+
+	tprWritten bool  // since the last SyncCR8
+	threshold  uint8 // what Threshold returned last
+
 	set  *Set
 	sink Sink
 }
@@ -126,6 +141,7 @@ func (l *LAPIC) ID() uint32 { return l.id }
 func (l *LAPIC) Reset() {
 	l.mode.Store(modeHW)
 	l.initState()
+	l.tprWritten = false // a reset of the CPU comes along
 }
 
 // Init brings l into the state after an INIT: IA32_APIC_BASE and the ID stay
@@ -150,6 +166,7 @@ func (l *LAPIC) initState() {
 	}
 	l.isr = vectors{}
 	l.isrMax, l.irrMax, l.tpr, l.ppr = 0, 0, 0, 0
+	l.away, l.shown, l.tprWritten = false, false, true
 	l.svr, l.esr, l.icr = svrReset, 0, 0
 	l.timer.reset()
 }

@@ -82,6 +82,7 @@ func (l *LAPIC) setBase(v uint64) (ok bool) {
 	if v&^(baseBSP|baseEXTD|baseEN) != BasePage {
 		return false
 	}
+	l.shown = false
 	old := l.Base()
 	from, to := old&(baseEN|baseEXTD), v&(baseEN|baseEXTD)
 	switch {

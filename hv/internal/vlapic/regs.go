@@ -59,13 +59,20 @@ func word(w uint64, i uint32) uint64 { return w >> (32 * (i & 1)) & 0xffff_ffff 
 // read returns register r. ok is false for one that does not exist or cannot be
 // read in the current mode.
 func (l *LAPIC) read(r uint32, x2 bool) (val uint64, ok bool) {
+	if l.away && (r-regISR < 8 || r == regTPR || r == regPPR) {
+		return uint64(*l.page.Reg(int(r))), true
+	}
 	switch {
 	case r-regISR < 8:
 		return word(l.isr[(r-regISR)>>1], r), true
 	case r-regTMR < 8:
 		return word(l.tmr[(r-regTMR)>>1].Load(), r), true
 	case r-regIRR < 8:
-		return word(l.irr[(r-regIRR)>>1].Load(), r), true
+		w := word(l.irr[(r-regIRR)>>1].Load(), r)
+		if l.away {
+			w |= uint64(*l.page.Reg(int(r)))
+		}
+		return w, true
 	case r-regLVT < lvtCount:
 		return uint64(l.lvt[r-regLVT].Load()), true
 	}
@@ -118,6 +125,7 @@ func (l *LAPIC) write(r uint32, val uint64, x2 bool) (ok bool) {
 		return false
 	}
 	v := uint32(val)
+	l.shown = false
 	if r-regLVT < lvtCount {
 		return l.writeLVT(r-regLVT, v, x2)
 	}
@@ -173,7 +181,8 @@ func (l *LAPIC) writeTPR(v uint32, x2 bool) bool {
 	if x2 && v > 0xff {
 		return false
 	}
-	l.tpr = uint8(v)
+	l.fetch()
+	l.tpr, l.tprWritten = uint8(v), true
 	l.updatePPR()
 	return true
 }

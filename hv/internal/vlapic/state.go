@@ -29,6 +29,7 @@ var ErrState = errors.New("vlapic: impossible saved state")
 
 // Export returns the state of l. now is the host's TSC.
 func (l *LAPIC) Export(now uint64) State {
+	l.fetch()
 	t := &l.timer
 	s := State{
 		ISR: l.isr, Mode: l.mode.Load() & (modeHW | modeX2), TPR: uint32(l.tpr),

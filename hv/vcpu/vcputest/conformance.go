@@ -44,7 +44,9 @@ type Case struct {
 }
 
 // Cases returns the suite.
-func Cases() []Case { return append(stateCases(), runCases()...) }
+func Cases() []Case {
+	return append(append(stateCases(), runCases()...), apicCases()...)
+}
 
 // Conformance runs every case that m can run and logs the number of those that
 // it cannot. Cases whose name contains one of the strings of skip are left out:
@@ -120,7 +122,7 @@ func testRegisters(t T, m Machine) {
 		x86.XCR0: {1}, x86.EFER: {0, x86.EFERSCE, x86.EFERSCE | x86.EFERNXE},
 		x86.PAT: {0x0007_0406_0007_0406, 0x0606_0606_0606_0606}, x86.SysenterCS: {0x10},
 		x86.SFMASK: {0x4_7700}, x86.TSCAux: {0, 7}, x86.GDTRLimit: {0, 0x7f}, x86.IDTRLimit: {0xfff},
-		x86.STAR: {0x0023_0010_0000_0000},
+		x86.STAR: {0x0023_0010_0000_0000}, x86.TPRThreshold: {0},
 	}
 	address := []uint64{0, 0x1000, 0x7fff_ffff_f000, 0xffff_8000_0000_1000}
 	for r := range x86.NumRegs {

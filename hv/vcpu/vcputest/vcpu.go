@@ -73,6 +73,11 @@ type VCPU struct {
 	Tables     *pt.Tables
 	Freed      bool
 	Left       int // calls of Leave
+	// Page, when set, makes v one with a virtual local APIC. X2 is what the last
+	// of Loads calls of LoadAPIC said.
+	Page  *x86.APICPage
+	Loads int
+	X2    bool
 
 	window vcpu.Event // the event that Inject refused last
 	wanted bool
@@ -202,6 +207,12 @@ func (v *VCPU) Inject(e vcpu.Event) bool {
 	v.Calls = append(v.Calls, Call{Op: OpInject, Event: e, OK: ok})
 	return ok
 }
+
+// APIC implements vcpu.LocalAPIC.
+func (v *VCPU) APIC() *x86.APICPage { return v.Page }
+
+// LoadAPIC implements vcpu.LocalAPIC. It is not recorded, but counted.
+func (v *VCPU) LoadAPIC(x2 bool) { v.Loads, v.X2 = v.Loads+1, x2 }
 
 // Advance implements vcpu.VCPU.
 func (v *VCPU) Advance(n uint8) {

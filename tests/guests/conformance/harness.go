@@ -132,6 +132,9 @@ type owner struct {
 	tables *pt.Tables
 }
 
+// Unwrap returns the backend's own vCPU.
+func (o owner) Unwrap() vcpu.VCPU { return o.VCPU }
+
 func (o owner) Free() {
 	o.VCPU.Free()
 	o.tables.Free()

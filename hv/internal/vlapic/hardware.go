@@ -1,0 +1,163 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package vlapic
+
+import "ringo/hv/x86"
+
+// This file gives the life of an interrupt to a CPU that can lead it by itself:
+//
+//	SetIRR (any CPU)     Load (owner)              the CPU            EOI (guest)
+//	  IRR |= v ─posted─▶ page's IRR |= v ─entry─▶ IRR ─▶ ISR, IDT ──▶ ISR &= ^v
+//	                                                                  TMR: Wrote
+//
+// There is one truth at a time. While away is false it is in the fields of the
+// LAPIC, as without such a CPU, and every method works on them. Load takes it to
+// the page; from then on TPR, PPR, ISR and IRR are there, and irr holds only what
+// was posted since. Methods that read them look there; those that change them
+// fetch the state back first, and the next entry needs a Load again.
+
+// Hardware is a CPU that may keep TPR, PPR, ISR and IRR while the guest runs;
+// see hv/vcpu.LocalAPIC.
+type Hardware interface {
+	APIC() *x86.APICPage
+	LoadAPIC(x2 bool)
+}
+
+// Attach lets hw keep the state while the guest runs, if it can.
+//
+// Preconditions: the vCPU has not run yet.
+func (l *LAPIC) Attach(hw Hardware) {
+	if page := hw.APIC(); page != nil {
+		l.hw, l.page = hw, page
+	}
+}
+
+// Virtual reports whether the CPU delivers interrupts by itself: then Load takes
+// the place of Pending and Ack.
+func (l *LAPIC) Virtual() bool { return l.hw != nil }
+
+// Settled reports whether the next entry can do without Load and has nothing to
+// deliver.
+func (l *LAPIC) Settled() bool {
+	if l.hw != nil {
+		return l.away && l.shown && l.posted.Load() == 0
+	}
+	_, pending := l.Pending()
+	return !pending
+}
+
+// Load makes the CPU's page up to date before an entry. It does nothing without
+// [LAPIC.Virtual].
+func (l *LAPIC) Load() {
+	if l.hw == nil || l.Settled() {
+		return
+	}
+	l.posted.Store(0) // before irr is read: see collect
+	p := l.page
+	if !l.away {
+		*p.Reg(regTPR), *p.Reg(regPPR) = uint32(l.tpr), uint32(l.ppr)
+		for i := range l.isr {
+			p.SetVectors(regISR, i, l.isr[i])
+			p.SetVectors(regIRR, i, 0)
+		}
+		l.away = true
+	}
+	for i := range l.irr {
+		if l.irr[i].Load() != 0 {
+			p.SetVectors(regIRR, i, p.Vectors(regIRR, i)|l.irr[i].Swap(0))
+		}
+		// After IRR: who posts sets TMR first, so the CPU never has a level-
+		// triggered interrupt whose end it would not report.
+		p.SetVectors(regTMR, i, l.tmr[i].Load())
+	}
+	if !l.shown {
+		l.show()
+	}
+	const both = modeX2 | modeSW
+	l.hw.LoadAPIC(l.mode.Load()&both == both)
+}
+
+// show puts the registers into the page that only the guest's writes change: in
+// x2APIC mode it reads them there.
+func (l *LAPIC) show() {
+	l.shown = true
+	if l.mode.Load()&modeX2 == 0 {
+		return
+	}
+	for _, r := range shown {
+		v, _ := l.read(uint32(r), true)
+		p := l.page.Reg(int(r))
+		*p = uint32(v)
+		l.page[4*int(r)+1] = uint32(v >> 32)
+	}
+}
+
+// shown are the registers of show.
+var shown = [...]uint8{
+	regID, regVersion, regLDR, regSVR, regESR, regICR, regLVT, regLVT + 1, regLVT + 2,
+	regLVT + 3, regLVT + 4, regLVT + 5, regInitial, regDivide,
+}
+
+// fetch takes the state back from the page.
+func (l *LAPIC) fetch() {
+	if !l.away {
+		return
+	}
+	l.away = false
+	p := l.page
+	l.tpr = uint8(*p.Reg(regTPR))
+	for i := range l.isr {
+		l.isr[i] = p.Vectors(regISR, i)
+		if w := p.Vectors(regIRR, i); w != 0 {
+			l.irr[i].Or(w)
+		}
+	}
+	l.isr[0] &^= 0xffff
+	l.isrMax, l.irrMax = l.isr.highest(), l.irr.highest()
+	l.updatePPR()
+}
+
+// Wrote does the rest of a guest's write to register reg that the CPU has carried
+// out: the end of level-triggered interrupt vector, or a SELF IPI with a vector
+// that no interrupt can have.
+func (l *LAPIC) Wrote(reg, vector uint8) {
+	switch reg {
+	case regEOI:
+		if l.tmr.test(vector) {
+			l.endLevel(vector)
+		}
+	case regSelfIPI:
+		l.raiseError(errSendIllegal)
+	}
+}
+
+// SyncCR8 keeps CR8 and the task priority together before an entry: cr8 is what
+// the guest has in CR8. If it has written the register instead, set is true and
+// class is to be put into CR8.
+func (l *LAPIC) SyncCR8(cr8 uint8) (class uint8, set bool) {
+	switch {
+	case l.away:
+		return 0, false // one and the same
+	case l.tprWritten:
+		l.tprWritten = false
+		return classOf(l.tpr), classOf(l.tpr) != cr8
+	}
+	l.SetCR8(cr8)
+	return 0, false
+}
+
+// Threshold is the class below which a lower task priority lets an interrupt
+// through: the run loop must then see writes to CR8. 0 is none. changed says that
+// it is not what the last call returned. With [LAPIC.Virtual] there is none.
+func (l *LAPIC) Threshold() (class uint8, changed bool) {
+	if l.hw != nil {
+		return 0, false
+	}
+	if l.MaskedByTPR() {
+		class = classOf(l.irrMax)
+	}
+	changed = class != l.threshold
+	l.threshold = class
+	return class, changed
+}
