@@ -5,87 +5,148 @@ package emu
 
 import (
 	"fmt"
-	"os/exec"
+	"maps"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"ringo/hv/vcpu/vcputest"
 	"ringo/tools/emu"
 	"ringo/tools/image"
 )
 
+// board is an emulated machine on which a backend is tested.
+type board struct {
+	emulator string
+	ext      string // what the CPU has, as hv calls it
+	cpu      string
+	cpus     int
+	long     bool // in make test-long only
+}
+
+// boards are the columns of the table that "make test" ends with.
+var boards = []board{
+	{emulator: "QEMU", ext: "AMD-V", cpu: "max", cpus: 1},
+	{emulator: "QEMU", ext: "AMD-V", cpu: "max", cpus: 2},
+	{emulator: "QEMU", ext: "AMD-V", cpu: "max", cpus: 4},
+	{emulator: "QEMU", ext: "AMD-V", cpu: "phenom", cpus: 1}, // no XSAVE
+	{emulator: "Bochs", ext: "AMD-V", cpu: "ryzen", cpus: 2},
+	{emulator: "Bochs", ext: "VT-x", cpu: "corei7_skylake_x", cpus: 2},
+	// No 1 GiB pages, no accessed bits in second-level tables, no INVPCID.
+	{emulator: "Bochs", ext: "VT-x", cpu: "corei7_sandy_bridge_2600k", cpus: 1},
+	{emulator: "Bochs", ext: "VT-x", cpu: "corei7_haswell_4770", cpus: 1, long: true},
+}
+
+// groups are the tests of tests/guests/conformance, but for the one that
+// measures. The first has a row for each case.
+var groups = []string{"conformance", "isolation", "hostile", "invalid", "asid", "random", "preempt", "torture", "migrate"}
+
 // TestBackend runs the backends alone, with the software oracle for flushes:
-// the conformance suite, self-checking and hostile guests, more vCPUs than
-// address-space identifiers.
+// the conformance suite, self-checking and hostile guests, hostile state, more
+// vCPUs than address-space identifiers.
 func TestBackend(t *testing.T) {
 	img, err := image.Bare(built.root, "./tests/guests/conformance", filepath.Join(t.TempDir(), "conformance.img"), "invariants")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Run("qemu", func(t *testing.T) { backendsQEMU(t, img) })
-	t.Run("bochs", func(t *testing.T) { backendsBochs(t, img) })
-}
-
-func backendsQEMU(t *testing.T, img string) {
-	secs := 3
-	if *long {
-		secs = 60
-	}
-	for _, tt := range []struct {
-		cpu  string
-		cpus int
-	}{
-		{"max", 1},
-		{"max", 2},
-		{"max", 4},
-		{"phenom", 1}, // no XSAVE
-	} {
-		t.Run(fmt.Sprint(tt.cpu, "/", tt.cpus), func(t *testing.T) {
-			h := start(t, emu.Config{
-				HV: img, Modules: []emu.Module{}, SMP: tt.cpus, CPU: tt.cpu, MemMiB: 512,
-				HVArgs: fmt.Sprintf("cpus=%d secs=%d", tt.cpus, secs),
-			})
-			succeeds(t, h.Console, time.Duration(120+2*secs)*time.Second)
-			if s, err := h.Wait(endTime); err != nil || s.End != emu.Poweroff {
-				t.Errorf("%+v, %v", s, err)
+	for _, b := range boards {
+		t.Run(fmt.Sprintf("%s/%s/%d", b.emulator, b.cpu, b.cpus), func(t *testing.T) {
+			if b.long && !*long {
+				t.Skip("needs -long")
 			}
+			b.test(t, img)
 		})
 	}
 }
 
-func backendsBochs(t *testing.T, img string) {
-	if _, err := exec.LookPath(emu.Bochs); err != nil {
-		t.Skip("no Bochs on this machine: make deps")
-	}
-	for _, tt := range []struct {
-		cpu   string
-		cpus  int
-		tests string
-		long  bool
-	}{
-		{"corei7_skylake_x", 2, "conformance,isolation,hostile,invalid,asid,preempt,migrate", false},
-		{"corei7_skylake_x", 2, "random,torture", true},
-		{"corei7_haswell_4770", 1, "conformance,isolation", true},
-		// No 1 GiB pages, no accessed bits in second-level tables, no INVPCID.
-		{"corei7_sandy_bridge_2600k", 1, "conformance,isolation,invalid,asid", false},
-	} {
-		if tt.long && !*long {
-			continue
+// test runs every group on b and gives a verdict for each row.
+func (b board) test(t *testing.T, img string) {
+	var run []string
+	for _, g := range groups {
+		d, ok := deviation(b, g)
+		switch {
+		case g == "migrate" && b.cpus == 1:
+			b.verdict(t, g, "skip", "it takes two CPUs")
+		case ok && d.fatal:
+			b.verdict(t, g, "deviates", d.why)
+		default:
+			run = append(run, g)
 		}
-		t.Run(fmt.Sprint(tt.cpu, "/", tt.cpus), func(t *testing.T) {
-			m := bochs(t, emu.Config{HV: img, SMP: tt.cpus, CPU: tt.cpu, MemMiB: 512,
-				HVArgs: fmt.Sprintf("cpus=%d secs=2 tests=%s", tt.cpus, tt.tests)})
-			succeeds(t, m.Console, 5*time.Minute)
-		})
+	}
+	secs, entries, limit := 3, 10_000, 6*time.Minute
+	if *long {
+		secs, entries, limit = 60, 100_000, 40*time.Minute
+	}
+	got := b.run(t, emu.Config{
+		HV: img, Modules: []emu.Module{}, SMP: b.cpus, CPU: b.cpu, MemMiB: 512,
+		HVArgs: fmt.Sprintf("cpus=%d secs=%d entries=%d tests=%s", b.cpus, secs, entries, strings.Join(run, ",")),
+	}, limit)
+	for _, row := range rows(run) {
+		d, deviates := deviation(b, row)
+		switch v := got[row]; {
+		case deviates && v == "fail":
+			b.verdict(t, row, "deviates", d.why)
+		case deviates && v == "pass":
+			t.Errorf("%s: passes, although a deviation is on record: remove that", row)
+			b.verdict(t, row, "fail", "it should deviate, and does not")
+		case v == "pass":
+			b.verdict(t, row, "pass", "")
+		default:
+			t.Errorf("%s: %s", row, map[bool]string{true: "no verdict", false: v}[v == ""])
+			b.verdict(t, row, "fail", "")
+		}
 	}
 }
 
-// succeeds waits for a program's verdict.
-func succeeds(t *testing.T, c *emu.Console, d time.Duration) {
-	t.Helper()
-	which, _, err := c.Expect(d, "SUCCESS", "FAILURE", "FATAL", "panic: ")
-	if err != nil || which != 0 || strings.Contains(c.Transcript(), "ERROR") {
-		t.Fatalf("%v\n%s", err, c.Transcript())
+// rows are what the program says something about, given the groups it runs.
+func rows(run []string) []string {
+	var all []string
+	for _, c := range vcputest.Cases() {
+		if slices.Contains(run, "conformance") {
+			all = append(all, c.Name)
+		}
 	}
+	return append(all, slices.DeleteFunc(slices.Clone(run), func(g string) bool { return g == "conformance" })...)
+}
+
+// verdict is a cell of the table (tools/check).
+func (b board) verdict(t *testing.T, row, verdict, note string) {
+	plural := map[bool]string{true: "s"}[b.cpus > 1]
+	t.Attr("verdict", fmt.Sprintf("%s, %s %s, %d CPU%s | %s | %s | %s", b.ext, b.emulator, b.cpu, b.cpus, plural, row, verdict, note))
+}
+
+var rowLine = regexp.MustCompile(`(?m)^row (.+): (pass|fail)$`)
+
+// run boots c on b to the end of the program and returns the verdicts by row.
+// Errors that belong to no row fail the test.
+func (b board) run(t *testing.T, c emu.Config, limit time.Duration) map[string]string {
+	boot := start
+	if b.emulator == "Bochs" {
+		boot = bochs
+	}
+	m := boot(t, c)
+	which, _, err := m.Expect(limit, "SUCCESS", "FAILURE", "FATAL", "panic: ")
+	if err != nil || which > 1 {
+		m.Wait(3 * time.Second) // let it say all
+		t.Errorf("%v", err)
+	} else if which == 0 {
+		if s, err := m.Wait(endTime); err != nil || s.End != emu.Poweroff {
+			t.Errorf("%+v, %v", s, err)
+		}
+	}
+	text := m.Transcript()
+	if !strings.Contains(text, "{Name:"+b.ext+" ") {
+		t.Errorf("it does not say that it uses %s", b.ext)
+	}
+	got := map[string]string{}
+	for _, line := range rowLine.FindAllStringSubmatch(text, -1) {
+		got[line[1]] = line[2]
+	}
+	if t.Failed() || slices.Contains(slices.Collect(maps.Values(got)), "fail") {
+		t.Log(text)
+	}
+	return got
 }

@@ -12,12 +12,14 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 )
 
 // tally counts the tests of several runs of go test.
 type tally struct {
 	passed, skipped int
 	failed          []string // "package Test"; "package" alone if it did not build
+	verdicts        verdicts
 }
 
 // event is a line of go test -json (go doc test2json).
@@ -26,6 +28,8 @@ type event struct {
 	Package string
 	Test    string
 	Output  string
+	Key     string // of an attribute
+	Value   string
 }
 
 // test runs go test with args, which start with packages. With -v all output
@@ -71,6 +75,11 @@ func (t *tally) read(r io.Reader, w io.Writer, verbose bool) error {
 			return fmt.Errorf("output of go test: %w", err)
 		}
 		switch {
+		case e.Action == "attr" && e.Key == verdictKey:
+			if err := t.verdicts.add(e.Value); err != nil {
+				return err
+			}
+		case e.Action == "attr", e.Action == "output" && strings.HasPrefix(e.Output, "=== ATTR "):
 		case e.Action == "output" && verbose:
 			io.WriteString(w, e.Output)
 		case e.Action == "output" || e.Action == "build-output":
@@ -101,8 +110,10 @@ func (t *tally) count(e event) {
 	}
 }
 
-// report prints the closing lines; failed tests are an error.
+// report prints the table of the backends and the closing lines; failed tests
+// are an error.
 func (t *tally) report(w io.Writer) error {
+	t.verdicts.print(w)
 	for _, f := range t.failed {
 		fmt.Fprintln(w, "FAIL", f)
 	}

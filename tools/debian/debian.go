@@ -46,7 +46,7 @@ var tasks = map[string][]need{
 	"iso":   append([]need{qemu}, iso...),
 	"pxe":   {qemu, rom},
 	"bochs": append(bochs, iso...),
-	"test":  append([]need{qemu, rom}, iso...),
+	"test":  slices.Concat([]need{qemu, rom}, iso, bochs),
 }
 
 // Tasks is the names that Missing knows, sorted.

@@ -131,6 +131,9 @@ func (m *Machine) finish(err error) {
 	if s.Code < 0 {
 		s.End = Killed
 	}
+	if m.Monitor == nil && s.Code == 1 && bochsOff.MatchString(s.Stderr) {
+		s.End = Poweroff
+	}
 	if m.Monitor != nil {
 		select {
 		case <-m.Monitor.done: // every event is in

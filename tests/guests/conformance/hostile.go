@@ -91,22 +91,20 @@ var drs = [8]x86.Reg{x86.DR0, x86.DR1, x86.DR2, x86.DR3, x86.DR6, x86.DR7, x86.D
 // invalid: state that the CPU refuses ends that guest's run, nothing more.
 func invalid(h *harness) {
 	var x vcpu.Exit
-	if !noTriple {
-		// MOV CR3 with a reserved bit: on hardware #GP, here a triple fault; on
-		// QEMU an exit.
-		g := h.private()
-		vcputest.Boot64(g, g.v, []byte{0x0f, 0x22, 0xd8, 0xf4})
-		g.v.Set(x86.IDTRLimit, 0)
-		g.v.Regs().RAX = 1 << 62
-		vcputest.Next(h, h, g.v, &x)
-		if x.Reason != vcpu.Invalid && x.Reason != vcpu.Shutdown || x.RIP != vcputest.GuestCode {
-			h.Errorf("MOV CR3: %+v", x)
-		}
-		if got := g.v.Get(x86.CR3); got != 0x1000 {
-			h.Errorf("MOV CR3: CR3 is now %#x", got)
-		}
-		g.free()
+	// MOV CR3 with a reserved bit: on hardware #GP, here a triple fault; on QEMU
+	// an exit.
+	g := h.private()
+	vcputest.Boot64(g, g.v, []byte{0x0f, 0x22, 0xd8, 0xf4})
+	g.v.Set(x86.IDTRLimit, 0)
+	g.v.Regs().RAX = 1 << 62
+	vcputest.Next(h, h, g.v, &x)
+	if x.Reason != vcpu.Invalid && x.Reason != vcpu.Shutdown || x.RIP != vcputest.GuestCode {
+		h.Errorf("MOV CR3: %+v", x)
 	}
+	if got := g.v.Get(x86.CR3); got != 0x1000 {
+		h.Errorf("MOV CR3: CR3 is now %#x", got)
+	}
+	g.free()
 	for _, tt := range []struct {
 		name string
 		set  func(v vcpu.VCPU)

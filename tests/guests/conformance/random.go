@@ -11,6 +11,7 @@ import (
 	"ringo/hv/vcpu"
 	"ringo/hv/vcpu/vcputest"
 	"ringo/hv/x86"
+	"ringo/tests/guests/kerneltest/args"
 )
 
 // snippets are what random code is made of, besides noise: whatever ends a run,
@@ -35,7 +36,7 @@ const prefixes = "\x66\x67\xf2\xf3\xf0\x2e\x36\x64\x65\x48\x41\x4f"
 
 // random enters guests with random registers, segments, events and code.
 func random(h *harness) {
-	const entries = 10_000
+	entries := args.Get("entries", 10_000)
 	rng := rand.New(rand.NewPCG(7, 9))
 	g := h.private()
 	var x vcpu.Exit
