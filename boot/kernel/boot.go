@@ -113,6 +113,7 @@ func bootCommon() {
 	makeProcBlock()
 	atomic.StoreUint64(&online, 1)
 	booted = 1
+	startTick()
 }
 
 // firstThread is the boot context.

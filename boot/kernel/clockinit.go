@@ -123,7 +123,7 @@ func calibrateOnce() (tsc, ticks uint64) {
 		apicWrite(apicLVTTmr, apicDeadline|vecTimer)
 		mfence()
 	} else {
-		apicWrite(apicLVTTmr, vecTimer)
+		apicWrite(apicLVTTmr, timerLVT())
 	}
 	return t1 - t0, ticks
 }

@@ -39,6 +39,7 @@ const (
 
 	apicMasked   = 1 << 16
 	apicDeadline = 2 << 17
+	apicPeriodic = 1 << 17
 	apicEnable   = 1 << 8
 
 	icrAssert  = 1 << 14
@@ -108,7 +109,28 @@ func apicDetect() {
 	_, _, c, _ := cpuid(1, 0)
 	x2apic = c>>21&1 != 0 || rdmsr(x86.MSRAPICBase)&baseX2APIC != 0
 	tscDeadline = c>>24&1 != 0
+	if c>>31 != 0 && !tscDeadline {
+		_, sig, _, _ := cpuid(0x4000_0000, 0)
+		ticking = sig == signatureTCG
+	}
 }
+
+// signatureTCG is EBX of CPUID 0x40000000 under QEMU's TCG, "TCGT".
+const signatureTCG = 0x54474354
+
+// ticking says that the timer is to repeat itself until it is set anew, and
+// never to be quiet for longer than tickNS, because interrupts get lost: QEMU's
+// VMRUN with V_IRQ (helper_vmrun, 7.2) changes CPUState.interrupt_request without
+// the lock under which its other threads say there that the local APIC has
+// something to deliver. An interrupt whose news was overwritten stays in IRR
+// until the APIC has a reason to look, as at the next tick.
+var ticking bool
+
+const (
+	tickNS = 4_000_000
+	// tickLeastNS keeps QEMU from being busy with nothing but catching up.
+	tickLeastNS = 20_000
+)
 
 // apicInit makes this CPU's APIC ready: everything masked but the timer.
 //
@@ -131,13 +153,23 @@ func apicInit() (id uint32) {
 		apicWrite(apicLVTTmr, apicDeadline|vecTimer)
 		mfence() // SDM Vol. 3, "TSC-Deadline Mode": order it before the MSR
 	} else {
-		apicWrite(apicLVTTmr, vecTimer)
+		apicWrite(apicLVTTmr, timerLVT())
 	}
 	id = apicRead(apicID)
 	if !x2apic {
 		id >>= 24
 	}
 	return id
+}
+
+// timerLVT is the timer's entry of the local vector table when it counts.
+//
+//go:nosplit
+func timerLVT() uint32 {
+	if ticking {
+		return apicPeriodic | vecTimer
+	}
+	return vecTimer
 }
 
 // timerSet makes the timer interrupt when the TSC reaches at; 0 turns it off.
@@ -148,11 +180,34 @@ func timerSet(now, at uint64) {
 		wrmsr(x86.MSRTSCDeadline, at)
 		return
 	}
+	if ticking {
+		at = tickAt(now, at, tscPerNS)
+	}
 	if at == 0 {
 		apicWrite(apicTmrInit, 0)
 		return
 	}
 	apicWrite(apicTmrInit, timerCount(now, at, ticksPerTSC))
+}
+
+// startTick makes a timer that repeats itself start, once per CPU.
+//
+//go:nosplit
+func startTick() {
+	if ticking {
+		timerSet(rdtsc(), 0)
+	}
+}
+
+// tickAt returns when a timer that is wanted at at, 0 for never, and repeats
+// itself is to interrupt. perNS is the rate of the TSC.
+//
+//go:nosplit
+func tickAt(now, at, perNS uint64) uint64 {
+	if most := now + scale(tickNS, perNS); at == 0 || at > most {
+		return most
+	}
+	return max(at, now+scale(tickLeastNS, perNS))
 }
 
 // timerCount returns the initial count that ends no earlier than at, or, when

@@ -55,6 +55,18 @@ func TestTimerCount(t *testing.T) {
 	}
 }
 
+func TestTickAt(t *testing.T) {
+	const most, least = 2 * tickNS, 2 * tickLeastNS // at two per nanosecond
+	for _, c := range []struct{ now, at, want uint64 }{
+		{7, 0, 7 + most}, {7, 8 + most, 7 + most}, {7, ^uint64(0), 7 + most}, {7, 7 + most/2, 7 + most/2},
+		{7, 8, 7 + least}, {7, 7, 7 + least}, {7, 3, 7 + least},
+	} {
+		if got := tickAt(c.now, c.at, 2<<32); got != c.want {
+			t.Errorf("tickAt(%d, %d) = %d, want %d", c.now, c.at, got, c.want)
+		}
+	}
+}
+
 func TestCredible(t *testing.T) {
 	if hz := tscFromCrystal(2, 216, 24_000_000); hz != 2_592_000_000 {
 		t.Errorf("crystal: %d", hz)

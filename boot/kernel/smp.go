@@ -151,6 +151,7 @@ func ownPrepareCPU(c *cpu, t *thread) uint64 {
 //go:nosplit
 func bootAP(c *cpu) {
 	cpuInit(c)
+	startTick()
 	c.acct = rdtsc()
 	if c.fs != thr(c.idle).fs {
 		c.fs = thr(c.idle).fs

@@ -154,6 +154,9 @@ func timerIRQ(c *cpu) {
 	}
 	if c.resched == 0 {
 		rearm(c, now)
+		if ticking && c.armed == 0 {
+			timerSet(now, 0) // a tick, no longer what it was set to before
+		}
 	}
 	klock.unlock()
 }
