@@ -8,12 +8,13 @@ GO ?= go
 .PHONY: help run image check test test-long bench deps clean
 
 help:
-	@echo 'make run        build Ringo and run it in QEMU, with a demo guest at hand'
+	@echo 'make run        build Ringo and run it in an emulator, with a demo guest at hand'
 	@echo '                SMP=2 MEM=2048 FILES="a b" HVARGS="..." BOOT=kernel|iso|pxe'
-	@echo '                ACCEL=tcg|kvm QEMU_ARGS="..."; Ctrl-\ three times ends QEMU'
+	@echo '                BACKEND=svm|vmx ACCEL=tcg|kvm|bochs QEMU_ARGS="..."'
+	@echo '                Ctrl-\ three times ends the emulator'
 	@echo 'make image      build/hv.img, build/dom0.elf, build/ringo.iso, build/tftp/'
 	@echo 'make check      build, vet, format, lints, unit tests'
-	@echo 'make test       check, and the suite that boots the images in QEMU'
+	@echo 'make test       check, and the suite that boots the images in QEMU and Bochs'
 	@echo 'make test-long  the same, with the tests that take minutes'
 	@echo 'make bench      figures, counted in instructions; also build/bench.json'
 	@echo 'make deps       install the Debian packages that all of this needs'

@@ -56,6 +56,13 @@ func (c *hostConsole) write(b []byte) int {
 	return c.uart.Write(b)
 }
 
+// flush waits until everything written has been sent.
+func (c *hostConsole) flush() {
+	if c.uart != nil {
+		c.uart.Flush()
+	}
+}
+
 // ports is the UART's registers in port space.
 type ports uint16
 

@@ -46,8 +46,10 @@ func power(op abi.Power) {
 		panic("crash requested by dom0")
 	case abi.PowerReboot:
 		dbg.At(dbg.Info).S("restarting").End()
+		con.flush()
 		kernel.Reboot()
 	}
 	dbg.At(dbg.Info).S("powering off").End()
+	con.flush()
 	kernel.PowerOff()
 }

@@ -112,3 +112,20 @@ func TestMakeRunBlind(t *testing.T) {
 		t.Errorf("make run: %v", err)
 	}
 }
+
+// TestMakeRunBochs is a short session with VT-x, which Bochs emulates.
+func TestMakeRunBochs(t *testing.T) {
+	r := startMake(t, "BACKEND=vmx", "ACCEL=bochs", "MEM=768", "HVARGS=loglvl=info")
+	if err := r.Send("info\nlist\npoweroff\n"); err != nil {
+		t.Fatal(err)
+	}
+	r.in.Close()
+	for _, want := range []string{`(?m)^ringo: virtualization: VT-x$`, `(?m)^virt_caps +: hvm hap vmx$`, `(?m)^Domain-0 +0 `, `(?m)^ringo: powering off$`} {
+		if _, err := r.ExpectRE(bootTime+verbTime, regexp.MustCompile(want)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := wait(r.cmd); err != nil {
+		t.Errorf("make run: %v", err)
+	}
+}

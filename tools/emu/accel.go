@@ -5,6 +5,8 @@ package emu
 
 import (
 	"bufio"
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +16,13 @@ import (
 
 // Accel is what executes the emulated machine's instructions.
 type Accel string
+
+// The three ways.
+const (
+	TCG     Accel = "tcg"   // QEMU's emulation; has AMD-V with nested paging on every host
+	KVM     Accel = "kvm"   // nested virtualization, in QEMU
+	InBochs Accel = "bochs" // the emulator Bochs; has VT-x with EPT on every host
+)
 
 // accelerator is QEMU's -accel. The emulator runs its CPUs in turn: with a host
 // thread per CPU, QEMU 7.2 now and then ends a guest's run twice, and the second
@@ -26,38 +35,77 @@ func (c *Config) accelerator() string {
 	return string(c.Accel)
 }
 
-// The two accelerators.
+// The values of BACKEND, which are also the CPU flags in /proc/cpuinfo.
 const (
-	TCG Accel = "tcg" // emulation; has AMD-V with nested paging on every host
-	KVM Accel = "kvm" // nested virtualization
+	amdV = "svm"
+	vtX  = "vmx"
 )
 
-// PickAccel checks an ACCEL value. The empty string means KVM if the host's
-// CPUs have an extension that hv can use and /dev/kvm opens, else TCG. A
-// /dev/kvm alone proves nothing: software implementations of it exist, which
-// give their guests no virtualization.
-func PickAccel(s string) (Accel, error) {
-	switch a := Accel(s); a {
-	case TCG, KVM:
+// host is what this machine's CPUs can do for a hypervisor in a KVM guest.
+type host struct {
+	flag string // amdV, vtX or empty
+	kvm  bool   // /dev/kvm opens
+}
+
+// Choose checks the values of BACKEND (svm, vmx or empty) and ACCEL (tcg, kvm,
+// bochs or empty) and says what runs the machine. Without ACCEL that is KVM where
+// this host has nested virtualization of the wanted kind, or of any kind if
+// BACKEND is empty; else Bochs for VT-x and QEMU's emulation for AMD-V, which is
+// also the choice if both are empty. A /dev/kvm alone proves nothing: software
+// implementations of it exist, which give their guests no virtualization.
+func Choose(backend, accel string) (Accel, error) { return thisHost().choose(backend, accel) }
+
+func (h host) choose(backend, accel string) (Accel, error) {
+	if backend != "" && backend != amdV && backend != vtX {
+		return "", fmt.Errorf("BACKEND=%s: want svm or vmx", backend)
+	}
+	nested := h.kvm && h.flag != "" && (backend == "" || backend == h.flag)
+	switch a := Accel(accel); {
+	case a == "" && nested:
+		return KVM, nil
+	case a == "" && backend == vtX:
+		return InBochs, nil
+	case a == "":
+		return TCG, nil
+	case a == TCG && backend == vtX:
+		return "", errors.New("BACKEND=vmx ACCEL=tcg: QEMU emulates AMD-V only; without ACCEL, Bochs emulates VT-x")
+	case a == InBochs && backend == amdV:
+		return "", errors.New("BACKEND=svm ACCEL=bochs: Bochs runs VT-x only here; without ACCEL, QEMU emulates AMD-V")
+	case a == KVM && !nested:
+		return "", fmt.Errorf("ACCEL=kvm: %s; leave ACCEL out to emulate", h.lacks(backend))
+	case a == TCG, a == KVM, a == InBochs:
 		return a, nil
-	case "":
-	default:
-		return "", fmt.Errorf("ACCEL=%s: want tcg or kvm", s)
 	}
-	f, err := os.Open("/proc/cpuinfo")
+	return "", fmt.Errorf("ACCEL=%s: want tcg, kvm or bochs", accel)
+}
+
+// lacks says why KVM is of no use for a backend.
+func (h host) lacks(backend string) string {
+	switch {
+	case h.flag == "":
+		return "this host's CPUs have neither svm nor vmx (/proc/cpuinfo)"
+	case backend != "" && backend != h.flag:
+		return fmt.Sprintf("this host's CPUs have %s, not %s", h.flag, backend)
+	}
+	return "/dev/kvm does not open"
+}
+
+// thisHost asks the kernel; a host that is not Linux has nothing.
+func thisHost() (h host) {
+	b, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
-		return TCG, nil // not a Linux host
+		return h
 	}
-	defer f.Close()
-	if !hasFlag(f, "svm") {
-		return TCG, nil
+	for _, flag := range []string{amdV, vtX} {
+		if hasFlag(bytes.NewReader(b), flag) {
+			h.flag = flag
+		}
 	}
-	kvm, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
-	if err != nil {
-		return TCG, nil
+	if f, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0); err == nil {
+		f.Close()
+		h.kvm = true
 	}
-	kvm.Close()
-	return KVM, nil
+	return h
 }
 
 // hasFlag reports whether the first "flags" line of a /proc/cpuinfo has flag.

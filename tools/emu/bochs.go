@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -34,7 +33,7 @@ com1: enabled=1, mode=term, dev=%s
 clock: sync=none, time0=utc
 panic: action=fatal%s
 error: action=report
-log: bochs.log
+log: /dev/fd/3
 magic_break: enabled=1
 sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
 speaker: enabled=0
@@ -61,17 +60,12 @@ func (c Config) bochsPanics() (panics, commands string) {
 	return panics, strings.Repeat("c\n", 10_000) + "quit\n"
 }
 
-// bochsOff is what Bochs says when the machine switched itself off.
-var bochsOff = regexp.MustCompile(`ACPI control: soft power off|Shutdown port: shutdown requested`)
-
 // StartBochs boots c from its ISO in Bochs. Its serial line is a
 // pseudo-terminal; the CPU model is c.CPU, default BochsCPU. The run ends by
-// Poweroff at ACPI's S5 or when "Shutdown" is written to port 0x8900.
+// Poweroff at ACPI's S5 or when "Shutdown" is written to port 0x8900, and by
+// Reset.
 func StartBochs(c Config) (*Machine, error) {
-	if c.CPU == "" {
-		c.CPU = BochsCPU
-	}
-	c.Boot = BootISO
+	c.Boot, c.Accel = BootISO, InBochs
 	c, err := c.withDefaults()
 	if err != nil {
 		return nil, err
@@ -88,26 +82,41 @@ func StartBochs(c Config) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	panics, commands := c.bochsPanics()
-	rc := fmt.Sprintf(bochsRC, c.MemMiB, c.CPU, c.SMP, iso, line.slave.Name(), panics)
-	for name, text := range map[string]string{"bochsrc": rc, "bochsdbg": commands} {
-		if err := os.WriteFile(filepath.Join(c.Dir, name), []byte(text), 0o644); err != nil {
-			return nil, err
-		}
-	}
-	cmd := exec.Command(Bochs, "-q", "-f", "bochsrc", "-rc", "bochsdbg")
-	cmd.Dir = c.Dir
-	cmd.Env = append(os.Environ(),
-		"LTDL_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu/bochs/plugins", "BXSHARE=/usr/share/bochs")
-	cmd.Stdout = nil
-	m := &Machine{cmd: cmd, done: make(chan struct{})}
-	cmd.Stderr = &m.stderr
-	if err := m.spawn(); err != nil {
+	m, err := c.spawnBochs(iso, line.slave.Name())
+	if err != nil {
 		line.slave.Close()
 		line.Close()
 		return nil, err
 	}
 	go line.until(m.done)
 	m.Console = NewConsole(line, line.File, c.MaxTranscript)
+	return m, nil
+}
+
+// spawnBochs writes Bochs' configuration and starts it.
+func (c Config) spawnBochs(iso, com1 string) (*Machine, error) {
+	panics, commands := c.bochsPanics()
+	rc := fmt.Sprintf(bochsRC, c.MemMiB, c.CPU, c.SMP, iso, com1, panics)
+	for name, text := range map[string]string{"bochsrc": rc, "bochsdbg": commands} {
+		if err := os.WriteFile(filepath.Join(c.Dir, name), []byte(text), 0o644); err != nil {
+			return nil, err
+		}
+	}
+	log, theirs, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	cmd := exec.Command(Bochs, "-q", "-f", "bochsrc", "-rc", "bochsdbg")
+	cmd.Dir = c.Dir
+	cmd.Env = append(os.Environ(),
+		"LTDL_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu/bochs/plugins", "BXSHARE=/usr/share/bochs")
+	cmd.ExtraFiles = []*os.File{theirs}
+	m := &Machine{cmd: cmd, done: make(chan struct{})}
+	cmd.Stderr = &m.stderr
+	m.log = newBochsLog(log, func() { cmd.Process.Kill() })
+	if err := m.spawn(); err != nil {
+		return nil, err
+	}
 	return m, nil
 }

@@ -60,13 +60,14 @@ type Config struct {
 
 	SMP    int    // CPUs, default 1
 	MemMiB int    // RAM, default 1024
-	CPU    string // QEMU CPU model; default max, or host under KVM
+	CPU    string // CPU model of the emulator; default max, host under KVM, BochsCPU in Bochs
 	Accel  Accel  // default TCG
 
 	// ICount makes one executed instruction one tick of the time-stamp
 	// counter; two runs then give the same figures.
 	ICount bool
-	// Args are further QEMU arguments, after ours, so that they win.
+	// Args are further QEMU arguments, after ours, so that they win. Bochs takes
+	// none.
 	Args []string
 
 	// Dir is where files of the run go; it must exist. Start does not empty it.
@@ -90,10 +91,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.MemMiB = 1024
 	}
 	if c.CPU == "" {
-		c.CPU = "max"
-		if c.Accel == KVM {
-			c.CPU = "host"
-		}
+		c.CPU = map[Accel]string{TCG: "max", KVM: "host", InBochs: BochsCPU}[c.Accel]
 	}
 	if c.MaxTranscript == 0 {
 		c.MaxTranscript = 64 << 20
@@ -106,6 +104,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.ICount && c.Accel != TCG {
 		return c, errors.New("emu: instruction counting needs TCG")
+	}
+	if c.Accel == InBochs && (c.Boot != BootISO || len(c.Args) > 0) {
+		return c, errors.New("emu: Bochs boots from a CD and takes no arguments")
 	}
 	return c, checkModules(c.Modules)
 }

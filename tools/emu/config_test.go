@@ -117,13 +117,47 @@ func TestHasFlag(t *testing.T) {
 	}
 }
 
+func TestChoose(t *testing.T) {
+	amd, intel, soft := host{amdV, true}, host{vtX, true}, host{"", true}
+	shut := host{vtX, false}
+	for _, c := range []struct {
+		h              host
+		backend, accel string
+		want           Accel
+		err            string
+	}{
+		{amd, "", "", KVM, ""},
+		{amd, "svm", "", KVM, ""},
+		{amd, "vmx", "", InBochs, ""},
+		{intel, "", "", KVM, ""},
+		{intel, "vmx", "", KVM, ""},
+		{intel, "svm", "", TCG, ""},
+		{soft, "", "", TCG, ""},
+		{soft, "vmx", "", InBochs, ""},
+		{shut, "", "", TCG, ""},
+		{shut, "vmx", "", InBochs, ""},
+		{host{}, "", "", TCG, ""},
+		{intel, "vmx", "bochs", InBochs, ""},
+		{soft, "", "bochs", InBochs, ""},
+		{amd, "svm", "tcg", TCG, ""},
+		{intel, "", "tcg", TCG, ""},
+		{intel, "vmx", "kvm", KVM, ""},
+		{intel, "vmx", "tcg", "", "QEMU emulates AMD-V only"},
+		{soft, "svm", "bochs", "", "Bochs runs VT-x only"},
+		{amd, "vmx", "kvm", "", "CPUs have svm, not vmx"},
+		{soft, "", "kvm", "", "neither svm nor vmx"},
+		{shut, "vmx", "kvm", "", "/dev/kvm does not open"},
+		{intel, "hvf", "", "", "BACKEND=hvf: want"},
+		{intel, "", "xen", "", "ACCEL=xen: want"},
+	} {
+		got, err := c.h.choose(c.backend, c.accel)
+		if got != c.want || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%+v BACKEND=%s ACCEL=%s: %q, %v", c.h, c.backend, c.accel, got, err)
+		}
+	}
+}
+
 func TestPickers(t *testing.T) {
-	if a, err := PickAccel("tcg"); a != TCG || err != nil {
-		t.Error(a, err)
-	}
-	if _, err := PickAccel("xen"); err == nil {
-		t.Error("ACCEL=xen: no error")
-	}
 	if b, err := ParseBoot(""); b != BootKernel || err != nil {
 		t.Error(b, err)
 	}

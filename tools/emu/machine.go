@@ -45,11 +45,16 @@ type Machine struct {
 	stderr bytes.Buffer
 	done   chan struct{} // closed after status is set
 	status Status
+	log    *bochsLog // nil under QEMU
 }
 
-// Start lays out the files of c and starts QEMU. The machine ends when it
-// switches itself off or resets, at Kill, and with this process.
+// Start lays out the files of c and starts QEMU, or Bochs if c.Accel says so. The
+// machine ends when it switches itself off or resets, at Kill, and with this
+// process.
 func Start(c Config) (*Machine, error) {
+	if c.Accel == InBochs {
+		return StartBochs(c)
+	}
 	c, err := c.withDefaults()
 	if err != nil {
 		return nil, err
@@ -131,8 +136,8 @@ func (m *Machine) finish(err error) {
 	if s.Code < 0 {
 		s.End = Killed
 	}
-	if m.Monitor == nil && s.Code == 1 && bochsOff.MatchString(s.Stderr) {
-		s.End = Poweroff
+	if m.log != nil {
+		m.log.judge(&s)
 	}
 	if m.Monitor != nil {
 		select {

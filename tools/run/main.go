@@ -1,16 +1,18 @@
 // SPDX-FileCopyrightText: The Ringo Authors
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Command run builds Ringo and runs it in QEMU with the demo guest's files as
-// boot modules. The serial console is this process's standard input and output.
+// Command run builds Ringo and runs it in an emulator with the demo guest's files
+// as boot modules. The serial console is this process's standard input and output.
 // It takes its settings from the environment, as make passes them:
 //
 //	SMP        CPUs, default 2
 //	MEM        RAM in MiB, default 2048
 //	FILES      further boot modules, separated by spaces
 //	HVARGS     the hypervisor's command line
-//	BOOT       kernel (default), iso or pxe
-//	ACCEL      tcg or kvm; default kvm where it has nested AMD-V
+//	BACKEND    svm or vmx; default what this host can do fastest
+//	BOOT       kernel (default), iso or pxe; in Bochs iso
+//	ACCEL      tcg, kvm or bochs; default kvm where it has nested virtualization
+//	           of that kind, else Bochs for vmx and QEMU's tcg for svm
 //	QEMU_ARGS  further arguments for QEMU, quoted as in a shell
 //
 // The exit status is 0 when the machine switched itself off, 3 when it reset, 1
@@ -18,6 +20,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -80,8 +83,17 @@ func settings(getenv func(string) string) (c emu.Config, err error) {
 	if c.Boot, err = emu.ParseBoot(getenv("BOOT")); err != nil {
 		return c, err
 	}
-	if c.Accel, err = emu.PickAccel(getenv("ACCEL")); err != nil {
+	if c.Accel, err = emu.Choose(getenv("BACKEND"), getenv("ACCEL")); err != nil {
 		return c, err
+	}
+	if c.Accel == emu.InBochs {
+		if getenv("BOOT") != "" && c.Boot != emu.BootISO {
+			return c, fmt.Errorf("BOOT=%s: Bochs, which emulates VT-x here, boots by BOOT=iso only", c.Boot)
+		}
+		if getenv("QEMU_ARGS") != "" {
+			return c, errors.New("QEMU_ARGS: it is Bochs that emulates VT-x here, not QEMU")
+		}
+		c.Boot = emu.BootISO
 	}
 	if c.SMP, err = number(getenv, "SMP", 2); err != nil {
 		return c, err
@@ -113,6 +125,9 @@ func number(getenv func(string) string, name string, otherwise int) (int, error)
 // prepare gets all that c boots into the folder work, and names it in c.
 func prepare(c *emu.Config, root, work string) error {
 	task := map[emu.Boot]string{emu.BootKernel: "run", emu.BootISO: "iso", emu.BootPXE: "pxe"}[c.Boot]
+	if c.Accel == emu.InBochs {
+		task = "bochs"
+	}
 	if err := debian.Ensure(os.Stderr, task); err != nil {
 		return err
 	}

@@ -41,8 +41,24 @@ func TestSettings(t *testing.T) {
 }
 
 func TestSettingsRefuse(t *testing.T) {
-	for _, c := range [][2]string{{"SMP", "two"}, {"SMP", "0"}, {"MEM", "-1"}, {"BOOT", "usb"}, {"ACCEL", "hax"}, {"QEMU_ARGS", "'"}} {
+	for _, c := range [][2]string{{"SMP", "two"}, {"SMP", "0"}, {"MEM", "-1"}, {"BOOT", "usb"}, {"ACCEL", "hax"}, {"BACKEND", "hvf"}, {"QEMU_ARGS", "'"}} {
 		if _, err := settings(env(c[0], c[1])); err == nil || !strings.Contains(err.Error(), c[0]) {
+			t.Errorf("%s=%s: %v", c[0], c[1], err)
+		}
+	}
+}
+
+// What QEMU has and Bochs has not.
+func TestSettingsBochs(t *testing.T) {
+	got, err := settings(env("ACCEL", "bochs", "BACKEND", "vmx", "SMP", "1"))
+	if diff := cmp.Diff(emu.Config{SMP: 1, MemMiB: 2048, Boot: emu.BootISO, Accel: emu.InBochs}, got); diff != "" || err != nil {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	if _, err := settings(env("ACCEL", "bochs", "BOOT", "iso")); err != nil {
+		t.Error(err)
+	}
+	for _, c := range [][2]string{{"BOOT", "kernel"}, {"BOOT", "pxe"}, {"QEMU_ARGS", "-s"}, {"BACKEND", "svm"}} {
+		if _, err := settings(env("ACCEL", "bochs", c[0], c[1])); err == nil || !strings.Contains(err.Error(), c[0]) {
 			t.Errorf("%s=%s: %v", c[0], c[1], err)
 		}
 	}

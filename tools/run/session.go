@@ -74,9 +74,9 @@ func verdict(s emu.Status) (int, error) {
 	case emu.Reset:
 		return statusReset, fmt.Errorf("the machine reset itself")
 	case emu.Killed:
-		return statusFailed, fmt.Errorf("QEMU was killed: %s", s.Stderr)
+		return statusFailed, fmt.Errorf("the emulator was killed: %s", s.Stderr)
 	}
-	return statusFailed, fmt.Errorf("QEMU ended with status %d: %s", s.Code, s.Stderr)
+	return statusFailed, fmt.Errorf("the emulator ended with status %d: %s", s.Code, s.Stderr)
 }
 
 // sender is the input side of a console.

@@ -106,6 +106,23 @@ func (u *UART) Write(b []byte) int {
 	return n
 }
 
+// patience is how often Flush looks at a busy transmitter before it gives up: a
+// port access takes a microsecond, 16 bytes at 1200 baud 133 ms.
+const patience = 1 << 19
+
+// Flush waits until the port has taken all that is queued, for the last words
+// before the machine goes off. It gives up on a port that takes nothing.
+func (u *UART) Flush() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for polls := 0; u.n > 0 && polls < patience; polls++ {
+		n := u.n
+		if u.pump(); u.n < n {
+			polls = 0
+		}
+	}
+}
+
 // Drop counts bytes that a caller gave up on.
 func (u *UART) Drop(n int) {
 	u.mu.Lock()

@@ -59,6 +59,41 @@ func (w *wire) Out(off uint16, v uint8) {
 	w.regs[off] = v
 }
 
+// slow drains itself after some looks at the status; never if after is 0.
+type slow struct {
+	wire
+	after, looks int
+}
+
+func (s *slow) In(off uint16) uint8 {
+	if off == status && s.busy && s.after > 0 {
+		if s.looks++; s.looks%s.after == 0 {
+			s.drain()
+		}
+	}
+	return s.wire.In(off)
+}
+
+func TestFlush(t *testing.T) {
+	text := strings.Repeat("0123456789", 20)
+	for _, after := range []int{1, 1000, patience / 2} {
+		w := &slow{after: after}
+		u, _ := Open(w, Line{115200, 8, 'n', 1})
+		u.Write([]byte(text))
+		u.Flush()
+		if w.sent.String() != text {
+			t.Errorf("after %d: sent %q", after, w.sent.String())
+		}
+	}
+	w := &slow{} // stuck
+	u, _ := Open(w, Line{115200, 8, 'n', 1})
+	u.Write([]byte(text))
+	u.Flush()
+	if w.sent.Len() != fifoSize {
+		t.Errorf("stuck: sent %q", w.sent.String())
+	}
+}
+
 func (w *wire) drain() { w.inFIFO, w.busy = 0, false }
 
 func TestWriteAndInterrupt(t *testing.T) {

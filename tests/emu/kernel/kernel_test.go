@@ -116,6 +116,20 @@ func TestBochs(t *testing.T) {
 	succeed(t, out)
 }
 
+// TestBochsEnds: how a machine in Bochs ends is known, as in QEMU.
+func TestBochsEnds(t *testing.T) {
+	img := program(t, "crash")
+	for _, c := range []struct {
+		mode int
+		end  emu.End
+	}{{3, emu.Reset}, {4, emu.Poweroff}} {
+		_, st := run(t, emu.Config{HV: img, SMP: 2, MemMiB: 512, HVArgs: fmt.Sprintf("cpus=2 mode=%d", c.mode)}, true, 2*time.Minute)
+		if st.End != c.end {
+			t.Errorf("mode %d: the machine ended by %s, not %s: %s", c.mode, st.End, c.end, st.Stderr)
+		}
+	}
+}
+
 func TestTorture(t *testing.T) {
 	img := program(t, "torture")
 	secs, cpus := 10, []int{2}
