@@ -32,6 +32,8 @@ type Backend struct {
 	cpus   [MaxCPUs]*cpu
 	mu     sync.Mutex
 	vpids  vpids
+	// pretend stands for the entry code in tests.
+	pretend func(*VCPU) uint64
 }
 
 var _ vcpu.Backend = (*Backend)(nil)
@@ -94,6 +96,7 @@ func (b *Backend) NewVCPU(t *pt.Tables) (vcpu.VCPU, error) {
 		tables: t,
 		pages:  pages,
 		npages: n,
+		at:     -1,
 		fpu:    b.f.fpu,
 		eptp:   uint64(t.Root()) | eptpWriteBack | eptpWalk4,
 	}

@@ -14,6 +14,7 @@ import (
 // cpu is the state of one physical CPU. Only the thread bound to it uses it.
 type cpu struct {
 	p      processor
+	n      int    // its number
 	region mm.HPA // the CPU's own, from VMXON to VMXOFF
 	kick   kickWord
 	xcr0   uint32
@@ -72,7 +73,7 @@ func (b *Backend) Enable(n int) error {
 		insn.SetCR4(insn.CR4() &^ x86.CR4VMXE)
 		return errControl
 	}
-	c := &cpu{p: native{}, kick: kickWordOf(b.env, n), xcr0: uint32(f.xcr0), host: readHost()}
+	c := &cpu{p: native{}, n: n, kick: kickWordOf(b.env, n), xcr0: uint32(f.xcr0), host: readHost()}
 	if c.host.tr&^7 == 0 {
 		return errTR
 	}

@@ -42,14 +42,16 @@ GLOBL mxcsr<>(SB), RODATA|NOPTR, $4
 
 // From DI = frame with the guest's FPU state saved, to the caller. The guest's
 // values are cleared from every register (a mispredicted path of the
-// hypervisor would otherwise compute with them). An NMI that ended the run is
+// hypervisor would otherwise compute with them); R14 and X15 get their Go values
+// where the caller, as of every ABI0 function, has the call behind it. An NMI that ended the run is
 // the host's: it is raised again, which also ends the CPU's blocking of NMIs by
 // the handler's IRET. An interrupt is still pending, and taken after STI.
 #define END \
 	LDMXCSR	mxcsr<>(SB); \
-	XORPS	X15, X15; \
-	MOVQ	(TLS), R14; \
 	MOVQ	frame_hostBP(DI), BP; \
+	RDTSC; \
+	MOVL	AX, (frame_tsc+0)(DI); \
+	MOVL	DX, (frame_tsc+4)(DI); \
 	XORL	AX, AX; \
 	XORL	BX, BX; \
 	XORL	DX, DX; \
@@ -60,6 +62,7 @@ GLOBL mxcsr<>(SB), RODATA|NOPTR, $4
 	XORL	R11, R11; \
 	XORL	R12, R12; \
 	XORL	R13, R13; \
+	XORL	R14, R14; \
 	XORL	R15, R15; \
 	CMPL	frame_reason(DI), $0; \
 	JNE	out; \
@@ -82,29 +85,26 @@ out: \
 	RET
 
 // XSAVE and XRSTOR work on everything that the host's XCR0 has, whatever the
-// guest enabled: so they run under the host's XCR0.
+// guest enabled: so they run under the host's XCR0, which is their mask.
 #define XENTER(save) \
 	BEGIN; \
-	MOVL	$-1, AX; \
-	MOVL	AX, DX; \
-	XRSTOR64	frame_fpu(DI); \
-	MOVL	frame_xcr0(DI), AX; \
-	CMPL	AX, frame_hostXCR0(DI); \
-	JEQ	run; \
-	XORL	CX, CX; \
+	MOVL	frame_hostXCR0(DI), AX; \
 	XORL	DX, DX; \
+	XRSTOR64	frame_fpu(DI); \
+	CMPL	AX, frame_xcr0(DI); \
+	JEQ	run; \
+	MOVL	frame_xcr0(DI), AX; \
+	XORL	CX, CX; \
 	XSETBV; \
 run: \
 	RUN; \
 	MOVL	frame_hostXCR0(DI), AX; \
+	XORL	DX, DX; \
 	CMPL	AX, frame_xcr0(DI); \
 	JEQ	same; \
 	XORL	CX, CX; \
-	XORL	DX, DX; \
 	XSETBV; \
 same: \
-	MOVL	$-1, AX; \
-	MOVL	AX, DX; \
 	save	frame_fpu(DI); \
 	END; \
 refuse: \
@@ -130,7 +130,6 @@ refuse:
 // begin, from here.
 TEXT ·guest(SB), NOSPLIT|NOFRAME, $0-0
 	MOVQ	BP, frame_hostBP(DI)
-	MOVL	$0, frame_failed(DI)
 	MOVQ	frame_cr2(DI), AX
 	MOVQ	CR2, CX
 	CMPQ	AX, CX
@@ -146,15 +145,11 @@ stack:
 	VMWRITEAX
 
 rip:
-	CMPL	frame_ripDirty(DI), $0
-	JEQ	go
-	MOVL	$0, frame_ripDirty(DI)
 	MOVQ	frame_rip(DI), AX
 	MOVL	$const_guestRIP, CX
 	VMWRITEAX
-
-go:
-	CMPL	frame_launched(DI), $0
+	CMPL	frame_launched(DI), $0 // until JEQ launch nothing changes the flags
+	MOVL	$1, frame_launched(DI)
 	MOVQ	(frame_regs+regs_RAX)(DI), AX
 	MOVQ	(frame_regs+regs_RBX)(DI), BX
 	MOVQ	(frame_regs+regs_RCX)(DI), CX
@@ -190,11 +185,9 @@ invalid:
 
 // SP is what it was in guest: 8(SP) is the address of the frame.
 TEXT ·exited(SB), NOSPLIT|NOFRAME, $0-0
-	PUSHQ	AX
-	MOVQ	16(SP), AX
-	MOVQ	DI, (frame_regs+regs_RDI)(AX)
-	MOVQ	AX, DI
-	POPQ	AX
+	PUSHQ	DI
+	MOVQ	16(SP), DI
+	POPQ	(frame_regs+regs_RDI)(DI)
 	MOVQ	AX, (frame_regs+regs_RAX)(DI)
 	MOVQ	BX, (frame_regs+regs_RBX)(DI)
 	MOVQ	CX, (frame_regs+regs_RCX)(DI)
@@ -229,9 +222,11 @@ TEXT ·exited(SB), NOSPLIT|NOFRAME, $0-0
 	MOVL	$const_guestSSAccess, CX
 	VMREADDI
 	LONG	$frame_ssAccess
-	CMPL	frame_reason(DI), $0 // bit 31: the entry failed, and launched nothing
-	JLT	done
-	MOVL	$1, frame_launched(DI)
+	CMPL	frame_reason(DI), $const_reasonCR
+	JCS	done
+	MOVL	$const_exitQualification, CX
+	VMREADDI
+	LONG	$frame_qualification
 
 done:
 	RET

@@ -69,6 +69,12 @@ func decodeCR(q uint64) (vcpu.Reason, vcpu.CRExit) {
 	return vcpu.CRWrite, x
 }
 
+// Bits of the qualification of a port access.
+const (
+	ioIn     = 1 << 3
+	ioString = 1 << 4 // INS or OUTS
+)
+
 // decodeIO splits the qualification of a port access (SDM Vol. 3, Table "Exit
 // Qualification for I/O Instructions"): size minus 1 2:0, IN 3, string 4, REP 5,
 // port 31:16; and for INS and OUTS the instruction information (Table "Format of
@@ -78,8 +84,8 @@ func decodeIO(q uint64, info uint32, insInfo bool) vcpu.IOExit {
 	x := vcpu.IOExit{
 		Port:   uint16(q >> 16),
 		Size:   uint8(q&7) + 1,
-		In:     q&(1<<3) != 0,
-		String: q&(1<<4) != 0,
+		In:     q&ioIn != 0,
+		String: q&ioString != 0,
 		Rep:    q&(1<<5) != 0,
 	}
 	if !x.String || !insInfo {

@@ -104,11 +104,12 @@ var reasons = [numReasons]reasonInfo{
 }
 
 // quick are the reasons that Run translates by itself: frequent ones of form
-// fInsn.
+// fInsn, IN and OUT.
 var quick = [...]vcpu.Reason{
 	reasonCPUID:  vcpu.CPUID,
 	reasonHLT:    vcpu.HLT,
 	reasonVMCALL: vcpu.Hypercall,
 	reasonRDMSR:  vcpu.RDMSR,
 	reasonWRMSR:  vcpu.WRMSR,
+	reasonIO:     vcpu.IO, // but for INS and OUTS
 }

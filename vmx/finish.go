@@ -15,7 +15,7 @@ func (v *VCPU) finish(x *vcpu.Exit) bool {
 	var i information
 	reason := uint32(f.reason)
 	v.inform(reason, &i)
-	x.CPL, x.RIP, x.Len = v.cpl(), f.rip, 0
+	x.CPL, x.RIP, x.Len = v.frame.cpl(), f.rip, 0
 	form := decode(reason, &i, v.b.f.insInfo, x)
 	if form >= fInsn && form <= fIO || x.Reason == vcpu.Exception && x.Event.Type == vcpu.SoftException {
 		x.Len = uint8(f.length)
@@ -36,18 +36,19 @@ func (v *VCPU) inform(reason uint32, i *information) {
 		if v.frame.failed == 2 {
 			i.qualification = p.read(uint32(exitInsnError))
 		}
+		v.frame.failed = 0
 		return
 	}
 	switch reasons[reason].form {
 	case fIO:
-		i.qualification = p.read(uint32(exitQualification))
-		if i.qualification&(1<<4) != 0 && v.b.f.insInfo {
+		i.qualification = v.frame.qualification
+		if i.qualification&ioString != 0 && v.b.f.insInfo {
 			i.instruction = uint32(p.read(uint32(exitInsnInfo)))
 		}
 	case fCR, fAPIC:
-		i.qualification = p.read(uint32(exitQualification))
+		i.qualification = v.frame.qualification
 	case fEPT:
-		i.qualification = p.read(uint32(exitQualification))
+		i.qualification = v.frame.qualification
 		i.gpa = p.read(uint32(exitGPA))
 	case fException:
 		i.interruption = uint32(v.frame.intInfo)
@@ -64,6 +65,10 @@ func (v *VCPU) finishSlow(form form, i *information, x *vcpu.Exit) bool {
 	ev := &v.ev
 	if x.Reason == vcpu.Invalid {
 		v.put(sEntryEvent, 0) // an exit clears it, a failed entry does not
+		// Whether the VMCS counts as launched depends on how the entry failed.
+		v.on.p.clear(v.pages)
+		v.on.p.load(v.pages)
+		v.frame.launched = 0
 	}
 	v.saveDebug()
 	wasSoft := ev.armed && ev.hasNext && ev.next.Type == vcpu.SoftInterrupt

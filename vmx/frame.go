@@ -19,13 +19,15 @@ type regs = x86.Regs
 type frame struct {
 	regs x86.Regs
 	cr2  uint64 // no field of the VMCS
-	// rip is loaded and saved by the entry code, the first only if ripDirty.
+	// rip is loaded and saved by the entry code.
 	rip uint64
 	// What the last exit left in the VMCS, for the frequent reasons: exit
 	// reason, instruction length, IDT-vectoring information, interruptibility
-	// state, access rights of SS, and for exceptions the interruption
-	// information.
-	reason, length, vectoring, interrupt, ssAccess, intInfo uint64
+	// state, access rights of SS; for exceptions the interruption information,
+	// and for reasons that have one (from reasonCR on) the qualification.
+	reason, length, vectoring, interrupt, ssAccess, intInfo, qualification uint64
+
+	tsc uint64 // the time-stamp counter after the run
 
 	hostBP uint64 // across the run
 	hostSP uint64 // what HOST_RSP holds, 0 unknown
@@ -33,14 +35,13 @@ type frame struct {
 	cpuKick uint64
 	// kick, when not 0, keeps the entry code from entering. Any thread sets it.
 	kick     atomic.Uint32
-	ripDirty uint32
-	launched uint32 // VMRESUME, not VMLAUNCH
-	// failed says that the last entry did not even begin: 1 no current VMCS, 2
-	// an error number is in the VMCS.
+	launched uint32 // VMRESUME, not VMLAUNCH: the VMCS was entered since VMCLEAR
+	// failed says that an entry did not even begin: 1 no current VMCS, 2 an
+	// error number is in the VMCS. Who sees it clears it.
 	failed uint32
 	// xcr0 is what the guest runs with, hostXCR0 the one Go code runs with.
 	xcr0, hostXCR0 uint32
-	_              [frameHead - 128 - 11*8 - 6*4]byte
+	_              [frameHead - 128 - 13*8 - 5*4]byte
 	fpu            [fpuLegacy + fpuHeader]byte
 }
 
@@ -57,6 +58,7 @@ const (
 	fpuFXSAVE fpuKind = iota // host without OSXSAVE: guests get no XSAVE either
 	fpuXSAVE
 	fpuXSAVEOPT
+	fpuPretend // tests: no entry code, see Backend
 )
 
 // resetFPU puts the state after reset into the FPU image (SDM Vol. 3, Table

@@ -147,7 +147,6 @@ func (v *VCPU) moveRIP(d int) {
 	if !v.code64() {
 		f.rip &= 0xffff_ffff
 	}
-	f.ripDirty = 1
 }
 
 // window arms or disarms the exit at the first moment the guest could take an

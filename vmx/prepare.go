@@ -16,7 +16,7 @@ import (
 func (v *VCPU) prepare(c *cpu, x *vcpu.Exit) bool {
 	if v.todo&todoShutdown != 0 {
 		v.todo &^= todoShutdown
-		*x = vcpu.Exit{Reason: vcpu.Shutdown, CPL: v.cpl(), RIP: v.frame.rip}
+		*x = vcpu.Exit{Reason: vcpu.Shutdown, CPL: v.frame.cpl(), RIP: v.frame.rip}
 		return false
 	}
 	if c.loaded != v {
@@ -31,6 +31,9 @@ func (v *VCPU) prepare(c *cpu, x *vcpu.Exit) bool {
 	}
 	if v.todo&todoFlush != 0 {
 		v.b.flush(c, invSingle, 0, uint64(v.vpid))
+	}
+	if v.todo&todoWrap != 0 {
+		v.wrap()
 	}
 	v.loadMSRs(c)
 	if v.todo&todoAPIC != 0 {
@@ -64,7 +67,7 @@ func (v *VCPU) load(c *cpu) {
 		c.p.clear(v.pages)
 	}
 	c.p.load(v.pages)
-	c.loaded, v.loaded = v, true
+	c.loaded, v.loaded, v.at = v, true, c.n
 	v.frame.launched = 0
 	if !v.configured {
 		v.configure()
@@ -90,7 +93,7 @@ func (v *VCPU) Leave() {
 	v.readAll()
 	v.saveMSRs()
 	c.p.clear(v.pages)
-	c.loaded, v.loaded = nil, false
+	c.loaded, v.loaded, v.at = nil, false, -1
 }
 
 // settle keeps an entry from failing for a combination that several harmless

@@ -16,6 +16,9 @@ const crHidden = x86.CR0CD | x86.CR0NW
 func (v *VCPU) Get(r x86.Reg) uint64 {
 	switch r {
 	case x86.RIP:
+		if v.todo&todoWrap != 0 {
+			v.wrap()
+		}
 		return v.frame.rip
 	case x86.CR0:
 		return v.val[sCR0Shadow]
@@ -81,7 +84,7 @@ func plain(r x86.Reg) slot {
 func (v *VCPU) Set(r x86.Reg, val uint64) {
 	switch r {
 	case x86.RIP:
-		v.frame.rip, v.frame.ripDirty = val, 1
+		v.frame.rip = val
 	case x86.RFLAGS:
 		v.put(sRFLAGS, val|x86.FlagReserved)
 	case x86.CR0:

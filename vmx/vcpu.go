@@ -29,6 +29,7 @@ type VCPU struct {
 	// the generation of tables that on's TLB may know.
 	on         *cpu
 	loaded     bool
+	at         int // on's number while loaded, else -1
 	configured bool
 	tablesGen  uint64
 
@@ -53,7 +54,7 @@ var (
 )
 
 // todo are the reasons to take the slow way through prepare.
-type todo uint8
+type todo uint16
 
 const (
 	todoWrite    todo = 1 << iota // fields to write
@@ -64,17 +65,18 @@ const (
 	todoMSRs                      // MSRs to write
 	todoPaging                    // a control register changed
 	todoAPIC                      // the virtual-APIC page changed
+	todoWrap                      // RIP went beyond 4 GiB
 )
 
 // Run implements vcpu.VCPU. Exits that an instruction caused are the frequent
-// ones: they are translated here when nothing else is going on, all others by
-// finish.
+// ones: they are translated here when they left nothing to look after but
+// themselves, all others by finish.
 func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
-	c := v.b.cpus[cpu]
 	for {
 		seen := v.seen()
-		if c.loaded != v || v.todo != 0 || v.tables.Generation() != v.tablesGen {
-			if !v.prepare(c, x) {
+		switch {
+		case v.at != cpu, v.todo != 0, v.tables.Generation() != v.tablesGen:
+			if !v.prepare(v.b.cpus[cpu], x) {
 				return
 			}
 		}
@@ -85,63 +87,67 @@ func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 			in = v.enterOther()
 		}
 		if in == 0 {
-			v.refused(c, x)
+			v.refused(x)
 			return
 		}
 		v.entered(seen)
-		x.TSC = insn.RDTSC()
+		f := v.frame
+		x.TSC = f.tsc
 		v.valid = stable
-		if v.quick(x) {
-			return
+		if n := uint32(f.reason); n < uint32(len(quick)) && quick[n] != 0 && v.todo == 0 && f.vectoring&evValid == 0 {
+			x.Reason, x.Len = quick[n], uint8(f.length)
+			x.CPL, x.RIP = f.cpl(), f.rip
+			x.Raw[0], x.Raw[1], x.Raw[2] = uint64(n), 0, 0
+			if n != reasonIO || f.quickIO(x) {
+				return
+			}
 		}
 		if v.finish(x) {
 			if x.Reason == vcpu.Interrupted {
-				v.takeKick(c)
+				v.takeKick()
 			}
 			return
 		}
 	}
 }
 
-// quick translates a frequent exit that left nothing to look after but itself.
-func (v *VCPU) quick(x *vcpu.Exit) bool {
-	f := v.frame
-	n := uint32(f.reason)
-	if n >= uint32(len(quick)) || quick[n] == 0 || v.todo != 0 || f.vectoring&evValid != 0 {
-		return false
-	}
-	x.Reason, x.Len = quick[n], uint8(f.length)
-	x.CPL, x.RIP = v.cpl(), f.rip
-	x.Raw = [3]uint64{uint64(n)}
-	return true
+// quickIO is the rest of a port access, but for INS and OUTS.
+func (f *frame) quickIO(x *vcpu.Exit) bool {
+	q := f.qualification
+	x.Raw[1] = q
+	x.IO = vcpu.IOExit{Port: uint16(q >> 16), Size: uint8(q&7) + 1, In: q&ioIn != 0}
+	return q&ioString == 0
 }
 
 // enterOther enters the guest on hosts without XSAVEOPT. It returns 0 when a
 // preemption request or a kick came first. Every path from there leads to a
 // function with a stack check, which is where Go's preemption happens.
 func (v *VCPU) enterOther() uint64 {
-	if v.fpu == fpuXSAVE {
+	switch v.fpu {
+	case fpuXSAVE:
 		return enterXSAVE(v.frame)
+	case fpuFXSAVE:
+		return enterFXSAVE(v.frame)
 	}
-	return enterFXSAVE(v.frame)
+	return v.b.pretend(v)
 }
 
 // refused reports a run that did not happen.
-func (v *VCPU) refused(c *cpu, x *vcpu.Exit) {
-	v.takeKick(c)
-	*x = vcpu.Exit{Reason: vcpu.Interrupted, CPL: v.cpl(), RIP: v.frame.rip}
+func (v *VCPU) refused(x *vcpu.Exit) {
+	v.takeKick()
+	*x = vcpu.Exit{Reason: vcpu.Interrupted, CPL: v.frame.cpl(), RIP: v.frame.rip, TSC: insn.RDTSC()}
 }
 
 // takeKick clears the words that keep v from entering. Whoever set one changed
 // something first, and the caller of Run looks after Interrupted: nothing is
 // missed.
-func (v *VCPU) takeKick(c *cpu) {
+func (v *VCPU) takeKick() {
 	v.frame.kick.Store(0)
-	c.kick.clear()
+	v.on.kick.clear()
 }
 
 // cpl is the privilege level: the DPL of SS, as of the last exit or SetSegment.
-func (v *VCPU) cpl() uint8 { return uint8(v.frame.ssAccess >> x86.SegDPLShift & 3) }
+func (f *frame) cpl() uint8 { return uint8(f.ssAccess >> x86.SegDPLShift & 3) }
 
 // Regs implements vcpu.VCPU.
 func (v *VCPU) Regs() *x86.Regs { return &v.frame.regs }
@@ -149,16 +155,25 @@ func (v *VCPU) Regs() *x86.Regs { return &v.frame.regs }
 // Kick implements vcpu.VCPU.
 func (v *VCPU) Kick() { v.frame.kick.Store(1) }
 
-// Advance implements vcpu.VCPU.
+// Advance implements vcpu.VCPU. It calls nothing, which makes it short.
 func (v *VCPU) Advance(n uint8) {
 	f := v.frame
 	rip := f.rip + uint64(n)
-	if (f.rip^rip)>>32 != 0 && f.rip>>32 == 0 && !v.code64() {
-		rip &= 0xffff_ffff
+	if (f.rip^rip)>>32 != 0 && f.rip>>32 == 0 {
+		v.todo |= todoWrap
 	}
-	f.rip, f.ripDirty = rip, 1
+	f.rip = rip
 	if f.interrupt&blockedOnce != 0 {
 		v.setInterrupt(f.interrupt &^ blockedOnce)
+	}
+}
+
+// wrap makes RIP, which Advance has moved beyond 4 GiB, one of 32 bits outside
+// 64-bit code.
+func (v *VCPU) wrap() {
+	v.todo &^= todoWrap
+	if !v.code64() {
+		v.frame.rip &= 0xffff_ffff
 	}
 }
 
@@ -187,5 +202,5 @@ func (v *VCPU) Free() {
 	}
 	b.env.Phys.Zero(v.pages, uint64(v.npages)*mm.PageSize)
 	b.env.Release(v.pages, v.npages)
-	*v = VCPU{b: b}
+	*v = VCPU{b: b, at: -1}
 }
