@@ -143,9 +143,10 @@ func eventSend(c *Context) (abi.Status, uint64) {
 }
 
 func ioreqDone(c *Context) (abi.Status, uint64) {
-	c.vcpu.PostIO()
 	if c.arg[2] == 1 {
-		c.from.YieldTo(c.vcpu)
+		c.hand = true
+	} else {
+		c.vcpu.PostIO()
 	}
 	return abi.OK, 0
 }

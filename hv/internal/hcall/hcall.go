@@ -47,6 +47,7 @@ type Context struct {
 	dom  *part.Domain
 	vcpu *part.VCPU
 	data []byte // the operand in buf
+	hand bool   // see Do
 }
 
 func init() {
@@ -82,10 +83,12 @@ type call struct {
 	operands bool // there is something to decode
 }
 
-// Do answers the hypercall in v's registers.
+// Do answers the hypercall in v's registers. If it returns a vCPU, v has answered
+// the access of that one, and hands its CPU over: the caller calls
+// [part.VCPU.Answered].
 //
 // Preconditions: v's last exit is the hypercall instruction, at CPL 0.
-func (c *Context) Do(v *part.VCPU) {
+func (c *Context) Do(v *part.VCPU) (heir *part.VCPU) {
 	r := v.Regs
 	n := r.RAX - uint64(abi.CallBase)
 	if n >= uint64(len(rows)) {
@@ -93,12 +96,12 @@ func (c *Context) Do(v *part.VCPU) {
 		// that probe for its calls.
 		const kvmENOSYS = 1000
 		r.RAX = ^uint64(kvmENOSYS - 1)
-		return
+		return nil
 	}
 	row := rows[n]
 	if !row.any && !v.Dom.Privileged() {
 		r.RAX = uint64(abi.Denied)
-		return
+		return nil
 	}
 	if c.from != v {
 		c.from = v // a write barrier costs more than the comparison
@@ -106,16 +109,16 @@ func (c *Context) Do(v *part.VCPU) {
 	a := &c.arg
 	a[0], a[1], a[2], a[3], a[4] = r.RDI, r.RSI, r.RDX, r.R8, r.R9
 	if row.operands {
-		c.withOperands(row)
-		return
+		return c.withOperands(row)
 	}
 	st, val := row.run(c)
 	r.RAX, r.RDX = uint64(st), val
+	return nil
 }
 
 // withOperands is the rest of Do for calls that name a domain or memory.
-func (c *Context) withOperands(row *call) {
-	c.dom, c.vcpu, c.data = nil, nil, nil
+func (c *Context) withOperands(row *call) (heir *part.VCPU) {
+	c.dom, c.vcpu, c.data, c.hand = nil, nil, nil, false
 	st := c.decode(row)
 	var val uint64
 	if st == abi.OK {
@@ -126,6 +129,10 @@ func (c *Context) withOperands(row *call) {
 	}
 	r := c.from.Regs
 	r.RAX, r.RDX = uint64(st), val
+	if c.hand {
+		return c.vcpu
+	}
+	return nil
 }
 
 // decode fills dom, vcpu and data as the row says.

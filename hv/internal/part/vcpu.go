@@ -64,9 +64,8 @@ type VCPU struct {
 	// has not taken yet, 0 = none. It is the runner's.
 	ExtINT uint8
 	// IO is the access that dom0 is answering, while wait is WaitIO.
-	IO      Pending
-	wait    Wait  // written by the runner only
-	yieldTo *VCPU // goes first. It is the runner's
+	IO   Pending
+	wait Wait // written by the runner only
 
 	attention atomic.Uint32
 	ioDone    atomic.Bool
@@ -234,55 +233,49 @@ func (v *VCPU) Begin(c *pcpu.CPU, now uint64) bool {
 	return ok
 }
 
-// Yield gives v back to the run queue: its time is over, or somebody more
-// urgent waits.
-func (v *VCPU) Yield(now uint64) {
+// Yield ends v's run on its CPU: its time is over, or somebody more urgent
+// waits. Yield, Block and Park are for v's runner, which then tells the scheduler
+// whether v is runnable, as they return it. Until it has done so, v runs nowhere
+// else, and a wake-up counts; the runner touches nothing of v but v.Sched.
+func (v *VCPU) Yield(now uint64) (runnable bool) {
 	v.HW.Leave()
 	v.mu.Lock()
 	v.account(now)
 	v.state.Store(uint32(Runnable))
-	v.put(now, true)
 	v.mu.Unlock()
+	return true
 }
 
-// put gives v back to the scheduler.
-func (v *VCPU) put(now uint64, runnable bool) {
-	m := v.Dom.machine
-	m.Resched(m.Sched.Put(v.cpu.ID, now, runnable))
-}
-
-// Block takes v off its CPU until it is wakeable. The runner must not touch v
-// afterwards: another CPU may run it already.
-func (v *VCPU) Block(now uint64) {
+// Block ends v's run until v is wakeable.
+func (v *VCPU) Block(now uint64) (runnable bool) {
 	at := v.Deadline()
 	v.HW.Leave()
 	v.mu.Lock()
 	v.account(now)
-	v.put(now, false)
-	if v.wakeable() {
-		v.enqueue()
+	if runnable = v.wakeable(); runnable {
+		v.state.Store(uint32(Runnable))
 	} else {
 		v.state.Store(uint32(Blocked))
 		v.cpu.Timers.Add(&v.timer, at)
 	}
 	v.mu.Unlock()
+	return runnable
 }
 
-// Park takes v off its CPU until start. It is for v's runner, after it saw that
-// the domain stops; if the domain may run again by now, v stays in the run queue:
-// start has seen it running and did nothing.
-func (v *VCPU) Park(now uint64) {
+// Park ends v's run until start, after its runner saw that the domain stops. If
+// the domain may run again by now, v stays runnable: start has seen it running
+// and did nothing.
+func (v *VCPU) Park(now uint64) (runnable bool) {
 	v.HW.Leave()
 	v.mu.Lock()
-	defer v.mu.Unlock()
 	v.account(now)
-	if v.Dom.stop.Load() == 0 {
+	if runnable = v.Dom.stop.Load() == 0; runnable {
 		v.state.Store(uint32(Runnable))
-		v.put(now, true)
-		return
+	} else {
+		v.state.Store(uint32(Parked))
 	}
-	v.put(now, false)
-	v.state.Store(uint32(Parked))
+	v.mu.Unlock()
+	return runnable
 }
 
 // account adds the time since Begin to v's CPU time.
@@ -353,26 +346,37 @@ func (v *VCPU) PostIO() {
 	v.NotifyHere()
 }
 
-// YieldTo makes v's runner let o go first if that waits for the same CPU, once.
-// TakeYield consumes the wish; it is dropped when v has something of its own to
-// do. Both are for v's runner.
-func (v *VCPU) YieldTo(o *VCPU) {
-	v.yieldTo = o
+// Answered is [VCPU.PostIO] by a runner that then hands its CPU to v. It reports
+// whether v was waiting for the answer: from now on v is runnable, and it is the
+// runner who owes it a CPU, by [sched.Scheduler.Switch] or [VCPU.WakeHere].
+func (v *VCPU) Answered() bool {
+	v.ioDone.Store(true)
 	v.attention.Store(1)
+	v.mu.Lock()
+	ok := v.State() == Blocked && v.wakeable()
+	if ok {
+		v.cpu.Timers.Remove(&v.timer)
+		v.state.Store(uint32(Runnable))
+	}
+	v.mu.Unlock()
+	return ok
 }
 
-// TakeYield does what [VCPU.YieldTo] asked for and reports whether the next
-// Pick will choose somebody else.
-func (v *VCPU) TakeYield(now uint64) bool {
-	o := v.yieldTo
-	if o == nil {
-		return false
+// WakeHere gives v, for which Answered was true, to the scheduler, to run on CPU
+// here if it may. Pausing v meanwhile does no harm: who finds v parked when it is
+// its turn puts it back.
+func (v *VCPU) WakeHere(here int, now uint64) {
+	m := v.Dom.machine
+	m.Resched(m.Sched.WakeHere(&v.Sched, here, now))
+}
+
+// Busy reports whether an interrupt or a timer of v wants it to go on. It is for
+// v's runner.
+func (v *VCPU) Busy(now uint64) bool {
+	if _, pending := v.APIC.Pending(); pending {
+		return true
 	}
-	v.yieldTo = nil
-	if _, pending := v.APIC.Pending(); pending || now >= v.Deadline() {
-		return false
-	}
-	return v.Dom.machine.Sched.Yield(v.cpu.ID, &o.Sched)
+	return now >= v.Deadline()
 }
 
 // TakeIO consumes the notice of PostIO.

@@ -141,7 +141,10 @@ func hypercall(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 		return resume
 	}
 	v.HW.Advance(x.Len)
-	r.calls.Do(v) // a call that stops v's domain has set its attention word
+	// A call that stops v's domain has set its attention word.
+	if to := r.calls.Do(v); to != nil {
+		return r.hand(v, to)
+	}
 	return resume
 }
 

@@ -8,13 +8,14 @@
 package run
 
 import (
-	"ringo/hv/abi"
 	"sync/atomic"
 
+	"ringo/hv/abi"
 	"ringo/hv/decode"
 	"ringo/hv/internal/hcall"
 	"ringo/hv/internal/part"
 	"ringo/hv/internal/pcpu"
+	"ringo/hv/internal/sched"
 	"ringo/hv/vcpu"
 	"ringo/hv/x86"
 	"ringo/mm"
@@ -37,7 +38,6 @@ type Runner struct {
 	id    int // cpu's
 	m     *part.Machine
 	host  Host
-	until uint64 // end of the present time slice
 	calls *hcall.Context
 	want  *atomic.Bool        // the scheduler asks for the CPU
 	insn  [decode.MaxLen]byte // the instruction being decoded
@@ -45,6 +45,11 @@ type Runner struct {
 	walk  gwalk.Regime
 	ram   part.Window // of the domain whose instruction is emulated
 	hint  hint
+
+	// What Pick or Switch returned: next runs until then, unless it is nil; now
+	// is when that was.
+	next       *sched.Entity
+	until, now uint64
 }
 
 // hint is where the access that led to an emulation goes, as the CPU has found
@@ -72,20 +77,37 @@ func (r *Runner) Loop() {
 
 // Once runs one vCPU until it gives the CPU up, or waits when none is runnable.
 func (r *Runner) Once() {
-	now := r.host.Now()
-	r.cpu.Timers.Expire(now)
-	e, until := r.m.Sched.Pick(r.cpu.ID, now)
-	if e == nil {
-		r.host.Wait(min(until, r.cpu.Timers.Next()))
-		return
+	if !r.turn() {
+		r.host.Wait(min(r.until, r.cpu.Timers.Next()))
 	}
-	v := e.Owner.(*part.VCPU)
-	if !v.Begin(r.cpu, now) {
-		r.m.Resched(r.m.Sched.Put(r.cpu.ID, now, false))
-		return
+}
+
+// turn runs one vCPU until it gives the CPU up. It reports false when none is
+// runnable before r.until.
+func (r *Runner) turn() bool {
+	if r.next == nil {
+		r.now = r.host.Now()
+		r.cpu.Timers.Expire(r.now)
+		if r.next, r.until = r.m.Sched.Pick(r.id, r.now); r.next == nil {
+			return false
+		}
 	}
-	r.until = until
-	r.serve(v, now)
+	v := r.next.Owner.(*part.VCPU)
+	if v.Begin(r.cpu, r.now) {
+		r.serve(v, r.now)
+	} else {
+		r.leave(r.now, false, nil)
+	}
+	return true
+}
+
+// leave takes what ran off the CPU, which stays runnable or not, and chooses who
+// is next: to, if it is not nil and the scheduler agrees.
+func (r *Runner) leave(now uint64, runnable bool, to *sched.Entity) {
+	var kick int
+	r.next, r.until, kick = r.m.Sched.Switch(r.id, now, runnable, to)
+	r.now = now
+	r.m.Resched(kick)
 }
 
 // serve enters v until it blocks, yields or parks.
@@ -114,7 +136,10 @@ func (r *Runner) serve(v *part.VCPU, now uint64) {
 		case look:
 			v.SetAttention()
 		case block:
-			v.Block(r.host.Now())
+			now = r.host.Now()
+			r.leave(now, v.Block(now), nil)
+			return
+		case gone:
 			return
 		}
 	}
@@ -127,6 +152,7 @@ const (
 	resume action = iota // enter the guest again
 	look                 // something may have to be delivered first
 	block                // v waits, see VCPU.Wait
+	gone                 // v has left the CPU
 )
 
 // attend does everything that must happen before an entry and is not needed on
@@ -136,27 +162,43 @@ func (r *Runner) attend(v *part.VCPU, now uint64) bool {
 	r.cpu.Timers.Expire(now)
 	switch {
 	case v.Dom.Stopping():
-		v.Park(now)
-		return false
-	case v.TakeYield(now):
-		v.Yield(now)
+		r.leave(now, v.Park(now), nil)
 		return false
 	case now >= r.until, r.want.Load():
-		until, ok := r.m.Sched.Stay(r.cpu.ID, now)
+		until, ok := r.m.Sched.Stay(r.id, now)
 		if !ok {
-			v.Yield(now)
+			r.leave(now, v.Yield(now), nil)
 			return false
 		}
 		r.until = until
 	}
 	v.Tick(now)
 	if !r.progress(v) {
-		v.Block(now)
+		r.leave(now, v.Block(now), nil)
 		return false
 	}
 	r.deliver(v)
 	r.host.Arm(min(r.until, v.Deadline(), r.cpu.Timers.Next()))
 	return true
+}
+
+// hand gives the CPU to the vCPU to, whose access v has just answered, unless v
+// has something of its own to do. v then goes on when to waits again, or its
+// slice ends.
+func (r *Runner) hand(v, to *part.VCPU) action {
+	if !to.Answered() {
+		return resume
+	}
+	now := r.host.Now()
+	if v.Busy(now) {
+		to.WakeHere(r.id, now)
+		return look
+	}
+	r.leave(now, v.Yield(now), &to.Sched)
+	if r.next != &to.Sched {
+		to.WakeHere(r.id, now)
+	}
+	return gone
 }
 
 // progress moves v out of the state it waited in. It reports false when v must

@@ -41,6 +41,7 @@ type world struct {
 	start  time.Time
 	stop   atomic.Bool
 	quiet  bool          // guests make no accesses and have no timers
+	inDom0 bool          // dom0's vCPU 0 answers accesses, not a thread of the host
 	done   chan struct{} // a runner has ended
 
 	made []*simVCPU // by NewVCPU since it was last emptied; one maker at a time
@@ -191,6 +192,9 @@ func (v *simVCPU) guest(c *simCPU) vcpu.Exit {
 		if v.pending != 0 {
 			v.handler()
 		}
+		if v.p == v.w.dom0.VCPUs[0] && v.w.inDom0 && v.answers() {
+			return vcpu.Exit{Reason: vcpu.Hypercall, Len: 3}
+		}
 		switch {
 		case v.window && v.pending == 0:
 			v.window = false
@@ -215,6 +219,24 @@ func (v *simVCPU) guest(c *simCPU) vcpu.Exit {
 			runtime.Gosched() // a loop without an exit: only a kick ends it
 		}
 	}
+}
+
+// answers is dom0 at work: it answers one access, if there is any, and is about
+// to hand its CPU to who waits for it.
+func (v *simVCPU) answers() bool {
+	for i := range v.w.shared.Pending {
+		atomic.StoreUint64(&v.w.shared.Pending[i], 0)
+	}
+	for d := v.w.m.Next(1); d != nil; d = v.w.m.Next(uint64(d.ID) + 1) {
+		for i := range d.VCPUs {
+			if fill(d, i) {
+				r := &v.Registers
+				r.RAX, r.RDI, r.RSI, r.RDX = uint64(abi.CallIOReqDone), uint64(d.ID), uint64(i), 1
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // interrupted is the check of the entry code, and an interrupt afterwards.
@@ -280,6 +302,12 @@ func newWorld(t *testing.T, cpus int, tick uint64) *world {
 		IOReqPage: func(mm.HPA) *abi.IOReqPage { return new(abi.IOReqPage) },
 	}
 	w.m.Events = event.New(&w.shared, func() {
+		if v := w.dom0.VCPUs[0]; w.inDom0 {
+			if v.APIC.SetIRR(abi.UpcallVector, false) {
+				v.NotifyHere()
+			}
+			return
+		}
 		select {
 		case w.upcall <- struct{}{}:
 		default:
@@ -359,13 +387,21 @@ func (w *world) answerAll(p uint64) {
 		return
 	}
 	for i, v := range d.VCPUs {
-		q := &d.IOReq.Slot[i]
-		if atomic.LoadUint32(&q.State) == abi.IOReqReady {
-			atomic.StoreUint64(&q.Data, answer(q.Addr, i))
-			atomic.StoreUint32(&q.State, abi.IOReqDone)
+		if fill(d, i) {
 			v.PostIO()
 		}
 	}
+}
+
+// fill answers the access of d's vCPU i, if it makes one.
+func fill(d *part.Domain, i int) bool {
+	q := &d.IOReq.Slot[i]
+	if atomic.LoadUint32(&q.State) != abi.IOReqReady {
+		return false
+	}
+	atomic.StoreUint64(&q.Data, answer(q.Addr, i))
+	atomic.StoreUint32(&q.State, abi.IOReqDone)
+	return true
 }
 
 // create makes and starts a guest.

@@ -6,6 +6,8 @@ package run
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"ringo/hv/abi"
 	"ringo/hv/internal/event"
 	"ringo/hv/internal/hcall"
@@ -112,18 +114,10 @@ func (g *rig) guest(name string, steps ...vcputest.Step) (*part.Domain, *vcputes
 // run lets the CPU work until nothing is runnable.
 func (g *rig) run() {
 	for range 1000 {
-		e, _ := g.m.Sched.Pick(0, g.now)
-		if e == nil {
+		if !g.r.turn() {
 			return
 		}
-		v := e.Owner.(*part.VCPU)
 		g.now += 10
-		if !v.Begin(g.r.cpu, g.now) {
-			g.m.Sched.Put(0, g.now, false)
-			continue
-		}
-		g.r.until = g.now + 1e6
-		g.r.serve(v, g.now)
 	}
 	g.t.Fatal("the CPU does not come to rest")
 }
@@ -215,6 +209,51 @@ func TestForward(t *testing.T) {
 	g.run()
 	if v.Registers.RAX != 0x112233445566ffff || v.State[x86.RIP] != 0x1004 {
 		t.Errorf("RAX %#x RIP %#x", v.Registers.RAX, v.State[x86.RIP])
+	}
+}
+
+// The vCPU whose access was answered goes before dom0, unless dom0 has an
+// interrupt to take.
+func TestHandOver(t *testing.T) {
+	for _, busy := range []bool{false, true} {
+		g := newRig(t)
+		var order []string
+		in := vcputest.Step{Exit: vcpu.Exit{Reason: vcpu.IO, Len: 1, IO: vcpu.IOExit{Port: 0x3fd, Size: 1, In: true}}}
+		in.Guest = func(*vcputest.VCPU) { g.now += 1e6 } // by its account, dom0 goes first
+		next := exit(vcpu.HLT, 1)
+		next.Guest = func(v *vcputest.VCPU) { order = append(order, "guest") }
+		d, v := g.guest("a", in, next)
+		if st := d.Claim(abi.SpacePort, 0x3f8, 8); st != abi.OK {
+			t.Fatal(st)
+		}
+		d.Unpause()
+		g.run()
+
+		done := exit(vcpu.Hypercall, 3)
+		done.Guest = func(v *vcputest.VCPU) {
+			order = append(order, "dom0")
+			d.IOReq.Slot[0].Data = 0x60
+			r := &v.Registers
+			r.RAX, r.RDI, r.RSI, r.RDX = uint64(abi.CallIOReqDone), uint64(d.ID), 0, 1
+			if busy {
+				g.dom0.VCPUs[0].APIC.SetIRR(0x50, false)
+			}
+		}
+		rest := exit(vcpu.HLT, 1)
+		rest.Guest = func(v *vcputest.VCPU) { order = append(order, "dom0 again") }
+		dom0 := g.dom0.VCPUs[0]
+		dom0.APIC.Write(0xf0, 4, 0x1ff)
+		dom0.HW.(*vcputest.VCPU).Steps = []vcputest.Step{done, rest}
+		dom0.SetContext(&abi.VCPUContext{RIP: 0x1000, RFLAGS: 2 | x86.FlagIF, Online: 1})
+		g.dom0.Unpause()
+		g.run()
+		want := []string{"dom0", "guest", "dom0 again"}
+		if busy {
+			want = []string{"dom0", "dom0 again", "guest"}
+		}
+		if diff := cmp.Diff(want, order); diff != "" || v.Registers.RAX&0xff != 0x60 {
+			t.Errorf("busy %v: RAX %#x %s", busy, v.Registers.RAX, diff)
+		}
 	}
 }
 

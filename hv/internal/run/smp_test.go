@@ -38,28 +38,42 @@ func hammer(wg *sync.WaitGroup, n int, f func(r *rand.Rand) bool) {
 // two CPUs, while domains with one to three vCPUs move between CPUs.
 func TestEventsOnManyCPUs(t *testing.T) {
 	for _, cpus := range []int{1, 2, 4} {
-		w := newWorld(t, cpus, 300_000)
-		w.run()
-		var all []*simVCPU
-		for i := range uint32(3) {
-			_, vs := w.create('a'+byte(i), 1+i)
-			all = append(all, vs...)
-		}
-		var wg sync.WaitGroup
-		posts := make([]sync.Mutex, len(all))
-		hammer(&wg, 4, func(r *rand.Rand) bool {
-			i := r.IntN(len(all))
-			posts[i].Lock()
-			defer posts[i].Unlock()
-			if !w.post(all[i]) {
-				t.Errorf("%d CPUs: an interrupt was lost; state %d, waits for %d", cpus, all[i].p.State(), all[i].p.Wait())
-				return false
-			}
-			return true
-		})
-		wg.Wait()
-		w.end()
+		eventsOn(t, newWorld(t, cpus, 300_000))
 	}
+}
+
+// The same when dom0 is a guest among them, which hands its CPU to the vCPU whose
+// access it has answered.
+func TestHandOverOnManyCPUs(t *testing.T) {
+	for _, cpus := range []int{1, 2, 4} {
+		w := newWorld(t, cpus, 300_000)
+		w.inDom0 = true
+		eventsOn(t, w)
+	}
+}
+
+func eventsOn(t *testing.T, w *world) {
+	cpus := len(w.cpus)
+	w.run()
+	var all []*simVCPU
+	for i := range uint32(3) {
+		_, vs := w.create('a'+byte(i), 1+i)
+		all = append(all, vs...)
+	}
+	var wg sync.WaitGroup
+	posts := make([]sync.Mutex, len(all))
+	hammer(&wg, 4, func(r *rand.Rand) bool {
+		i := r.IntN(len(all))
+		posts[i].Lock()
+		defer posts[i].Unlock()
+		if !w.post(all[i]) {
+			t.Errorf("%d CPUs: an interrupt was lost; state %d, waits for %d", cpus, all[i].p.State(), all[i].p.Wait())
+			return false
+		}
+		return true
+	})
+	wg.Wait()
+	w.end()
 }
 
 // With time slices that never end, only kicks make guests leave: interrupts

@@ -160,7 +160,7 @@ func (s *Scheduler) attach(e *Entity, cpu int, hard CPUSet, now uint64) {
 
 var errAffinity = errors.New("sched: no such CPU")
 
-// Remove forgets e. If it runs, it does so until the next Put on the returned
+// Remove forgets e. If it runs, it does so until the next Switch on the returned
 // CPU, which must be kicked; otherwise NoCPU is returned and e is free at once.
 func (s *Scheduler) Remove(e *Entity) (kick int) {
 	q, cpu := s.lock(e)
@@ -201,7 +201,7 @@ func (s *Scheduler) Removed(e *Entity) bool {
 	return e.state == detached
 }
 
-// Ran returns the time that e ran, up to the last Put or Charge.
+// Ran returns the time that e ran, up to the last Switch or Charge.
 func (e *Entity) Ran() uint64 { return e.ran.Load() }
 
 // CPU returns the CPU where e runs, waits or last ran.

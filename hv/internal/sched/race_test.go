@@ -47,8 +47,12 @@ func TestConcurrent(t *testing.T) {
 	for cpu := range cpus {
 		runners.Go(func() {
 			rng := rand.New(rand.NewPCG(uint64(cpu), 3))
+			var e *Entity
+			var until uint64
 			for !stop.Load() {
-				e, until := s.Pick(cpu, clock())
+				if e == nil {
+					e, until = s.Pick(cpu, clock())
+				}
 				if e == nil {
 					d := time.Millisecond
 					if now := clock(); until < now+uint64(d) {
@@ -68,7 +72,15 @@ func TestConcurrent(t *testing.T) {
 				for n := rng.IntN(2000); n > 0; n-- {
 				}
 				j.running.Store(false)
-				kick(s.Put(cpu, clock(), rng.IntN(3) != 0))
+				again := rng.IntN(3) != 0
+				to := &v[rng.IntN(entities)].Entity
+				if to == e || rng.IntN(2) == 0 {
+					to = nil
+				}
+				e, until = change(s, cpu, clock(), again, to, kick)
+			}
+			for e != nil {
+				e, _, _ = s.Switch(cpu, clock(), false, nil)
 			}
 		})
 	}
@@ -109,6 +121,16 @@ func TestConcurrent(t *testing.T) {
 		}
 	}
 	verify(t, s, entities)
+}
+
+// change is Switch, and wakes to where that did not start it.
+func change(s *Scheduler, cpu int, now uint64, again bool, to *Entity, kick func(int)) (*Entity, uint64) {
+	e, until, k := s.Switch(cpu, now, again, to)
+	kick(k)
+	if to != nil && e != to {
+		kick(s.WakeHere(to, cpu, now))
+	}
+	return e, until
 }
 
 // verify checks lists, counters and states of a scheduler at rest.

@@ -18,9 +18,9 @@
 // Capped entities get their share of each period of three ticks, then wait for
 // the next.
 //
-// One runner per CPU calls [Scheduler.Pick], runs the entity, and calls
-// [Scheduler.Put]. All other methods may be called from anywhere at any time. No
-// method but [New] allocates.
+// One runner per CPU calls [Scheduler.Pick] while it has nothing to run, and
+// [Scheduler.Switch] at the end of each run. All other methods may be called from
+// anywhere at any time. No method but [New] allocates.
 package sched
 
 import (
@@ -71,11 +71,10 @@ type queue struct {
 	// waiting entities by virtual time, and throttled ones in no order.
 	waiting, throttled list
 	cur                *Entity
-	favour             *Entity // the next Pick prefers it, see Yield
-	since              uint64  // cur is charged up to here
-	alone              bool    // cur runs without the end of a slice
-	min                uint64  // virtual time of the queue, never goes back
-	balanced           uint64  // when loads were compared
+	since              uint64 // cur is charged up to here
+	alone              bool   // cur runs without the end of a slice
+	min                uint64 // virtual time of the queue, never goes back
+	balanced           uint64 // when loads were compared
 
 	// These are written under mu and read without.
 	members atomic.Int32  // entities of any state, for Add
@@ -106,23 +105,28 @@ func New(c Config) *Scheduler {
 	return s
 }
 
-// Pick chooses what runs on cpu from now on. The runner must come back (Put,
-// then Pick) at until at the latest, and when another CPU was told to kick this
+// Pick chooses what runs on cpu from now on. The runner must come back
+// (Switch) at until at the latest, and when another CPU was told to kick this
 // one. A nil entity means to idle, until then or until kicked.
 //
-// Preconditions: called by the runner of cpu, after Put.
+// Preconditions: called by the runner of cpu, which runs nothing.
 func (s *Scheduler) Pick(cpu int, now uint64) (e *Entity, until uint64) {
 	q := &s.queues[cpu]
 	q.wanted.Store(false)
 	q.mu.Lock()
 	if q.cur != nil {
-		panic("sched: Pick without Put")
+		panic("sched: Pick while something runs")
 	}
+	return s.choose(q, cpu, now)
+}
+
+// choose is Pick with q locked; it unlocks it.
+func (s *Scheduler) choose(q *queue, cpu int, now uint64) (e *Entity, until uint64) {
 	s.unthrottle(q, now)
 	empty := q.waiting.head == nil
 	due := elapsed(q.balanced, now) >= s.interval
 	if !empty && !due {
-		e, until = s.take(q, cpu, now)
+		e, until = s.first(q, now)
 		q.mu.Unlock()
 		return e, until
 	}
@@ -145,29 +149,28 @@ func (s *Scheduler) Pick(cpu int, now uint64) (e *Entity, until uint64) {
 
 	q.mu.Lock()
 	if q.waiting.head != nil {
-		e, until = s.take(q, cpu, now)
+		e, until = s.first(q, now)
 	}
 	q.mu.Unlock()
 	return e, until
 }
 
-// take starts the entity of q that runs next: the favoured one, else the one
-// furthest behind.
+// first starts the entity of q that is furthest behind.
 //
 // Preconditions: q is locked, somebody waits.
-func (s *Scheduler) take(q *queue, cpu int, now uint64) (e *Entity, until uint64) {
+func (s *Scheduler) first(q *queue, now uint64) (e *Entity, until uint64) {
 	e = q.waiting.head
-	if f := q.favour; f != nil {
-		if q.favour = nil; int(f.cpu.Load()) == cpu && f.state == waiting {
-			e = f
-		}
-	}
-	q.idle.Store(false)
 	q.take(e)
+	return e, s.start(q, e, now)
+}
+
+// start makes e, which is in no list, the one that runs, and returns until when.
+func (s *Scheduler) start(q *queue, e *Entity, now uint64) (until uint64) {
+	q.idle.Store(false)
 	e.state = running
 	q.cur, q.since = e, now
 	q.load.Add(int64(e.weight))
-	return e, s.until(q, e, now)
+	return s.until(q, e, now)
 }
 
 // until returns when e, which starts now, must be looked at again.
@@ -186,43 +189,6 @@ func (s *Scheduler) until(q *queue, e *Entity, now uint64) uint64 {
 	return t
 }
 
-// Put takes back what Pick gave. The entity stays runnable, or blocks until
-// Wake; a Wake since Pick counts, so that none is lost. Put returns a CPU to
-// kick, or NoCPU.
-//
-// Preconditions: called by the runner of cpu, after Pick returned an entity.
-func (s *Scheduler) Put(cpu int, now uint64, runnable bool) (kick int) {
-	q := &s.queues[cpu]
-	q.mu.Lock()
-	e := q.cur
-	s.charge(q, now)
-	q.cur = nil
-	q.load.Add(-int64(e.weight))
-	runnable = runnable || e.woken
-	e.woken, kick = false, NoCPU
-	switch {
-	case e.leaving:
-		e.state, e.leaving = detached, false
-	case !runnable:
-		e.state = blocked
-	case !e.hard.Has(cpu):
-		// Its affinity changed while it ran.
-		e.state = blocked
-		q.mu.Unlock()
-		return s.Wake(e, now)
-	case s.exhausted(e, now):
-		q.throttle(e)
-		kick = s.helper(e)
-	default:
-		if q.insert(e); e != q.waiting.head {
-			kick = s.helper(e)
-		}
-	}
-	q.advance()
-	q.mu.Unlock()
-	return kick
-}
-
 // helper returns an idle CPU that can take e, which its own CPU will not run
 // next, now or when its new period begins.
 func (s *Scheduler) helper(e *Entity) int {
@@ -232,7 +198,7 @@ func (s *Scheduler) helper(e *Entity) int {
 	return s.claimIdle(&e.hard)
 }
 
-// Wanted returns the flag of cpu that tells its runner to Put and Pick: it is
+// Wanted returns the flag of cpu that tells its runner to Switch: it is
 // set for every kick, and cleared by Pick. So a kick that reached the CPU
 // outside of a guest, or came from itself, is not lost.
 func (s *Scheduler) Wanted(cpu int) *atomic.Bool { return &s.queues[cpu].wanted }

@@ -282,7 +282,7 @@ func TestRemove(t *testing.T) {
 	}
 	m.kick(kick)
 	if !m.s.Removed(&run.Entity) || m.cpus[0].cur != nil || m.s.queues[0].load.Load() != 0 || m.s.queues[0].members.Load() != 0 {
-		t.Errorf("after Put: %+v", m.cpus[0])
+		t.Errorf("after Switch: %+v", m.cpus[0])
 	}
 	if m.s.Wake(&run.Entity, m.now) != NoCPU {
 		t.Error("a removed entity woke up")
@@ -314,8 +314,7 @@ func TestBlock(t *testing.T) {
 	if kick := s.Block(run); kick != 0 || !s.Wanted(0).Load() {
 		t.Errorf("running: kick %d", kick)
 	}
-	s.Put(0, 10, false)
-	if e, _ := s.Pick(0, 10); e != nil || s.Wanted(0).Load() {
+	if e, _, _ := s.Switch(0, 10, false, nil); e != nil || s.Wanted(0).Load() {
 		t.Error("something runs")
 	}
 	if kick := s.Wake(wait, 20); kick != 0 || !s.Wanted(0).Load() {
@@ -336,12 +335,10 @@ func TestWakeWhileRunning(t *testing.T) {
 	}
 	s.Pick(0, 0)
 	s.Wake(&e, 10)
-	s.Put(0, 20, false)
-	if got, _ := s.Pick(0, 20); got != &e {
+	if got, _, _ := s.Switch(0, 20, false, nil); got != &e {
 		t.Fatal("the wake-up was lost")
 	}
-	s.Put(0, 30, false)
-	if got, until := s.Pick(0, 30); got != nil || until != Forever {
+	if got, until, _ := s.Switch(0, 30, false, nil); got != nil || until != Forever {
 		t.Fatalf("%v %d: it counts once", got, until)
 	}
 	if e.Ran() != 30 {
@@ -356,11 +353,11 @@ func TestClockSkew(t *testing.T) {
 	s.Add(&e, CPUSet{}, 1000)
 	s.Wake(&e, 1000)
 	s.Pick(0, 990)
-	s.Put(0, 980, true)
+	got, until, _ := s.Switch(0, 980, true, nil)
 	if e.Ran() != 0 {
 		t.Errorf("ran %d", e.Ran())
 	}
-	if got, until := s.Pick(0, 985); got != &e || until < 985 {
+	if got != &e || until < 980 {
 		t.Errorf("%v %d", got, until)
 	}
 }
@@ -372,15 +369,17 @@ func TestAllocs(t *testing.T) {
 		s.Add(&e[n], CPUSet{}, 0)
 	}
 	s.SetCap(&e[1], 10, 0)
-	now, woken := uint64(0), 0
+	now, woken, ran := uint64(0), 0, [4]*Entity{}
 	if n := testing.AllocsPerRun(1000, func() {
 		now += 300
 		s.Wake(&e[woken%6], now)
 		woken++
-		for cpu := range 4 {
-			if got, _ := s.Pick(cpu, now); got != nil {
+		for cpu := range ran {
+			if ran[cpu] == nil {
+				ran[cpu], _ = s.Pick(cpu, now)
+			} else {
 				s.Charge(cpu, now+200)
-				s.Put(cpu, now+250, woken%3 != 0)
+				ran[cpu], _, _ = s.Switch(cpu, now+250, woken%3 != 0, nil)
 			}
 		}
 		s.SetAffinity(&e[2], Set(woken%4), CPUSet{}, now)
@@ -413,7 +412,7 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-func BenchmarkPickPut(b *testing.B) {
+func BenchmarkSwitch(b *testing.B) {
 	for _, n := range []int{1, 8} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			s := New(Config{CPUs: 1, Tick: tick})
@@ -424,10 +423,10 @@ func BenchmarkPickPut(b *testing.B) {
 			}
 			b.ReportAllocs()
 			now := uint64(0)
+			s.Pick(0, now)
 			for b.Loop() {
-				s.Pick(0, now)
 				now += 100
-				s.Put(0, now, true)
+				s.Switch(0, now, true, nil)
 			}
 		})
 	}

@@ -75,6 +75,8 @@ func (m *sim) kick(cpu int) {
 // resched is what a runner does when its time is up or it was kicked.
 func (m *sim) resched(cpu int) {
 	c := &m.cpus[cpu]
+	var e *Entity
+	var until uint64
 	if j := c.cur; j != nil {
 		ran := m.now - c.start
 		j.left -= ran
@@ -89,13 +91,13 @@ func (m *sim) resched(cpu int) {
 		if runnable {
 			j.since = m.now
 		}
+		var kick int
+		e, until, kick = m.s.Switch(cpu, m.now, runnable, nil)
+		defer m.kick(kick)
 		c.cur = nil
-		m.kick(m.s.Put(cpu, m.now, runnable))
+	} else {
+		e, until = m.s.Pick(cpu, m.now)
 	}
-	if c.cur != nil {
-		return // a kick came back here
-	}
-	e, until := m.s.Pick(cpu, m.now)
 	c.picks++
 	c.until = until
 	if e == nil {
