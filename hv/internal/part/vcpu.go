@@ -164,7 +164,7 @@ func (v *VCPU) wakeIf(here bool) {
 	}
 	v.cpu.Timers.Remove(&v.timer)
 	if m := v.Dom.machine; here && m.ThisCPU() >= 0 {
-		v.state.Store(uint32(Runnable))
+		v.ready()
 		m.Resched(m.Sched.WakeHere(&v.Sched, m.ThisCPU(), m.Now()))
 		return
 	}
@@ -179,11 +179,19 @@ func (v *VCPU) outSince(round uint64) bool {
 	return v.State() != Running || v.rounds.Load() != round || v.cpu.ID == v.Dom.machine.ThisCPU()
 }
 
+// ready makes v Runnable, with something to look at.
+//
+// Preconditions: v.mu is held.
+func (v *VCPU) ready() {
+	v.attention.Store(1)
+	v.state.Store(uint32(Runnable))
+}
+
 // enqueue hands v to the scheduler.
 //
 // Preconditions: v.mu is held, v is not in a run queue and not running.
 func (v *VCPU) enqueue() {
-	v.state.Store(uint32(Runnable))
+	v.ready()
 	m := v.Dom.machine
 	m.Resched(m.Sched.Wake(&v.Sched, m.Now()))
 }
@@ -219,15 +227,17 @@ func (v *VCPU) Interruptible() bool {
 }
 
 // Begin moves v from Runnable to Running on c. It reports false when v was
-// paused since the scheduler picked it; the caller then gives it back.
+// paused since the scheduler picked it; the caller then gives it back. The
+// attention word is set when v has anything to look at: who made it Runnable has
+// seen to that.
 func (v *VCPU) Begin(c *pcpu.CPU, now uint64) bool {
 	v.mu.Lock()
 	ok := v.State() == Runnable
 	if ok {
 		v.cpu, v.started = c, now
 		v.state.Store(uint32(Running))
+		v.rounds.Add(1)
 		c.Attention = &v.attention
-		v.attention.Store(1)
 	}
 	v.mu.Unlock()
 	return ok
@@ -237,6 +247,8 @@ func (v *VCPU) Begin(c *pcpu.CPU, now uint64) bool {
 // waits. Yield, Block and Park are for v's runner, which then tells the scheduler
 // whether v is runnable, as they return it. Until it has done so, v runs nowhere
 // else, and a wake-up counts; the runner touches nothing of v but v.Sched.
+//
+// Yield leaves the attention word as it is.
 func (v *VCPU) Yield(now uint64) (runnable bool) {
 	v.HW.Leave()
 	v.mu.Lock()
@@ -253,7 +265,7 @@ func (v *VCPU) Block(now uint64) (runnable bool) {
 	v.mu.Lock()
 	v.account(now)
 	if runnable = v.wakeable(); runnable {
-		v.state.Store(uint32(Runnable))
+		v.ready()
 	} else {
 		v.state.Store(uint32(Blocked))
 		v.cpu.Timers.Add(&v.timer, at)
@@ -270,7 +282,7 @@ func (v *VCPU) Park(now uint64) (runnable bool) {
 	v.mu.Lock()
 	v.account(now)
 	if runnable = v.Dom.stop.Load() == 0; runnable {
-		v.state.Store(uint32(Runnable))
+		v.ready()
 	} else {
 		v.state.Store(uint32(Parked))
 	}
@@ -353,10 +365,10 @@ func (v *VCPU) Answered() bool {
 	v.ioDone.Store(true)
 	v.attention.Store(1)
 	v.mu.Lock()
-	ok := v.State() == Blocked && v.wakeable()
+	ok := v.State() == Blocked && v.wait == WaitIO
 	if ok {
 		v.cpu.Timers.Remove(&v.timer)
-		v.state.Store(uint32(Runnable))
+		v.ready()
 	}
 	v.mu.Unlock()
 	return ok
@@ -368,15 +380,6 @@ func (v *VCPU) Answered() bool {
 func (v *VCPU) WakeHere(here int, now uint64) {
 	m := v.Dom.machine
 	m.Resched(m.Sched.WakeHere(&v.Sched, here, now))
-}
-
-// Busy reports whether an interrupt or a timer of v wants it to go on. It is for
-// v's runner.
-func (v *VCPU) Busy(now uint64) bool {
-	if _, pending := v.APIC.Pending(); pending {
-		return true
-	}
-	return now >= v.Deadline()
 }
 
 // TakeIO consumes the notice of PostIO.

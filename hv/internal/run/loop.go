@@ -71,16 +71,14 @@ func New(cpu *pcpu.CPU, m *part.Machine, s *hcall.Services, host Host) *Runner {
 // the CPU, and the backend is enabled on it.
 func (r *Runner) Loop() {
 	for {
-		r.Once()
+		if !r.turn() {
+			r.idle()
+		}
 	}
 }
 
-// Once runs one vCPU until it gives the CPU up, or waits when none is runnable.
-func (r *Runner) Once() {
-	if !r.turn() {
-		r.host.Wait(min(r.until, r.cpu.Timers.Next()))
-	}
-}
+// idle waits until something may be runnable.
+func (r *Runner) idle() { r.host.Wait(min(r.until, r.cpu.Timers.Next())) }
 
 // turn runs one vCPU until it gives the CPU up. It reports false when none is
 // runnable before r.until.
@@ -93,11 +91,14 @@ func (r *Runner) turn() bool {
 		}
 	}
 	v := r.next.Owner.(*part.VCPU)
-	if v.Begin(r.cpu, r.now) {
-		r.serve(v, r.now)
-	} else {
+	if !v.Begin(r.cpu, r.now) {
 		r.leave(r.now, false, nil)
+		return true
 	}
+	if !v.Attention() {
+		r.arm(v) // it handed its CPU over, and nothing has happened to it since
+	}
+	r.serve(v, r.now)
 	return true
 }
 
@@ -107,7 +108,14 @@ func (r *Runner) leave(now uint64, runnable bool, to *sched.Entity) {
 	var kick int
 	r.next, r.until, kick = r.m.Sched.Switch(r.id, now, runnable, to)
 	r.now = now
-	r.m.Resched(kick)
+	if kick != sched.NoCPU {
+		r.m.Resched(kick)
+	}
+}
+
+// arm has the CPU interrupted when v must be looked at.
+func (r *Runner) arm(v *part.VCPU) {
+	r.host.Arm(min(r.until, v.Deadline(), r.cpu.Timers.Next()))
 }
 
 // serve enters v until it blocks, yields or parks.
@@ -167,6 +175,7 @@ func (r *Runner) attend(v *part.VCPU, now uint64) bool {
 	case now >= r.until, r.want.Load():
 		until, ok := r.m.Sched.Stay(r.id, now)
 		if !ok {
+			v.SetAttention() // the rest of this is still to be done
 			r.leave(now, v.Yield(now), nil)
 			return false
 		}
@@ -178,21 +187,21 @@ func (r *Runner) attend(v *part.VCPU, now uint64) bool {
 		return false
 	}
 	r.deliver(v)
-	r.host.Arm(min(r.until, v.Deadline(), r.cpu.Timers.Next()))
+	r.arm(v)
 	return true
 }
 
-// hand gives the CPU to the vCPU to, whose access v has just answered, unless v
-// has something of its own to do. v then goes on when to waits again, or its
-// slice ends.
+// hand gives the CPU to the vCPU to, whose access v has just answered, unless
+// something wants v's attention. v goes on when to waits again, or its slice
+// ends.
 func (r *Runner) hand(v, to *part.VCPU) action {
 	if !to.Answered() {
 		return resume
 	}
 	now := r.host.Now()
-	if v.Busy(now) {
+	if v.Attention() {
 		to.WakeHere(r.id, now)
-		return look
+		return resume
 	}
 	r.leave(now, v.Yield(now), &to.Sched)
 	if r.next != &to.Sched {

@@ -334,7 +334,9 @@ func (w *world) run() {
 			host := Host{Now: w.now, Wait: c.wait, Arm: func(at uint64) { c.arm.Store(min(at, c.arm.Load())) }}
 			r := New(w.m.CPUs[i], w.m, &hcall.Services{}, host)
 			for !w.stop.Load() {
-				r.Once()
+				if !r.turn() {
+					r.idle()
+				}
 			}
 			w.done <- struct{}{}
 		}()

@@ -237,6 +237,7 @@ func TestHandOver(t *testing.T) {
 			r.RAX, r.RDI, r.RSI, r.RDX = uint64(abi.CallIOReqDone), uint64(d.ID), 0, 1
 			if busy {
 				g.dom0.VCPUs[0].APIC.SetIRR(0x50, false)
+				g.dom0.VCPUs[0].Notify()
 			}
 		}
 		rest := exit(vcpu.HLT, 1)
