@@ -39,7 +39,9 @@ func (v *VCPU) prepare(c *cpu, x *vcpu.Exit) bool {
 		insn.WRMSR(x86.MSRTSCAux, c.tscAux)
 	}
 	v.todo &^= todoSwitch
-	v.tag(c, flush)
+	if flush || c.flushAll || v.asidGen == 0 || v.asidGen != c.asids.gen || v.vmcb.tlbControl != tlbNothing {
+		v.tag(c, flush)
+	}
 	if v.todo&todoEvents != 0 {
 		v.armEvents()
 	}

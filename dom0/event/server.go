@@ -21,12 +21,17 @@ const words = (abi.PortDomain + 256) / 64
 // and must not block.
 type Server struct {
 	page     *abi.SharedInfo
+	used     atomic.Uint32 // words that have had a handler, from the first one
 	handlers [words * 64]atomic.Pointer[func()]
 	Spurious atomic.Uint64 // events without a handler
 }
 
 // New makes the server of the shared page.
-func New(page *abi.SharedInfo) *Server { return &Server{page: page} }
+func New(page *abi.SharedInfo) *Server {
+	s := &Server{page: page}
+	s.used.Store(abi.PortDomain / 64)
+	return s
+}
 
 // Handle sets what happens when port is raised; nil removes it. It may be
 // called at any time. Events that came before are not lost: they are handled
@@ -37,12 +42,18 @@ func (s *Server) Handle(port uint32, f func()) {
 		return
 	}
 	s.handlers[port].Store(&f)
+	for w := port/64 + 1; ; {
+		n := s.used.Load()
+		if w <= n || s.used.CompareAndSwap(n, w) {
+			return
+		}
+	}
 }
 
 // Poll handles everything pending and reports whether there was anything.
 func (s *Server) Poll() bool {
 	any := false
-	for w := range words {
+	for w := range min(int(s.used.Load()), words) {
 		p := &s.page.Pending[w]
 		if atomic.LoadUint64(p) == 0 {
 			continue

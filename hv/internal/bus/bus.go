@@ -56,10 +56,9 @@ type Bus[A Address] struct {
 	ports  *portIndex // after Freeze of a space of 64 Ki addresses, else nil
 }
 
-// portIndex finds the span of a port in two steps: by its high byte a page, nil
-// if nothing is there, and in it by its low byte 1 + the number of the span, 0
-// for none.
-type portIndex [256]*[256]uint8
+// portIndex finds the span of a port in two steps: by its high byte a page, and
+// in it the span by its low byte; nil where nothing is.
+type portIndex [256]*[256]*span
 
 // Add registers dev for size bytes from start.
 func (b *Bus[A]) Add(start A, size uint64, dev Device) error {
@@ -85,20 +84,21 @@ func (b *Bus[A]) Freeze() {
 		return
 	}
 	b.frozen = true
-	if uint64(^A(0)) == 0xffff && len(b.spans) < 256 {
+	if uint64(^A(0)) == 0xffff {
 		b.ports = newPortIndex(b.spans)
 	}
 }
 
 func newPortIndex(spans []span) *portIndex {
 	x := new(portIndex)
-	for i, s := range spans {
+	for i := range spans {
+		s := &spans[i]
 		for p := s.first; p <= s.last; p++ {
 			page := &x[p>>8]
 			if *page == nil {
-				*page = new([256]uint8)
+				*page = new([256]*span)
 			}
-			(*page)[p&0xff] = uint8(i + 1)
+			(*page)[p&0xff] = s
 		}
 	}
 	return x
@@ -119,21 +119,18 @@ func (b *Bus[A]) Overlaps(start A, size uint64) bool {
 // offset of addr in that range. An access of size 0 finds nothing.
 func (b *Bus[A]) Find(addr A, size uint8) (dev Device, off uint64, ok bool) {
 	a := uint64(addr)
-	i := 0
+	var s *span
 	if b.ports != nil {
 		page := b.ports[uint8(a>>8)]
 		if page == nil {
 			return nil, 0, false
 		}
-		i = int(page[uint8(a)]) - 1
-	} else {
-		i = b.index(a)
+		s = page[uint8(a)]
+	} else if i := b.index(a); i < len(b.spans) && b.spans[i].first <= a {
+		s = &b.spans[i]
 	}
-	if uint(i) >= uint(len(b.spans)) {
-		return nil, 0, false
-	}
-	s := &b.spans[i]
-	if a < s.first || size == 0 || uint64(size)-1 > s.last-a {
+	// An access of size 0 is a huge one here.
+	if s == nil || uint64(size)-1 > s.last-a {
 		return nil, 0, false
 	}
 	return s.dev, a - s.first, true

@@ -115,10 +115,11 @@ func (v *VCPU) TakeAttention() {
 
 // Count counts an exit. A reason that does not exist counts as Unknown.
 func (v *VCPU) Count(r vcpu.Reason) {
-	if r >= vcpu.NumReasons {
-		r = vcpu.Unknown
+	if r < vcpu.NumReasons {
+		v.counts[r]++
+	} else {
+		v.counts[vcpu.Unknown]++
 	}
-	v.counts[r]++
 }
 
 // SetAttention makes the run loop look at v again. It is for v's runner.

@@ -97,8 +97,10 @@ func (r *Runner) turn() bool {
 	}
 	if !v.Attention() {
 		r.arm(v) // it handed its CPU over, and nothing has happened to it since
+	} else if !r.attend(v, r.now) {
+		return true
 	}
-	r.serve(v, r.now)
+	r.serve(v)
 	return true
 }
 
@@ -119,32 +121,27 @@ func (r *Runner) arm(v *part.VCPU) {
 }
 
 // serve enters v until it blocks, yields or parks.
-func (r *Runner) serve(v *part.VCPU, now uint64) {
+func (r *Runner) serve(v *part.VCPU) {
 	x := &v.Exit
 	for {
-		if v.Attention() {
-			if now == 0 {
-				now = r.host.Now()
-			}
-			if !r.attend(v, now) {
+		for v.Attention() {
+			if !r.attend(v, r.host.Now()) {
 				return
-			}
-			now = 0
-			if r.want.Load() {
-				v.SetAttention() // attend has woken somebody more urgent
-				continue
 			}
 		}
 		v.HW.Run(r.id, x)
 		reason := x.Reason
 		v.Count(reason)
 		r.cpu.Record(v.Tag, reason, x)
-		switch handlers[reason](r, v, x) {
-		case resume:
+		a := handlers[reason](r, v, x)
+		if a == resume {
+			continue // by far the most frequent
+		}
+		switch a {
 		case look:
 			v.SetAttention()
 		case block:
-			now = r.host.Now()
+			now := r.host.Now()
 			r.leave(now, v.Block(now), nil)
 			return
 		case gone:
@@ -188,6 +185,9 @@ func (r *Runner) attend(v *part.VCPU, now uint64) bool {
 	}
 	r.deliver(v)
 	r.arm(v)
+	if r.want.Load() {
+		v.SetAttention() // this has woken somebody more urgent
+	}
 	return true
 }
 

@@ -42,21 +42,23 @@ func port(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	return resume
 }
 
-// mask has the low size bytes set.
-func mask(size uint8) uint64 {
-	if size >= 8 {
-		return ^uint64(0)
-	}
-	return 1<<(8*size) - 1
+// masks has, at n, the low n bytes set.
+var masks = [16]uint64{
+	0, 0xff, 0xffff, 0xff_ffff, 0xffff_ffff, 0xff_ffff_ffff, 0xffff_ffff_ffff, 0xff_ffff_ffff_ffff,
+	^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0),
 }
+
+// mask has the low size bytes set. Sizes are 1, 2, 4 and 8.
+func mask(size uint8) uint64 { return masks[size%16] }
 
 // merge puts the low size bytes of val into register reg as a MOV or IN of that
 // size does: 4 bytes clear the upper half.
 func merge(reg, val uint64, size uint8) uint64 {
 	if size == 4 {
-		return val & mask(4)
+		return val & 0xffff_ffff
 	}
-	return reg&^mask(size) | val&mask(size)
+	m := mask(size)
+	return reg&^m | val&m
 }
 
 // forward hands an access to dom0 and blocks v until it is answered. v.IO says

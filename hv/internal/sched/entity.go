@@ -64,8 +64,15 @@ func (e *Entity) account(t, now, window uint64) {
 	e.remainder = scaled % uint64(e.weight)
 	e.ran.Add(t)
 	e.budget -= int64(t)
-	e.usage, e.usageAt = e.faded(now, window)+t, now
+	// Short runs fade together: the difference is below one in fadeSteps.
+	if elapsed(e.usageAt, now) >= window/fadeSteps {
+		e.usage, e.usageAt = e.faded(now, window), now
+	}
+	e.usage += t
 }
+
+// fadeSteps is in how many steps usage fades.
+const fadeSteps = 256
 
 // faded returns the recent usage as it is now: it fades to nothing in window.
 func (e *Entity) faded(now, window uint64) uint64 {

@@ -122,7 +122,9 @@ func (s *Scheduler) Pick(cpu int, now uint64) (e *Entity, until uint64) {
 
 // choose is Pick with q locked; it unlocks it.
 func (s *Scheduler) choose(q *queue, cpu int, now uint64) (e *Entity, until uint64) {
-	s.unthrottle(q, now)
+	if q.release.Load() <= now {
+		s.unthrottle(q, now)
+	}
 	empty := q.waiting.head == nil
 	due := elapsed(q.balanced, now) >= s.interval
 	if !empty && !due {
