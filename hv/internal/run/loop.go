@@ -164,7 +164,9 @@ const (
 // most. It reports false when v has left the CPU.
 func (r *Runner) attend(v *part.VCPU, now uint64) bool {
 	v.TakeAttention()
-	r.cpu.Timers.Expire(now)
+	if r.cpu.Timers.Next() <= now {
+		r.cpu.Timers.Expire(now)
+	}
 	switch {
 	case v.Dom.Stopping():
 		r.leave(now, v.Park(now), nil)

@@ -101,15 +101,12 @@ func (q *queue) withdraw(e *Entity) {
 }
 
 // advance moves the queue's virtual time up to the entity furthest behind.
+//
+// Preconditions: cur is not nil.
 func (q *queue) advance() {
-	var v uint64
-	switch {
-	case q.cur != nil && q.waiting.head != nil && before(q.waiting.head.v, q.cur.v), q.cur == nil && q.waiting.head != nil:
-		v = q.waiting.head.v
-	case q.cur != nil:
-		v = q.cur.v
-	default:
-		return
+	v := q.cur.v
+	if h := q.waiting.head; h != nil && before(h.v, v) {
+		v = h.v
 	}
 	if before(q.min, v) {
 		q.min = v

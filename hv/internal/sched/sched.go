@@ -227,12 +227,11 @@ func (s *Scheduler) charge(q *queue, now uint64) {
 	if q.cur == nil {
 		panic("sched: nothing runs here")
 	}
-	if now <= q.since {
-		return
+	if now > q.since {
+		q.cur.account(now-q.since, now, s.window)
+		q.since = now
+		q.advance()
 	}
-	q.cur.account(now-q.since, now, s.window)
-	q.since = now
-	q.advance()
 }
 
 // Wake makes e runnable. It returns the CPU to kick, or NoCPU. Waking what is

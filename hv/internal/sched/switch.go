@@ -83,7 +83,6 @@ func (s *Scheduler) release(q *queue, cpu int, now uint64, runnable bool) (kick 
 			kick = s.helper(e)
 		}
 	}
-	q.advance()
 	return kick, astray
 }
 
