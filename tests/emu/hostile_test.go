@@ -74,7 +74,7 @@ func TestHostile(t *testing.T) {
 func (h *host) gone(name, why string) {
 	h.t.Helper()
 	h.attach(name)
-	h.see(guestTime, "is closed", "does not exist")
+	h.see(guestTime, "is closed", "does not exist", "has no console")
 	h.see(verbTime, "\n"+prompt)
 	// Its console closes when its end begins; its memory is scrubbed after that.
 	began := time.Now()

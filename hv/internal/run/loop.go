@@ -95,6 +95,9 @@ func (r *Runner) turn() bool {
 		r.leave(r.now, false, nil)
 		return true
 	}
+	if r.want.Load() {
+		v.SetAttention()
+	}
 	if !v.Attention() {
 		r.arm(v) // it handed its CPU over, and nothing has happened to it since
 	} else if !r.attend(v, r.now) {
