@@ -17,6 +17,7 @@ help:
 	@echo 'make test       check, and the suite that boots the images in QEMU and Bochs'
 	@echo 'make test-long  the same, with the tests that take minutes'
 	@echo 'make bench      figures, counted in instructions; also build/bench.json'
+	@echo '                BACKEND=vmx: those of VT-x in Bochs; build/bench-vmx.json'
 	@echo 'make deps       install the Debian packages that all of this needs'
 	@echo 'make clean      remove build/'
 

@@ -58,7 +58,7 @@ func full() values {
 
 func TestTable(t *testing.T) {
 	var b bytes.Buffer
-	full().table(&b)
+	full().table(&b, onQEMU)
 	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
 	if len(lines) != len(figures)+2 {
 		t.Fatalf("%d lines", len(lines))
@@ -74,8 +74,30 @@ func TestTable(t *testing.T) {
 	}
 }
 
+func TestTableBochs(t *testing.T) {
+	var b bytes.Buffer
+	full().table(&b, onBochs)
+	for _, want := range []string{
+		"\n| CPUID exit, counters and trace on | instructions | 300 | 300 (180) | 1195 | 908 |\n",
+		"\n| null hypercall | instructions | 321 missed | 320 (200) | - | 874 |\n",
+		"\n| power-on to prompt | G instructions | 2.50 | 2.50 | - | - |\n",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+}
+
+func TestBackendName(t *testing.T) {
+	for in, want := range map[string]string{"": onQEMU, "svm": onQEMU, "vmx": onBochs, "kvm": ""} {
+		if got, err := backendName(in); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v", in, got, err)
+		}
+	}
+}
+
 func TestJSON(t *testing.T) {
-	b, err := full().json()
+	b, err := full().json(onQEMU)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +105,7 @@ func TestJSON(t *testing.T) {
 	if err := json.Unmarshal(b, &got); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]any{"figure": "null hypercall", "unit": "instructions", "value": 321.0, "target": 320.0}
+	want := map[string]any{"backend": "svm", "figure": "null hypercall", "unit": "instructions", "value": 321.0, "target": 320.0}
 	if diff := cmp.Diff(want, got[3]); diff != "" || len(got) != len(figures) {
 		t.Error(len(got), diff)
 	}

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,11 +19,30 @@ type figure struct {
 	unit    string
 	target  float64
 	stretch float64 // 0 = none
-	kvm     string  // what the peers need on the same emulated machine
-	xen     string
+	// peers is what KVM and Xen need on the same emulated machine, by backend.
+	peers map[string]peers
 	// micro is the figure's name in the output of tests/guests/micro, empty
 	// when it is measured here.
 	micro string
+}
+
+// peers are figures of KVM (Linux 6.1) and Xen (4.17), measured with the same
+// guest on the same emulated processors; "" where there is none.
+type peers struct{ kvm, xen string }
+
+// The backends by their names in BACKEND, and what counts their instructions.
+const (
+	onQEMU  = "svm" // AMD-V, QEMU with -icount, -cpu max
+	onBochs = "vmx" // VT-x, Bochs, corei7_skylake_x
+)
+
+// both are peers on both machines, or only on the first.
+func both(kvm, xen string, second ...string) map[string]peers {
+	m := map[string]peers{onQEMU: {kvm, xen}}
+	if len(second) == 2 {
+		m[onBochs] = peers{second[0], second[1]}
+	}
+	return m
 }
 
 // Names of the figures that are measured here.
@@ -34,20 +54,19 @@ const (
 	imageFigure = "hv image"
 )
 
-// figures are in the order of the table. The peers are KVM of Linux 6.1 and Xen
-// 4.17, measured with the same guest on the same emulated processors.
+// figures are in the order of the table.
 var figures = []figure{
-	{"CPUID exit, counters and trace on", "instructions", 300, 180, "2904", "5378", "cpuid"},
-	{"RDMSR exit handled in hv", "instructions", 320, 200, "2972", "5289", "rdmsr_apicbase"},
-	{"port access answered in hv", "instructions", 320, 200, "1546", "1107", "port_unclaimed_out"},
-	{"null hypercall", "instructions", 320, 200, "9017", "5498", "hypercall"},
-	{"port access served by dom0, round trip", "instructions", 3000, 1500, "3169", "-", "port_dom0_in"},
-	{"first touch of guest memory", "instructions", 100, 0, "8276", "2", "first_touch_page"},
-	{bootFigure, "G instructions", 2.5, 0, "-", "11.0", ""},
-	{initFigure, "G instructions", 2.5, 0, "6.94", "6.37", ""},
-	{hvFigure, "MiB", 16, 0, "-", "23", ""},
-	{dom0Figure, "MiB", 128, 0, "-", "512", ""},
-	{imageFigure, "MiB", 3, 0, "-", "2.5", ""},
+	{"CPUID exit, counters and trace on", "instructions", 300, 180, both("2904", "5378", "1195", "908"), "cpuid"},
+	{"RDMSR exit handled in hv", "instructions", 320, 200, both("2972", "5289", "1436", "780"), "rdmsr_apicbase"},
+	{"port access answered in hv", "instructions", 320, 200, both("1546", "1107", "7471", "1276"), "port_unclaimed_out"},
+	{"null hypercall", "instructions", 320, 200, both("9017", "5498", "", "874"), "hypercall"},
+	{"port access served by dom0, round trip", "instructions", 3000, 1500, both("3169", ""), "port_dom0_in"},
+	{"first touch of guest memory", "instructions", 100, 0, both("8276", "2", "8444", ""), "first_touch_page"},
+	{bootFigure, "G instructions", 2.5, 0, both("", "11.0"), ""},
+	{initFigure, "G instructions", 2.5, 0, both("6.94", "6.37"), ""},
+	{hvFigure, "MiB", 16, 0, both("", "23"), ""},
+	{dom0Figure, "MiB", 128, 0, both("", "512"), ""},
+	{imageFigure, "MiB", 3, 0, both("", "2.5", "", "2.5"), ""},
 }
 
 // values are what was measured, by figure name.
@@ -121,8 +140,8 @@ func size(s string) (float64, error) {
 	return 0, fmt.Errorf("%q: unknown unit", s)
 }
 
-// table writes the figures as Markdown.
-func (v values) table(w io.Writer) {
+// table writes the figures of a backend as Markdown.
+func (v values) table(w io.Writer, backend string) {
 	fmt.Fprintln(w, "| figure | unit | Ringo | target | KVM | Xen |")
 	fmt.Fprintln(w, "|---|---|---:|---:|---:|---:|")
 	for _, f := range figures {
@@ -137,7 +156,8 @@ func (v values) table(w io.Writer) {
 				value += " missed"
 			}
 		}
-		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s |\n", f.name, f.unit, value, target, f.kvm, f.xen)
+		p := f.peers[backend]
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s |\n", f.name, f.unit, value, target, cmp.Or(p.kvm, "-"), cmp.Or(p.xen, "-"))
 	}
 }
 
@@ -151,18 +171,19 @@ func format(x float64) string {
 
 // record is one element of bench.json.
 type record struct {
-	Figure string  `json:"figure"`
-	Unit   string  `json:"unit"`
-	Value  float64 `json:"value"`
-	Target float64 `json:"target"`
+	Backend string  `json:"backend"`
+	Figure  string  `json:"figure"`
+	Unit    string  `json:"unit"`
+	Value   float64 `json:"value"`
+	Target  float64 `json:"target"`
 }
 
-// json is the figures in the order of the table.
-func (v values) json() ([]byte, error) {
+// json is the figures of a backend in the order of the table.
+func (v values) json(backend string) ([]byte, error) {
 	var all []record
 	for _, f := range figures {
 		if x, ok := v[f.name]; ok {
-			all = append(all, record{f.name, f.unit, x, f.target})
+			all = append(all, record{backend, f.name, f.unit, x, f.target})
 		}
 	}
 	b, err := json.MarshalIndent(all, "", "  ")

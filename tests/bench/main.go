@@ -1,11 +1,12 @@
 // SPDX-FileCopyrightText: The Ringo Authors
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Command bench measures Ringo in QEMU and compares it with its targets and with
-// its peers. With -icount one executed instruction is one tick of the
-// time-stamp counter, whoever executes it, so that the figures do not depend on
-// the machine that runs this and two runs agree. The result is a Markdown table
-// on the standard output, and build/bench.json.
+// Command bench measures Ringo in an emulator and compares it with its targets and
+// with its peers: AMD-V in QEMU, or with BACKEND=vmx in the environment VT-x in
+// Bochs. In both (in QEMU with -icount) one executed instruction is one tick of
+// the time-stamp counter, whoever executes it, so that the figures do not depend
+// on the machine that runs this and two runs agree. The result is a Markdown table
+// on the standard output, and build/bench.json or build/bench-vmx.json.
 package main
 
 import (
@@ -35,10 +36,31 @@ type files struct {
 	micro  string // the measuring guest, tests/guests/micro
 	initrd string // initramfs of the timing init
 	dir    string
+
+	backend string // onQEMU or onBochs
+}
+
+// backendName checks a value of BACKEND.
+func backendName(s string) (string, error) {
+	switch s {
+	case "":
+		return onQEMU, nil
+	case onQEMU, onBochs:
+		return s, nil
+	}
+	return "", fmt.Errorf("BACKEND=%s: want svm or vmx", s)
 }
 
 func bench() error {
-	if err := debian.Ensure(os.Stderr, "run"); err != nil {
+	backend, err := backendName(os.Getenv("BACKEND"))
+	if err != nil {
+		return err
+	}
+	task, name := "run", "bench.json"
+	if backend == onBochs {
+		task, name = "bochs", "bench-vmx.json"
+	}
+	if err := debian.Ensure(os.Stderr, task); err != nil {
 		return err
 	}
 	root, err := image.Root()
@@ -51,6 +73,7 @@ func bench() error {
 		return err
 	}
 	defer os.RemoveAll(f.dir)
+	f.backend = backend
 	// One that fails does not keep the others from being measured.
 	v, failed := values{}, []error{}
 	for _, step := range []struct {
@@ -66,12 +89,12 @@ func bench() error {
 			failed = append(failed, fmt.Errorf("%s: %w", step.name, err))
 		}
 	}
-	b, err := v.json()
+	b, err := v.json(backend)
 	if err != nil {
 		return err
 	}
-	v.table(os.Stdout)
-	failed = append(failed, os.WriteFile(filepath.Join(out, "bench.json"), b, 0o644))
+	v.table(os.Stdout, backend)
+	failed = append(failed, os.WriteFile(filepath.Join(out, name), b, 0o644))
 	return errors.Join(failed...)
 }
 
@@ -98,13 +121,17 @@ func prepare(root, out string) (f files, err error) {
 	return f, os.WriteFile(f.initrd, rd, 0o644)
 }
 
-// config is a machine for measurements.
+// config is a machine for measurements. Bochs always counts instructions.
 func (f files) config(smp int, icount bool) emu.Config {
 	mods := []emu.Module{{Name: "dom0", Path: f.Dom0}}
-	return emu.Config{
+	c := emu.Config{
 		HV: f.HV, SMP: smp, MemMiB: 1024, ICount: icount, Dir: f.dir,
 		Modules: append(mods, emu.Modules(f.Vmlinux, f.initrd, f.micro)...),
 	}
+	if f.backend == onBochs {
+		c.Accel, c.ICount = emu.InBochs, false
+	}
+	return c
 }
 
 // measureImage is the size of hv's file.

@@ -16,7 +16,7 @@ import (
 
 const (
 	prompt   = "ringo# "
-	deadline = 6 * time.Minute
+	deadline = 10 * time.Minute
 )
 
 // tsc is what the hypervisor's debug key t prints.
