@@ -42,7 +42,7 @@ var boards = []board{
 
 // groups are the tests of tests/guests/conformance, but for the one that
 // measures. The first has a row for each case.
-var groups = []string{"conformance", "isolation", "hostile", "invalid", "asid", "random", "preempt", "torture", "migrate"}
+var groups = []string{"conformance", "isolation", "hostile", "invalid", "asid", "random", "preempt", "nmi", "torture", "migrate"}
 
 // TestBackend runs the backends alone, with the software oracle for flushes:
 // the conformance suite, self-checking and hostile guests, hostile state, more
@@ -68,7 +68,7 @@ func (b board) test(t *testing.T, img string) {
 	for _, g := range groups {
 		d, ok := deviation(b, g)
 		switch {
-		case g == "migrate" && b.cpus == 1:
+		case (g == "migrate" || g == "nmi") && b.cpus == 1:
 			b.verdict(t, g, "skip", "it takes two CPUs")
 		case ok && d.fatal:
 			b.verdict(t, g, "deviates", d.why)

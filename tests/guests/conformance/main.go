@@ -34,6 +34,7 @@ var tests = []struct {
 	{"asid", false, asids},
 	{"random", false, random},
 	{"preempt", false, preempt},
+	{"nmi", false, nmis},
 	{"torture", false, torture},
 	{"migrate", false, migrate},
 	{"bench", true, bench},

@@ -1,0 +1,61 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"encoding/binary"
+	"sync/atomic"
+	"time"
+
+	"ringo/boot/kernel"
+	"ringo/hv/vcpu"
+	"ringo/hv/vcpu/vcputest"
+	"ringo/hv/x86"
+)
+
+// nmis sends NMIs to this CPU while guests run on it: they are the host's. Each
+// ends a run and gets to the host's handler, once; no guest sees one, whether it
+// has interrupts on or off.
+func nmis(h *harness) {
+	if kernel.NumCPU() < 2 {
+		h.Logf("nmi: one CPU: skipped")
+		return
+	}
+	for _, flags := range []uint64{x86.FlagReserved, x86.FlagReserved | x86.FlagIF} {
+		g := h.private()
+		// inc qword [dataPage]; jmp back. There is no IDT: an NMI would be a
+		// triple fault.
+		vcputest.Boot64(g, g.v, []byte{0x48, 0xff, 0x04, 0x25, 0, 0, 2, 0, 0xeb, 0xf6})
+		g.v.Set(x86.RFLAGS, flags)
+		g.v.Set(x86.IDTRLimit, 0)
+		clear(g.RAM()[dataPage : dataPage+8])
+		before := kernel.ReadStats().NMIs
+		const n = 100
+		var sent atomic.Int32
+		go func() {
+			for range n {
+				time.Sleep(200 * time.Microsecond)
+				kernel.SendNMI(0)
+				sent.Add(1)
+			}
+		}()
+		var x vcpu.Exit
+		runs := 0
+		for end := time.Now().Add(10 * time.Second); sent.Load() < n && time.Now().Before(end); runs++ {
+			g.v.Run(0, &x)
+			if x.Reason != vcpu.Interrupted {
+				h.Errorf("exit %+v", x)
+				break
+			}
+		}
+		rounds := binary.LittleEndian.Uint64(g.RAM()[dataPage:])
+		got := kernel.ReadStats().NMIs - before
+		h.Logf("nmi: %d of %d NMIs reached the host in %d runs, %d rounds of the guest", got, sent.Load(), runs, rounds)
+		// Two that come while one is handled are one.
+		if sent.Load() != n || got == 0 || got > n || got < n*9/10 || rounds == 0 {
+			h.Errorf("%d NMIs were sent, %d reached the host, %d rounds of the guest", sent.Load(), got, rounds)
+		}
+		g.free()
+	}
+}
