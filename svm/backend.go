@@ -51,7 +51,7 @@ type cpu struct {
 	// vCPU comes to run: a vCPU that holds it ran here last, and nowhere else
 	// since.
 	ticket uint64
-	kick   kickWord
+	kick   vcpu.KickWord
 	tscAux uint64
 	xcr0   uint32
 	// To recognize host state in a VMCB (see scrub).
@@ -125,7 +125,7 @@ func (b *Backend) Enable(n int) error {
 		host:   uint64(pages) + mm.PageSize,
 		asids:  newASIDs(f.asids),
 		ticket: uint64(n) + 1,
-		kick:   kickWordOf(b.env, n),
+		kick:   b.env.Kick(n),
 		cr3:    insn.CR3(),
 		xcr0:   uint32(f.xcr0),
 	}
@@ -173,7 +173,7 @@ func (b *Backend) NewVCPU(t *pt.Tables) (vcpu.VCPU, error) {
 		clean:  b.f.cleanMask,
 	}
 	v.frame.vmcb = uint64(pages)
-	v.frame.resetFPU()
+	v.frame.fpu.Reset()
 	v.control()
 	v.tablesGen = t.Generation()
 	vcpu.Reset(v)

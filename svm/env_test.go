@@ -98,7 +98,7 @@ func newMachine(t *testing.T, r Registers, cpus int) *machine {
 		t.Fatal(err)
 	}
 	for i := range cpus {
-		b.cpus[i] = &cpu{host: uint64(i+1) << 40, asids: newASIDs(b.f.asids), ticket: uint64(i) + 1, kick: kickWordOf(b.env, i), xcr0: uint32(b.f.xcr0)}
+		b.cpus[i] = &cpu{host: uint64(i+1) << 40, asids: newASIDs(b.f.asids), ticket: uint64(i) + 1, kick: b.env.Kick(i), xcr0: uint32(b.f.xcr0)}
 	}
 	return &machine{b, env}
 }

@@ -66,15 +66,3 @@ func decodeEvent(w uint64) (vcpu.Event, bool) {
 }
 
 const vecOF = 4
-
-// injectable reports whether the CPU takes e: VMRUN fails on an exception with
-// vector 2 or above 31 (APM Vol. 2, "Event Injection").
-func injectable(e vcpu.Event) bool {
-	switch e.Type {
-	case vcpu.HardException, vcpu.SoftException:
-		return e.Vector < 32 && e.Vector != 2
-	case vcpu.ExternalInterrupt, vcpu.NMI, vcpu.SoftInterrupt:
-		return true
-	}
-	return false
-}

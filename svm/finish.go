@@ -44,8 +44,8 @@ func (v *VCPU) finishSlow(form form, x *vcpu.Exit) bool {
 	case vcpu.DRAccess:
 		v.accessDebug(x)
 	}
-	ev.soft = ev.hasNext && (ev.next.Type == vcpu.SoftInterrupt || ev.next.Type == vcpu.SoftException)
-	ev.hasNext = ev.virq && v.endVIRQ()
+	ev.soft = ev.HasNext && (ev.Next.Type == vcpu.SoftInterrupt || ev.Next.Type == vcpu.SoftException)
+	ev.HasNext = ev.virq && v.endVIRQ()
 	v.replay()
 	if ev.inIRET && b.rip != ev.iretRIP {
 		ev.inIRET, ev.nmiBlocked = false, false
@@ -57,8 +57,7 @@ func (v *VCPU) finishSlow(form form, x *vcpu.Exit) bool {
 	if ev.stepping {
 		report = v.endStep(x) && report
 	}
-	if !report && ev.wantNMI && !ev.nmiBlocked && !ev.hasNext && !v.shadowed() {
-		ev.wantNMI = false
+	if !report && !ev.HasNext && v.takesNMI() && ev.NMIWindow() {
 		x.Reason, report = vcpu.Window, true
 	}
 	if report && form >= fInsn && form <= fICEBP {
@@ -90,10 +89,7 @@ func (v *VCPU) replay() {
 	if !v.ev.soft && (e.Type == vcpu.SoftInterrupt || e.Type == vcpu.SoftException) {
 		return
 	}
-	if v.ev.hasNext { // a virtual interrupt that the guest did not take
-		v.ev.irq, v.ev.hasIRQ = v.ev.next, true
-	}
-	v.ev.next, v.ev.hasNext, v.ev.replayed = e, true, true
+	v.ev.Replay(e) // over a virtual interrupt that the guest did not take
 }
 
 // ownExit handles the exits that inject.go arms. It reports true when x is to be
@@ -111,13 +107,8 @@ func (v *VCPU) ownExit(x *vcpu.Exit) bool {
 		ev.forced = true
 		return false
 	}
-	if ev.hasIRQ {
-		return false // armEvents delivers it
-	}
-	report := ev.wantIRQ
-	ev.wantIRQ = false
 	x.Reason = vcpu.Window
-	return report
+	return ev.IRQWindow() // else armEvents delivers one
 }
 
 // endStep takes the trap flag back. It reports false for the trap itself, which

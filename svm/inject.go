@@ -8,26 +8,12 @@ import (
 	"ringo/hv/x86"
 )
 
-// events is what is on its way to the guest.
-//
-// Next entry delivers next through EVENTINJ. An event whose delivery ended in
-// an exit (EXITINTINFO) becomes next again, before anything new; if the handler
-// of that exit injects an exception, next is merged with it when both are
-// exceptions, and steps aside (irq, nmi) when it is an interrupt. So no event
-// is lost.
+// events is what is on its way to the guest: the next entry delivers Next through
+// EVENTINJ.
 type events struct {
-	next     vcpu.Event
-	hasNext  bool
-	replayed bool // next was being delivered when the run ended
-	soft     bool // the last entry delivered a soft event of Inject's
-	virq     bool // next was handed over as a virtual interrupt
-
-	irq    vcpu.Event // interrupt that stepped aside
-	hasIRQ bool
-	hasNMI bool // an NMI stepped aside
-
-	wantIRQ bool // a Window is owed for an interrupt
-	wantNMI bool // and for an NMI
+	vcpu.Queue
+	soft bool // the last entry delivered a soft event of Inject's
+	virq bool // Next was handed over as a virtual interrupt
 
 	nmiBlocked bool   // from NMI delivery to the end of IRET
 	inIRET     bool   // IRET began at iretRIP
@@ -47,10 +33,7 @@ type events struct {
 }
 
 // idle reports whether the next entry needs nothing of e.
-func (e *events) idle() bool {
-	return !e.hasNext && !e.hasIRQ && !e.hasNMI && !e.wantIRQ && !e.wantNMI &&
-		!e.nmiBlocked && !e.forced && !e.stepping
-}
+func (e *events) idle() bool { return e.Idle() && !e.nmiBlocked && !e.forced && !e.stepping }
 
 // shadowed reports whether the guest is in an interrupt shadow.
 func (v *VCPU) shadowed() bool { return v.ev.shadow && v.ev.shadowRIP == v.vmcb.rip }
@@ -58,94 +41,57 @@ func (v *VCPU) shadowed() bool { return v.ev.shadow && v.ev.shadowRIP == v.vmcb.
 // interruptible reports whether the guest takes a maskable interrupt now.
 func (v *VCPU) interruptible() bool { return v.vmcb.rflags&x86.FlagIF != 0 && !v.shadowed() }
 
-// Inject implements vcpu.VCPU. An event that no CPU can deliver shuts the guest
-// down.
-func (v *VCPU) Inject(e vcpu.Event) bool {
-	ev := &v.ev
-	v.todo |= todoEvents
-	switch {
-	case !injectable(e):
-		v.todo |= todoShutdown
-		return true
-	case e.Type == vcpu.ExternalInterrupt:
-		if ev.hasNext || ev.hasIRQ || !v.interruptible() {
-			ev.wantIRQ = true
-			return false
-		}
-		ev.wantIRQ = false
-	case e.Type == vcpu.NMI:
-		if ev.hasNext || ev.hasNMI || ev.nmiBlocked || v.shadowed() {
-			ev.wantNMI = true
-			return false
-		}
-		ev.wantNMI = false
-	case ev.hasNext && !ev.replayed:
-		return false // an exception on top of an event of this very exit
-	case ev.hasNext:
-		return v.injectOver(e)
-	}
-	ev.next, ev.hasNext, ev.replayed = e, true, false
-	return true
-}
+// takesNMI reports whether the guest takes an NMI now.
+func (v *VCPU) takesNMI() bool { return !v.ev.nmiBlocked && !v.shadowed() }
 
-// injectOver queues exception e, raised while ev.next was being delivered.
-func (v *VCPU) injectOver(e vcpu.Event) bool {
-	ev := &v.ev
-	switch ev.next.Type {
+// Inject implements vcpu.VCPU.
+func (v *VCPU) Inject(e vcpu.Event) bool {
+	v.todo |= todoEvents
+	can := false
+	switch e.Type {
 	case vcpu.ExternalInterrupt:
-		ev.irq, ev.hasIRQ = ev.next, true
+		can = v.interruptible()
 	case vcpu.NMI:
-		ev.hasNMI = true
-	default:
-		var shutdown bool
-		if e, shutdown = vcpu.Merge(ev.next, e); shutdown {
-			v.todo |= todoShutdown
-			ev.hasNext = false
-			return true
-		}
+		can = v.takesNMI()
 	}
-	ev.next, ev.replayed = e, false
-	return true
+	accepted, shutdown := v.ev.Inject(e, can)
+	if shutdown {
+		v.todo |= todoShutdown
+	}
+	return accepted
 }
 
 // armEvents writes ev to the VMCB before an entry.
 func (v *VCPU) armEvents() {
 	ev, b := &v.ev, v.vmcb
 	ev.forced = ev.forced && v.shadowed()
-	if !ev.hasNext {
-		switch {
-		case ev.hasNMI:
-			ev.next, ev.hasNext, ev.hasNMI = vcpu.Event{Type: vcpu.NMI, Vector: 2}, true, false
-		case ev.hasIRQ && v.interruptible():
-			ev.next, ev.hasNext, ev.hasIRQ = ev.irq, true, false
-		}
-	}
+	ev.Pick(v.interruptible(), true)
 	b.eventInj = 0
 	if ev.virq { // from an entry that was refused
 		ev.virq = false
 		b.setVIntr(b.vintr &^ (vVector | vWindow))
 	}
-	if ev.hasNext && ev.next.Type == vcpu.ExternalInterrupt && v.b.f.viaVIRQ {
+	if ev.HasNext && ev.Next.Type == vcpu.ExternalInterrupt && v.b.f.viaVIRQ {
 		v.armVIRQ()
 		return
 	}
-	if ev.hasNext {
-		b.eventInj = encodeEvent(ev.next)
-		if ev.next.Type == vcpu.SoftInterrupt {
+	if ev.HasNext {
+		b.eventInj = encodeEvent(ev.Next)
+		if ev.Next.Type == vcpu.SoftInterrupt {
 			b.nextRIP = b.rip // the return address, where the CPU has the field
 		}
-		if ev.next.Type == vcpu.NMI {
+		if ev.Next.Type == vcpu.NMI {
 			ev.nmiBlocked, ev.inIRET = true, false
 		}
 	}
-	v.setWindow((ev.wantIRQ || ev.hasIRQ) && !ev.forced)
+	v.setWindow(ev.WaitsIRQ() && !ev.forced)
 	v.interceptIRET(ev.nmiBlocked && !ev.inIRET)
-	if ev.forced || ev.wantNMI && (!ev.nmiBlocked || ev.inIRET) && !ev.hasNext {
+	if ev.forced || ev.WaitsNMI() && (!ev.nmiBlocked || ev.inIRET) && !ev.HasNext {
 		v.startStep()
 	}
 }
 
-// armVIRQ hands ev.next to the CPU as a virtual interrupt, which the guest takes
+// armVIRQ hands ev.Next to the CPU as a virtual interrupt, which the guest takes
 // before its next instruction: it can, or Inject would have refused. A window
 // that is owed as well waits for the next exit, which the end of the handler
 // brings.
@@ -153,7 +99,7 @@ func (v *VCPU) armVIRQ() {
 	b := v.vmcb
 	v.setWindow(false)
 	v.interceptIRET(v.ev.nmiBlocked && !v.ev.inIRET)
-	b.setVIntr(b.vintr&^vVector | vWindow | uint64(v.ev.next.Vector)<<vVectorShift)
+	b.setVIntr(b.vintr&^vVector | vWindow | uint64(v.ev.Next.Vector)<<vVectorShift)
 	v.ev.virq = true
 }
 
@@ -164,9 +110,9 @@ func (v *VCPU) endVIRQ() (again bool) {
 	again = b.vintr&vIRQ != 0
 	v.ev.virq = false
 	b.setVIntr(b.vintr &^ (vVector | vWindow))
-	if b.exitIntInfo&evValid != 0 && uint8(b.exitIntInfo) == v.ev.next.Vector {
+	if b.exitIntInfo&evValid != 0 && uint8(b.exitIntInfo) == v.ev.Next.Vector {
 		// The delivery itself ended the run. QEMU calls that an exception.
-		b.exitIntInfo = encodeEvent(v.ev.next)
+		b.exitIntInfo = encodeEvent(v.ev.Next)
 		return false
 	}
 	return again

@@ -382,14 +382,14 @@ func TestVirtualInterruptDelivery(t *testing.T) {
 		r := arm(t)
 		r.v.vmcb.vintr &^= vIRQ
 		end(r, exitINTR)
-		if r.v.ev.hasNext || r.v.vmcb.vintr&vWindow != 0 {
+		if r.v.ev.HasNext || r.v.vmcb.vintr&vWindow != 0 {
 			t.Error("the interrupt would be delivered again")
 		}
 	})
 	t.Run("not taken", func(t *testing.T) {
 		r := arm(t)
 		end(r, exitINTR)
-		if !r.v.ev.hasNext || r.v.ev.next != irq || r.v.todo&todoEvents == 0 {
+		if !r.v.ev.HasNext || r.v.ev.Next != irq || r.v.todo&todoEvents == 0 {
 			t.Error("the interrupt is lost")
 		}
 		r.v.armEvents()
@@ -401,13 +401,13 @@ func TestVirtualInterruptDelivery(t *testing.T) {
 		r := arm(t)
 		r.v.vmcb.exitIntInfo = 0x51 | evExc<<evTypeShift | evValid
 		end(r, exitNPF)
-		if !r.v.ev.hasNext || r.v.ev.next != irq {
-			t.Errorf("replays %+v, want %+v", r.v.ev.next, irq)
+		if !r.v.ev.HasNext || r.v.ev.Next != irq {
+			t.Errorf("replays %+v, want %+v", r.v.ev.Next, irq)
 		}
 	})
 	t.Run("refused entry, then an exception", func(t *testing.T) {
 		r := arm(t)
-		r.v.ev.replayed = true
+		r.v.ev.Replayed = true
 		r.v.Inject(vcpu.Event{Type: vcpu.HardException, Vector: x86.VecGP, HasErr: true})
 		r.v.armEvents()
 		if b := r.v.vmcb; b.vintr&vIRQ != 0 && b.misc1&iVINTR == 0 || b.eventInj&evValid == 0 {

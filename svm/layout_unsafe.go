@@ -3,7 +3,11 @@
 
 package svm
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"ringo/hv/vcpu"
+)
 
 // The layout of APM Vol. 2, Tables B-1 and B-2, and what the entry code relies
 // on: a wrong offset is an index out of range at compile time.
@@ -69,5 +73,5 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(vmcb{}.debugCtl)-0x670]
 
 	_ = [1]struct{}{}[unsafe.Offsetof(frame{}.fpu)%64]
-	_ = [1]struct{}{}[unsafe.Offsetof(frame{}.fpu)+fpuLegacy+fpuHeader-unsafe.Sizeof(frame{})]
+	_ = [1]struct{}{}[unsafe.Offsetof(frame{}.fpu)+vcpu.FPULegacy+vcpu.FPUHeader-unsafe.Sizeof(frame{})]
 )

@@ -23,7 +23,7 @@ func (v *VCPU) prepare(c *cpu, x *vcpu.Exit) bool {
 		v.on, v.asidGen = c, 0
 		v.vmcb.clean = 0 // APM Vol. 2, "VMCB Clean Field": another CPU
 		v.frame.host, v.frame.hostXCR0, v.frame.fastXCR0 = c.host, c.xcr0, c.xcr0
-		v.frame.cpuKick = c.kick.address()
+		v.frame.cpuKick = c.kick.Address()
 	}
 	flush := v.todo&todoFlush != 0
 	if g := v.tables.Generation(); g != v.tablesGen {

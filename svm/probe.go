@@ -73,7 +73,7 @@ type features struct {
 	pauseFilter   bool
 	pauseThresh   bool
 	tscAux        bool
-	fpu           fpuKind
+	fpu           vcpu.FPUKind
 	fpuSize       int    // bytes of the x87/SSE/AVX image
 	xcr0          uint64 // the host's, which is all that guests may use
 	asids         uint32
@@ -132,7 +132,7 @@ func Probe(r Registers) (*vcpu.Caps, error) {
 		NextRIP:     f.nextRIP,
 		DecodeInsn:  f.decodeAssists,
 		ASIDs:       f.asids,
-		XSAVE:       f.fpu != fpuFXSAVE,
+		XSAVE:       f.fpu != vcpu.FXSAVE,
 		XCR0Mask:    f.xcr0,
 	}, nil
 }
@@ -159,7 +159,7 @@ func probe(r Registers) (features, error) {
 		pauseFilter:   r.ExtAD&extAPause != 0,
 		pauseThresh:   r.ExtAD&extAPauseThr != 0,
 		tscAux:        r.Ext1D&ext1RDTSCP != 0,
-		fpuSize:       fpuLegacy + fpuHeader,
+		fpuSize:       vcpu.FPULegacy + vcpu.FPUHeader,
 		asids:         r.ExtAB,
 		viaVIRQ:       r.Hyper == tcg,
 		drWrites:      r.Hyper == tcg,
@@ -168,10 +168,10 @@ func probe(r Registers) (features, error) {
 		f.cleanMask = cleanAll
 	}
 	if r.Leaf1C&leaf1OSXSAVE != 0 {
-		f.fpu, f.xcr0 = fpuXSAVE, r.XCR0
+		f.fpu, f.xcr0 = vcpu.XSAVE, r.XCR0
 		f.fpuSize = max(f.fpuSize, int(r.LeafDB))
 		if r.LeafD1A&leafD1XSAVEOPT != 0 {
-			f.fpu = fpuXSAVEOPT
+			f.fpu = vcpu.XSAVEOPT
 		}
 	}
 	return f, nil

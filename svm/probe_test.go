@@ -68,16 +68,16 @@ func TestProbeFPU(t *testing.T) {
 		t.Errorf("nothing: %v", err)
 	}
 	f, err := probe(qemuMax)
-	if err != nil || f.fpu != fpuXSAVEOPT || f.fpuSize != 0x340 || f.cleanMask != 0 || f.asids != 16 {
+	if err != nil || f.fpu != vcpu.XSAVEOPT || f.fpuSize != 0x340 || f.cleanMask != 0 || f.asids != 16 {
 		t.Errorf("QEMU: %+v, %v", f, err)
 	}
 	r := qemuMax
 	r.LeafD1A = 0
-	if f, _ := probe(r); f.fpu != fpuXSAVE {
+	if f, _ := probe(r); f.fpu != vcpu.XSAVE {
 		t.Errorf("no XSAVEOPT: %+v", f)
 	}
 	r.Leaf1C &^= leaf1OSXSAVE
-	if f, _ := probe(r); f.fpu != fpuFXSAVE || f.xcr0 != 0 {
+	if f, _ := probe(r); f.fpu != vcpu.FXSAVE || f.xcr0 != 0 {
 		t.Errorf("no OSXSAVE: %+v", f)
 	}
 }

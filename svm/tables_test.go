@@ -109,11 +109,11 @@ func TestEventFormat(t *testing.T) {
 	}
 	for v := range 256 {
 		want := v < 32 && v != 2
-		if got := injectable(vcpu.Event{Type: vcpu.HardException, Vector: uint8(v)}); got != want {
+		if got := vcpu.Injectable(vcpu.Event{Type: vcpu.HardException, Vector: uint8(v)}); got != want {
 			t.Errorf("exception %d: injectable %v", v, got)
 		}
 	}
-	if injectable(vcpu.Event{Type: 7}) || injectable(vcpu.Event{Type: 1}) {
+	if vcpu.Injectable(vcpu.Event{Type: 7}) || vcpu.Injectable(vcpu.Event{Type: 1}) {
 		t.Error("impossible type")
 	}
 }

@@ -34,7 +34,7 @@ type VCPU struct {
 	dbg  debug
 	lens lengths
 
-	fpu   fpuKind // copies of b.f, for Run
+	fpu   vcpu.FPUKind // copies of b.f, for Run
 	nrips bool
 	clean uint32
 
@@ -72,7 +72,7 @@ func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 		}
 		v.vmcb.rax = v.frame.regs.RAX
 		in := uint64(0)
-		if v.fpu == fpuXSAVEOPT {
+		if v.fpu == vcpu.XSAVEOPT {
 			in = enterXSAVEOPT(v.frame)
 		} else {
 			in = v.enterOther()
@@ -121,7 +121,7 @@ func (b *vmcb) quiet() bool { return (b.exitIntInfo>>31|b.interruptState)&1 == 0
 // preemption request or a kick came first. Every path from there leads to a
 // function with a stack check, which is where Go's preemption happens.
 func (v *VCPU) enterOther() uint64 {
-	if v.fpu == fpuXSAVE {
+	if v.fpu == vcpu.XSAVE {
 		return enterXSAVE(v.frame)
 	}
 	return enterFXSAVE(v.frame)
@@ -139,7 +139,7 @@ func (v *VCPU) refused(c *cpu, x *vcpu.Exit) {
 // missed.
 func (v *VCPU) takeKick(c *cpu) {
 	v.frame.kick.Store(0)
-	c.kick.clear()
+	c.kick.Clear()
 }
 
 // Regs implements vcpu.VCPU.

@@ -51,8 +51,8 @@ func TestNewVCPU(t *testing.T) {
 		t.Error("PAUSE is intercepted without a filter")
 	}
 	f := v.frame
-	if got := binary.LittleEndian.Uint32(f.fpu[24:]); got != 0x1f80 || f.fpu[fpuLegacy] != 3 || v.Get(x86.XCR0) != 1 {
-		t.Errorf("MXCSR %#x, XSTATE_BV %#x, XCR0 %#x", got, f.fpu[fpuLegacy], f.xcr0)
+	if got := binary.LittleEndian.Uint32(f.fpu[24:]); got != 0x1f80 || f.fpu[vcpu.FPULegacy] != 3 || v.Get(x86.XCR0) != 1 {
+		t.Errorf("MXCSR %#x, XSTATE_BV %#x, XCR0 %#x", got, f.fpu[vcpu.FPULegacy], f.xcr0)
 	}
 	if n := frameHead + m.f.fpuSize; v.npages-1 != (n+4095)/4096 {
 		t.Errorf("%d pages for %d bytes", v.npages-1, n)

@@ -113,7 +113,7 @@ func (b *Backend) NewVCPU(t *pt.Tables) (vcpu.VCPU, error) {
 		}
 	}
 	b.env.Phys.Store64(pages, uint64(b.f.revision))
-	v.frame.resetFPU()
+	v.frame.fpu.Reset()
 	v.valid = stable | volatile
 	v.put(sProc, uint64(b.f.proc))
 	v.put(sProc2, uint64(b.f.proc2))

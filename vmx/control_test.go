@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"ringo/hv/vcpu"
 )
 
 func TestAdjust(t *testing.T) {
@@ -93,7 +95,7 @@ func TestRecordedCPUs(t *testing.T) {
 		got := want{
 			AccessedDirty: f.accessedDirty, VPID: f.vpid, Huge1G: f.huge1G, Timer: f.pin&pinTimer != 0,
 			PauseLoop: f.proc2&proc2PauseLoop != 0, INVPCID: f.proc2&proc2INVPCID != 0, RDTSCP: f.tscAux,
-			XSAVE: f.fpu != fpuFXSAVE, VirtualAPIC: f.virtualAPIC,
+			XSAVE: f.fpu != vcpu.FXSAVE, VirtualAPIC: f.virtualAPIC,
 		}
 		if err != nil {
 			got = want{Err: err.Error()}
@@ -177,8 +179,8 @@ func TestOptional(t *testing.T) {
 		{"APIC-register virtualization", func(r *Registers) { r.Proc2 &^= proc2APICRegs << 32 }, noAPIC},
 		{"virtual-interrupt delivery", func(r *Registers) { r.Proc2 &^= proc2Interrupts << 32 }, noAPIC},
 		{"RDTSCP", func(r *Registers) { r.Proc2 &^= proc2RDTSCP << 32 }, func(f *features) bool { return !f.tscAux }},
-		{"XSAVEOPT", func(r *Registers) { r.LeafD1A = 0 }, func(f *features) bool { return f.fpu == fpuXSAVE }},
-		{"XSAVE", func(r *Registers) { r.Leaf1C &^= leaf1OSXSAVE }, func(f *features) bool { return f.fpu == fpuFXSAVE && f.xcr0 == 0 }},
+		{"XSAVEOPT", func(r *Registers) { r.LeafD1A = 0 }, func(f *features) bool { return f.fpu == vcpu.XSAVE }},
+		{"XSAVE", func(r *Registers) { r.Leaf1C &^= leaf1OSXSAVE }, func(f *features) bool { return f.fpu == vcpu.FXSAVE && f.xcr0 == 0 }},
 	} {
 		r := good
 		r.Proc2 |= virtualAPIC << 32

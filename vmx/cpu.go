@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	"ringo/hv/insn"
+	"ringo/hv/vcpu"
 	"ringo/hv/x86"
 	"ringo/mm"
 )
@@ -16,7 +17,7 @@ type cpu struct {
 	p      processor
 	n      int    // its number
 	region mm.HPA // the CPU's own, from VMXON to VMXOFF
-	kick   kickWord
+	kick   vcpu.KickWord
 	xcr0   uint32
 	// loaded is the vCPU whose VMCS is current. live is the one whose values
 	// the MSRs of liveMSRs have; it may have left.
@@ -73,7 +74,7 @@ func (b *Backend) Enable(n int) error {
 		insn.SetCR4(insn.CR4() &^ x86.CR4VMXE)
 		return errControl
 	}
-	c := &cpu{p: native{}, n: n, kick: kickWordOf(b.env, n), xcr0: uint32(f.xcr0), host: readHost()}
+	c := &cpu{p: native{}, n: n, kick: b.env.Kick(n), xcr0: uint32(f.xcr0), host: readHost()}
 	if c.host.tr&^7 == 0 {
 		return errTR
 	}

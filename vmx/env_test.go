@@ -168,7 +168,7 @@ func newMachine(t *testing.T, r Registers, cpus int) *machine {
 	for i := range cpus {
 		p := &testCPU{w: w, msrs: map[uint32]uint64{}}
 		m.cpus = append(m.cpus, p)
-		b.cpus[i] = &cpu{p: p, n: i, kick: kickWordOf(b.env, i), xcr0: uint32(b.f.xcr0), host: hostState{tr: 0x18, fsBase: uint64(i + 1)}}
+		b.cpus[i] = &cpu{p: p, n: i, kick: b.env.Kick(i), xcr0: uint32(b.f.xcr0), host: hostState{tr: 0x18, fsBase: uint64(i + 1)}}
 		b.flush(b.cpus[i], invAll, 0, 0)
 		p.flushes = nil
 	}

@@ -3,10 +3,7 @@
 
 package vmx
 
-import (
-	"ringo/hv/vcpu"
-	"ringo/hv/x86"
-)
+import "ringo/hv/vcpu"
 
 // Entry interruption information, IDT-vectoring information and exit
 // interruption information have one format (SDM Vol. 3, "VM-Entry Controls for
@@ -57,16 +54,4 @@ func decodeEvent(w, err uint64) (vcpu.Event, bool) {
 		e.HasErr, e.Err = true, uint32(err)
 	}
 	return e, true
-}
-
-// injectable reports whether the CPU takes e: an entry fails on an exception
-// with vector 2 or above 31.
-func injectable(e vcpu.Event) bool {
-	switch e.Type {
-	case vcpu.HardException, vcpu.SoftException:
-		return e.Vector < 32 && e.Vector != x86.VecNMI
-	case vcpu.ExternalInterrupt, vcpu.NMI, vcpu.SoftInterrupt:
-		return true
-	}
-	return false
 }

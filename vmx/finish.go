@@ -71,8 +71,8 @@ func (v *VCPU) finishSlow(form form, i *information, x *vcpu.Exit) bool {
 		v.frame.launched = 0
 	}
 	v.saveDebug()
-	wasSoft := ev.armed && ev.hasNext && ev.next.Type == vcpu.SoftInterrupt
-	ev.hasNext, ev.armed = false, false
+	wasSoft := ev.armed && ev.HasNext && ev.Next.Type == vcpu.SoftInterrupt
+	ev.HasNext, ev.armed = false, false
 	v.replay(wasSoft, x)
 	v.reblockNMI(form, i)
 	if x.Reason == vcpu.Exception && x.Event.Vector == x86.VecDB {
@@ -126,7 +126,7 @@ func (v *VCPU) replay(wasSoft bool, x *vcpu.Exit) {
 	case vcpu.NMI:
 		v.setInterrupt(v.frame.interrupt &^ blockedNMI) // it was not delivered
 	}
-	v.ev.next, v.ev.hasNext, v.ev.replayed = e, true, true
+	v.ev.Replay(e)
 }
 
 // reblockNMI undoes the end of NMI blocking by an IRET that did not complete
@@ -157,9 +157,9 @@ func (v *VCPU) ownExit(x *vcpu.Exit) (report bool) {
 	ev := &v.ev
 	switch uint32(v.frame.reason) {
 	case reasonIRQWindow:
-		report, ev.wantIRQ = ev.wantIRQ && !ev.hasIRQ, false
+		report = ev.IRQWindow()
 	case reasonNMIWindow:
-		report, ev.wantNMI = ev.wantNMI && !ev.hasNMI, false
+		report = ev.NMIWindow()
 	case reasonTPR:
 		v.put(sTPRThreshold, 0) // it is above the priority now
 		report = true

@@ -4,9 +4,9 @@
 package vmx
 
 import (
-	"encoding/binary"
 	"sync/atomic"
 
+	"ringo/hv/vcpu"
 	"ringo/hv/x86"
 )
 
@@ -42,34 +42,13 @@ type frame struct {
 	// xcr0 is what the guest runs with, hostXCR0 the one Go code runs with.
 	xcr0, hostXCR0 uint32
 	_              [frameHead - 128 - 13*8 - 5*4]byte
-	fpu            [fpuLegacy + fpuHeader]byte
+	fpu            vcpu.FPUImage
 }
 
-const (
-	frameHead = 256
-	fpuLegacy = 512 // FXSAVE image
-	fpuHeader = 64  // XSAVE header: XSTATE_BV, XCOMP_BV
-)
+const frameHead = 256 // bytes
 
-// fpuKind is how the x87, SSE and AVX state is saved and restored.
-type fpuKind uint8
+// mxcsrReset is for the entry code.
+const mxcsrReset = vcpu.MXCSRReset
 
-const (
-	fpuFXSAVE fpuKind = iota // host without OSXSAVE: guests get no XSAVE either
-	fpuXSAVE
-	fpuXSAVEOPT
-	fpuPretend // tests: no entry code, see Backend
-)
-
-// resetFPU puts the state after reset into the FPU image (SDM Vol. 3, Table
-// "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT"): control
-// word 0x40, all registers +0.0 and valid. Components above SSE are in their
-// initial state by XSTATE_BV. Precondition: the image is zero.
-func (f *frame) resetFPU() {
-	binary.LittleEndian.PutUint16(f.fpu[0:], 0x40)
-	f.fpu[4] = 0xff // abridged tag word: nothing empty
-	binary.LittleEndian.PutUint32(f.fpu[24:], mxcsrReset)
-	f.fpu[fpuLegacy] = 3 // XSTATE_BV: x87, SSE
-}
-
-const mxcsrReset = 0x1f80
+// fpuPretend is of tests: there is no entry code, see Backend.
+const fpuPretend vcpu.FPUKind = 255

@@ -17,32 +17,15 @@ const (
 	blockedOnce = blockedSTI | blockedMOVSS // until the next instruction is over
 )
 
-// events is what is on its way to the guest.
-//
-// Next entry delivers next through the entry interruption information. An event
-// whose delivery ended in an exit (IDT-vectoring information) becomes next again,
-// before anything new; if the handler of that exit injects an exception, next is
-// merged with it when both are exceptions, and steps aside (irq, nmi) when it is
-// an interrupt. So no event is lost.
+// events is what is on its way to the guest: the next entry delivers Next through
+// the entry interruption information.
 type events struct {
-	next     vcpu.Event
-	hasNext  bool
-	replayed bool // next was being delivered when the run ended
-	soft     bool // the last entry delivered a soft interrupt: RIP is one less
-
-	irq    vcpu.Event // interrupt that stepped aside
-	hasIRQ bool
-	hasNMI bool // an NMI stepped aside
-
-	wantIRQ bool // a Window is owed for an interrupt
-	wantNMI bool // and for an NMI
-	armed   bool // the VMCS has an event for the next entry
+	vcpu.Queue
+	armed bool // the VMCS has an event for the next entry
 }
 
 // idle reports whether the next entry needs nothing of e.
-func (e *events) idle() bool {
-	return !e.hasNext && !e.hasIRQ && !e.hasNMI && !e.wantIRQ && !e.wantNMI && !e.armed
-}
+func (e *events) idle() bool { return e.Idle() && !e.armed }
 
 // interruptible reports whether the guest takes a maskable interrupt now.
 func (v *VCPU) interruptible() bool {
@@ -53,76 +36,38 @@ func (v *VCPU) interruptible() bool {
 // in the shadow of STI.
 func (v *VCPU) takesNMI() bool { return v.frame.interrupt&(blockedOnce|blockedNMI) == 0 }
 
-// Inject implements vcpu.VCPU. An event that no CPU can deliver shuts the guest
-// down.
+// Inject implements vcpu.VCPU.
 func (v *VCPU) Inject(e vcpu.Event) bool {
-	ev := &v.ev
 	v.todo |= todoEvents
-	switch {
-	case !injectable(e):
-		v.todo |= todoShutdown
-		return true
-	case e.Type == vcpu.ExternalInterrupt:
-		if ev.hasNext || ev.hasIRQ || !v.interruptible() {
-			ev.wantIRQ = true
-			return false
-		}
-		ev.wantIRQ = false
-	case e.Type == vcpu.NMI:
-		if ev.hasNext || ev.hasNMI || !v.takesNMI() {
-			ev.wantNMI = true
-			return false
-		}
-		ev.wantNMI, e.Vector = false, x86.VecNMI
-	case ev.hasNext && !ev.replayed:
-		return false // an exception on top of an event of this very exit
-	case ev.hasNext:
-		return v.injectOver(e)
-	}
-	ev.next, ev.hasNext, ev.replayed = e, true, false
-	return true
-}
-
-// injectOver queues exception e, raised while ev.next was being delivered.
-func (v *VCPU) injectOver(e vcpu.Event) bool {
-	ev := &v.ev
-	switch ev.next.Type {
+	can := false
+	switch e.Type {
 	case vcpu.ExternalInterrupt:
-		ev.irq, ev.hasIRQ = ev.next, true
+		can = v.interruptible()
 	case vcpu.NMI:
-		ev.hasNMI = true
-	default:
-		var shutdown bool
-		if e, shutdown = vcpu.Merge(ev.next, e); shutdown {
-			v.todo |= todoShutdown
-			ev.hasNext = false
-			return true
-		}
+		can = v.takesNMI()
 	}
-	ev.next, ev.replayed = e, false
-	return true
+	accepted, shutdown := v.ev.Inject(e, can)
+	if shutdown {
+		v.todo |= todoShutdown
+	}
+	return accepted
 }
 
 // armEvents writes ev to the VMCS before an entry.
 func (v *VCPU) armEvents() {
 	ev := &v.ev
-	if !ev.hasNext {
-		switch {
-		case ev.hasNMI && v.takesNMI():
-			ev.next, ev.hasNext, ev.hasNMI = vcpu.Event{Type: vcpu.NMI, Vector: x86.VecNMI}, true, false
-		case ev.hasIRQ && v.interruptible():
-			ev.next, ev.hasNext, ev.hasIRQ = ev.irq, true, false
-		}
+	if !ev.HasNext {
+		ev.Pick(v.interruptible(), v.takesNMI())
 	}
 	switch {
-	case ev.hasNext && !ev.armed:
-		v.arm(ev.next)
-	case ev.armed && !ev.hasNext:
+	case ev.HasNext && !ev.armed:
+		v.arm(ev.Next)
+	case ev.armed && !ev.HasNext:
 		v.put(sEntryEvent, 0)
 		ev.armed = false
 	}
-	v.window(procIRQWindow, ev.wantIRQ || ev.hasIRQ)
-	v.window(procNMIWindow, ev.wantNMI || ev.hasNMI)
+	v.window(procIRQWindow, ev.WaitsIRQ())
+	v.window(procNMIWindow, ev.WaitsNMI())
 }
 
 // arm makes the next entry deliver e.

@@ -17,7 +17,7 @@ import (
 // SAFETY: Offsetof and Sizeof read no memory.
 var (
 	_ = [1]struct{}{}[unsafe.Offsetof(frame{}.fpu)%64]
-	_ = [1]struct{}{}[unsafe.Offsetof(frame{}.fpu)+fpuLegacy+fpuHeader-unsafe.Sizeof(frame{})]
+	_ = [1]struct{}{}[unsafe.Offsetof(frame{}.fpu)+vcpu.FPULegacy+vcpu.FPUHeader-unsafe.Sizeof(frame{})]
 )
 
 // frameAt gives typed access to pages of Env.Pages.

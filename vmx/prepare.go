@@ -76,7 +76,7 @@ func (v *VCPU) load(c *cpu) {
 	if moved {
 		c.host.write(c.p)
 		v.frame.hostSP = 0
-		v.frame.hostXCR0, v.frame.cpuKick = c.xcr0, c.kick.address()
+		v.frame.hostXCR0, v.frame.cpuKick = c.xcr0, c.kick.Address()
 		// The TLB may hold what v, or a dead vCPU with its identifier or
 		// tables, left here.
 		v.tablesGen = v.tables.Generation()

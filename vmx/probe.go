@@ -100,7 +100,7 @@ type features struct {
 	timerShift           uint8 // of the preemption timer
 	tscAux               bool
 	virtualAPIC          bool // x2APIC mode, its registers, and interrupt delivery
-	fpu                  fpuKind
+	fpu                  vcpu.FPUKind
 	fpuSize              int    // bytes of the x87/SSE/AVX image
 	xcr0                 uint64 // the host's, which is all that guests may use
 }
@@ -155,7 +155,7 @@ func Probe(r Registers) (*vcpu.Caps, error) {
 		Short:       "vmx",
 		HugePages1G: f.huge1G,
 		NextRIP:     true,
-		XSAVE:       f.fpu != fpuFXSAVE,
+		XSAVE:       f.fpu != vcpu.FXSAVE,
 		XCR0Mask:    f.xcr0,
 		VirtualAPIC: f.virtualAPIC,
 	}
@@ -184,16 +184,16 @@ func probe(r *Registers) (features, error) {
 		cr4Fixed0: r.CR4Fixed0, cr4Fixed1: r.CR4Fixed1,
 		insInfo: r.Basic&basicINSInfo != 0,
 		tscAux:  r.Ext1D&ext1RDTSCP != 0,
-		fpuSize: fpuLegacy + fpuHeader,
+		fpuSize: vcpu.FPULegacy + vcpu.FPUHeader,
 	}
 	if err := f.controls(r); err != nil {
 		return features{}, err
 	}
 	if r.Leaf1C&leaf1OSXSAVE != 0 {
-		f.fpu, f.xcr0 = fpuXSAVE, r.XCR0
+		f.fpu, f.xcr0 = vcpu.XSAVE, r.XCR0
 		f.fpuSize = max(f.fpuSize, int(r.LeafDB))
 		if r.LeafD1A&leafD1XSAVEOPT != 0 {
-			f.fpu = fpuXSAVEOPT
+			f.fpu = vcpu.XSAVEOPT
 		}
 	}
 	return f, nil

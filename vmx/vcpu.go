@@ -37,7 +37,7 @@ type VCPU struct {
 	ev   events
 	dbg  debug
 
-	fpu fpuKind // copy of b.f's, for Run
+	fpu vcpu.FPUKind // copy of b.f's, for Run
 
 	crHidden   uint64 // CR0.CD and CR0.NW as the guest sees them
 	tscAux     uint64
@@ -81,7 +81,7 @@ func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 			}
 		}
 		in := uint64(0)
-		if v.fpu == fpuXSAVEOPT {
+		if v.fpu == vcpu.XSAVEOPT {
 			in = enterXSAVEOPT(v.frame)
 		} else {
 			in = v.enterOther()
@@ -124,9 +124,9 @@ func (f *frame) quickIO(x *vcpu.Exit) bool {
 // function with a stack check, which is where Go's preemption happens.
 func (v *VCPU) enterOther() uint64 {
 	switch v.fpu {
-	case fpuXSAVE:
+	case vcpu.XSAVE:
 		return enterXSAVE(v.frame)
-	case fpuFXSAVE:
+	case vcpu.FXSAVE:
 		return enterFXSAVE(v.frame)
 	}
 	return v.b.pretend(v)
@@ -143,7 +143,7 @@ func (v *VCPU) refused(x *vcpu.Exit) {
 // missed.
 func (v *VCPU) takeKick() {
 	v.frame.kick.Store(0)
-	v.on.kick.clear()
+	v.on.kick.Clear()
 }
 
 // cpl is the privilege level: the DPL of SS, as of the last exit or SetSegment.
