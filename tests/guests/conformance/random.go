@@ -45,7 +45,11 @@ func random(h *harness) {
 		if i%50 == 0 || x.Reason == vcpu.Shutdown || x.Reason == vcpu.Invalid {
 			randomGuest(g, rng)
 		}
-		for range max(0, rng.IntN(6)-3) {
+		n := max(0, rng.IntN(6)-3)
+		if rng.IntN(8) == 0 {
+			n += 6 // hardly a CPU takes this
+		}
+		for range n {
 			scramble(g.v, rng)
 		}
 		if rng.IntN(4) == 0 {
