@@ -95,11 +95,12 @@ func (r *Runner) turn() bool {
 		r.leave(r.now, false, nil)
 		return true
 	}
-	if r.want.Load() {
+	due := v.Deadline()
+	if r.want.Load() || due <= r.now {
 		v.SetAttention()
 	}
 	if !v.Attention() {
-		r.arm(v) // it handed its CPU over, and nothing has happened to it since
+		r.arm(due) // it handed its CPU over, and nothing has happened to it since
 	} else if !r.attend(v, r.now) {
 		return true
 	}
@@ -118,10 +119,9 @@ func (r *Runner) leave(now uint64, runnable bool, to *sched.Entity) {
 	}
 }
 
-// arm has the CPU interrupted when v must be looked at.
-func (r *Runner) arm(v *part.VCPU) {
-	r.host.Arm(min(r.until, v.Deadline(), r.cpu.Timers.Next()))
-}
+// arm has the CPU interrupted when the vCPU that runs, whose next timer is due
+// then, must be looked at.
+func (r *Runner) arm(due uint64) { r.host.Arm(min(r.until, due, r.cpu.Timers.Next())) }
 
 // serve enters v until it blocks, yields or parks.
 func (r *Runner) serve(v *part.VCPU) {
@@ -189,7 +189,7 @@ func (r *Runner) attend(v *part.VCPU, now uint64) bool {
 		return false
 	}
 	r.deliver(v)
-	r.arm(v)
+	r.arm(v.Deadline())
 	if r.want.Load() {
 		v.SetAttention() // this has woken somebody more urgent
 	}

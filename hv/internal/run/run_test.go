@@ -4,6 +4,7 @@
 package run
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -213,15 +214,33 @@ func TestForward(t *testing.T) {
 }
 
 // The vCPU whose access was answered goes before dom0, unless dom0 has an
-// interrupt to take.
+// interrupt to take. A timer of dom0 that is due meanwhile is not forgotten.
 func TestHandOver(t *testing.T) {
-	for _, busy := range []bool{false, true} {
+	const pending, timer = 0x50, 0x60
+	interrupt := func(v *part.VCPU) { v.APIC.SetIRR(pending, false); v.Notify() }
+	arm := func(v *part.VCPU) {
+		v.APIC.Write(0x3e0, 4, 0xb) // count by 1
+		v.APIC.Write(0x320, 4, timer)
+		v.APIC.Write(0x380, 4, 500)
+	}
+	for _, c := range []struct {
+		name string
+		do   func(*part.VCPU) // by dom0, before it says that it has answered
+		want []string
+	}{
+		{"nothing", func(*part.VCPU) {}, []string{"dom0", "guest", "dom0 again"}},
+		{"interrupt", interrupt, []string{"dom0", "dom0 again 0x50", "guest"}},
+		{"timer", arm, []string{"dom0", "guest", "dom0 again 0x60"}},
+	} {
 		g := newRig(t)
 		var order []string
 		in := vcputest.Step{Exit: vcpu.Exit{Reason: vcpu.IO, Len: 1, IO: vcpu.IOExit{Port: 0x3fd, Size: 1, In: true}}}
 		in.Guest = func(*vcputest.VCPU) { g.now += 1e6 } // by its account, dom0 goes first
 		next := exit(vcpu.HLT, 1)
-		next.Guest = func(v *vcputest.VCPU) { order = append(order, "guest") }
+		next.Guest = func(*vcputest.VCPU) {
+			order = append(order, "guest")
+			g.now += 1e6
+		}
 		d, v := g.guest("a", in, next)
 		if st := d.Claim(abi.SpacePort, 0x3f8, 8); st != abi.OK {
 			t.Fatal(st)
@@ -229,31 +248,30 @@ func TestHandOver(t *testing.T) {
 		d.Unpause()
 		g.run()
 
+		dom0 := g.dom0.VCPUs[0]
 		done := exit(vcpu.Hypercall, 3)
 		done.Guest = func(v *vcputest.VCPU) {
 			order = append(order, "dom0")
 			d.IOReq.Slot[0].Data = 0x60
 			r := &v.Registers
 			r.RAX, r.RDI, r.RSI, r.RDX = uint64(abi.CallIOReqDone), uint64(d.ID), 0, 1
-			if busy {
-				g.dom0.VCPUs[0].APIC.SetIRR(0x50, false)
-				g.dom0.VCPUs[0].Notify()
-			}
+			c.do(dom0)
 		}
 		rest := exit(vcpu.HLT, 1)
-		rest.Guest = func(v *vcputest.VCPU) { order = append(order, "dom0 again") }
-		dom0 := g.dom0.VCPUs[0]
+		rest.Guest = func(v *vcputest.VCPU) {
+			what := "dom0 again"
+			if n := len(v.Calls); n > 0 && v.Calls[n-1].Op == vcputest.OpDeliver {
+				what = fmt.Sprintf("%s %#x", what, v.Calls[n-1].Event.Vector)
+			}
+			order = append(order, what)
+		}
 		dom0.APIC.Write(0xf0, 4, 0x1ff)
 		dom0.HW.(*vcputest.VCPU).Steps = []vcputest.Step{done, rest}
 		dom0.SetContext(&abi.VCPUContext{RIP: 0x1000, RFLAGS: 2 | x86.FlagIF, Online: 1})
 		g.dom0.Unpause()
 		g.run()
-		want := []string{"dom0", "guest", "dom0 again"}
-		if busy {
-			want = []string{"dom0", "dom0 again", "guest"}
-		}
-		if diff := cmp.Diff(want, order); diff != "" || v.Registers.RAX&0xff != 0x60 {
-			t.Errorf("busy %v: RAX %#x %s", busy, v.Registers.RAX, diff)
+		if diff := cmp.Diff(c.want, order); diff != "" || v.Registers.RAX&0xff != 0x60 {
+			t.Errorf("%s: RAX %#x %s", c.name, v.Registers.RAX, diff)
 		}
 	}
 }
