@@ -150,7 +150,16 @@ func (l *LAPIC) SyncCR8(cr8 uint8) (class uint8, set bool) {
 // Threshold is the class below which a lower task priority lets an interrupt
 // through: the run loop must then see writes to CR8. 0 is none. changed says that
 // it is not what the last call returned. With [LAPIC.Virtual] there is none.
+//
+// Preconditions: Pending has just been called.
 func (l *LAPIC) Threshold() (class uint8, changed bool) {
+	if l.irrMax|l.threshold == 0 {
+		return 0, false // as most of the time
+	}
+	return l.newThreshold()
+}
+
+func (l *LAPIC) newThreshold() (class uint8, changed bool) {
 	if l.hw != nil {
 		return 0, false
 	}

@@ -284,6 +284,7 @@ func TestSyncCR8(t *testing.T) {
 		t.Error("set twice")
 	}
 	l.SetIRR(0x65, false)
+	l.Pending()
 	if class, changed := l.Threshold(); class != 6 || !changed {
 		t.Errorf("threshold %d, %v", class, changed)
 	}
