@@ -50,10 +50,14 @@ func (s *Server) Handle(port uint32, f func()) {
 	}
 }
 
-// Poll handles everything pending and reports whether there was anything.
-func (s *Server) Poll() bool {
+// Poll handles what is pending where there are handlers, and reports whether
+// there was anything.
+func (s *Server) Poll() bool { return s.poll(min(int(s.used.Load()), words)) }
+
+// poll looks at the first n words.
+func (s *Server) poll(n int) bool {
 	any := false
-	for w := range min(int(s.used.Load()), words) {
+	for w := range n {
 		p := &s.page.Pending[w]
 		if atomic.LoadUint64(p) == 0 {
 			continue
@@ -86,8 +90,9 @@ func (s *Server) Run(wait func()) {
 		}
 		s.mask(0)
 		// What was raised between the last look and now came without an
-		// interrupt.
-		if s.Poll() {
+		// interrupt. All words: a port without a handler must not stay pending,
+		// or raising it would interrupt nobody once it has one.
+		if s.poll(words) {
 			continue
 		}
 		wait()

@@ -4,6 +4,7 @@
 package platform
 
 import (
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -37,15 +38,13 @@ func newRig(t *testing.T, guest func(*hcalltest.CPU)) *rig {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for {
-			for events.Poll() {
-			}
+		events.Run(func() {
 			select {
 			case <-wake:
 			case <-stop:
-				return
+				runtime.Goexit()
 			}
-		}
+		})
 	}()
 	t.Cleanup(func() { close(stop); <-done })
 	r := &rig{Machine: m, hv: m.Client()}
