@@ -14,6 +14,11 @@ import (
 // todo until finish. It reports false when there is nothing to enter: x then
 // holds the exit.
 func (v *VCPU) prepare(c *cpu, x *vcpu.Exit) bool {
+	if v.todo == 0 && v.on == c && v.tables.Generation() == v.tablesGen &&
+		v.asidGen == c.asids.gen && !c.flushAll && c.tscAux == v.tscAux {
+		v.take(c) // nothing has changed but that others ran here
+		return true
+	}
 	if v.todo&todoShutdown != 0 {
 		v.todo &^= todoShutdown
 		*x = vcpu.Exit{Reason: vcpu.Shutdown, CPL: v.vmcb.cpl & 3, RIP: v.vmcb.rip, TSC: insn.RDTSC()}
@@ -31,17 +36,14 @@ func (v *VCPU) prepare(c *cpu, x *vcpu.Exit) bool {
 		v.lens.forget()
 	}
 	if c.ticket != v.ticket {
-		c.ticket += ticketStep
-		v.ticket = c.ticket
+		v.take(c)
 	}
 	if c.tscAux != v.tscAux {
 		c.tscAux = v.tscAux
 		insn.WRMSR(x86.MSRTSCAux, c.tscAux)
 	}
 	v.todo &^= todoSwitch
-	if flush || c.flushAll || v.asidGen == 0 || v.asidGen != c.asids.gen || v.vmcb.tlbControl != tlbNothing {
-		v.tag(c, flush)
-	}
+	v.tag(c, flush)
 	if v.todo&todoEvents != 0 {
 		v.armEvents()
 	}
@@ -49,6 +51,12 @@ func (v *VCPU) prepare(c *cpu, x *vcpu.Exit) bool {
 		v.loadDebug()
 	}
 	return true
+}
+
+// take makes v the one that ran last on c.
+func (v *VCPU) take(c *cpu) {
+	c.ticket += ticketStep
+	v.ticket = c.ticket
 }
 
 // tag gives v an address-space identifier of c under which the TLB holds

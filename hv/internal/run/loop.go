@@ -95,17 +95,26 @@ func (r *Runner) turn() bool {
 		r.leave(r.now, false, nil)
 		return true
 	}
-	due := v.Deadline()
-	if r.want.Load() || due <= r.now {
-		v.SetAttention()
-	}
-	if !v.Attention() {
-		r.arm(due) // it handed its CPU over, and nothing has happened to it since
-	} else if !r.attend(v, r.now) {
+	if r.changed(v) && !r.attend(v, r.now) {
 		return true
 	}
 	r.serve(v)
 	return true
+}
+
+// changed reports whether v, whose turn it is, has anything to look at; if not,
+// because it handed its CPU over and nothing has happened since, the timer is
+// armed for it.
+func (r *Runner) changed(v *part.VCPU) bool {
+	if v.Attention() || r.want.Load() {
+		return true
+	}
+	due := v.Deadline()
+	if due <= r.now {
+		return true
+	}
+	r.arm(due)
+	return false
 }
 
 // leave takes what ran off the CPU, which stays runnable or not, and chooses who

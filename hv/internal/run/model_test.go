@@ -83,7 +83,9 @@ func (c *simCPU) wait(deadline uint64) {
 	select {
 	case <-c.irq:
 	case <-t.C:
-		c.arm.Store(pcpu.Never)
+		if c.arm.Load() <= c.w.now() {
+			c.arm.Store(pcpu.Never)
+		}
 	}
 	c.kick.Store(0)
 }

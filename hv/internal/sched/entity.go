@@ -60,8 +60,9 @@ func before(a, b uint64) bool { return int64(a-b) < 0 }
 // account charges e for having run t up to now. Usage fades in window.
 func (e *Entity) account(t, now, window uint64) {
 	scaled := t*DefaultWeight + e.remainder
-	e.v += scaled / uint64(e.weight)
-	e.remainder = scaled % uint64(e.weight)
+	w := uint64(e.weight)
+	e.v += scaled / w
+	e.remainder = scaled % w
 	e.ran.Add(t)
 	e.budget -= int64(t)
 	// Short runs fade together: the difference is below one in fadeSteps.

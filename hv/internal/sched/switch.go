@@ -90,7 +90,7 @@ func (s *Scheduler) release(q *queue, cpu int, now uint64, runnable bool) (kick 
 // whose locked queue is q. What was running is then next in that queue, unless
 // others are further behind: so no idle CPU is called to help it.
 func (s *Scheduler) claim(q *queue, cpu int, e *Entity, now uint64) bool {
-	if int(e.cpu.Load()) != cpu || !e.hard.Has(cpu) || elapsed(q.balanced, now) >= s.interval {
+	if int(e.cpu.Load()) != cpu || elapsed(q.balanced, now) >= s.interval {
 		return false
 	}
 	switch e.state {
@@ -98,7 +98,7 @@ func (s *Scheduler) claim(q *queue, cpu int, e *Entity, now uint64) bool {
 		q.take(e)
 		return true
 	case blocked:
-		if s.exhausted(e, now) {
+		if !e.hard.Has(cpu) || e.cap != 0 && s.exhausted(e, now) {
 			return false
 		}
 		s.limit(q, e)

@@ -137,7 +137,7 @@ func (l *LAPIC) Wrote(reg, vector uint8) {
 // class is to be put into CR8.
 func (l *LAPIC) SyncCR8(cr8 uint8) (class uint8, set bool) {
 	switch {
-	case l.away:
+	case cr8 == classOf(l.tpr) && !l.tprWritten, l.away:
 		return 0, false // one and the same
 	case l.tprWritten:
 		l.tprWritten = false
