@@ -77,7 +77,7 @@ func (v values) runMicro(m *emu.Machine) error {
 // unpacking the kernel) lies between two readings of the host's counter.
 func (v values) runLinux(m *emu.Machine) error {
 	m.Send("debug-keys t\r" +
-		"create name=linux kernel=boot:vmlinux.zst initrd=boot:init.gz memory=256MiB cmdline=console=ttyS0\r" +
+		"create name=linux kernel=boot:vmlinux.lz4 initrd=boot:init.gz memory=256MiB cmdline=console=ttyS0\r" +
 		"debug-keys t\r" + "console linux\r")
 	_, text, err := m.Expect(deadline, "connected to", "error: ")
 	if err != nil {
@@ -125,7 +125,7 @@ func (v values) weighMemory(f files) error {
 		return err
 	}
 	for i := range 4 {
-		m.Send(fmt.Sprintf("create name=g%d kernel=boot:vmlinux.zst initrd=boot:init.gz memory=128MiB cmdline=\"console=ttyS0 quiet\"\r", i))
+		m.Send(fmt.Sprintf("create name=g%d kernel=boot:vmlinux.lz4 initrd=boot:init.gz memory=128MiB cmdline=\"console=ttyS0 quiet\"\r", i))
 		if which, _, err := m.Expect(deadline, "created \"g", "error: "); err != nil || which != 0 {
 			return fmt.Errorf("guest %d was not created: %v\n%s", i, err, m.Last(3))
 		}
@@ -142,7 +142,7 @@ func (v values) weighMemory(f files) error {
 		}
 	}
 	m.Send("info\rlist\r")
-	g, err := m.ExpectRE(deadline, regexp.MustCompile(`(?m)^hypervisor_memory +: (.*)$`))
+	g, err := m.ExpectRE(deadline, regexp.MustCompile(`(?m)^hypervisor_memory +: ([^\r\n]*)\r?\n`))
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func testBoot(t *testing.T, way emu.Boot, smp, mem int) {
 // TestMemoryAbove4G gives a guest more memory than lies below 4 GiB.
 func TestMemoryAbove4G(t *testing.T) {
 	h := boot(t, emu.Config{MemMiB: 6144})
-	h.ok(`create name=big kernel=boot:vmlinux.zst initrd=boot:initrd.gz memory=4GiB cmdline="console=ttyS0"`)
+	h.ok(`create name=big kernel=boot:vmlinux.lz4 initrd=boot:initrd.gz memory=4GiB cmdline="console=ttyS0"`)
 	h.attach("big")
 	h.shell()
 	kib, err := strconv.Atoi(h.sh("awk '/MemTotal/ {print $2}' /proc/meminfo"))

@@ -12,7 +12,7 @@ import (
 
 // linux is the line that creates a small Linux.
 func linux(name string) string {
-	return fmt.Sprintf(`create name=%s kernel=boot:vmlinux.zst initrd=boot:initrd.gz memory=160MiB cmdline="console=ttyS0"`, name)
+	return fmt.Sprintf(`create name=%s kernel=boot:vmlinux.lz4 initrd=boot:initrd.gz memory=160MiB cmdline="console=ttyS0"`, name)
 }
 
 // TestTwoGuests runs two at once and talks to them in turn.

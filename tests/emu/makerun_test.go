@@ -99,7 +99,7 @@ func wait(cmd *exec.Cmd) error {
 // TestMakeRunBlind pipes all input at once, ending with an end of file, as
 // printf does.
 func TestMakeRunBlind(t *testing.T) {
-	x := file(t, "x.toml", "name = \"x\"\nmemory = \"160MiB\"\n[boot]\nkernel = \"boot:vmlinux.zst\"\ninitrd = \"boot:initrd.gz\"\n")
+	x := file(t, "x.toml", "name = \"x\"\nmemory = \"160MiB\"\n[boot]\nkernel = \"boot:vmlinux.lz4\"\ninitrd = \"boot:initrd.gz\"\n")
 	r := startMake(t, "SMP=1", "MEM=768", "FILES="+x, "HVARGS=loglvl=info")
 	if err := r.Send("files\ncreate x.toml\nlist\npoweroff\n"); err != nil {
 		t.Fatal(err)

@@ -33,7 +33,7 @@ func TestMistakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	toml := "name = \"bad\"\nmemory = \"64MiB\"\n[boot]\nkernel = \"boot:vmlinux.zst\"\n"
+	toml := "name = \"bad\"\nmemory = \"64MiB\"\n[boot]\nkernel = \"boot:vmlinux.lz4\"\n"
 	h := boot(t, emu.Config{MemMiB: 1024, Modules: modules(
 		file(t, "half.img", string(half[:len(half)/2])),
 		file(t, "noise.img", string(garbage(make([]byte, 1<<20)))),
@@ -58,12 +58,12 @@ func TestMistakes(t *testing.T) {
 		{"create name=bad kernel=boot:half.img memory=128MiB", []string{"half.img"}},
 		{"create name=bad kernel=boot:noise.img memory=128MiB", []string{"noise.img"}},
 		{"create name=bad kernel=boot:empty.img memory=128MiB", []string{"empty.img"}},
-		{"create name=bad kernel=boot:vmlinux.zst initrd=boot:none.gz memory=128MiB", []string{"none.gz"}},
-		{"create name=bad kernel=boot:vmlinux.zst memory=8MiB", []string{"memory"}},
-		{"create name=bad kernel=boot:vmlinux.zst memory=64GiB", []string{"not enough memory", "free"}},
-		{"create name=bad kernel=boot:vmlinux.zst memory=lots", []string{"memory"}},
-		{"create name=bad kernel=boot:vmlinux.zst memory=64MiB vcpus=99", []string{"vcpus"}},
-		{"create name=bad kernel=boot:vmlinux.zst colour=red", []string{"colour"}},
+		{"create name=bad kernel=boot:vmlinux.lz4 initrd=boot:none.gz memory=128MiB", []string{"none.gz"}},
+		{"create name=bad kernel=boot:vmlinux.lz4 memory=8MiB", []string{"memory"}},
+		{"create name=bad kernel=boot:vmlinux.lz4 memory=64GiB", []string{"not enough memory", "free"}},
+		{"create name=bad kernel=boot:vmlinux.lz4 memory=lots", []string{"memory"}},
+		{"create name=bad kernel=boot:vmlinux.lz4 memory=64MiB vcpus=99", []string{"vcpus"}},
+		{"create name=bad kernel=boot:vmlinux.lz4 colour=red", []string{"colour"}},
 	} {
 		h.fails(c.line, c.texts...)
 		if got := h.free(); got != free {
@@ -76,7 +76,7 @@ func TestMistakes(t *testing.T) {
 	}
 	h.ok(linux("bad"))
 	h.fails(linux("bad"), `"bad"`, "exists")
-	h.fails("create name=two kernel=boot:vmlinux.zst memory=900MiB", "not enough memory", `"bad"`)
+	h.fails("create name=two kernel=boot:vmlinux.lz4 memory=900MiB", "not enough memory", `"bad"`)
 	h.ok("destroy bad")
 	h.poweroff()
 }

@@ -27,7 +27,7 @@ type Files struct {
 	Kernel string // vmlinuz: the bzImage as distributed
 	Initrd string // initrd.gz
 	Config string // demo.toml
-	// Vmlinux is vmlinux.zst: the same kernel without the bzImage around it, in
+	// Vmlinux is vmlinux.lz4: the same kernel without the bzImage around it, in
 	// a compression that takes dom0 less time than xz.
 	Vmlinux string
 	Busybox string // not a boot module
@@ -43,9 +43,9 @@ vcpus = 1
 memory = "256MiB"
 
 # The kernel is the distribution's own, taken out of its bzImage (boot:vmlinuz,
-# which boots as well): dom0 unpacks zstd ten times as fast as the bzImage's xz.
+# which boots as well): dom0 unpacks lz4 thirty times as fast as the bzImage's xz.
 [boot]
-kernel = "boot:vmlinux.zst"
+kernel = "boot:vmlinux.lz4"
 initrd = "boot:initrd.gz"
 cmdline = "console=ttyS0"
 `
@@ -60,7 +60,7 @@ func Prepare(log io.Writer, dir string) (Files, error) {
 		Kernel:  filepath.Join(dir, "vmlinuz"),
 		Initrd:  filepath.Join(dir, "initrd.gz"),
 		Config:  filepath.Join(dir, "demo.toml"),
-		Vmlinux: filepath.Join(dir, "vmlinux.zst"),
+		Vmlinux: filepath.Join(dir, "vmlinux.lz4"),
 		Busybox: filepath.Join(dir, "busybox"),
 	}
 	if err := os.WriteFile(f.Config, []byte(Config), 0o644); err != nil {
@@ -163,7 +163,7 @@ func vmlinux(f Files) error {
 	if b, err = extract.ELF(f.Kernel, b); err != nil {
 		return err
 	}
-	if b, err = extract.Pack(b, "zstd"); err != nil {
+	if b, err = extract.Pack(b, "lz4"); err != nil {
 		return err
 	}
 	os.Remove(f.Vmlinux)
