@@ -25,6 +25,8 @@ func memory(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 		return crash(v, "its page tables are not in its memory")
 	case m.Fetch:
 		return crash(v, "it executes outside its memory")
+	case deviceAt(v, m.GPA, 1).ok:
+		// Nothing is ever mapped where a device is.
 	case m.Present:
 		if _, _, _, ok := v.Dom.Tables.Lookup(ptAddr(m.GPA)); ok {
 			return crash(v, "it writes to read-only memory")
@@ -113,15 +115,24 @@ func (r *Runner) serveRequest(v *part.VCPU, q *decode.Request) (a action, stop b
 			return resume, true
 		}
 	}
-	if done := r.inRAM(v, gpa, q, write); done {
+	d := deviceAt(v, gpa, q.Size)
+	if !d.ok && r.inRAM(v, gpa, q, write) {
 		return resume, false
 	}
-	dev, off, ok := v.Dom.Mem.Find(gpa, q.Size)
-	if !ok && v.APIC.Mapped() && uint64(gpa)&^0xfff == abi.LAPICBase {
+	if d.dev == v.APIC {
 		syncCR8(v)
-		dev, off, ok = v.APIC, uint64(gpa)&0xfff, true
 	}
-	return r.device(v, abi.SpaceMemory, uint64(gpa), access{dev, off, ok}, q, write)
+	return r.device(v, abi.SpaceMemory, uint64(gpa), d, q, write)
+}
+
+// deviceAt finds the device that answers size bytes at gpa: v's local APIC, or
+// one on its domain's bus.
+func deviceAt(v *part.VCPU, gpa mm.GPA, size uint8) access {
+	if uint64(gpa)&^0xfff == abi.LAPICBase && v.APIC.Mapped() {
+		return access{v.APIC, uint64(gpa) & 0xfff, true}
+	}
+	dev, off, ok := v.Dom.Mem.Find(gpa, size)
+	return access{dev, off, ok}
 }
 
 // hinted returns the address that the CPU found for the access, if this is it:
