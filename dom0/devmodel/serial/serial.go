@@ -86,8 +86,8 @@ func New(sink Sink, line Line) *UART {
 // Read answers a read of size bytes at port Base+off.
 func (u *UART) Read(off uint64, size uint8) uint64 {
 	u.mu.Lock()
-	var v uint64
-	for i := range uint64(min(size, 8)) {
+	v := uint64(u.read(off)) // nearly always all there is
+	for i := uint64(1); i < uint64(min(size, 8)); i++ {
 		v |= uint64(u.read(off+i)) << (8 * i)
 	}
 	u.update()

@@ -259,9 +259,13 @@ func (v *VCPU) Yield(now uint64) (runnable bool) {
 	return true
 }
 
-// Block ends v's run until v is wakeable.
+// Block ends v's run until v is wakeable. In the middle of an instruction (WaitIO)
+// its timers are of no use: what is due then is seen when the instruction ends.
 func (v *VCPU) Block(now uint64) (runnable bool) {
-	at := v.Deadline()
+	at := uint64(pcpu.Never)
+	if v.wait != WaitIO {
+		at = v.Deadline()
+	}
 	v.HW.Leave()
 	v.mu.Lock()
 	v.account(now)
@@ -368,8 +372,7 @@ func (v *VCPU) Answered() bool {
 	v.mu.Lock()
 	ok := v.State() == Blocked && v.wait == WaitIO
 	if ok {
-		v.cpu.Timers.Remove(&v.timer)
-		v.ready()
+		v.ready() // no list has its timer, see Block
 	}
 	v.mu.Unlock()
 	return ok
