@@ -16,31 +16,26 @@ func bitsFrom(lo, hi uint8) uint64 {
 	return (1<<(hi-lo+1) - 1) << lo
 }
 
-// longReserved gives the reserved bits of 4- and 5-level paging.
-func longReserved(r *Regime, level int, leaf bool) uint64 {
-	m := bitsFrom(r.PhysBits, 51)
+// reserved gives the bits that are reserved in all entries of 8 bytes, whose
+// addresses end at bit top.
+func reserved(r *Regime, top uint8) uint64 {
+	m := bitsFrom(r.PhysBits, top)
 	if !r.nx() {
 		m |= entryNX
-	}
-	switch {
-	case level >= 3, level == 2 && !leaf:
-		m |= entryPS
-	case level > 0 && leaf:
-		m |= bitsFrom(13, uint8(mm.PageShift+9*level-1))
 	}
 	return m
 }
 
-// paeReserved gives those of PAE paging below the page-directory-pointer table.
-func paeReserved(r *Regime, level int, leaf bool) uint64 {
-	m := bitsFrom(r.PhysBits, 62)
-	if !r.nx() {
-		m |= entryNX
+// badPS reports whether e, whose bit 7 is set, may not have that, or is a large
+// page whose low address bits are not zero. In a page table bit 7 is PAT.
+func badPS(e uint64, level int, leaf bool) bool {
+	switch {
+	case level == 0:
+		return false
+	case !leaf:
+		return true
 	}
-	if level > 0 && leaf {
-		m |= bitsFrom(13, 20)
-	}
-	return m
+	return e&bitsFrom(13, uint8(mm.PageShift+9*level-1)) != 0
 }
 
 // pae walks PAE tables. The four pointers are read from memory each time, as
@@ -52,12 +47,12 @@ func (w *walk) pae() {
 	if !ok {
 		return
 	}
-	w.seen[0].noA = true
+	w.seen[0].noA = true // without effect if not recorded
 	if e&(bitsFrom(w.r.PhysBits, 63)|bitsFrom(5, 8)|bitsFrom(1, 2)) != 0 {
 		w.fail(x86.PFPresent | x86.PFRsvd)
 		return
 	}
-	w.tables(mm.GPA(e&w.frameMask()), 1, paeReserved)
+	w.tables(mm.GPA(e&w.frameMask()), 1, reserved(w.r, 62))
 }
 
 // legacy walks 32-bit tables, with 4 MiB pages and 40-bit addresses in those

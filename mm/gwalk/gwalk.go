@@ -101,7 +101,8 @@ func (r *Regime) Translate(m Memory, va mm.GVA, acc Access) (mm.GPA, Fault) {
 	if r.CR0&x86.CR0PG == 0 {
 		return mm.GPA(va), Fault{}
 	}
-	w := walk{r: r, m: m, va: va, acc: acc}
+	var w walk
+	w.r, w.m, w.va, w.acc = r, m, va, acc
 	// Another vCPU may change entries between reading and marking them.
 	for range 8 {
 		w.start()

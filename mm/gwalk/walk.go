@@ -20,7 +20,7 @@ type walk struct {
 
 	// What the entries seen so far allow together.
 	user, write, exec bool
-	// The entries that take part, for mark.
+	// The entries that take part, for mark; not recorded without a Marker.
 	seen  [5]step
 	depth int
 }
@@ -41,7 +41,7 @@ func (w *walk) start() {
 func (w *walk) run() {
 	switch {
 	case w.r.EFER&x86.EFERLMA != 0:
-		w.tables(mm.GPA(w.r.CR3&w.frameMask()), w.r.levels()-1, longReserved)
+		w.tables(mm.GPA(w.r.CR3&w.frameMask()), w.r.levels()-1, reserved(w.r, 51))
 	case w.r.CR4&x86.CR4PAE != 0:
 		w.pae()
 	default:
@@ -72,8 +72,10 @@ func (w *walk) load(at mm.GPA, size uint8) (e uint64, ok bool) {
 		w.fail(0)
 		return 0, false
 	}
-	w.seen[w.depth] = step{at: at, e: e, size: size}
-	w.depth++
+	if w.r.Marker != nil {
+		w.seen[w.depth] = step{at: at, e: e, size: size}
+		w.depth++
+	}
 	return e, true
 }
 
@@ -82,9 +84,10 @@ func (w *walk) fail(bits uint32) {
 	w.fault = Fault{Kind: PageFault, Err: w.r.errorCode(w.acc) | bits}
 }
 
-// tables walks the 8-byte formats from a table at level (0: page table).
-// reserved returns the reserved bits of an entry.
-func (w *walk) tables(table mm.GPA, level int, reserved func(r *Regime, level int, leaf bool) uint64) {
+// tables walks the 8-byte formats from a table at level (0: page table). Bits of
+// no must be clear in every entry.
+func (w *walk) tables(table mm.GPA, level int, no uint64) {
+	frame := w.frameMask()
 	for ; ; level-- {
 		shift := mm.PageShift + 9*level
 		e, ok := w.load(table+mm.GPA(uint64(w.va)>>shift&511*8), 8)
@@ -92,17 +95,17 @@ func (w *walk) tables(table mm.GPA, level int, reserved func(r *Regime, level in
 			return
 		}
 		leaf := level == 0 || e&entryPS != 0 && (level == 1 || level == 2 && w.r.Page1G)
-		if e&reserved(w.r, level, leaf) != 0 {
+		if e&no != 0 || e&entryPS != 0 && badPS(e, level, leaf) {
 			w.fail(x86.PFPresent | x86.PFRsvd)
 			return
 		}
 		w.restrict(e)
 		if leaf {
 			size := uint64(1) << shift
-			w.finish(e&w.frameMask()&^(size-1), size)
+			w.finish(e&frame&^(size-1), size)
 			return
 		}
-		table = mm.GPA(e & w.frameMask())
+		table = mm.GPA(e & frame)
 	}
 }
 
