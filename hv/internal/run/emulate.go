@@ -71,6 +71,7 @@ func (r *Runner) begin(v *part.VCPU) action {
 		r.hint.ok = false // two reads: which of them exited is unknown
 	}
 	v.IO.Kind = part.PendingMemory
+	r.quiet = false
 	return r.proceed(v, &s)
 }
 
@@ -80,6 +81,7 @@ func (r *Runner) finishMemory(v *part.VCPU, val uint64) action {
 		v.IO.Op.Feed(val)
 	}
 	s := r.state(v)
+	r.quiet = false
 	return r.proceed(v, &s)
 }
 
@@ -92,6 +94,9 @@ func (r *Runner) proceed(v *part.VCPU, s *decode.State) action {
 			v.HW.Set(x86.RFLAGS, s.RFLAGS)
 			if st == decode.Done {
 				v.HW.Advance(uint8(s.RIP - v.HW.Get(x86.RIP)))
+				if r.quiet {
+					return resume
+				}
 			}
 			return look // devices may have raised lines; REP goes on at the same RIP
 		}
@@ -119,10 +124,14 @@ func (r *Runner) serveRequest(v *part.VCPU, q *decode.Request) (a action, stop b
 	if !d.ok && r.inRAM(v, gpa, q, write) {
 		return resume, false
 	}
-	if d.dev == v.APIC {
-		syncCR8(v)
+	if d.dev != v.APIC {
+		return r.device(v, abi.SpaceMemory, uint64(gpa), d, q, write)
 	}
-	return r.device(v, abi.SpaceMemory, uint64(gpa), d, q, write)
+	syncCR8(v)
+	a, stop = r.device(v, abi.SpaceMemory, uint64(gpa), d, q, write)
+	const eoi = 0xb0
+	r.quiet = (!write || d.off == eoi) && !v.APIC.Virtual() && v.APIC.Settled()
+	return a, stop
 }
 
 // deviceAt finds the device that answers size bytes at gpa: v's local APIC, or
@@ -175,6 +184,7 @@ type access struct {
 // device lets a device of hv answer, or forwards to dom0, or answers as an
 // empty bus does.
 func (r *Runner) device(v *part.VCPU, s abi.Space, addr uint64, d access, q *decode.Request, write bool) (action, bool) {
+	r.quiet = false
 	if d.ok && part.IsClaimed(d.dev) {
 		return r.forward(v, s, addr, !write, q.Size, q.Value), true
 	}

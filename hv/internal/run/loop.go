@@ -45,6 +45,7 @@ type Runner struct {
 	walk  gwalk.Regime
 	ram   part.Window // of the domain whose instruction is emulated
 	hint  hint
+	quiet bool // the emulated instruction's last access to a device changed nothing to look at
 
 	// What Pick or Switch returned: next runs until then, unless it is nil; now
 	// is when that was.

@@ -6,6 +6,7 @@ package run
 import (
 	"testing"
 
+	"ringo/hv/abi"
 	"ringo/hv/internal/part"
 	"ringo/hv/vcpu"
 	"ringo/hv/vcpu/vcputest"
@@ -127,5 +128,44 @@ func TestEmulationDoesNotAllocate(t *testing.T) {
 	}
 	if v.Registers.RAX != 0xffff_ffff {
 		t.Errorf("RAX %#x", v.Registers.RAX)
+	}
+}
+
+// After an access to its local APIC that changes nothing, the guest goes on at
+// once; after others there is something to look at.
+func TestLocalAPICAccess(t *testing.T) {
+	const apic = mm.GPA(abi.LAPICBase)
+	load, store := []byte{0x8b, 0x07}, []byte{0x89, 0x07} // MOV between EAX and [EDI]
+	for _, c := range []struct {
+		name    string
+		code    []byte
+		gpa     mm.GPA
+		pending uint8
+		tpr     uint32
+		want    action
+	}{
+		{"read", load, apic + 0x20, 0, 0, resume},
+		{"read, an interrupt is pending", load, apic + 0x20, 0x50, 0, look},
+		{"end of interrupt", store, apic + 0xb0, 0, 0, resume},
+		{"end of interrupt, the next is pending", store, apic + 0xb0, 0x50, 0, look},
+		{"end of interrupt, the next is masked", store, apic + 0xb0, 0x50, 0x60, look},
+		{"task priority", store, apic + 0x80, 0, 0, look},
+		{"timer", store, apic + 0x380, 0, 0, look},
+		{"no device", load, 0xf000_0000, 0, 0, look},
+	} {
+		g := newRig(t)
+		d, v := g.guest("a")
+		p := d.VCPUs[0]
+		flat(t, p, c.code...)
+		p.APIC.Write(0xf0, 4, 0x1ff)
+		p.APIC.Write(0x80, 4, uint64(c.tpr))
+		if c.pending != 0 {
+			p.APIC.SetIRR(c.pending, false)
+		}
+		v.Registers.RDI, v.Registers.RAX = uint64(c.gpa), 0
+		p.Exit = vcpu.Exit{Reason: vcpu.Memory, Mem: vcpu.MemExit{GPA: c.gpa, Write: c.code[0] == 0x89}}
+		if a := memory(g.r, p, &p.Exit); a != c.want || v.State[x86.RIP] != 0x1002 {
+			t.Errorf("%s: action %d, RIP %#x; want %d", c.name, a, v.State[x86.RIP], c.want)
+		}
 	}
 }

@@ -37,14 +37,14 @@ func (l *LAPIC) Attach(hw Hardware) {
 // the place of Pending and Ack.
 func (l *LAPIC) Virtual() bool { return l.hw != nil }
 
-// Settled reports whether the next entry can do without Load and has nothing to
-// deliver.
+// Settled reports whether the next entry can do without Load and Threshold, and
+// has nothing to deliver.
 func (l *LAPIC) Settled() bool {
 	if l.hw != nil {
 		return l.away && l.shown && l.posted.Load() == 0
 	}
-	_, pending := l.Pending()
-	return !pending
+	vec, pending := l.Pending()
+	return !pending && (vec == 0 || !l.MaskedByTPR())
 }
 
 // Load makes the CPU's page up to date before an entry. It does nothing without
