@@ -41,8 +41,18 @@ func startCPUs(m *part.Machine, fw *acpi.Tables, opts cmdline.Options) {
 		m.CPUs = append(m.CPUs, &pcpu.CPU{ID: i})
 	}
 	m.Sched = sched.New(sched.Config{
-		CPUs: n, Tick: m.TSCHz / 100, Pinned: opts.Scheduler == cmdline.SchedPinned,
+		CPUs: n, First: guestCPU(n, opts), Tick: m.TSCHz / 100, Pinned: opts.Scheduler == cmdline.SchedPinned,
 	})
+}
+
+// guestCPU is the first of n CPUs that runs guests.
+func guestCPU(n int, opts cmdline.Options) int {
+	if opts.HVCPUs >= n {
+		dbg.At(dbg.Warning).S("hv_cpus=").U(uint64(opts.HVCPUs)).S(" leaves no CPU for guests: there are ").
+			U(uint64(n)).S("; all CPUs run guests").End()
+		return 0
+	}
+	return opts.HVCPUs
 }
 
 func madtCPUs(fw *acpi.Tables) []acpi.CPU {
@@ -52,11 +62,14 @@ func madtCPUs(fw *acpi.Tables) []acpi.CPU {
 	return fw.MADT.CPUs
 }
 
-// run starts a runner on every CPU, lets dom0 go, and keeps the main
-// goroutine for what is not urgent. It does not return.
+// run starts a runner on every CPU that runs guests, lets dom0 go, and keeps the
+// main goroutine for what is not urgent. It does not return.
 func run(m *part.Machine, svc *hcall.Services, dom0 *part.Domain) {
 	var ready sync.WaitGroup
 	for _, c := range m.CPUs {
+		if !m.Sched.Runs(c.ID) {
+			continue
+		}
 		ready.Add(1)
 		go func() {
 			runtime.LockOSThread()

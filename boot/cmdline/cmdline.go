@@ -71,8 +71,10 @@ type Options struct {
 	Scheduler Scheduler // sched=share|pinned; Xen's credit, credit2, null are taken as well
 	IOMMU     IOMMU     // iommu=auto|off|required (and booleans)
 	MaxCPUs   int       // maxcpus=N; 0: all. nosmp is maxcpus=1
-	Watchdog  bool      // watchdog
-	NoReboot  bool      // noreboot: halt after a crash
+	// HVCPUs is hv_cpus=N: the first N CPUs run no guests.
+	HVCPUs   int
+	Watchdog bool // watchdog
+	NoReboot bool // noreboot: halt after a crash
 	// Torture is torture: the Go runtimes of hv and dom0 are kept busy and
 	// check themselves, see boot/churn; torture=on spares dom0. For tests.
 	Torture bool
@@ -105,6 +107,7 @@ var options = []option{
 	{"iommu", true, func(o *Options, v string) error { return choose(v, &o.IOMMU, iommus) }},
 	{"maxcpus", false, func(o *Options, v string) error { return number(v, &o.MaxCPUs) }},
 	{"nosmp", true, setNoSMP},
+	{"hv_cpus", false, func(o *Options, v string) error { return number(v, &o.HVCPUs) }},
 	{"watchdog", true, func(o *Options, v string) error { return choose(v, &o.Watchdog, booleans) }},
 	{"noreboot", true, func(o *Options, v string) error { return choose(v, &o.NoReboot, booleans) }},
 	{"torture", true, func(o *Options, v string) error { return choose(v, &o.Torture, booleans) }},

@@ -45,6 +45,9 @@ const NoCPU = -1
 // Config is what a scheduler is made for.
 type Config struct {
 	CPUs int // 1 to MaxCPUs
+	// First is the first CPU on which entities run, below CPUs. No runner of a
+	// CPU before it calls Pick.
+	First int
 	// Tick is 10 ms in the caller's unit of time, at least 1000.
 	Tick uint64
 	// Pinned gives each entity one CPU when it is added; it never leaves it.
@@ -90,7 +93,7 @@ type queue struct {
 // New makes a scheduler without entities. It panics on a Config that is out of
 // bounds.
 func New(c Config) *Scheduler {
-	if c.CPUs < 1 || c.CPUs > MaxCPUs || c.Tick < 1000 {
+	if c.CPUs < 1 || c.CPUs > MaxCPUs || c.First < 0 || c.First >= c.CPUs || c.Tick < 1000 {
 		panic("sched: bad configuration")
 	}
 	s := &Scheduler{
@@ -99,11 +102,16 @@ func New(c Config) *Scheduler {
 		interval: 10 * c.Tick, window: 40 * c.Tick, period: 3 * c.Tick,
 	}
 	for n := range s.queues {
-		s.online.Add(n)
+		if n >= c.First {
+			s.online.Add(n)
+		}
 		s.queues[n].release.Store(Forever)
 	}
 	return s
 }
+
+// Runs reports whether entities run on cpu, a number below Config.CPUs.
+func (s *Scheduler) Runs(cpu int) bool { return s.online.Has(cpu) }
 
 // Pick chooses what runs on cpu from now on. The runner must come back
 // (Switch) at until at the latest, and when another CPU was told to kick this

@@ -240,6 +240,36 @@ func TestAffinity(t *testing.T) {
 	}
 }
 
+// TestFirst: nothing runs on the CPUs before Config.First, whatever it wants.
+func TestFirst(t *testing.T) {
+	for _, pinned := range []bool{false, true} {
+		s := New(Config{CPUs: 4, First: 2, Tick: 10 * ms, Pinned: pinned})
+		var e [5]Entity
+		for i := range e {
+			if err := s.Add(&e[i], CPUSet{}, 0); err != nil {
+				t.Fatal(err)
+			}
+			s.Wake(&e[i], 0)
+		}
+		for _, cpu := range []int{2, 3} {
+			if got, _ := s.Pick(cpu, 1); got == nil || !s.Runs(cpu) {
+				t.Errorf("pinned %v: CPU %d runs %v", pinned, cpu, got)
+			}
+		}
+		for cpu := range 2 {
+			if n := s.queues[cpu].members.Load(); n != 0 || s.Runs(cpu) {
+				t.Errorf("pinned %v: %d entities on CPU %d", pinned, n, cpu)
+			}
+		}
+		if err := s.Add(new(Entity), Set(0, 1), 0); err == nil {
+			t.Error("an entity for CPUs that run none was taken")
+		}
+		if _, err := s.SetAffinity(&e[0], Set(1), CPUSet{}, 0); err == nil {
+			t.Error("an affinity to a CPU that runs nothing was taken")
+		}
+	}
+}
+
 func TestPinned(t *testing.T) {
 	m := newSim(t, Config{CPUs: 3, Pinned: true})
 	for i := range 3 {
@@ -400,7 +430,7 @@ func TestBounds(t *testing.T) {
 	if _, err := s.SetCap(&e, CapCPU+1, 0); err == nil {
 		t.Error("cap of more than a CPU was accepted")
 	}
-	for _, c := range []Config{{0, tick, false}, {MaxCPUs + 1, tick, false}, {1, 10, false}} {
+	for _, c := range []Config{{Tick: tick}, {CPUs: MaxCPUs + 1, Tick: tick}, {CPUs: 1, Tick: 10}, {CPUs: 2, First: 2, Tick: tick}, {CPUs: 2, First: -1, Tick: tick}} {
 		func() {
 			defer func() {
 				if recover() == nil {
