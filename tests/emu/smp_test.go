@@ -15,20 +15,31 @@ import (
 // messages, under a dom0 that has two vCPUs as well. It works on all of them, is
 // paused and unpaused meanwhile, and destroyed as it runs.
 func TestSMPGuest(t *testing.T) {
-	cases := []struct{ smp, vcpus int }{{2, 2}}
-	if *long {
-		cases = append(cases, struct{ smp, vcpus int }{4, 4}, struct{ smp, vcpus int }{1, 2}, struct{ smp, vcpus int }{2, 4})
-	}
-	for _, c := range cases {
-		t.Run(fmt.Sprintf("smp%d-vcpus%d", c.smp, c.vcpus), func(t *testing.T) {
-			smpGuest(t, c.smp, c.vcpus)
-		})
+	for _, c := range []struct {
+		name  string
+		host  emu.Config
+		vcpus int
+		long  bool
+	}{
+		{"smp2-vcpus2", emu.Config{SMP: 2}, 2, false},
+		{"parallel2-vcpus2", parallel(2), 2, false},
+		{"parallel4-vcpus4", parallel(4), 4, true},
+		{"smp4-vcpus4", emu.Config{SMP: 4}, 4, true},
+		{"smp1-vcpus2", emu.Config{SMP: 1}, 2, true},
+		{"smp2-vcpus4", emu.Config{SMP: 2}, 4, true},
+	} {
+		if c.long && !*long {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) { smpGuest(t, c.host, c.vcpus) })
 	}
 }
 
-func smpGuest(t *testing.T, smp, vcpus int) {
-	h := bootMicro(t, emu.Config{SMP: smp, MemMiB: 1024, HVArgs: fmt.Sprintf("noreboot dom0_max_vcpus=%d", min(smp, 2))})
-	if got, want := h.list()["Domain-0"].vcpus, min(smp, 2); got != want {
+func smpGuest(t *testing.T, host emu.Config, vcpus int) {
+	host.MemMiB = 1024
+	host.HVArgs += fmt.Sprintf(" noreboot dom0_max_vcpus=%d", min(host.SMP, 2))
+	h := bootMicro(t, host)
+	if got, want := h.list()["Domain-0"].vcpus, min(host.SMP, 2); got != want {
 		t.Errorf("dom0 has %d vCPUs, want %d", got, want)
 	}
 	h.ok(micro("first", "spin")) // what is made once and kept, is made now

@@ -16,10 +16,6 @@ import (
 	"ringo/tools/image"
 )
 
-// parallel is an emulator with a thread for each CPU; plain TCG runs them in
-// turn, see CAVEATS.md.
-const parallel = emu.Accel("tcg,thread=multi")
-
 // TestRuntimeTorture runs guests that check themselves while the runtimes of the
 // hypervisor and of dom0 collect, allocate and grow stacks all the time, and
 // vCPUs outnumber CPUs, so that all of them migrate. Nothing may change, nobody
@@ -30,8 +26,8 @@ func TestRuntimeTorture(t *testing.T) {
 		return
 	}
 	for _, c := range []emu.Config{
-		{SMP: 2, MemMiB: 1024, Accel: parallel},
-		{SMP: 4, MemMiB: 1024, Accel: parallel},
+		parallel(2),
+		parallel(4),
 		{SMP: 4, MemMiB: 1024},
 		{SMP: 1, MemMiB: 1024},
 	} {
@@ -40,6 +36,11 @@ func TestRuntimeTorture(t *testing.T) {
 		})
 	}
 	t.Run("linux", func(t *testing.T) { torture(t, emu.Config{SMP: 2, MemMiB: 1024}, 3*time.Minute, true) })
+}
+
+// parallel is a machine with n CPUs that run guests at the same time.
+func parallel(n int) emu.Config {
+	return emu.Config{SMP: n + 1, MemMiB: 1024, Accel: emu.Parallel, HVArgs: "hv_cpus=1"}
 }
 
 // TestFlushes runs a hypervisor that checks each entry against a model of the
@@ -84,7 +85,7 @@ func torture(t *testing.T, c emu.Config, d time.Duration, withLinux bool) {
 	if withLinux {
 		option = "torture=on"
 	}
-	c.HVArgs = fmt.Sprintf("%s noreboot dom0_max_vcpus=%d", option, min(c.SMP, 2))
+	c.HVArgs += fmt.Sprintf(" %s noreboot dom0_max_vcpus=%d", option, min(c.SMP, 2))
 	h := bootMicro(t, c)
 	h.ok(micro("first", "spin")) // what is made once and kept, is made now
 	h.ok("destroy first")

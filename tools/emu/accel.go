@@ -24,10 +24,17 @@ const (
 	InBochs Accel = "bochs" // the emulator Bochs; has VT-x with EPT on every host
 )
 
-// accelerator is QEMU's -accel. The emulator runs its CPUs in turn: with a host
-// thread per CPU, QEMU 7.2 now and then ends a guest's run twice, and the second
-// time writes the host's state over the guest's in the VMCB. Tests that want
-// parallel CPUs say so in QEMUArgs, which win.
+// Parallel is TCG with a host thread for each CPU. The hypervisor must then be
+// told hv_cpus=1. In QEMU 7.2 an XRSTOR, FXRSTOR or FNINIT on any CPU clears IGNNE#
+// of the first CPU (cpu_clear_ignne, target/i386/tcg/sysemu/fpu_helper.c) by an
+// unlocked read-modify-write of its hflags2, in the middle of its own: the word
+// that says whether nested paging is on, and GIF. So the first CPU now and then
+// looks up host addresses in a guest's nested page table just behind #VMEXIT, or
+// a guest's without one. Where that CPU runs no guest, hflags2 does not change.
+const Parallel Accel = "tcg,thread=multi"
+
+// accelerator is QEMU's -accel. Plain TCG runs the CPUs in turn, so that guests
+// may run on all of them, see Parallel.
 func (c *Config) accelerator() string {
 	if c.Accel == TCG {
 		return "tcg,thread=single"

@@ -91,7 +91,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.MemMiB = 1024
 	}
 	if c.CPU == "" {
-		c.CPU = map[Accel]string{TCG: "max", KVM: "host", InBochs: BochsCPU}[c.Accel]
+		c.CPU = map[Accel]string{TCG: "max", Parallel: "max", KVM: "host", InBochs: BochsCPU}[c.Accel]
 	}
 	if c.MaxTranscript == 0 {
 		c.MaxTranscript = 64 << 20
