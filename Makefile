@@ -5,7 +5,7 @@
 
 GO ?= go
 
-.PHONY: help run image check test test-long bench deps clean
+.PHONY: help run image check test test-long conformance bench deps clean
 
 help:
 	@echo 'make run        build Ringo and run it in an emulator, with a demo guest at hand'
@@ -16,6 +16,7 @@ help:
 	@echo 'make check      build, vet, format, lints, unit tests'
 	@echo 'make test       check, and the suite that boots the images in QEMU and Bochs'
 	@echo 'make test-long  the same, with the tests that take minutes'
+	@echo 'make conformance  of those the tests of the backends alone, and their table'
 	@echo 'make bench      figures, counted in instructions; also build/bench.json'
 	@echo '                BACKEND=vmx: those of VT-x in Bochs; build/bench-vmx.json'
 	@echo 'make deps       install the Debian packages that all of this needs'
@@ -35,6 +36,9 @@ test:
 
 test-long:
 	@$(GO) run ./tools/check -emu -long
+
+conformance:
+	@$(GO) run ./tools/check -backends
 
 bench:
 	@$(GO) run ./tests/bench
