@@ -36,7 +36,7 @@ var boards = []board{
 	{emulator: "QEMU", ext: "AMD-V", cpu: "max", cpus: 4},
 	{emulator: "QEMU", ext: "AMD-V", cpu: "phenom", cpus: 1}, // no XSAVE
 	{emulator: "Bochs", ext: "AMD-V", cpu: "ryzen", cpus: 2},
-	{emulator: "Bochs", ext: "VT-x", cpu: "corei7_skylake_x", cpus: 2, entries: 100_000},
+	{emulator: "Bochs", ext: "VT-x", cpu: "corei7_skylake_x", cpus: 2},
 	// No 1 GiB pages, no accessed bits in second-level tables, no INVPCID.
 	{emulator: "Bochs", ext: "VT-x", cpu: "corei7_sandy_bridge_2600k", cpus: 1},
 	{emulator: "Bochs", ext: "VT-x", cpu: "corei7_haswell_4770", cpus: 1, long: true},
