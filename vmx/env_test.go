@@ -106,6 +106,14 @@ func (p *testCPU) read(f uint32) uint64 {
 	return p.current.fields[f]
 }
 
+func (p *testCPU) readSlots(val *[numSlots]uint64, mask uint64) {
+	for s, f := range fieldOf {
+		if mask>>s&1 != 0 {
+			val[s] = p.read(f)
+		}
+	}
+}
+
 func (p *testCPU) write(f uint32, val uint64) {
 	p.writes++
 	if p.current == nil || f>>10&3 == 1 {

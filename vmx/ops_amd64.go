@@ -10,6 +10,11 @@ package vmx
 func vmread(field uint64) uint64
 func vmwrite(field, val uint64) uint64
 
+// vmreads reads, for each bit i of mask, fields[i] to vals[i].
+//
+//go:noescape
+func vmreads(fields *[numSlots]uint32, vals *[numSlots]uint64, mask uint64)
+
 // vmclear writes the VMCS at physical address pa back to memory: it is then on
 // no CPU, and in the state clear. vmptrld makes it the current one.
 func vmclear(pa uint64) uint64

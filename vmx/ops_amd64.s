@@ -17,6 +17,25 @@ TEXT ·vmread(SB), NOSPLIT, $0-16
 	MOVQ	AX, ret+8(FP)
 	RET
 
+TEXT ·vmreads(SB), NOSPLIT, $0-24
+	MOVQ	fields+0(FP), SI
+	MOVQ	vals+8(FP), DI
+	MOVQ	mask+16(FP), DX
+	TESTQ	DX, DX
+	JEQ	done
+
+next:
+	BSFQ	DX, BX
+	MOVL	(SI)(BX*4), CX
+	VMREADAX
+	MOVQ	AX, (DI)(BX*8)
+	LEAQ	-1(DX), AX
+	ANDQ	AX, DX
+	JNE	next
+
+done:
+	RET
+
 TEXT ·vmwrite(SB), NOSPLIT, $0-24
 	MOVQ	field+0(FP), CX
 	MOVQ	val+8(FP), AX

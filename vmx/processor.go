@@ -12,6 +12,8 @@ import (
 // guest. Tests have one that keeps VMCSs in maps.
 type processor interface {
 	read(field uint32) uint64
+	// readSlots takes the slots of mask from the VMCS to val.
+	readSlots(val *[numSlots]uint64, mask uint64)
 	write(field uint32, val uint64)
 	clear(vmcs mm.HPA)
 	load(vmcs mm.HPA)
@@ -28,6 +30,8 @@ type processor interface {
 type native struct{}
 
 func (native) read(field uint32) uint64 { return vmread(uint64(field)) }
+
+func (native) readSlots(val *[numSlots]uint64, mask uint64) { vmreads(&fieldOf, val, mask) }
 
 func (native) write(field uint32, val uint64) {
 	if vmwrite(uint64(field), val) == 0 {

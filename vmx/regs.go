@@ -26,6 +26,9 @@ func (v *VCPU) Get(r x86.Reg) uint64 {
 		return v.frame.cr2
 	case x86.CR4:
 		return v.val[sCR4Shadow]
+	case x86.RSP:
+		v.need(emulation)
+		return v.val[sRSP]
 	case x86.CR8:
 		return uint64(*v.apic.Reg(x86.APICTPR) >> 4 & 15)
 	case x86.DR0, x86.DR1, x86.DR2, x86.DR3:
@@ -46,8 +49,6 @@ func (v *VCPU) Get(r x86.Reg) uint64 {
 // plain returns the slot of a register that needs nothing but being loaded.
 func plain(r x86.Reg) slot {
 	switch r {
-	case x86.RSP:
-		return sRSP
 	case x86.RFLAGS:
 		return sRFLAGS
 	case x86.CR3:
@@ -85,8 +86,10 @@ func (v *VCPU) Set(r x86.Reg, val uint64) {
 	switch r {
 	case x86.RIP:
 		v.frame.rip = val
+	case x86.RSP:
+		v.putNew(sRSP, val)
 	case x86.RFLAGS:
-		v.put(sRFLAGS, val|x86.FlagReserved)
+		v.putNew(sRFLAGS, val|x86.FlagReserved)
 	case x86.CR0:
 		v.setCR0(val)
 	case x86.CR2:
@@ -182,9 +185,10 @@ func (v *VCPU) setLMA() {
 // Segment implements vcpu.VCPU.
 func (v *VCPU) Segment(s x86.Seg) x86.Segment {
 	n := slot(s)
+	v.need(emulation | segmentSlots<<n)
 	return x86.Segment{
-		Selector: uint16(v.get(sSelector + n)), Access: uint32(v.get(sAccess + n)),
-		Limit: uint32(v.get(sLimit + n)), Base: v.get(sBase + n),
+		Selector: uint16(v.val[sSelector+n]), Access: uint32(v.val[sAccess+n]),
+		Limit: uint32(v.val[sLimit+n]), Base: v.val[sBase+n],
 	}
 }
 

@@ -122,6 +122,13 @@ func (v *VCPU) put(s slot, val uint64) {
 	v.todo |= todoWrite
 }
 
+// putNew is put unless the copy is known to be val already.
+func (v *VCPU) putNew(s slot, val uint64) {
+	if v.valid>>s&1 == 0 || v.val[s] != val {
+		v.put(s, val)
+	}
+}
+
 // set is put when that makes a difference.
 func (v *VCPU) set(s slot, val uint64) {
 	if v.get(s) != val {
@@ -140,9 +147,24 @@ func (v *VCPU) writeDirty() {
 
 // readAll makes every copy valid. Precondition: v is loaded.
 func (v *VCPU) readAll() {
-	for d := volatile &^ v.valid; d != 0; d &= d - 1 {
-		s := bits.TrailingZeros64(d)
-		v.val[s] = v.on.p.read(fieldOf[s])
-	}
+	v.on.p.readSlots(&v.val, volatile&^v.valid)
 	v.valid = stable | volatile
 }
+
+// need makes the copies of mask valid. Precondition: they are, or v is loaded on
+// this CPU. Many at once cost little more than one.
+func (v *VCPU) need(mask uint64) {
+	if mask &^= v.valid; mask != 0 {
+		v.on.p.readSlots(&v.val, mask)
+		v.valid |= mask
+	}
+}
+
+// segmentSlots are the copies of one segment register, to be shifted left by its
+// number. Whoever wants one, or RSP, is about to interpret an instruction:
+// emulation are all that this takes.
+const (
+	segmentSlots = 1<<sSelector | 1<<sLimit | 1<<sAccess | 1<<sBase
+	emulation    = 1<<sRSP | 1<<sRFLAGS | 1<<sCR3 |
+		segmentSlots<<slot(x86.CS) | segmentSlots<<slot(x86.SS) | segmentSlots<<slot(x86.FS) | segmentSlots<<slot(x86.GS)
+)
