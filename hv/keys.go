@@ -102,12 +102,24 @@ func queues(m *part.Machine) {
 func registers(m *part.Machine) { each(m, domainRegisters) }
 
 func domainRegisters(d *part.Domain) {
+	names := [...]string{"rip", "rsp", "rflags", "cr0", "cr3", "cr4"}
+	regs := [len(names)]x86.Reg{x86.RIP, x86.RSP, x86.RFLAGS, x86.CR0, x86.CR3, x86.CR4}
 	for _, v := range d.VCPUs {
-		v.Peek(func(hw vcpu.VCPU) {
-			say().S("vCPU ").U(uint64(d.ID)).S(".").U(uint64(v.ID)).S(": rip ").X(hw.Get(x86.RIP)).
-				S(" rsp ").X(hw.Get(x86.RSP)).S(" rflags ").X(hw.Get(x86.RFLAGS)).
-				S(" cr0 ").X(hw.Get(x86.CR0)).S(" cr3 ").X(hw.Get(x86.CR3)).S(" cr4 ").X(hw.Get(x86.CR4)).End()
+		var vals [len(names)]uint64
+		ok := v.Peek(func(hw vcpu.VCPU) {
+			for i, r := range regs {
+				vals[i] = hw.Get(r)
+			}
 		})
+		l := say().S("vCPU ").U(uint64(d.ID)).S(".").U(uint64(v.ID)).S(":")
+		if !ok {
+			l.S(" in its guest, or gone").End()
+			continue
+		}
+		for i, name := range names {
+			l = l.S(" ").S(name).S(" ").X(vals[i])
+		}
+		l.End()
 	}
 }
 

@@ -98,14 +98,19 @@ func (v *VCPU) Context(c *abi.VCPUContext) abi.Status {
 	return abi.OK
 }
 
-// Peek calls f with v's registers as they happen to be, unless v is gone. A vCPU
-// that runs may change them meanwhile.
-func (v *VCPU) Peek(f func(vcpu.VCPU)) {
+// Peek calls f, which only copies, with v's registers. It reports false, and does not, when v is gone
+// or runs: then they are in its CPU, and only its runner, which may be the caller,
+// can get at them.
+func (v *VCPU) Peek(f func(vcpu.VCPU)) bool {
 	v.Dom.mu.Lock()
 	defer v.Dom.mu.Unlock()
-	if v.Dom.destroy != destroyDone {
-		f(v.HW)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.Dom.destroy == destroyDone || v.State() == Running && v.cpu.ID != v.Dom.machine.ThisCPU() {
+		return false
 	}
+	f(v.HW)
+	return true
 }
 
 // StartDirect starts a vCPU that waits to be started, with the registers that
