@@ -6,17 +6,20 @@
 //
 // A vCPU is four things: its VMCS, which only the CPU can read while it is
 // active there; its frame (what the entry code keeps: general-purpose registers,
-// RIP, x87/SSE/AVX state); its virtual-APIC page (CR8); these three in physically
-// backed pages of the hypervisor, since the entry code runs where a page fault
-// would be fatal; and the Go object [VCPU] with the bookkeeping and a cache of
-// guest-state fields (slot.go).
+// RIP, x87/SSE/AVX state); its virtual-APIC page (CR8, and the local APIC where
+// the CPU virtualizes it, see apic.go); these three in physically backed pages of
+// the hypervisor, since the entry code runs where a page fault would be fatal;
+// and the Go object [VCPU] with the bookkeeping and a cache of guest-state fields
+// (slot.go).
 //
 // One run, in the order of the code:
 //
-//	Run ─ prepare (only when something changed: CPU, fields, flushes, events, DRs)
+//	Run ─ prepare (only when something changed: CPU, fields, flushes, events,
+//	      DRs, the virtual-APIC page)
 //	    ─ enter_amd64.s: CLI, preemption and kick words, FPU in, CR2, RIP,
-//	      GPRs, VMRESUME, GPRs, six VMREADs, XCR0, FPU out, STI
-//	    ─ finish: event bookkeeping, exit reason table -> vcpu.Exit
+//	      GPRs, VMRESUME, GPRs, six to eight VMREADs, XCR0, FPU out, STI
+//	    ─ frequent exits are translated at once; the others by
+//	      finish: event bookkeeping, exit reason table -> vcpu.Exit
 //
 // # Moving
 //
