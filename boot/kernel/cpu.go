@@ -60,6 +60,7 @@ type cpu struct {
 	// Under klock.
 	runner   uint64 // background thread bound to this CPU, 0 none
 	sliceEnd uint64 // TSC, 0 none
+	holdEnd  uint64 // TSC at which a preemption that was held back is due, 0 none
 	armAt    uint64 // TSC wanted by Arm, 0 none
 	timers   uint64 // first of the threads that sleep on this CPU's timer
 	acct     uint64 // TSC of the last account()

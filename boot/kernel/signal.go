@@ -164,13 +164,14 @@ func sysTgkill(c *cpu, t *thread) uint64 {
 //
 //go:nosplit
 func post(n *thread, bit uint64) {
+	told := n.pending&bit&^n.mask != 0
 	atomic.StoreUint64(&n.pending, n.pending|bit)
 	if n.pending&^n.mask == 0 {
 		return
 	}
 	switch n.state {
 	case stRunning:
-		if o := cpuAt(n.cpu); o != self() {
+		if o := cpuAt(n.cpu); o != self() && !told {
 			sendIPI(o.apic, vecSignal)
 		}
 	case stEpoll:
@@ -191,6 +192,9 @@ func deliver(c *cpu, t *thread) {
 	for {
 		klock.lock()
 		set := t.pending &^ t.mask
+		if set&(1<<(sigURG-1)) != 0 && held(c, t) {
+			set &^= 1 << (sigURG - 1)
+		}
 		if set == 0 {
 			klock.unlock()
 			return
@@ -206,8 +210,44 @@ func deliver(c *cpu, t *thread) {
 			exitGroup(c, t, 128+int32(sig))
 		}
 		c.nSignals++
+		if sig == sigURG {
+			t.urgFrom = rdtsc()
+		}
 		pushSignal(t, sig, &a)
 	}
+}
+
+// hold notes that the handler of a preemption has returned: the thread may now
+// run for as long as that took before the next one. The Go runtime asks again
+// every 5 µs (runtime, suspendG), and where a handler takes longer than that, as
+// in an emulator, the thread would do nothing else. A system call ends it.
+//
+//go:nosplit
+func hold(t *thread) {
+	if t.urgFrom == 0 {
+		return
+	}
+	now := rdtsc()
+	t.urgHold = now + min(now-t.urgFrom, scale(holdMostNS, tscPerNS))
+	t.urgFrom = 0
+}
+
+// holdMostNS bounds what a handler counts for that was interrupted itself.
+const holdMostNS = 500_000
+
+// held reports whether t, which has a preemption pending, goes on without it for
+// now; the timer brings it. Preconditions: klock, t is current.
+//
+//go:nosplit
+func held(c *cpu, t *thread) bool {
+	now := rdtsc()
+	if t.urgHold <= now {
+		t.urgHold = 0
+		return false
+	}
+	c.holdEnd = t.urgHold
+	rearm(c, now)
+	return true
 }
 
 // pushSignal builds the signal frame and points the thread at the handler.
@@ -280,6 +320,9 @@ func sysSigreturn(c *cpu, t *thread) uint64 {
 	f.rdx, f.rax, f.rcx, f.rsp = s.rdx, s.rax, s.rcx, s.rsp
 	f.rip = s.rip
 	f.rflags = s.rflags&0xcd5 | 0x202 // arithmetic flags and DF
+	if s.signo == sigURG {
+		hold(t)
+	}
 	klock.lock()
 	t.mask = s.mask
 	klock.unlock()

@@ -35,6 +35,8 @@ func neg(e uint64) uint64 { return -e }
 // because the thread may no longer be the current one.
 const keepRAX = 1 << 63
 
+const nrSigreturn = 15 // in table
+
 // The layer's own calls, made by enter.
 const (
 	sysRunner = 1000 + iota
@@ -73,6 +75,9 @@ func syscallEntry() {
 	t := thr(c.cur)
 	c.nSyscalls++
 	nr := t.f.rax
+	if nr != nrSigreturn {
+		t.urgHold = 0 // it has come forward
+	}
 	var h handler
 	if nr < uint64(len(table)) {
 		h = table[nr]

@@ -70,8 +70,11 @@ type thread struct {
 	mask, pending    uint64
 	fcode, faultAddr uint64 // of a pending synchronous signal
 	ferr, fvec       uint64
+	// Preemption: when the handler began that runs now, and until when the
+	// thread has a right to run without the next; 0 for neither. See hold.
+	urgFrom, urgHold uint64
 
-	_  [12]uint64
+	_  [10]uint64
 	fp [fpSize]byte // 64-byte aligned
 }
 

@@ -114,6 +114,9 @@ func nextEvent(c *cpu) uint64 {
 	if a := c.armAt; a != 0 && (at == 0 || a < at) {
 		at = a
 	}
+	if a := c.holdEnd; a != 0 && (at == 0 || a < at) {
+		at = a
+	}
 	if c.timers != 0 {
 		if a := thr(c.timers).wake; at == 0 || a < at {
 			at = a
@@ -147,6 +150,9 @@ func timerIRQ(c *cpu) {
 	if c.armAt != 0 && c.armAt <= now {
 		c.armAt = 0
 		kicked(c, true) // its runner may be about to enter a guest
+	}
+	if c.holdEnd <= now {
+		c.holdEnd = 0 // leave does the rest
 	}
 	expire(c, now)
 	if c.sliceEnd != 0 && c.sliceEnd <= now {
