@@ -32,11 +32,11 @@ var tests = []struct {
 	{"hostile", false, hostile},
 	{"invalid", false, invalid},
 	{"asid", false, asids},
+	{"random", false, random},
 	{"preempt", false, preempt},
 	{"nmi", false, nmis},
 	{"torture", false, torture},
 	{"migrate", false, migrate},
-	{"random", false, random},
 	{"bench", true, bench},
 }
 
