@@ -4,67 +4,12 @@
 package svm
 
 import (
-	"errors"
-	"syscall"
 	"testing"
-	"unsafe"
 
 	"ringo/hv/vcpu"
-	"ringo/mm"
-	"ringo/mm/phys"
+	"ringo/hv/vcpu/hosttest"
 	"ringo/mm/pt"
 )
-
-// testEnv is a hypervisor's memory in a test: pages from a mapping outside the
-// Go heap, handed out in order, checked when they come back.
-type testEnv struct {
-	vcpu.Env
-	t     *testing.T
-	next  mm.HPA
-	owned map[mm.HPA]int
-	fail  bool
-}
-
-const testMemory = 8 * mm.MiB
-
-func newEnv(t *testing.T) *testEnv {
-	mem, err := syscall.Mmap(-1, 0, testMemory, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { syscall.Munmap(mem) })
-	d := phys.NewDirect(uintptr(unsafe.Pointer(&mem[0])), testMemory)
-	e := &testEnv{t: t, next: mm.PageSize, owned: map[mm.HPA]int{}}
-	e.Phys, e.Virt, e.Pages, e.Release = d, d.Virt, e.pages, e.release
-	return e
-}
-
-func (e *testEnv) pages(n int) (mm.HPA, error) {
-	a := e.next
-	if e.fail || a+mm.HPA(n*mm.PageSize) > testMemory {
-		return 0, errors.New("no memory")
-	}
-	e.next += mm.HPA(n * mm.PageSize)
-	e.owned[a] = n
-	return a, nil
-}
-
-func (e *testEnv) release(a mm.HPA, n int) {
-	if e.owned[a] != n {
-		e.t.Errorf("release of %d pages at %#x: not owned so", n, a)
-	}
-	delete(e.owned, a)
-	for w := a; w < a+mm.HPA(n*mm.PageSize); w += 8 {
-		if v := e.Phys.Load64(w); v != 0 {
-			e.t.Errorf("released without scrubbing: %#x at %#x", v, w)
-			return
-		}
-	}
-}
-
-// AllocTable and FreeTable make testEnv a pt.Allocator.
-func (e *testEnv) AllocTable() (mm.HPA, error) { return e.pages(1) }
-func (e *testEnv) FreeTable(mm.HPA)            {}
 
 // qemuMax is what -cpu max of QEMU 7.2 TCG says, with the host's XCR0 as the
 // kernel layer sets it (x87, SSE, AVX).
@@ -88,11 +33,11 @@ var full = func() Registers {
 // entry code and the privileged instructions works.
 type machine struct {
 	*Backend
-	env *testEnv
+	env *hosttest.Env
 }
 
 func newMachine(t *testing.T, r Registers, cpus int) *machine {
-	env := newEnv(t)
+	env := hosttest.NewEnv(t)
 	b, err := New(&env.Env, r)
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +51,7 @@ func newMachine(t *testing.T, r Registers, cpus int) *machine {
 func (m *machine) tables() *pt.Tables {
 	t, err := pt.New(m.format, m.env.Phys, m.env)
 	if err != nil {
-		m.env.t.Fatal(err)
+		m.env.T.Fatal(err)
 	}
 	return t
 }
@@ -114,7 +59,7 @@ func (m *machine) tables() *pt.Tables {
 func (m *machine) vcpu(t *pt.Tables) *VCPU {
 	v, err := m.NewVCPU(t)
 	if err != nil {
-		m.env.t.Fatal(err)
+		m.env.T.Fatal(err)
 	}
 	return v.(*VCPU)
 }

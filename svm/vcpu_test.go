@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ringo/hv/vcpu"
+	"ringo/hv/vcpu/hosttest"
 	"ringo/hv/vcpu/vcputest"
 	"ringo/hv/x86"
 	"ringo/mm"
@@ -35,7 +36,7 @@ func TestConformance(t *testing.T) {
 func TestNewVCPU(t *testing.T) {
 	m := newMachine(t, qemuMax, 1)
 	tab := m.tables()
-	before := len(m.env.owned)
+	before := len(m.env.Owned)
 	v := m.vcpu(tab)
 	b := v.vmcb
 	if b.efer != x86.EFERSVME {
@@ -59,20 +60,20 @@ func TestNewVCPU(t *testing.T) {
 	}
 	v.Free()
 	v.Free()
-	if len(m.env.owned) != before {
-		t.Errorf("%d blocks leaked", len(m.env.owned)-before)
+	if len(m.env.Owned) != before {
+		t.Errorf("%d blocks leaked", len(m.env.Owned)-before)
 	}
-	m.env.fail = true
+	m.env.Fail = true
 	if _, err := m.NewVCPU(tab); err == nil {
 		t.Error("no error without memory")
 	}
 }
 
 func TestNewWithoutMemory(t *testing.T) {
-	env := newEnv(t)
-	env.next = testMemory - iopmPages*mm.PageSize
-	if _, err := New(&env.Env, qemuMax); err == nil || len(env.owned) != 0 {
-		t.Errorf("%v, %d blocks leaked", err, len(env.owned))
+	env := hosttest.NewEnv(t)
+	env.Leave(iopmPages)
+	if _, err := New(&env.Env, qemuMax); err == nil || len(env.Owned) != 0 {
+		t.Errorf("%v, %d blocks leaked", err, len(env.Owned))
 	}
 }
 

@@ -5,66 +5,13 @@ package vmx
 
 import (
 	"errors"
-	"syscall"
 	"testing"
-	"unsafe"
 
 	"ringo/hv/vcpu"
+	"ringo/hv/vcpu/hosttest"
 	"ringo/mm"
-	"ringo/mm/phys"
 	"ringo/mm/pt"
 )
-
-// testEnv is a hypervisor's memory in a test: pages from a mapping outside the
-// Go heap, handed out in order, checked when they come back.
-type testEnv struct {
-	vcpu.Env
-	t     *testing.T
-	next  mm.HPA
-	owned map[mm.HPA]int
-	fail  bool
-}
-
-const testMemory = 8 * mm.MiB
-
-func newEnv(t *testing.T) *testEnv {
-	mem, err := syscall.Mmap(-1, 0, testMemory, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { syscall.Munmap(mem) })
-	d := phys.NewDirect(uintptr(unsafe.Pointer(&mem[0])), testMemory)
-	e := &testEnv{t: t, next: mm.PageSize, owned: map[mm.HPA]int{}}
-	e.Phys, e.Virt, e.Pages, e.Release, e.TSCHz = d, d.Virt, e.pages, e.release, 1e9
-	return e
-}
-
-func (e *testEnv) pages(n int) (mm.HPA, error) {
-	a := e.next
-	if e.fail || a+mm.HPA(n*mm.PageSize) > testMemory {
-		return 0, errors.New("no memory")
-	}
-	e.next += mm.HPA(n * mm.PageSize)
-	e.owned[a] = n
-	return a, nil
-}
-
-func (e *testEnv) release(a mm.HPA, n int) {
-	if e.owned[a] != n {
-		e.t.Errorf("release of %d pages at %#x: not owned so", n, a)
-	}
-	delete(e.owned, a)
-	for w := a; w < a+mm.HPA(n*mm.PageSize); w += 8 {
-		if v := e.Phys.Load64(w); v != 0 {
-			e.t.Errorf("released without scrubbing: %#x at %#x", v, w)
-			return
-		}
-	}
-}
-
-// AllocTable and FreeTable make testEnv a pt.Allocator.
-func (e *testEnv) AllocTable() (mm.HPA, error) { return e.pages(1) }
-func (e *testEnv) FreeTable(mm.HPA)            {}
 
 // vmcs is a VMCS in a test.
 type vmcs struct {
@@ -161,12 +108,12 @@ func (p *testCPU) setBreakpoints(a, b, c, d, dr6 uint64) { p.dr = [5]uint64{a, b
 // Enable works.
 type machine struct {
 	*Backend
-	env  *testEnv
+	env  *hosttest.Env
 	cpus []*testCPU
 }
 
 func newMachine(t *testing.T, r Registers, cpus int) *machine {
-	env := newEnv(t)
+	env := hosttest.NewEnv(t)
 	b, err := New(&env.Env, r)
 	if err != nil {
 		t.Fatal(err)
@@ -190,7 +137,7 @@ func sandyBridge(t *testing.T) Registers { return dumps(t)["i7_2635qm.json"].reg
 func (m *machine) tables() *pt.Tables {
 	t, err := pt.New(m.format, m.env.Phys, m.env)
 	if err != nil {
-		m.env.t.Fatal(err)
+		m.env.T.Fatal(err)
 	}
 	return t
 }
@@ -198,7 +145,7 @@ func (m *machine) tables() *pt.Tables {
 func (m *machine) vcpu(t *pt.Tables) *VCPU {
 	v, err := m.NewVCPU(t)
 	if err != nil {
-		m.env.t.Fatal(err)
+		m.env.T.Fatal(err)
 	}
 	return v.(*VCPU)
 }

@@ -265,7 +265,7 @@ func TestVPIDs(t *testing.T) {
 func TestPDPTEs(t *testing.T) {
 	m := newMachine(t, broadwell(t), 1)
 	v := m.vcpu(m.tables())
-	frame, _ := m.env.pages(1)
+	frame, _ := m.env.Pages(1)
 	if err := v.tables.Map(0x5000, frame, mm.PageSize, pt.RWX); err != nil {
 		t.Fatal(err)
 	}
@@ -389,21 +389,21 @@ func TestEntryCode(t *testing.T) {
 // Memory comes back scrubbed, and errors leave nothing behind.
 func TestMemory(t *testing.T) {
 	m := newMachine(t, broadwell(t), 1)
-	before := len(m.env.owned)
+	before := len(m.env.Owned)
 	tables := m.tables()
-	owned := len(m.env.owned)
+	owned := len(m.env.Owned)
 	v := m.vcpu(tables)
 	var x vcpu.Exit
 	run(v, 0, &x, cpuid)
 	v.Free()
 	v.Free()
-	if len(m.env.owned) != owned || before >= owned {
-		t.Errorf("%d regions owned, %d before", len(m.env.owned), owned)
+	if len(m.env.Owned) != owned || before >= owned {
+		t.Errorf("%d regions owned, %d before", len(m.env.Owned), owned)
 	}
 	if m.Backend.cpus[0].loaded != nil {
 		t.Error("a freed vCPU is loaded")
 	}
-	m.env.fail = true
+	m.env.Fail = true
 	if _, err := m.NewVCPU(tables); err == nil {
 		t.Error("no error without memory")
 	}
