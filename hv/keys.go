@@ -131,6 +131,8 @@ func memoryUse(m *part.Machine) {
 	k := kernel.ReadStats()
 	say().S("pool: ").U(k.PoolFrames * 4).S(" KiB, free ").U(k.FreeFrames * 4).S(", Go ").U(k.Data * 4).
 		S(", page tables ").U(k.Tables * 4).S(", kernel layer ").U(k.Kernel * 4).S("; ").U(k.Threads).S(" threads").End()
+	used, limit := m.Records.Use()
+	say().S("records of domains: ").U(used >> 10).S(" of ").U(limit >> 10).S(" KiB").End()
 	tortureReport()
 }
 

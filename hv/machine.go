@@ -36,6 +36,11 @@ func newMachine(info *mb.Info) *part.Machine {
 	return m
 }
 
+// recordLimit is what the records of domains may take of the Go heap: half of
+// what the pool has left. The other half is for garbage, which can be as much
+// as what lives, and for what no account counts.
+func recordLimit() uint64 { return kernel.ReadStats().FreeFrames * mm.PageSize / 2 }
+
 func hostCPUID(leaf, sub uint32) policy.Result {
 	a, b, c, d := insn.CPUID(leaf, sub)
 	return policy.Result{EAX: a, EBX: b, ECX: c, EDX: d}

@@ -20,6 +20,7 @@ func main() {
 	startCPUs(m, fw, opts)
 	openConsole(m, opts, fw)
 	dom0 := buildDom0(m, info, fw, opts, callInsn)
+	m.Records.SetLimit(recordLimit())
 	if opts.Torture {
 		torture()
 	}

@@ -14,6 +14,7 @@ import (
 //
 // SAFETY: Offsetof and Sizeof read no memory.
 var (
+	_ = [vcpu.RecordBytes - unsafe.Sizeof(VCPU{})]struct{}{}
 	_ = [1]struct{}{}[unsafe.Sizeof(vmcb{})-0x1000]
 	_ = [1]struct{}{}[unsafe.Offsetof(vmcb{}.exceptions)-0x008]
 	_ = [1]struct{}{}[unsafe.Offsetof(vmcb{}.misc1)-0x00c]

@@ -109,7 +109,7 @@ func (b *Backend) NewVCPU(t *pt.Tables) (vcpu.VCPU, error) {
 		b.mu.Unlock()
 		if v.vpid == 0 {
 			b.env.Release(pages, n)
-			return nil, errVPIDs
+			return nil, vcpu.ErrTooMany
 		}
 	}
 	b.env.Phys.Store64(pages, uint64(b.f.revision))

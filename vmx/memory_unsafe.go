@@ -16,6 +16,7 @@ import (
 //
 // SAFETY: Offsetof and Sizeof read no memory.
 var (
+	_ = [vcpu.RecordBytes - unsafe.Sizeof(VCPU{})]struct{}{}
 	_ = [1]struct{}{}[unsafe.Offsetof(frame{}.fpu)%64]
 	_ = [1]struct{}{}[unsafe.Offsetof(frame{}.fpu)+vcpu.FPULegacy+vcpu.FPUHeader-unsafe.Sizeof(frame{})]
 )

@@ -3,15 +3,10 @@
 
 package vmx
 
-import (
-	"errors"
-	"math/bits"
-)
+import "math/bits"
 
 // maxVPID is the number of identifiers that vCPUs can have; 0 is the host's.
 const maxVPID = 4095
-
-var errVPIDs = errors.New("VT-x: too many vCPUs")
 
 // vpids is the set of identifiers in use. A vCPU has its own for life, on all
 // CPUs: what a CPU's TLB holds under it is dropped when the vCPU comes there

@@ -71,6 +71,9 @@ type Options struct {
 	Scheduler Scheduler // sched=share|pinned; Xen's credit, credit2, null are taken as well
 	IOMMU     IOMMU     // iommu=auto|off|required (and booleans)
 	MaxCPUs   int       // maxcpus=N; 0: all. nosmp is maxcpus=1
+	// Pool is pool=N: the size in MiB of the hypervisor's own memory, 4 at
+	// least; 0: by the machine's RAM. boot/kernel reads it by itself, earlier.
+	Pool int
 	// HVCPUs is hv_cpus=N: the first N CPUs run no guests.
 	HVCPUs   int
 	Watchdog bool // watchdog
@@ -108,6 +111,7 @@ var options = []option{
 	{"maxcpus", false, func(o *Options, v string) error { return number(v, &o.MaxCPUs) }},
 	{"nosmp", true, setNoSMP},
 	{"hv_cpus", false, func(o *Options, v string) error { return number(v, &o.HVCPUs) }},
+	{"pool", false, setPool},
 	{"watchdog", true, func(o *Options, v string) error { return choose(v, &o.Watchdog, booleans) }},
 	{"noreboot", true, func(o *Options, v string) error { return choose(v, &o.NoReboot, booleans) }},
 	{"torture", true, func(o *Options, v string) error { return choose(v, &o.Torture, booleans) }},

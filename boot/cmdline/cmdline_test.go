@@ -23,6 +23,7 @@ func TestParse(t *testing.T) {
 		{"dom0_mem=max:2g,1g,min:512m", func(o *Options) { o.Dom0Memory = 1 << 30 }},
 		{"dom0_mem=min:512m,max:2g", func(o *Options) { o.Dom0Memory = 2 << 30 }},
 		{"dom0_max_vcpus=2 maxcpus=4", func(o *Options) { o.Dom0VCPUs, o.MaxCPUs = 2, 4 }},
+		{"pool=64", func(o *Options) { o.Pool = 64 }},
 		{"hv_cpus=1", func(o *Options) { o.HVCPUs = 1 }},
 		{"com1=115200,8n1 console=com1", func(o *Options) { o.Console = ConsoleCOM1 }},
 		{"com1=9600,7e2,0x2f8", func(o *Options) { o.COM1 = Serial{9600, 7, 'e', 2, 0x2f8} }},

@@ -179,3 +179,14 @@ func setSerial(s *Serial, v string) error {
 	}
 	return nil
 }
+
+// setPool reads the size of the pool: boot/kernel ignores what is less than 4.
+func setPool(o *Options, v string) error {
+	if err := number(v, &o.Pool); err != nil {
+		return err
+	}
+	if o.Pool < 4 {
+		return errors.New("less than 4 MiB")
+	}
+	return nil
+}

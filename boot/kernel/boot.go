@@ -36,14 +36,10 @@ func bootBare(magic, info uint64) {
 	taken.add(imagePA, end, 0)
 	taken.add(0, 1<<20, 0) // firmware, trampoline
 	scanMultiboot(magic, info)
-	size := uint64(layout.PoolSize)
-	if v, ok := cmdLine.number("pool="); ok && v >= 4 {
-		size = v << 20
-	}
 	if memMap.lost+taken.lost != 0 {
 		dieEarly("the memory map or the list of modules has too many entries; load fewer modules")
 	}
-	a := memMap.place(&taken, size, 1<<20, 1<<32)
+	a, size := placePool()
 	if a == 0 {
 		say("\nringo: not enough memory: need ")
 		sayDec(size >> 20)
@@ -52,6 +48,32 @@ func bootBare(magic, info uint64) {
 	frames.init(a, a+size)
 	picInit()
 	bootCommon()
+}
+
+// placePool finds room for the pool: as much as the machine's RAM suggests, but
+// less rather than nothing. When there is no room, a is 0 and size what is
+// needed.
+//
+//go:nosplit
+func placePool() (a, size uint64) {
+	if v, ok := cmdLine.number("pool="); ok && v >= 4 {
+		size = v << 20
+		return memMap.place(&taken, size, 1<<20, 1<<32), size
+	}
+	for size = poolSize(memMap.ram()); ; size = max(size/2, layout.PoolMin) {
+		a = memMap.place(&taken, size, 1<<20, 1<<32)
+		if a != 0 || size == layout.PoolMin {
+			return a, size
+		}
+	}
+}
+
+// poolSize is the pool's size in bytes, whole MiB, on a machine with that much
+// RAM.
+//
+//go:nosplit
+func poolSize(ram uint64) uint64 {
+	return min(max(ram/layout.PoolShare, layout.PoolMin), layout.PoolMax) &^ (1<<20 - 1)
 }
 
 // bootPartition is called from startPartition with the GPA of StartInfo.

@@ -49,7 +49,10 @@
 // The Go program's memory is demand-zero, 4 KiB pages, never executable; areas
 // (VMAs) decide whether a fault is served or becomes SIGSEGV. munmap and
 // MADV_DONTNEED give frames back, after a synchronous TLB shootdown. All frames
-// come from one pool of fixed size; [ReadStats] accounts for each.
+// come from one pool of fixed size; [ReadStats] accounts for each. The program
+// must not let its live memory come near that size: there is nothing to do for
+// a page fault without a frame but to end the program. The runtime is told the
+// size (GOMEMLIMIT), so that garbage alone does not fill it.
 //
 // # Threads
 //

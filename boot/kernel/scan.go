@@ -95,6 +95,18 @@ func (l *spans) top() (top uint64) {
 	return top
 }
 
+// ram returns how much RAM there is, in bytes.
+//
+//go:nosplit
+func (l *spans) ram() (n uint64) {
+	for i := uint64(0); i < l.n; i++ {
+		if s := l.at(i); s.kind == memRAM {
+			n += s.end - s.start
+		}
+	}
+	return n
+}
+
 // place returns the lowest 64 KiB aligned address in [lo, hi) at which size
 // bytes of RAM are free of everything in taken, or 0.
 //

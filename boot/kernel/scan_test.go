@@ -189,3 +189,38 @@ func TestKinds(t *testing.T) {
 		t.Errorf("top %#x", l.top())
 	}
 }
+
+func TestPlacePool(t *testing.T) {
+	const mib, gib = 1 << 20, 1 << 30
+	for _, c := range []struct {
+		name string
+		ram  []span
+		line string
+		at   uint64
+		size uint64
+	}{
+		{"small machine", []span{{mib, 128 * mib, 1}}, "", mib, 12 * mib},
+		{"2 GiB", []span{{mib, 2*gib + mib, 1}}, "", mib, 16 * mib},
+		{"high memory counts", []span{{mib, 3 * gib, 1}, {4 * gib, 9*gib + mib, 1}}, "", mib, 64 * mib},
+		{"large machine", []span{{mib, 3 * gib, 1}, {4 * gib, 900 * gib, 1}}, "", mib, 96 * mib},
+		{"little below 4 GiB", []span{{mib, 32 * mib, 1}, {4 * gib, 900 * gib, 1}}, "", mib, 24 * mib},
+		{"only the least fits", []span{{mib, 15 * mib, 1}, {4 * gib, 900 * gib, 1}}, "", mib, 12 * mib},
+		{"none fits", []span{{mib, 12 * mib, 1}, {4 * gib, 900 * gib, 1}}, "", 0, 12 * mib},
+		{"other memory does not count", []span{{mib, 128 * mib, 1}, {4 * gib, 900 * gib, 2}}, "", mib, 12 * mib},
+		{"as told", []span{{mib, 3 * gib, 1}}, "pool=20", mib, 20 * mib},
+		{"too little to be meant", []span{{mib, gib, 1}}, "pool=3", mib, 12 * mib},
+		{"more than there is", []span{{mib, gib, 1}}, "pool=2000", 0, 2000 * mib},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			physMem(t, 4096)
+			for _, s := range c.ram {
+				memMap.add(s.start, s.end, s.kind)
+			}
+			cmdLine.n = uint64(copy(cmdLine.buf[:], c.line))
+			at, size := placePool()
+			if at != c.at || size != c.size {
+				t.Errorf("%d bytes at %#x, want %d at %#x", size, at, c.size, c.at)
+			}
+		})
+	}
+}

@@ -182,7 +182,10 @@ func pfHandler(f *frame, fp uint64) (act uint64) {
 		return actResume
 	}
 	if r == faultNoMem {
-		fatalFrame(f, "out of memory: the runtime's pool is used up")
+		if startInfo != nil {
+			fatalFrame(f, "out of memory: dom0's RAM is used up; give it more (dom0_mem=)")
+		}
+		fatalFrame(f, "out of memory: the runtime's pool is used up; make it larger (pool=MiB)")
 	}
 	if f.rsp-c.self < blockSize {
 		if f.rip == addrUcopy() || f.rip == addrUload32() {

@@ -155,7 +155,33 @@ func TestCreateErrors(t *testing.T) {
 				}
 				return abi.OK
 			}
-		}, "the table of domains is full: destroy one first"},
+			r.Machine.Host.NumDomains = abi.MaxDomains
+		}, "the table of domains is full (256, with dom0): destroy one first"},
+		{"no identifiers", func(r *rig, c *config.Config) {
+			r.Fail = func(nr abi.Call, n int) abi.Status {
+				if nr == abi.CallDomCreate {
+					return abi.NoSlot
+				}
+				return abi.OK
+			}
+		}, "this processor has no identifiers for more vCPUs: destroy a domain, or give this one fewer vcpus"},
+		{"no record", func(r *rig, c *config.Config) {
+			r.Fail = func(nr abi.Call, n int) abi.Status {
+				if nr == abi.CallDomCreate {
+					return abi.NoRecord
+				}
+				return abi.OK
+			}
+		}, `no room for "new": the hypervisor's own memory is full: destroy a domain, or boot with a larger pool=`},
+		{"no record in time", func(r *rig, c *config.Config) {
+			r.Fail = func(nr abi.Call, n int) abi.Status {
+				if nr == abi.CallDomClaim {
+					return abi.NoRecord
+				}
+				return abi.OK
+			}
+			c.VCPUs = 4
+		}, `no room for "new": the hypervisor's own memory is full: give it fewer vcpus, destroy a domain, or`},
 		{"name taken in time", func(r *rig, c *config.Config) {
 			r.Fail = func(nr abi.Call, n int) abi.Status {
 				if nr == abi.CallDomCreate {

@@ -30,8 +30,10 @@ func (m *Manager) explain(p *plan, err error) error {
 	switch {
 	case e.Status == abi.NoMemory:
 		better = m.noMemory(p.bytes)
+	case e.Status == abi.NoRecord:
+		better = m.noRecord(p)
 	case e.Status == abi.NoSlot && e.Call == abi.CallDomCreate:
-		better = fmt.Errorf("the table of domains is full: destroy one first")
+		better = m.noSlot()
 	case e.Status == abi.Exists && e.Call == abi.CallDomCreate:
 		better = taken(name, 0)
 	default:
@@ -124,6 +126,29 @@ func (m *Manager) noMemory(need uint64) error {
 		return fmt.Errorf("%s; %q holds %d MiB (destroy %s)", msg, name, mibUp(best.Bytes), name)
 	}
 	return fmt.Errorf("%s; give it less (memory=%dMiB)", msg, mibDown(host.FreeBytes))
+}
+
+// noRecord says what to do when the hypervisor has no room for the records of
+// a domain.
+func (m *Manager) noRecord(p *plan) error {
+	fewer := ""
+	if p.cfg.VCPUs > 1 {
+		fewer = "give it fewer vcpus, "
+	}
+	return fmt.Errorf("no room for %q: the hypervisor's own memory is full: %sdestroy a domain, or boot with a larger pool= (MiB) on the hypervisor's command line",
+		p.cfg.Name, fewer)
+}
+
+// noSlot says which table has no room for another domain.
+func (m *Manager) noSlot() error {
+	host, err := m.HV.Host()
+	if err != nil {
+		return err
+	}
+	if host.NumDomains < abi.MaxDomains {
+		return errors.New("this processor has no identifiers for more vCPUs: destroy a domain, or give this one fewer vcpus")
+	}
+	return fmt.Errorf("the table of domains is full (%d, with dom0): destroy one first", host.NumDomains)
 }
 
 // notFound says that a domain does not exist, and which one may be meant.

@@ -15,7 +15,7 @@ import (
 
 // words is how many words of the pending bits are in use: fixed ports and one
 // per domain slot.
-const words = (abi.PortDomain + 256) / 64
+const words = (abi.PortDomain + abi.MaxDomains) / 64
 
 // Server owns the shared page. Handlers run on its thread: they must be short
 // and must not block.

@@ -19,7 +19,7 @@
 //
 // # Changelog
 //
-//	1  first version
+//	1  first version; NoRecord was added to it
 package abi
 
 // Version is the version of this contract. It changes with every incompatible
@@ -44,6 +44,7 @@ const (
 	Exists            // a domain of that name exists, or the range is taken
 	Busy              // not in a state that allows this
 	TooBig            // the answer does not fit the buffer
+	NoRecord          // no room for records in the hypervisor's own memory
 	NumStatus
 )
 
@@ -51,7 +52,7 @@ var statusText = [NumStatus]string{
 	"ok", "not finished", "no such hypercall", "permission denied",
 	"argument out of range", "bad guest physical address", "no such domain",
 	"no such vCPU", "not enough free memory", "table full", "already exists",
-	"domain is busy", "buffer too small",
+	"domain is busy", "buffer too small", "the hypervisor's own memory is full",
 }
 
 // Error makes a Status other than OK usable as an error.

@@ -15,6 +15,7 @@ const (
 	MaxModules = 32
 	MaxExtents = 254
 	MaxVCPUs   = 32
+	MaxDomains = 256 // dom0 included
 	MaxPorts   = 1024
 )
 

@@ -8,11 +8,21 @@
 package vcpu
 
 import (
+	"errors"
+
 	"ringo/hv/x86"
 	"ringo/mm"
 	"ringo/mm/phys"
 	"ringo/mm/pt"
 )
+
+// RecordBytes is what a backend's VCPU takes of the Go heap at most: the
+// hypervisor accounts with it. Backends check it at compile time.
+const RecordBytes = 1536
+
+// ErrTooMany is the error, or the cause of it, of Backend.NewVCPU when a table
+// of the processor is full.
+var ErrTooMany = errors.New("too many vCPUs for this processor")
 
 // Reason is why a guest stopped.
 type Reason uint8

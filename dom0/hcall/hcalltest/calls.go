@@ -19,7 +19,7 @@ func (m *Machine) invoke(nr abi.Call, a [5]uint64, ports *[]uint32) (abi.Status,
 		return abi.OK, abi.Version
 	case abi.CallHost:
 		h := m.Host
-		h.FreeBytes, h.NumDomains = m.free, uint32(len(m.doms))
+		h.FreeBytes, h.NumDomains = m.free, max(h.NumDomains, uint32(len(m.doms)))
 		return m.answer(a[0], &h)
 	case abi.CallPower:
 		if a[0] > uint64(abi.PowerCrash) {

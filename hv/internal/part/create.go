@@ -45,16 +45,10 @@ func (m *Machine) Create(a *abi.CreateArgs) (*Domain, abi.Status) {
 	d := &Domain{ID: id, machine: m, owner: frame.Domain(int(id % MaxDomains)), name: a.Name, uuid: a.UUID, maxBytes: a.MaxBytes}
 	d.stop.Store(stopUnready)
 	d.Port = abi.PortDomain + id%MaxDomains
-	if err := d.build(int(a.VCPUs), a.Affinity, newPlatform); err != nil {
-		d.dismantle()
-		return nil, abi.NoMemory
+	if st := d.charge(recordCost(a.VCPUs)); st != abi.OK {
+		return nil, st
 	}
-	d.weight = defaultWeight
-	st := d.SetSched(a.Weight, a.Cap)
-	if st == abi.OK && d.shareIOReq() != nil {
-		st = abi.NoMemory
-	}
-	if st != abi.OK {
+	if st := d.furnish(a); st != abi.OK {
 		d.dismantle()
 		return nil, st
 	}
@@ -62,6 +56,23 @@ func (m *Machine) Create(a *abi.CreateArgs) (*Domain, abi.Status) {
 	m.nextID = id + 1
 	m.domains[id%MaxDomains].Store(d)
 	return d, abi.OK
+}
+
+// furnish makes the parts of a new domain.
+func (d *Domain) furnish(a *abi.CreateArgs) abi.Status {
+	if err := d.build(int(a.VCPUs), a.Affinity, newPlatform); errors.Is(err, vcpu.ErrTooMany) {
+		return abi.NoSlot
+	} else if err != nil {
+		return abi.NoMemory
+	}
+	d.weight = defaultWeight
+	if st := d.SetSched(a.Weight, a.Cap); st != abi.OK {
+		return st
+	}
+	if d.shareIOReq() != nil {
+		return abi.NoMemory
+	}
+	return abi.OK
 }
 
 // freeID returns the next id whose slot is free.

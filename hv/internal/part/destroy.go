@@ -134,4 +134,6 @@ func (d *Domain) dismantle() {
 	if d.Tables != nil {
 		d.Tables.Free()
 	}
+	d.machine.Records.give(d.records)
+	d.records = 0
 }

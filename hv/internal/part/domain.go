@@ -67,6 +67,7 @@ type Domain struct {
 	mapAt    mapCursor // progress of MapInto and Unmap
 	unrefEnd mapCursor // how far MapInto came
 	destroy  destroyStep
+	records  uint64               // taken from Machine.Records
 	rounds   [abi.MaxVCPUs]uint64 // of dom0's vCPUs, see flushed
 }
 

@@ -38,6 +38,21 @@ func (d *Domain) Claim(s abi.Space, start, size uint64) abi.Status {
 	if d.frozen || d.destroy != destroyNone {
 		return abi.Busy
 	}
+	cost := claimRecord(s, start, size)
+	if st := d.charge(cost); st != abi.OK {
+		return st
+	}
+	st := d.addClaim(s, start, size)
+	if st != abi.OK {
+		d.uncharge(cost)
+	}
+	return st
+}
+
+// addClaim puts a claim on its bus.
+//
+// Preconditions: d.mu is held.
+func (d *Domain) addClaim(s abi.Space, start, size uint64) abi.Status {
 	var err error
 	switch s {
 	case abi.SpacePort:

@@ -28,7 +28,7 @@ import (
 )
 
 // MaxDomains bounds the ledger, dom0 included.
-const MaxDomains = 256
+const MaxDomains = abi.MaxDomains
 
 // Machine is the computer as partitions see it. The exported fields are set
 // before the first domain exists and do not change.
@@ -56,6 +56,8 @@ type Machine struct {
 	Dom0Ended func(r abi.Shutdown, why string)
 	// IOReqPage is the hypervisor's view of the frame at a.
 	IOReqPage func(a mm.HPA) *abi.IOReqPage
+	// Records is the account of the Go heap that domains take.
+	Records Records
 
 	// domains is indexed by id % MaxDomains, so that Find needs no lock; ids
 	// whose slot is taken are skipped, and no id is used twice.

@@ -21,8 +21,8 @@ type populating struct {
 }
 
 // Populate gives d RAM at [start, start+size), in steps of bounded time: while
-// it returns Again the caller repeats it. NoMemory leaves what was populated so
-// far; destroying the domain frees it.
+// it returns Again the caller repeats it. NoMemory and NoRecord leave what was
+// populated so far; destroying the domain frees it.
 func (d *Domain) Populate(start mm.GPA, size uint64) abi.Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -51,11 +51,18 @@ func (d *Domain) Populate(start mm.GPA, size uint64) abi.Status {
 func (d *Domain) addBlock() abi.Status {
 	p := &d.pop
 	gpa := p.start + mm.GPA(p.done)
+	if st := d.charge(extentCost); st != abi.OK {
+		d.freeBlock()
+		return st
+	}
 	if err := d.Tables.Map(pt.Addr(gpa), p.block.Start, p.block.Size, pt.RWX|pt.Accessed|pt.Dirty); err != nil {
+		d.uncharge(extentCost)
 		d.freeBlock()
 		return abi.NoMemory
 	}
-	d.addExtent(abi.Extent{GPA: uint64(gpa), HPA: uint64(p.block.Start), Size: p.block.Size})
+	if joined := d.addExtent(abi.Extent{GPA: uint64(gpa), HPA: uint64(p.block.Start), Size: p.block.Size}); joined {
+		d.uncharge(extentCost)
+	}
 	p.done += p.block.Size
 	p.block = frame.Block{}
 	if p.done < p.size {
@@ -102,8 +109,8 @@ func (d *Domain) overlapsRAM(start, size uint64) bool {
 }
 
 // addExtent keeps the list sorted by GPA and joins what is contiguous in both
-// address spaces.
-func (d *Domain) addExtent(e abi.Extent) {
+// address spaces; it reports whether e was joined to another one.
+func (d *Domain) addExtent(e abi.Extent) (joined bool) {
 	d.bytes += e.Size
 	i := 0
 	for i < len(d.extents) && d.extents[i].GPA < e.GPA {
@@ -112,10 +119,11 @@ func (d *Domain) addExtent(e abi.Extent) {
 	if i > 0 {
 		if l := &d.extents[i-1]; l.GPA+l.Size == e.GPA && l.HPA+l.Size == e.HPA {
 			l.Size += e.Size
-			return
+			return true
 		}
 	}
 	d.extents = slices.Insert(d.extents, i, e)
+	return false
 }
 
 // freeBlock gives back a block that was not mapped.

@@ -1,0 +1,90 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package part
+
+import (
+	"sync/atomic"
+
+	"ringo/hv/abi"
+	"ringo/hv/vcpu"
+)
+
+// What the ledger's records take of the hypervisor's Go heap at most, in bytes.
+// TestRecordCosts measures them.
+const (
+	// domainCost is a domain without vCPUs: itself, its chips, their buses with
+	// the ports of its first claims, CPUID and MSR tables, and the toolstack's
+	// record.
+	domainCost = 24 << 10
+	// vcpuCost is a vCPU with its local APIC.
+	vcpuCost = 2<<10 + vcpu.RecordBytes
+	// extentCost is an entry in the list of a domain's RAM, which grows by
+	// copying.
+	extentCost = 96
+	// claimCost is an entry of a bus, and portPageCost what the index of ports
+	// takes for 256 of them.
+	claimCost    = 160
+	portPageCost = 2 << 10
+)
+
+// Records is the account of the Go heap that domains take. The heap lies in a
+// pool of fixed size, and a Go program that meets its end dies: so whatever
+// makes records on behalf of somebody takes their cost from the account first,
+// and is refused when that is not there. The zero value has no limit.
+type Records struct {
+	limit, used atomic.Uint64
+}
+
+// SetLimit bounds the account, in bytes. Half of what the heap can grow by
+// leaves room for the garbage of a whole collection cycle.
+func (r *Records) SetLimit(n uint64) { r.limit.Store(n) }
+
+// Use returns what is taken, and the limit (0: none), in bytes.
+func (r *Records) Use() (used, limit uint64) { return r.used.Load(), r.limit.Load() }
+
+func (r *Records) take(n uint64) bool {
+	limit := r.limit.Load()
+	for {
+		used := r.used.Load()
+		if limit != 0 && (n > limit || used > limit-n) {
+			return false
+		}
+		if r.used.CompareAndSwap(used, used+n) {
+			return true
+		}
+	}
+}
+
+func (r *Records) give(n uint64) { r.used.Add(-n) }
+
+// charge takes n bytes for d. It is given back with everything else when d is
+// dismantled.
+//
+// Preconditions: d.mu is held, or d is in no ledger yet.
+func (d *Domain) charge(n uint64) abi.Status {
+	if !d.machine.Records.take(n) {
+		return abi.NoRecord
+	}
+	d.records += n
+	return abi.OK
+}
+
+// uncharge gives n bytes of d back that are not needed after all.
+func (d *Domain) uncharge(n uint64) {
+	d.machine.Records.give(n)
+	d.records -= n
+}
+
+// recordCost is what a domain with n vCPUs takes from the start.
+func recordCost(n uint32) uint64 { return domainCost + uint64(n)*vcpuCost }
+
+// claimRecord is what a claim takes.
+func claimRecord(s abi.Space, start, size uint64) uint64 {
+	if s != abi.SpacePort {
+		return claimCost
+	}
+	first := min(start, 1<<16-1)
+	last := min(first+min(max(size, 1), 1<<16)-1, 1<<16-1)
+	return claimCost + (last>>8-first>>8+1)*portPageCost
+}

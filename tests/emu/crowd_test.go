@@ -1,0 +1,98 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package emu
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"ringo/tools/emu"
+)
+
+// TestCrowd creates the domains that cost the hypervisor most, until there is no
+// room for another in its own memory. The one too many is refused and nothing
+// else happens: guests and dom0 go on, all memory comes back, and as many fit
+// again.
+func TestCrowd(t *testing.T) {
+	h := bootMicro(t, emu.Config{MemMiB: 1024})
+	h.ok(crowded("first", "hlt")) // what is made once and kept, is made now
+	h.ok("destroy first")
+	free, records := h.free(), h.records()
+	sizes := map[int]bool{}
+	for range 2 {
+		names := h.crowd()
+		sizes[len(names)] = true
+		if n := len(h.list()); n != len(names)+1 {
+			t.Errorf("%d domains in list, %d were made", n, len(names)+1)
+		}
+		h.echoes(names[0])
+		h.echoes(names[len(names)-1])
+		t.Logf("%d domains: %s", len(names), h.do("debug-keys m"))
+		for _, name := range names {
+			h.ok("destroy " + name)
+		}
+		if got := h.free(); got != free {
+			t.Errorf("free memory %d, %d before", got, free)
+		}
+		if got := h.records(); got != records {
+			t.Errorf("%s, before %s", got, records)
+		}
+	}
+	for n := range sizes {
+		if n < 20 || len(sizes) > 1 {
+			t.Errorf("%d domains fit", n)
+		}
+	}
+	h.poweroff()
+}
+
+// crowd creates domains until one is refused, the first and the last with a
+// guest that answers.
+func (h *host) crowd() (names []string) {
+	h.t.Helper()
+	for mode := "echo"; len(names) < 255; mode = "hlt" {
+		name := fmt.Sprintf("g%d", len(names))
+		out := h.do(crowded(name, mode))
+		if strings.Contains(out, "error: ") {
+			break
+		}
+		names = append(names, name)
+	}
+	last := names[len(names)-1]
+	h.ok("destroy " + last)
+	h.ok(crowded(last, "echo"))
+	free := h.free()
+	h.fails(crowded("more", "hlt"), `no room for "more"`, "hypervisor's own memory is full", "fewer vcpus", "destroy a domain", "pool=")
+	if got := h.free(); got != free {
+		h.t.Errorf("free memory %d after a refusal, %d before", got, free)
+	}
+	return names
+}
+
+// crowded is the line that creates a domain of little memory and many vCPUs.
+func crowded(name, mode string) string {
+	return fmt.Sprintf(`create name=%s kernel=boot:micro.elf cmdline="mode=%s" memory=4MiB vcpus=32`, name, mode)
+}
+
+// records is the account of the hypervisor's memory for domains.
+func (h *host) records() string {
+	h.t.Helper()
+	out := h.ok("debug-keys m")
+	_, account, ok := strings.Cut(out, "records of domains: ")
+	if !ok {
+		h.t.Fatalf("no account in %q", out)
+	}
+	account, _, _ = strings.Cut(account, "\n")
+	return account
+}
+
+// echoes types to a guest that sends everything back.
+func (h *host) echoes(name string) {
+	h.t.Helper()
+	h.attach(name)
+	h.key("are you there")
+	h.see(verbTime, "are you there")
+	h.detach()
+}
