@@ -50,7 +50,7 @@ func main() {
 	files := domain.NewModules(direct, start.Modules[:start.NumModules])
 	manager := domain.New(domain.Options{
 		HV: hv, Loader: domain.Images{Cache: loader.NewCache(kernelCache)}, Files: files,
-		Devices: devices, Memory: direct, Notify: host.Notify,
+		Devices: devices, Memory: direct, Notify: host.Notify, Guests: guests(),
 	})
 	events.Handle(abi.PortDomainState, manager.StateChanged)
 	startCPUs(int(start.NumCPUs))
@@ -69,6 +69,12 @@ func main() {
 	}
 	host.Notify("error: the console ended: " + shell.Loop(host).Error())
 	select {} // the guests go on
+}
+
+// guests is how many guests dom0 serves: half of its memory is for them, the
+// other half for what creating one takes, and for garbage.
+func guests() int {
+	return max(1, int(kernel.ReadStats().FreeFrames*hcall.PageSize/2/platform.GuestBytes))
 }
 
 // startCPUs starts the other vCPUs of dom0. It goes on with those that start:

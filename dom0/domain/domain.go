@@ -77,6 +77,8 @@ type Options struct {
 	Notify  func(line string) // what happens by itself, for the console
 	Now     func() time.Time
 	NewUUID func() [16]byte
+	// Guests is how many guests dom0's own memory is enough for, 0: any number.
+	Guests int
 }
 
 // Manager is the toolstack. Its methods are safe for concurrent use.

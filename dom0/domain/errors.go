@@ -83,11 +83,15 @@ func (m *Manager) unique(name string, uuid [16]byte) error {
 	return nil
 }
 
-// memoryFree checks that need bytes are free.
+// memoryFree checks that need bytes are free, and that dom0 has room to serve
+// another guest.
 func (m *Manager) memoryFree(need uint64) error {
 	host, err := m.HV.Host()
 	if err != nil {
 		return err
+	}
+	if m.Guests != 0 && host.NumDomains > uint32(m.Guests) { // of which one is dom0
+		return fmt.Errorf("dom0's own memory is enough for %d guest(s): destroy one, or boot with a larger dom0_mem= on the hypervisor's command line", m.Guests)
 	}
 	if need > host.FreeBytes {
 		return m.noMemory(need)

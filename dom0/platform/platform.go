@@ -30,6 +30,10 @@ type Pages interface {
 	IOReqs(addr uint64) *abi.IOReqPage
 }
 
+// GuestBytes is what dom0 keeps on its Go heap for a guest at most: most of it
+// is the scrollback of its console. What is typed and not read is not counted.
+const GuestBytes = 96 << 10
+
 // Platform makes the devices of every guest. It implements [domain.Devices].
 type Platform struct {
 	hv     *hcall.Client

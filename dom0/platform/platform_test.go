@@ -230,3 +230,35 @@ func TestAdopted(t *testing.T) {
 	}
 	output(t, r.pc.Console(r.a.ID), 2)
 }
+
+// Guests take no more of dom0's heap than it was decided with how many there
+// may be.
+func TestGuestBytes(t *testing.T) {
+	r := newRig(t, nil)
+	const guests = 12
+	heap := func() uint64 {
+		runtime.GC()
+		runtime.GC()
+		var s runtime.MemStats
+		runtime.ReadMemStats(&s)
+		return s.HeapAlloc
+	}
+	var all []domain.Attachment
+	for i := range guests {
+		all = append(all, r.create(t, "g"+string(rune('a'+i)), byte(2+i)))
+	}
+	before := heap()
+	for _, a := range all {
+		if _, err := r.pc.Attach(a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := (heap() - before) / guests
+	t.Logf("a guest takes %d bytes", got)
+	if got > GuestBytes || got < GuestBytes/2 {
+		t.Errorf("a guest takes %d bytes, GuestBytes is %d", got, GuestBytes)
+	}
+	for _, a := range all {
+		r.pc.Detach(a.ID, false)
+	}
+}

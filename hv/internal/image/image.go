@@ -33,7 +33,8 @@ var (
 	ErrHeaders  = errors.New("program headers outside the file")
 	ErrSegment  = errors.New("a segment lies outside the file (truncated?)")
 	ErrSegments = errors.New("no loadable segment, or more than 16")
-	ErrRange    = errors.New("segments at impossible addresses, or too large")
+	ErrRange    = errors.New("segments at impossible addresses")
+	ErrLimit    = errors.New("segments larger than dom0's memory: raise dom0_mem=, unless the file is damaged")
 	ErrEntry    = errors.New("entry point outside the image")
 )
 
@@ -79,7 +80,7 @@ func Parse(head []byte, size, limit uint64) (*Image, error) {
 		return nil, ErrSegments
 	}
 	if img.End-img.Base > limit {
-		return nil, ErrRange
+		return nil, ErrLimit
 	}
 	if img.Entry < img.Base || img.Entry >= img.End {
 		return nil, ErrEntry
@@ -96,8 +97,11 @@ func (img *Image) add(s Segment, size, limit uint64) error {
 		return ErrSegment
 	}
 	const top = 1 << 46
-	if s.MemSize < s.FileSize || s.MemSize > limit || s.Addr >= top || s.Addr+s.MemSize > top {
+	if s.MemSize < s.FileSize || s.Addr >= top || s.MemSize > top-s.Addr {
 		return ErrRange
+	}
+	if s.MemSize > limit {
+		return ErrLimit
 	}
 	img.Segments = append(img.Segments, s)
 	img.Base = min(img.Base, s.Addr&^pageMask)

@@ -65,9 +65,10 @@ func TestParseHostile(t *testing.T) {
 		{"truncated", elf(text, data), 0x3800, ErrSegment},
 		{"offset wraps", elf(text, Segment{^uint64(0), 0x103000, 2, 2}), 0x4000, ErrSegment},
 		{"file larger than memory", elf(Segment{0, 0x100000, 0x3000, 0x1000}), 0x4000, ErrRange},
-		{"huge", elf(text, Segment{0, 0x103000, 0, 1 << 40}), 0x4000, ErrRange},
+		{"huge", elf(text, Segment{0, 0x103000, 0, 1 << 40}), 0x4000, ErrLimit},
 		{"address wraps", elf(text, Segment{0, ^uint64(0) - 0xfff, 0x1000, 0x1000}), 0x4000, ErrRange},
-		{"far apart", elf(text, Segment{0, 0x4000000, 0x1000, 0x1000}), 0x4000, ErrRange},
+		{"far apart", elf(text, Segment{0, 0x4000000, 0x1000, 0x1000}), 0x4000, ErrLimit},
+		{"beyond all addresses", elf(text, Segment{0, 1<<46 - 0x1000, 0, 0x2000}), 0x4000, ErrRange},
 		{"entry outside", elf(data), 0x4000, ErrEntry},
 	} {
 		if _, err := Parse(c.head, c.size, 1<<20); !errors.Is(err, c.want) {
