@@ -4,6 +4,7 @@
 package vmx
 
 import (
+	"ringo/hv/insn"
 	"ringo/hv/vcpu"
 	"ringo/hv/x86"
 	"ringo/mm"
@@ -16,7 +17,7 @@ import (
 func (v *VCPU) prepare(c *cpu, x *vcpu.Exit) bool {
 	if v.todo&todoShutdown != 0 {
 		v.todo &^= todoShutdown
-		*x = vcpu.Exit{Reason: vcpu.Shutdown, CPL: v.frame.cpl(), RIP: v.frame.rip}
+		*x = vcpu.Exit{Reason: vcpu.Shutdown, CPL: v.frame.cpl(), RIP: v.frame.rip, TSC: insn.RDTSC()}
 		return false
 	}
 	if c.loaded != v {

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 // Package bus is how virtual devices meet: disjoint address ranges mapped to
-// device handlers, interrupt lines and messages, and the clock. There is one
+// device handlers, interrupt lines and messages, and time. There is one
 // [Bus] for ports and one for guest physical addresses per partition.
 //
 // What a hostile guest can do here:
@@ -24,9 +24,14 @@ import (
 // the registered range, size is 1, 2, 4 or 8 bytes. Methods run on the vCPU's
 // exit path: they neither block nor allocate. They may run on several CPUs at
 // once.
+//
+// now is when the guest made the access: the host's TSC, as the entry code read
+// it after the exit. It lies between any two readings of its own TSC that the
+// guest makes before and after the access. Devices have no other clock. Accesses
+// from several CPUs need not come in the order of their times.
 type Device interface {
-	Read(off uint64, size uint8) uint64
-	Write(off uint64, size uint8, val uint64)
+	Read(off uint64, size uint8, now uint64) uint64
+	Write(off uint64, size uint8, val, now uint64)
 }
 
 // Address is an address space: uint16 for ports, mm.GPA for memory.

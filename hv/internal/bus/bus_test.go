@@ -6,6 +6,7 @@ package bus
 import (
 	"errors"
 	"math"
+	"math/big"
 	"math/rand/v2"
 	"testing"
 
@@ -14,8 +15,8 @@ import (
 
 type dev struct{ id int }
 
-func (*dev) Read(uint64, uint8) uint64   { return 0 }
-func (*dev) Write(uint64, uint8, uint64) {}
+func (*dev) Read(uint64, uint8, uint64) uint64   { return 0 }
+func (*dev) Write(uint64, uint8, uint64, uint64) {}
 
 type gpa uint64
 
@@ -180,6 +181,42 @@ func TestScale(t *testing.T) {
 	} {
 		if got := Scale(c[0], c[1], c[2]); got != c[3] {
 			t.Errorf("Scale(%d, %d, %d) = %d, want %d", c[0], c[1], c[2], got, c[3])
+		}
+	}
+}
+
+// TestRate compares with division in arbitrary precision, at rates of real
+// processors and at the limits.
+func TestRate(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	for _, c := range [][2]uint64{
+		{3_579_545, 1_000_000_000}, {3_579_545, 2_345_678_901}, {1_193_182, 5_200_000_000},
+		{1_193_182, 2_000_000}, {1, 2}, {1, math.MaxUint64}, {math.MaxUint64 - 1, math.MaxUint64},
+	} {
+		r := NewRate(c[0], c[1])
+		num, den := new(big.Int).SetUint64(c[0]), new(big.Int).SetUint64(c[1])
+		exact := func(span uint64) uint64 {
+			x := new(big.Int).SetUint64(span)
+			return x.Mul(x, num).Quo(x, den).Uint64()
+		}
+		spans := []uint64{0, 1, c[1] - 1, c[1], math.MaxUint64}
+		for range 2000 {
+			spans = append(spans, rnd.Uint64()>>rnd.IntN(64))
+		}
+		for _, span := range spans {
+			n, want := r.Counts(span), exact(span)
+			if n != want && n != want+1 || n != want && span < math.MaxUint64/c[1] {
+				t.Fatalf("%d Hz of %d: %d ticks are %d counts, want %d", c[0], c[1], span, n, want)
+			}
+			if span != 0 && r.Counts(span-1) > n {
+				t.Fatalf("%d Hz of %d: goes backwards at %d", c[0], c[1], span)
+			}
+			if s := r.Span(n); s > span || r.Counts(s) != n || s != 0 && r.Counts(s-1) >= n {
+				t.Fatalf("%d Hz of %d: %d is not the first tick with %d counts", c[0], c[1], s, n)
+			}
+		}
+		if n := r.Counts(math.MaxUint64); n != math.MaxUint64 && r.Span(n+1) != math.MaxUint64 {
+			t.Errorf("%d Hz of %d: a span with %d counts", c[0], c[1], n+1)
 		}
 	}
 }

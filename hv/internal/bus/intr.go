@@ -13,10 +13,6 @@ import (
 // allocates.
 type Line interface{ Set(level bool) }
 
-// Clock is the time that virtual devices see: the host's time-stamp counter,
-// which never goes backwards on a CPU.
-type Clock interface{ Now() uint64 }
-
 // Kicker is told that a deadline has moved closer: whoever sleeps until it must
 // look again. Kick may be called from any CPU.
 type Kicker interface{ Kick() }
@@ -100,4 +96,39 @@ func Scale(a, num, den uint64) uint64 {
 	}
 	q, _ := bits.Div64(hi, lo, den)
 	return q
+}
+
+// Rate converts spans of a clock to counts of a slower one with a single
+// multiplication: it is the ratio of the two in units of 2^-64, rounded up. The
+// error, never more than one count too many, is below span/2^64 counts.
+type Rate struct{ ratio uint64 }
+
+// NewRate returns the conversion from a clock of hz to counts at countHz.
+//
+// Preconditions: countHz is less than hz, and not 0.
+func NewRate(countHz, hz uint64) Rate {
+	q, rem := bits.Div64(countHz, 0, hz)
+	if rem != 0 {
+		q++
+	}
+	return Rate{q}
+}
+
+// Counts is the number of counts in a span of the clock.
+func (r Rate) Counts(span uint64) uint64 {
+	n, _ := bits.Mul64(span, r.ratio)
+	return n
+}
+
+// Span is the shortest span of the clock that has n counts, the largest uint64
+// when there is none.
+func (r Rate) Span(n uint64) uint64 {
+	if n >= r.ratio {
+		return math.MaxUint64
+	}
+	s, rem := bits.Div64(n, 0, r.ratio)
+	if rem != 0 && s != math.MaxUint64 {
+		s++
+	}
+	return s
 }

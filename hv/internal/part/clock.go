@@ -20,14 +20,14 @@ func (d *Domain) startClock() {
 	d.offset = -now
 	for _, v := range d.VCPUs {
 		v.Time.Offset = d.offset
-		v.TimeChanged()
+		v.TimeChanged(now)
 	}
 }
 
-// TimeChanged makes v.Time effective.
-func (v *VCPU) TimeChanged() {
+// TimeChanged makes v.Time effective; now is the host's TSC.
+func (v *VCPU) TimeChanged(now uint64) {
 	v.HW.Set(x86.TSCOffset, v.Time.Offset)
-	v.APIC.SetTSCOffset(v.Time.Offset)
+	v.APIC.SetTSCOffset(v.Time.Offset, now)
 	v.publishTime()
 }
 

@@ -146,7 +146,7 @@ func (d *Domain) build(n int, affinity uint64, platform func(*Domain) (*Platform
 	for i, v := range d.VCPUs {
 		sinks[i] = v
 	}
-	d.APICs = vlapic.NewSet(m, m.TSCHz, sinks)
+	d.APICs = vlapic.NewSet(m.TSCHz, sinks)
 	for i, v := range d.VCPUs {
 		v.APIC = d.APICs.CPU(i)
 		// dom0's upcall ends with its delivery, which no CPU does.

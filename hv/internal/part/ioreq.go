@@ -25,8 +25,8 @@ func IsClaimed(dev bus.Device) bool {
 	return ok
 }
 
-func (*claim) Read(uint64, uint8) uint64   { panic("part: a claimed range was read in hv") }
-func (*claim) Write(uint64, uint8, uint64) { panic("part: a claimed range was written in hv") }
+func (*claim) Read(uint64, uint8, uint64) uint64   { panic("part: a claimed range was read in hv") }
+func (*claim) Write(uint64, uint8, uint64, uint64) { panic("part: a claimed range was written in hv") }
 
 // Claim gives a range to dom0's device models.
 func (d *Domain) Claim(s abi.Space, start, size uint64) abi.Status {

@@ -82,8 +82,7 @@ func (d *Domain) Foreign(a mm.GPA) bool {
 	return false
 }
 
-// Now is the host's time-stamp counter; it makes the machine the bus.Clock of
-// its virtual devices.
+// Now is the host's time-stamp counter.
 func (m *Machine) Now() uint64 { return m.TSC() }
 
 // NS converts TSC ticks to nanoseconds.

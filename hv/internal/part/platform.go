@@ -50,8 +50,8 @@ func newPlatform(d *Domain) (*Platform, error) {
 		}
 	}
 	timer := bus.Both(p.pic.Line(0), p.ioapic.Line(abi.GSIPIT))
-	p.pit = vpit.New(d.machine, d.machine.TSCHz, timer, rearm{boot})
-	p.pm = vpm.New(d.machine, d.machine.TSCHz, p.lines[abi.IRQSCI], d)
+	p.pit = vpit.New(d.machine.TSCHz, timer, rearm{boot})
+	p.pm = vpm.New(d.machine.TSCHz, d.machine.Now(), p.lines[abi.IRQSCI], d)
 	return p, p.attach(d)
 }
 
@@ -85,6 +85,7 @@ func (p *Platform) attach(d *Domain) error {
 		{abi.PortPIT, 4, p.pit.Ports()},
 		{abi.PortSpeaker, 1, p.pit.Speaker()},
 		{abi.PortPM1aEvt, vpm.Size, p.pm.Ports()},
+		{abi.PortPMTimer, abi.PMTimerLen, p.pm.Timer()},
 		{abi.PortReset, 1, p.pm.ResetPort()},
 		{abi.PortKeyboard, 1, p.pm.Keyboard()},
 	} {

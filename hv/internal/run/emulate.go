@@ -40,7 +40,7 @@ func memory(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 		return trespass(v, x)
 	}
 	r.hint = hint{ok: true, write: x.Mem.Write, gpa: x.Mem.GPA}
-	a := r.begin(v)
+	a := r.begin(v, x.TSC)
 	r.hint.ok = false
 	return a
 }
@@ -54,10 +54,11 @@ func trespass(v *part.VCPU, x *vcpu.Exit) action {
 }
 
 // stringIO is INS or OUTS.
-func stringIO(r *Runner, v *part.VCPU, _ *vcpu.Exit) action { return r.begin(v) }
+func stringIO(r *Runner, v *part.VCPU, x *vcpu.Exit) action { return r.begin(v, x.TSC) }
 
-// begin fetches and decodes the instruction at RIP and starts to emulate it.
-func (r *Runner) begin(v *part.VCPU) action {
+// begin fetches and decodes the instruction at RIP and starts to emulate it; now
+// is when the guest executed it.
+func (r *Runner) begin(v *part.VCPU, now uint64) action {
 	s := r.state(v)
 	insn, ok := r.decode(v, &s)
 	if !ok {
@@ -72,21 +73,21 @@ func (r *Runner) begin(v *part.VCPU) action {
 	}
 	v.IO.Kind = part.PendingMemory
 	r.quiet = false
-	return r.proceed(v, &s)
+	return r.proceed(v, &s, now)
 }
 
 // finishMemory goes on with an emulation after dom0's answer.
-func (r *Runner) finishMemory(v *part.VCPU, val uint64) action {
+func (r *Runner) finishMemory(v *part.VCPU, val, now uint64) action {
 	if v.IO.Read {
 		v.IO.Op.Feed(val)
 	}
 	s := r.state(v)
 	r.quiet = false
-	return r.proceed(v, &s)
+	return r.proceed(v, &s, now)
 }
 
 // proceed carries the emulation on until it is done, faults, or needs dom0.
-func (r *Runner) proceed(v *part.VCPU, s *decode.State) action {
+func (r *Runner) proceed(v *part.VCPU, s *decode.State, now uint64) action {
 	for {
 		q, st := v.IO.Op.Next(s)
 		if st != decode.Access {
@@ -100,7 +101,7 @@ func (r *Runner) proceed(v *part.VCPU, s *decode.State) action {
 			}
 			return look // devices may have raised lines; REP goes on at the same RIP
 		}
-		if a, stop := r.serveRequest(v, &q); stop {
+		if a, stop := r.serveRequest(v, &q, now); stop {
 			return a
 		}
 	}
@@ -108,11 +109,11 @@ func (r *Runner) proceed(v *part.VCPU, s *decode.State) action {
 
 // serveRequest performs one access of an emulated instruction. It reports stop
 // when the emulation must not go on now.
-func (r *Runner) serveRequest(v *part.VCPU, q *decode.Request) (a action, stop bool) {
+func (r *Runner) serveRequest(v *part.VCPU, q *decode.Request, now uint64) (a action, stop bool) {
 	write := q.Kind == decode.WriteMem || q.Kind == decode.WritePort
 	if q.Kind == decode.ReadPort || q.Kind == decode.WritePort {
 		dev, off, ok := v.Dom.Ports.Find(uint16(q.Addr), q.Size)
-		return r.device(v, abi.SpacePort, q.Addr, access{dev, off, ok}, q, write)
+		return r.device(v, abi.SpacePort, q.Addr, access{dev, off, ok}, q, write, now)
 	}
 	gpa, ok := r.hinted(q, write)
 	if !ok {
@@ -125,10 +126,10 @@ func (r *Runner) serveRequest(v *part.VCPU, q *decode.Request) (a action, stop b
 		return resume, false
 	}
 	if d.dev != v.APIC {
-		return r.device(v, abi.SpaceMemory, uint64(gpa), d, q, write)
+		return r.device(v, abi.SpaceMemory, uint64(gpa), d, q, write, now)
 	}
 	syncCR8(v)
-	a, stop = r.device(v, abi.SpaceMemory, uint64(gpa), d, q, write)
+	a, stop = r.device(v, abi.SpaceMemory, uint64(gpa), d, q, write, now)
 	const eoi = 0xb0
 	r.quiet = (!write || d.off == eoi) && !v.APIC.Virtual() && v.APIC.Settled()
 	return a, stop
@@ -183,17 +184,17 @@ type access struct {
 
 // device lets a device of hv answer, or forwards to dom0, or answers as an
 // empty bus does.
-func (r *Runner) device(v *part.VCPU, s abi.Space, addr uint64, d access, q *decode.Request, write bool) (action, bool) {
+func (r *Runner) device(v *part.VCPU, s abi.Space, addr uint64, d access, q *decode.Request, write bool, now uint64) (action, bool) {
 	r.quiet = false
 	if d.ok && part.IsClaimed(d.dev) {
 		return r.forward(v, s, addr, !write, q.Size, q.Value), true
 	}
 	switch {
 	case write && d.ok:
-		d.dev.Write(d.off, q.Size, q.Value)
+		d.dev.Write(d.off, q.Size, q.Value, now)
 	case write:
 	case d.ok:
-		v.IO.Op.Feed(d.dev.Read(d.off, q.Size))
+		v.IO.Op.Feed(d.dev.Read(d.off, q.Size, now))
 	default:
 		v.IO.Op.Feed(^uint64(0))
 	}

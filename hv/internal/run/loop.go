@@ -194,7 +194,7 @@ func (r *Runner) attend(v *part.VCPU, now uint64) bool {
 		r.until = until
 	}
 	v.Tick(now)
-	if !r.progress(v) {
+	if !r.progress(v, now) {
 		r.leave(now, v.Block(now), nil)
 		return false
 	}
@@ -227,13 +227,13 @@ func (r *Runner) hand(v, to *part.VCPU) action {
 
 // progress moves v out of the state it waited in. It reports false when v must
 // go on waiting.
-func (r *Runner) progress(v *part.VCPU) bool {
+func (r *Runner) progress(v *part.VCPU, now uint64) bool {
 	if v.Wait() == part.WaitIO {
 		if !v.TakeIO() {
 			return false
 		}
 		v.SetWait(part.WaitNothing)
-		if r.finish(v) == block {
+		if r.finish(v, now) == block {
 			return false // the instruction makes one more access
 		}
 	}

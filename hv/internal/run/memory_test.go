@@ -157,8 +157,8 @@ func TestLocalAPICAccess(t *testing.T) {
 		d, v := g.guest("a")
 		p := d.VCPUs[0]
 		flat(t, p, c.code...)
-		p.APIC.Write(0xf0, 4, 0x1ff)
-		p.APIC.Write(0x80, 4, uint64(c.tpr))
+		p.APIC.Write(0xf0, 4, 0x1ff, g.now)
+		p.APIC.Write(0x80, 4, uint64(c.tpr), g.now)
 		if c.pending != 0 {
 			p.APIC.SetIRR(c.pending, false)
 		}

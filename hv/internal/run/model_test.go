@@ -172,6 +172,7 @@ func (v *simVCPU) Run(cpu int, x *vcpu.Exit) {
 	v.entered.Store(v.VCPU.Tables.Generation())
 	v.result()
 	*x = v.guest(v.w.cpus[cpu])
+	x.TSC = v.w.now()
 	v.inside.Add(-1)
 }
 
@@ -273,7 +274,7 @@ func (v *simVCPU) handler() {
 func (v *simVCPU) arm() {
 	ns := 1 + v.rng.Uint64N(300_000)
 	v.timerDue = v.w.now() + ns
-	v.p.APIC.Write(0x380, 4, ns)
+	v.p.APIC.Write(0x380, 4, ns, v.w.now())
 }
 
 func newWorld(t *testing.T, cpus int, tick uint64) *world {
@@ -353,9 +354,9 @@ func (w *world) adopt(d *part.Domain, ports bool) (vs []*simVCPU) {
 	vs, w.made = w.made, nil
 	for i, v := range vs {
 		v.p, v.ports = d.VCPUs[i], ports
-		v.p.APIC.Write(0xf0, 4, 0x1ff)        // software enable
-		v.p.APIC.Write(0x3e0, 4, 0xb)         // count by 1
-		v.p.APIC.Write(0x320, 4, timerVector) // one-shot
+		v.p.APIC.Write(0xf0, 4, 0x1ff, w.now())        // software enable
+		v.p.APIC.Write(0x3e0, 4, 0xb, w.now())         // count by 1
+		v.p.APIC.Write(0x320, 4, timerVector, w.now()) // one-shot
 		v.p.SetContext(&abi.VCPUContext{RFLAGS: 2 | x86.FlagIF, Online: 1})
 		v.Calls = v.Calls[:0]
 	}

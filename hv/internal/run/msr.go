@@ -46,12 +46,12 @@ func rdmsr(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 		val, ok = v.APIC.Base(), true
 	case policy.IsLAPIC(msr):
 		syncCR8(v)
-		val, ok = v.APIC.ReadMSR(msr)
+		val, ok = v.APIC.ReadMSR(msr, x.TSC)
 		if v.APIC.Virtual() {
 			a = look // the timer may have fired meanwhile
 		}
 	default:
-		val, ok = readMSR(r, v, msr)
+		val, ok = readMSR(v, msr, x.TSC)
 	}
 	if !ok {
 		return fault(v)
@@ -61,12 +61,12 @@ func rdmsr(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	return a
 }
 
-// readMSR reads any MSR.
-func readMSR(r *Runner, v *part.VCPU, msr uint32) (uint64, bool) {
+// readMSR reads any MSR at now, the host's TSC.
+func readMSR(v *part.VCPU, msr uint32, now uint64) (uint64, bool) {
 	val, act, w := v.Dom.Plat.MSRs.Read(&v.Stored, msr)
 	switch act {
 	case policy.LAPIC:
-		return v.APIC.ReadMSR(msr)
+		return v.APIC.ReadMSR(msr, now)
 	case policy.Done:
 		return val, true
 	case policy.Register:
@@ -76,7 +76,7 @@ func readMSR(r *Runner, v *part.VCPU, msr uint32) (uint64, bool) {
 	case policy.EFER:
 		return v.HW.Get(x86.EFER), true
 	case policy.TSC:
-		return v.Time.Read(r.host.Now()), true
+		return v.Time.Read(now), true
 	case policy.TSCAdjust:
 		return v.Time.Adjust, true
 	case policy.SystemTime:
@@ -97,9 +97,9 @@ func wrmsr(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	var ok bool
 	msr, val := uint32(g.RCX), g.RDX<<32|g.RAX&0xffff_ffff
 	if policy.IsLAPIC(msr) {
-		a, ok = writeLAPIC(v, msr, val)
+		a, ok = writeLAPIC(v, msr, val, x.TSC)
 	} else {
-		a, ok = writeMSR(r, v, msr, val)
+		a, ok = writeMSR(v, msr, val, x.TSC)
 	}
 	if !ok {
 		return fault(v)
@@ -108,12 +108,12 @@ func wrmsr(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	return a
 }
 
-// writeMSR writes any MSR.
-func writeMSR(r *Runner, v *part.VCPU, msr uint32, val uint64) (action, bool) {
+// writeMSR writes any MSR at now.
+func writeMSR(v *part.VCPU, msr uint32, val, now uint64) (action, bool) {
 	act, w := v.Dom.Plat.MSRs.Write(&v.Stored, msr, val)
 	switch act {
 	case policy.LAPIC:
-		return writeLAPIC(v, msr, val)
+		return writeLAPIC(v, msr, val, now)
 	case policy.Done:
 		return resume, true
 	case policy.Register:
@@ -131,12 +131,12 @@ func writeMSR(r *Runner, v *part.VCPU, msr uint32, val uint64) (action, bool) {
 		}
 		return resume, ok
 	case policy.TSC:
-		v.Time.Write(val, r.host.Now())
-		v.TimeChanged()
+		v.Time.Write(val, now)
+		v.TimeChanged(now)
 		return look, true
 	case policy.TSCAdjust:
 		v.Time.WriteAdjust(val)
-		v.TimeChanged()
+		v.TimeChanged(now)
 		return look, true
 	case policy.SystemTime:
 		return resume, v.SetSystemTime(val)
@@ -147,8 +147,8 @@ func writeMSR(r *Runner, v *part.VCPU, msr uint32, val uint64) (action, bool) {
 }
 
 // writeLAPIC is the most frequent write of all: EOI and the timer's deadline.
-func writeLAPIC(v *part.VCPU, msr uint32, val uint64) (action, bool) {
-	ok := v.APIC.WriteMSR(msr, val)
+func writeLAPIC(v *part.VCPU, msr uint32, val, now uint64) (action, bool) {
+	ok := v.APIC.WriteMSR(msr, val, now)
 	v.View.NoAPIC = !v.APIC.Enabled()
 	if msr == x86.MSRX2APICBase+0xb && v.APIC.Settled() { // EOI
 		return resume, ok

@@ -27,7 +27,7 @@ func port(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	rax := &v.Regs.RAX
 	if !io.In {
 		if ok {
-			dev.Write(off, io.Size, *rax&mask(io.Size))
+			dev.Write(off, io.Size, *rax&mask(io.Size), x.TSC)
 			v.SetAttention() // it may have raised a line or moved a timer
 		}
 		v.HW.Advance(x.Len)
@@ -35,7 +35,7 @@ func port(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	}
 	val := ^uint64(0)
 	if ok {
-		val = dev.Read(off, io.Size)
+		val = dev.Read(off, io.Size, x.TSC)
 	}
 	*rax = merge(*rax, val, io.Size)
 	v.HW.Advance(x.Len)
@@ -71,10 +71,10 @@ func (r *Runner) forward(v *part.VCPU, s abi.Space, addr uint64, read bool, size
 
 // finish completes the access that dom0 has answered. It returns block when the
 // instruction needs dom0 once more.
-func (r *Runner) finish(v *part.VCPU) action {
+func (r *Runner) finish(v *part.VCPU, now uint64) action {
 	val := v.Dom.Answer(v)
 	if v.IO.Kind == part.PendingMemory {
-		return r.finishMemory(v, val)
+		return r.finishMemory(v, val, now)
 	}
 	if v.IO.Read {
 		rax := &v.Regs.RAX

@@ -217,18 +217,18 @@ func TestForward(t *testing.T) {
 // interrupt to take. A timer of dom0 that is due meanwhile is not forgotten.
 func TestHandOver(t *testing.T) {
 	const pending, timer = 0x50, 0x60
-	interrupt := func(v *part.VCPU) { v.APIC.SetIRR(pending, false); v.Notify() }
-	arm := func(v *part.VCPU) {
-		v.APIC.Write(0x3e0, 4, 0xb) // count by 1
-		v.APIC.Write(0x320, 4, timer)
-		v.APIC.Write(0x380, 4, 500)
+	interrupt := func(v *part.VCPU, _ uint64) { v.APIC.SetIRR(pending, false); v.Notify() }
+	arm := func(v *part.VCPU, now uint64) {
+		v.APIC.Write(0x3e0, 4, 0xb, now) // count by 1
+		v.APIC.Write(0x320, 4, timer, now)
+		v.APIC.Write(0x380, 4, 500, now)
 	}
 	for _, c := range []struct {
 		name string
-		do   func(*part.VCPU) // by dom0, before it says that it has answered
+		do   func(v *part.VCPU, now uint64) // by dom0, before it says that it has answered
 		want []string
 	}{
-		{"nothing", func(*part.VCPU) {}, []string{"dom0", "guest", "dom0 again"}},
+		{"nothing", func(*part.VCPU, uint64) {}, []string{"dom0", "guest", "dom0 again"}},
 		{"interrupt", interrupt, []string{"dom0", "dom0 again 0x50", "guest"}},
 		{"timer", arm, []string{"dom0", "guest", "dom0 again 0x60"}},
 	} {
@@ -255,7 +255,7 @@ func TestHandOver(t *testing.T) {
 			d.IOReq.Slot[0].Data = 0x60
 			r := &v.Registers
 			r.RAX, r.RDI, r.RSI, r.RDX = uint64(abi.CallIOReqDone), uint64(d.ID), 0, 1
-			c.do(dom0)
+			c.do(dom0, g.now)
 		}
 		rest := exit(vcpu.HLT, 1)
 		rest.Guest = func(v *vcputest.VCPU) {
@@ -265,7 +265,7 @@ func TestHandOver(t *testing.T) {
 			}
 			order = append(order, what)
 		}
-		dom0.APIC.Write(0xf0, 4, 0x1ff)
+		dom0.APIC.Write(0xf0, 4, 0x1ff, g.now)
 		dom0.HW.(*vcputest.VCPU).Steps = []vcputest.Step{done, rest}
 		dom0.SetContext(&abi.VCPUContext{RIP: 0x1000, RFLAGS: 2 | x86.FlagIF, Online: 1})
 		g.dom0.Unpause()

@@ -170,7 +170,7 @@ func (d *IOAPIC) refire(i uint32) {
 
 // Read answers a read of the register page. Registers are 32 bits wide: a
 // narrower read sees the low bytes, a wider one zeros above.
-func (d *IOAPIC) Read(off uint64, size uint8) uint64 {
+func (d *IOAPIC) Read(off uint64, size uint8, _ uint64) uint64 {
 	var v uint32
 	d.mu.Lock()
 	switch off {
@@ -184,7 +184,7 @@ func (d *IOAPIC) Read(off uint64, size uint8) uint64 {
 }
 
 // Write answers a write to the register page.
-func (d *IOAPIC) Write(off uint64, size uint8, val uint64) {
+func (d *IOAPIC) Write(off uint64, size uint8, val, _ uint64) {
 	switch {
 	case off == offSelect:
 		d.mu.Lock()

@@ -39,13 +39,13 @@ func newPair() (*IOAPIC, *router) {
 }
 
 func (d *IOAPIC) poke(reg uint8, v uint32) {
-	d.Write(offSelect, 4, uint64(reg))
-	d.Write(offWindow, 4, uint64(v))
+	d.Write(offSelect, 4, uint64(reg), 0)
+	d.Write(offWindow, 4, uint64(v), 0)
 }
 
 func (d *IOAPIC) peek(reg uint8) uint32 {
-	d.Write(offSelect, 4, uint64(reg))
-	return uint32(d.Read(offWindow, 4))
+	d.Write(offSelect, 4, uint64(reg), 0)
+	return uint32(d.Read(offWindow, 4, 0))
 }
 
 func (d *IOAPIC) program(pin uint8, e uint64) {
@@ -81,8 +81,8 @@ func TestRegisters(t *testing.T) {
 			t.Errorf("register %#x: %#x", reg, got)
 		}
 	}
-	d.Write(offWindow, 1, 0) // narrow writes do nothing
-	if d.Read(offSelect, 1) != 0xff || d.Read(0x20, 4) != 0 {
+	d.Write(offWindow, 1, 0, 0) // narrow writes do nothing
+	if d.Read(offSelect, 1, 0) != 0xff || d.Read(0x20, 4, 0) != 0 {
 		t.Error("page")
 	}
 }
@@ -140,7 +140,7 @@ func TestLevel(t *testing.T) {
 	d.EOI(0x59)
 	expect("EOI, line high", 1, true)
 	d.Set(9, false)
-	d.Write(offEOI, 4, 0x59)
+	d.Write(offEOI, 4, 0x59, 0)
 	expect("directed EOI, line low", 0, false)
 	d.Set(9, true)
 	expect("next", 1, true)
@@ -192,13 +192,13 @@ func TestRandom(t *testing.T) {
 		case 0:
 			d.Set(rnd.Uint32N(Pins+2), rnd.IntN(2) == 0)
 		case 1:
-			d.Write(rnd.Uint64N(0x60)&^15, 1<<rnd.IntN(4), rnd.Uint64())
+			d.Write(rnd.Uint64N(0x60)&^15, 1<<rnd.IntN(4), rnd.Uint64(), 0)
 		case 2:
 			d.program(uint8(rnd.IntN(40)), uint64(rnd.IntN(4))<<56|uint64(rnd.Uint32N(0x20000)))
 		case 3:
 			d.EOI(uint8(rnd.Uint32()))
 		case 4:
-			d.Read(rnd.Uint64N(0x60), 1<<rnd.IntN(4))
+			d.Read(rnd.Uint64N(0x60), 1<<rnd.IntN(4), 0)
 		}
 		for pin, e := range d.table {
 			if e&rteRemoteIRR == 0 && e&(rteLevel|rteMasked|7<<8) == rteLevel && d.lines>>pin&1 != 0 {

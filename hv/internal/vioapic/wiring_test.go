@@ -17,10 +17,6 @@ import (
 	"ringo/mm"
 )
 
-type clock uint64
-
-func (c *clock) Now() uint64 { return uint64(*c) }
-
 // vcpu counts what it is asked for; it is also the partition's power supply.
 type vcpu struct{ kicks, off, resets int }
 
@@ -33,7 +29,7 @@ func (v *vcpu) Reset()        { v.resets++ }
 
 // platform is the wiring of a partition with two vCPUs, as hv does it.
 type platform struct {
-	now   clock
+	now   uint64 // host's TSC
 	cpu   [2]vcpu
 	apics *vlapic.Set
 	pic   *vpic.PIC
@@ -48,7 +44,7 @@ const hz = 2_000_000_000
 
 func newPlatform(t *testing.T) *platform {
 	p := new(platform)
-	p.apics = vlapic.NewSet(&p.now, hz, []vlapic.Sink{&p.cpu[0], &p.cpu[1]})
+	p.apics = vlapic.NewSet(hz, []vlapic.Sink{&p.cpu[0], &p.cpu[1]})
 	ioapic := vioapic.New(p.apics)
 	p.apics.OnEOI(ioapic)
 	p.pic = vpic.New(p.apics.CPU(0).LINT(0))
@@ -59,8 +55,8 @@ func newPlatform(t *testing.T) *platform {
 		}
 		p.irq[i] = bus.Both(p.pic.Line(uint32(i)), ioapic.Line(gsi))
 	}
-	p.pit = vpit.New(&p.now, hz, p.irq[abi.IRQPIT], &p.cpu[0])
-	p.pm = vpm.New(&p.now, hz, p.irq[abi.IRQSCI], &p.cpu[0])
+	p.pit = vpit.New(hz, p.irq[abi.IRQPIT], &p.cpu[0])
+	p.pm = vpm.New(hz, p.now, p.irq[abi.IRQSCI], &p.cpu[0])
 	if err := errors.Join(
 		p.ports.Add(abi.PortPIC1, 2, p.pic.Ports(0)),
 		p.ports.Add(abi.PortPIC2, 2, p.pic.Ports(1)),
@@ -68,6 +64,7 @@ func newPlatform(t *testing.T) *platform {
 		p.ports.Add(abi.PortPIT, 4, p.pit.Ports()),
 		p.ports.Add(abi.PortSpeaker, 1, p.pit.Speaker()),
 		p.ports.Add(abi.PortPM1aEvt, vpm.Size, p.pm.Ports()),
+		p.ports.Add(abi.PortPMTimer, abi.PMTimerLen, p.pm.Timer()),
 		p.ports.Add(abi.PortReset, 1, p.pm.ResetPort()),
 		p.ports.Add(abi.PortKeyboard, 1, p.pm.Keyboard()),
 		p.mem.Add(abi.IOAPICBase, abi.IOAPICSize, ioapic),
@@ -86,7 +83,7 @@ func (p *platform) out(t *testing.T, port uint16, vs ...uint64) {
 		if !ok {
 			t.Fatalf("nobody at port %#x", port)
 		}
-		d.Write(off, 1, v)
+		d.Write(off, 1, v, p.now)
 	}
 }
 
@@ -97,14 +94,14 @@ func (p *platform) rte(t *testing.T, pin, val uint64) {
 		t.Fatal("nobody at the I/O APIC")
 	}
 	for i, v := range []uint64{val & 0xffff_ffff, val >> 32} {
-		d.Write(0x00, 4, 0x10+2*pin+uint64(i))
-		d.Write(0x10, 4, v)
+		d.Write(0x00, 4, 0x10+2*pin+uint64(i), p.now)
+		d.Write(0x10, 4, v, p.now)
 	}
 }
 
 // enter is what the run loop does before it enters CPU i: the vector to inject.
 func (p *platform) enter(i int) (vector uint8, ok bool) {
-	l, now := p.apics.CPU(i), uint64(p.now)
+	l, now := p.apics.CPU(i), p.now
 	if i == 0 {
 		if d, ok := p.pit.Deadline(); ok && now >= d {
 			p.pit.Tick(now)
@@ -133,8 +130,8 @@ func TestPlatform(t *testing.T) {
 	// Virtual wire: 8259A through LINT0.
 	p.out(t, 0x20, 0x11)
 	p.out(t, 0x21, 0x30, 4, 1, 0xfe)
-	l0.Write(0xf0, 4, 0x1ff)
-	l0.Write(0x350, 4, 0x700)
+	l0.Write(0xf0, 4, 0x1ff, p.now)
+	l0.Write(0x350, 4, 0x700, p.now)
 	p.out(t, 0x43, 0x34)
 	p.out(t, 0x40, 0x9c, 0x2e) // 100 Hz
 	if p.cpu[0].kicks == 0 {
@@ -150,7 +147,7 @@ func TestPlatform(t *testing.T) {
 	p.out(t, 0x20, 0x20)
 	// Symmetric: the same timer at pin 2, to CPU 1.
 	p.out(t, 0x21, 0xff)
-	l1.Write(0xf0, 4, 0x1ff)
+	l1.Write(0xf0, 4, 0x1ff, p.now)
 	p.rte(t, abi.GSIPIT, 1<<56|0x31)
 	p.now += hz / 99
 	if v, ok := p.enter(0); ok {
@@ -159,11 +156,11 @@ func TestPlatform(t *testing.T) {
 	if v, ok := p.enter(1); !ok || v != 0x31 || p.cpu[1].kicks != 1 {
 		t.Fatalf("I/O APIC: %#x %v", v, ok)
 	}
-	l1.Write(0xb0, 4, 0)
+	l1.Write(0xb0, 4, 0, p.now)
 	// The power button: level-triggered, until the guest clears the status.
 	p.rte(t, abi.IRQSCI, 1<<56|1<<15|0x59)
 	p.out(t, abi.PortPM1aEvt+3, 1)
-	p.pm.PressPower()
+	p.pm.PressPower(p.now)
 	for round := range 3 {
 		if v, ok := p.enter(1); !ok || v != 0x59 {
 			t.Fatalf("SCI, round %d: %#x %v", round, v, ok)
@@ -171,7 +168,7 @@ func TestPlatform(t *testing.T) {
 		if round == 2 {
 			p.out(t, abi.PortPM1aEvt+1, 1)
 		}
-		l1.Write(0xb0, 4, 0)
+		l1.Write(0xb0, 4, 0, p.now)
 	}
 	if v, ok := p.enter(1); ok {
 		t.Errorf("SCI stays: %#x", v)

@@ -52,16 +52,16 @@ func hostile(t *testing.T, data []byte) {
 		l := m.CPU(int(op) >> 7)
 		switch op % 8 {
 		case 0:
-			l.WriteMSR(0x800+reg%0x100, val)
+			l.WriteMSR(0x800+reg%0x100, val, m.now())
 		case 1:
-			l.WriteMSR([]uint32{x86.MSRAPICBase, x86.MSRTSCDeadline, 0x830, 0x80b}[reg%4], val)
+			l.WriteMSR([]uint32{x86.MSRAPICBase, x86.MSRTSCDeadline, 0x830, 0x80b}[reg%4], val, m.now())
 		case 2:
-			l.Write(uint64(reg%0x1000), 1<<(op>>3&3), val)
+			l.Write(uint64(reg%0x1000), 1<<(op>>3&3), val, m.now())
 		case 3:
-			l.Write(uint64(reg%0x40)<<4, 4, val)
+			l.Write(uint64(reg%0x40)<<4, 4, val, m.now())
 		case 4:
-			l.Read(uint64(reg%0x1000), 1<<(op>>3&3))
-			l.ReadMSR(0x800 + reg%0x100)
+			l.Read(uint64(reg%0x1000), 1<<(op>>3&3), m.now())
+			l.ReadMSR(0x800+reg%0x100, m.now())
 		case 5:
 			*m.clock += clock(val >> (16 + reg%48)) // the TSC does not wrap
 			l.Tick(uint64(*m.clock))
@@ -90,7 +90,7 @@ func hostile(t *testing.T, data []byte) {
 	*c.clock = *m.clock
 	for i := range 2 {
 		want := m.CPU(i).Export(now)
-		if err := c.CPU(i).Import(&want); err != nil {
+		if err := c.CPU(i).Import(&want, now); err != nil {
 			t.Fatal(err)
 		}
 		c.CPU(i).check(t)
@@ -144,7 +144,7 @@ func TestImportRefuses(t *testing.T) {
 	} {
 		s := good
 		spoil(&s)
-		if err := l.Import(&s); err == nil {
+		if err := l.Import(&s, 0); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
@@ -157,24 +157,24 @@ func TestExitPathDoesNotAllocate(t *testing.T) {
 	m := newMachine(2)
 	m.x2(t)
 	l := m.CPU(0)
-	l.WriteMSR(msrTimer, 0x400ec)
+	l.WriteMSR(msrTimer, 0x400ec, m.now())
 	for name, f := range map[string]func(){
 		"self IPI, EOI": func() {
-			l.WriteMSR(0x83f, 0x41)
+			l.WriteMSR(0x83f, 0x41, m.now())
 			v, _ := l.Pending()
 			l.Ack(v)
-			l.WriteMSR(0x80b, 0)
+			l.WriteMSR(0x80b, 0, m.now())
 		},
-		"TPR":        func() { l.WriteMSR(0x808, 0x20); l.ReadMSR(0x808); l.WriteMSR(0x808, 0) },
-		"IPI":        func() { l.WriteMSR(0x830, 0x1_0000_4041); m.CPU(1).Pending() },
-		"broadcast":  func() { l.WriteMSR(0x830, 0xc4041) },
-		"lowest":     func() { l.WriteMSR(0x830, 0x3_0000_4941) },
+		"TPR":        func() { l.WriteMSR(0x808, 0x20, m.now()); l.ReadMSR(0x808, m.now()); l.WriteMSR(0x808, 0, m.now()) },
+		"IPI":        func() { l.WriteMSR(0x830, 0x1_0000_4041, m.now()); m.CPU(1).Pending() },
+		"broadcast":  func() { l.WriteMSR(0x830, 0xc4041, m.now()) },
+		"lowest":     func() { l.WriteMSR(0x830, 0x3_0000_4941, m.now()) },
 		"level":      func() { l.SetIRR(0x55, true); v, _ := l.Pending(); l.Ack(v); *m.eois = (*m.eois)[:0]; l.EOI() },
-		"timer":      func() { l.WriteMSR(msrDeadline, 1); l.Deadline(); l.Tick(uint64(*m.clock)) },
-		"MMIO":       func() { l.Read(0x20, 4); l.Write(0x80, 4, 0) },
-		"base":       func() { l.ReadMSR(x86.MSRAPICBase) },
+		"timer":      func() { l.WriteMSR(msrDeadline, 1, m.now()); l.Deadline(); l.Tick(uint64(*m.clock)) },
+		"MMIO":       func() { l.Read(0x20, 4, m.now()); l.Write(0x80, 4, 0, m.now()) },
+		"base":       func() { l.ReadMSR(x86.MSRAPICBase, m.now()) },
 		"LINT":       func() { l.SetLINT(0, true); l.SetLINT(0, false); l.TakesExtINT() },
-		"bad access": func() { l.WriteMSR(0x8ff, 1); l.ReadMSR(0x8ff) },
+		"bad access": func() { l.WriteMSR(0x8ff, 1, m.now()); l.ReadMSR(0x8ff, m.now()) },
 	} {
 		if n := testing.AllocsPerRun(50, f); n != 0 {
 			t.Errorf("%s allocates %v times", name, n)
@@ -187,10 +187,10 @@ func BenchmarkSelfIPI(b *testing.B) {
 	m.x2(b)
 	l := m.CPU(0)
 	for b.Loop() {
-		l.WriteMSR(0x83f, 0x41)
+		l.WriteMSR(0x83f, 0x41, m.now())
 		v, _ := l.Pending()
 		l.Ack(v)
-		l.WriteMSR(0x80b, 0)
+		l.WriteMSR(0x80b, 0, m.now())
 	}
 }
 
@@ -198,6 +198,6 @@ func BenchmarkEOI(b *testing.B) {
 	m := newMachine(1)
 	m.x2(b)
 	for b.Loop() {
-		m.CPU(0).WriteMSR(0x80b, 0)
+		m.CPU(0).WriteMSR(0x80b, 0, m.now())
 	}
 }

@@ -86,7 +86,7 @@ func (l *LAPIC) show() {
 		return
 	}
 	for _, r := range shown {
-		v, _ := l.read(uint32(r), true)
+		v, _ := l.read(uint32(r), true, 0) // none of them is the timer's count
 		p := l.page.Reg(int(r))
 		*p = uint32(v)
 		l.page[4*int(r)+1] = uint32(v >> 32)

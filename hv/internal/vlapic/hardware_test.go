@@ -108,7 +108,7 @@ func newTwins(t *testing.T) *twins {
 // wrmsr writes an MSR as the guest, with the exits of hw.
 func (w *twins) wrmsr(msr uint32, val uint64) {
 	w.h.Load()
-	a := w.l.WriteMSR(msr, val)
+	a := w.l.WriteMSR(msr, val, w.soft.now())
 	reg := msr - x86.MSRX2APICBase
 	if w.hw.x2 && (reg == regTPR && val < 256 || reg == regEOI && val == 0 || reg == regSelfIPI && val < 256) {
 		if vector, exit := w.hw.write(reg, uint8(val)); exit {
@@ -116,7 +116,7 @@ func (w *twins) wrmsr(msr uint32, val uint64) {
 		}
 		return
 	}
-	b := w.h.WriteMSR(msr, val)
+	b := w.h.WriteMSR(msr, val, w.hard.now())
 	w.h.Load()
 	if a != b {
 		w.t.Fatalf("WRMSR %#x, %#x: %v and %v", msr, val, a, b)
@@ -152,8 +152,8 @@ func (w *twins) post(v uint8, level bool) {
 func (w *twins) same() {
 	w.t.Helper()
 	for r := range uint32(numRegs) {
-		a, okA := w.l.ReadMSR(x86.MSRX2APICBase + r)
-		b, okB := w.h.ReadMSR(x86.MSRX2APICBase + r)
+		a, okA := w.l.ReadMSR(x86.MSRX2APICBase+r, w.soft.now())
+		b, okB := w.h.ReadMSR(x86.MSRX2APICBase+r, w.hard.now())
 		if a != b || okA != okB {
 			w.t.Fatalf("register %#x: software %#x, %v; with the CPU %#x, %v", r, a, okA, b, okB)
 		}
@@ -172,7 +172,7 @@ func (w *twins) shows() {
 		return
 	}
 	for _, r := range shown {
-		want, _ := w.l.ReadMSR(x86.MSRX2APICBase + uint32(r))
+		want, _ := w.l.ReadMSR(x86.MSRX2APICBase+uint32(r), w.soft.now())
 		got := uint64(*w.hw.page.Reg(int(r))) | uint64(w.hw.page[4*int(r)+1])<<32
 		if got != want {
 			w.t.Fatalf("register %#x is shown as %#x, want %#x", r, got, want)
@@ -219,11 +219,11 @@ func TestHardware(t *testing.T) {
 					w.wrmsr(x86.MSRAPICBase, BasePage|base)
 				}
 			case n < 97:
-				a, b := w.l.Export(w.soft.clock.Now()), w.h.Export(w.hard.clock.Now())
+				a, b := w.l.Export(w.soft.now()), w.h.Export(w.hard.now())
 				if d := cmp.Diff(a, b); d != "" {
 					t.Fatalf("seed %d: state (-software +CPU):\n%s", seed, d)
 				}
-				if err := w.h.Import(&b); err != nil {
+				if err := w.h.Import(&b, w.hard.now()); err != nil {
 					t.Fatal(err)
 				}
 			case n < 98:
@@ -250,7 +250,7 @@ func TestLoad(t *testing.T) {
 	if !w.h.SetIRR(0x55, true) || w.h.SetIRR(0x56, false) || w.h.Settled() {
 		t.Error("a kick for the first interrupt, and none for the second, are wanted")
 	}
-	if got, _ := w.h.ReadMSR(x86.MSRX2APICBase + regIRR + 2); got != 3<<21 {
+	if got, _ := w.h.ReadMSR(x86.MSRX2APICBase+regIRR+2, w.hard.now()); got != 3<<21 {
 		t.Errorf("IRR %#x before Load", got)
 	}
 	w.h.Load()
@@ -276,7 +276,7 @@ func TestSyncCR8(t *testing.T) {
 	if class, set := l.SyncCR8(3); set || l.CR8() != 3 {
 		t.Errorf("from CR8: %d, %v, TPR class %d", class, set, l.CR8())
 	}
-	l.WriteMSR(x86.MSRX2APICBase+regTPR, 0x72)
+	l.WriteMSR(x86.MSRX2APICBase+regTPR, 0x72, 0)
 	if class, set := l.SyncCR8(3); !set || class != 7 || l.CR8() != 7 {
 		t.Errorf("from the register: %d, %v, TPR class %d", class, set, l.CR8())
 	}

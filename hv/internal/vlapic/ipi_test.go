@@ -64,26 +64,26 @@ func TestICRX2(t *testing.T) {
 		{0x0002_0001_0000_4841, ""},
 		{0x0000_0008_0000_4c00, "3:nmi"},
 	} {
-		if !m.CPU(0).WriteMSR(0x830, c.icr) {
+		if !m.CPU(0).WriteMSR(0x830, c.icr, m.now()) {
 			t.Errorf("ICR %#x: #GP", c.icr)
 		}
 		if d := cmp.Diff(c.want, m.took()); d != "" {
 			t.Errorf("ICR %#x: %s", c.icr, d)
 		}
 	}
-	m.CPU(4).WriteMSR(0x830, 0x84041) // all including self
+	m.CPU(4).WriteMSR(0x830, 0x84041, m.now()) // all including self
 	if got := strings.Fields(m.took()); len(got) != 18 {
 		t.Errorf("all including self: %v", got)
 	}
-	m.CPU(4).WriteMSR(0x830, 0xc4400) // NMI to all others
+	m.CPU(4).WriteMSR(0x830, 0xc4400, m.now()) // NMI to all others
 	if got := m.took(); strings.Count(got, "nmi") != 17 || strings.Contains(got, " 4:nmi") {
 		t.Errorf("all but self: %v", got)
 	}
-	m.CPU(4).WriteMSR(0x830, 0xffff_ffff_0000_4041)
+	m.CPU(4).WriteMSR(0x830, 0xffff_ffff_0000_4041, m.now())
 	if got := strings.Fields(m.took()); len(got) != 18 {
 		t.Errorf("broadcast: %v", got)
 	}
-	if v, _ := m.CPU(4).ReadMSR(0x830); v != 0xffff_ffff_0000_4041 {
+	if v, _ := m.CPU(4).ReadMSR(0x830, m.now()); v != 0xffff_ffff_0000_4041 {
 		t.Errorf("ICR reads %#x", v)
 	}
 }
@@ -93,8 +93,8 @@ func TestICRX1(t *testing.T) {
 	m.x1()
 	setup := func(dfr uint64, ldr ...uint64) {
 		for i, v := range ldr {
-			m.CPU(i).Write(0xe0, 4, dfr)
-			m.CPU(i).Write(0xd0, 4, v<<24)
+			m.CPU(i).Write(0xe0, 4, dfr, m.now())
+			m.CPU(i).Write(0xd0, 4, v<<24, m.now())
 		}
 	}
 	setup(dfrFlat, 1, 2, 4, 8)
@@ -120,17 +120,17 @@ func TestICRX1(t *testing.T) {
 		if !c.flat {
 			setup(dfrCluster, 0x11, 0x12, 0x21, 0x22)
 		}
-		m.CPU(0).Write(0x310, 4, c.high<<24)
-		m.CPU(0).Write(0x300, 4, c.low)
+		m.CPU(0).Write(0x310, 4, c.high<<24, m.now())
+		m.CPU(0).Write(0x300, 4, c.low, m.now())
 		if d := cmp.Diff(c.want, m.took()); d != "" {
 			t.Errorf("flat=%v dest %#x ICR %#x: %s", c.flat, c.high, c.low, d)
 		}
 	}
 	// A partition may mix modes while its CPUs come up.
 	l := m.CPU(3)
-	l.WriteMSR(0x1b, l.Base()|baseEXTD)
-	m.CPU(0).Write(0x310, 4, 0xff<<24)
-	m.CPU(0).Write(0x300, 4, 0x4041)
+	l.WriteMSR(0x1b, l.Base()|baseEXTD, m.now())
+	m.CPU(0).Write(0x310, 4, 0xff<<24, m.now())
+	m.CPU(0).Write(0x300, 4, 0x4041, m.now())
 	if d := cmp.Diff("0:41 1:41 2:41 3:41", m.took()); d != "" {
 		t.Error("broadcast to mixed modes:", d)
 	}
@@ -139,7 +139,7 @@ func TestICRX1(t *testing.T) {
 func TestLowestPriorityTakesTurns(t *testing.T) {
 	m := newMachine(4)
 	m.x2(t)
-	m.CPU(2).WriteMSR(0x80f, 0xff) // does not take part
+	m.CPU(2).WriteMSR(0x80f, 0xff, m.now()) // does not take part
 	hits := map[string]int{}
 	for range 300 {
 		if !m.Deliver(bus.Message{Dest: 0xf, Logical: true, Mode: bus.LowestPriority, Vector: 0x77}) {
@@ -151,7 +151,7 @@ func TestLowestPriorityTakesTurns(t *testing.T) {
 		t.Errorf("distribution %v", hits)
 	}
 	for i := range 4 {
-		m.CPU(i).WriteMSR(0x80f, 0xff)
+		m.CPU(i).WriteMSR(0x80f, 0xff, m.now())
 	}
 	if m.Deliver(bus.Message{Dest: bus.Broadcast, Mode: bus.LowestPriority, Vector: 0x77}) {
 		t.Error("software-disabled CPUs took an interrupt")

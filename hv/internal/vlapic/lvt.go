@@ -39,7 +39,7 @@ var lvtWritable = [lvtCount]uint32{
 	lvtError:   lvtVector | lvtMasked,
 }
 
-func (l *LAPIC) writeLVT(i, v uint32, x2 bool) (ok bool) {
+func (l *LAPIC) writeLVT(i, v uint32, x2 bool, now uint64) (ok bool) {
 	if x2 && v&^(lvtWritable[i]|lvtBusy|lvtRemote) != 0 {
 		return false
 	}
@@ -48,7 +48,7 @@ func (l *LAPIC) writeLVT(i, v uint32, x2 bool) (ok bool) {
 		v |= lvtMasked
 	}
 	if i == lvtTimer {
-		return l.writeLVTTimer(v, x2)
+		return l.writeLVTTimer(v, x2, now)
 	}
 	l.lvt[i].Store(v)
 	return true

@@ -25,17 +25,17 @@ func (l *LAPIC) Enabled() bool { return l.mode.Load()&modeHW != 0 }
 func (l *LAPIC) Mapped() bool { return l.mode.Load()&(modeHW|modeX2) == modeHW }
 
 // ReadMSR reads IA32_APIC_BASE, IA32_TSC_DEADLINE or an MSR in 0x800 to 0x8ff.
-// ok is false when the guest gets #GP.
-func (l *LAPIC) ReadMSR(msr uint32) (val uint64, ok bool) {
+// now is the host's TSC. ok is false when the guest gets #GP.
+func (l *LAPIC) ReadMSR(msr uint32, now uint64) (val uint64, ok bool) {
 	if r := msr - x86.MSRX2APICBase; r < numRegs {
 		if l.mode.Load()&modeX2 == 0 {
 			return 0, false
 		}
-		return l.read(r, true)
+		return l.read(r, true, now)
 	}
 	switch msr {
 	case x86.MSRTSCDeadline:
-		return l.readTSCDeadline(), true
+		return l.readTSCDeadline(now), true
 	case x86.MSRAPICBase:
 		return l.Base(), true
 	}
@@ -43,7 +43,7 @@ func (l *LAPIC) ReadMSR(msr uint32) (val uint64, ok bool) {
 }
 
 // WriteMSR writes what ReadMSR reads. ok is false when the guest gets #GP.
-func (l *LAPIC) WriteMSR(msr uint32, val uint64) (ok bool) {
+func (l *LAPIC) WriteMSR(msr uint32, val, now uint64) (ok bool) {
 	if r := msr - x86.MSRX2APICBase; r < numRegs {
 		if l.mode.Load()&modeX2 == 0 {
 			return false
@@ -52,11 +52,11 @@ func (l *LAPIC) WriteMSR(msr uint32, val uint64) (ok bool) {
 			l.EOI()
 			return true
 		}
-		return l.write(r, val, true)
+		return l.write(r, val, true, now)
 	}
 	switch msr {
 	case x86.MSRTSCDeadline:
-		l.writeTSCDeadline(val)
+		l.writeTSCDeadline(val, now)
 		return true
 	case x86.MSRAPICBase:
 		return l.setBase(val)
@@ -107,12 +107,12 @@ func (l *LAPIC) setBase(v uint64) (ok bool) {
 // page is the same address on every vCPU, so the run loop comes here before it
 // looks at the bus, if Mapped. Only the first four bytes of each 16 exist; what
 // lies between reads as zero.
-func (l *LAPIC) Read(off uint64, size uint8) uint64 {
+func (l *LAPIC) Read(off uint64, size uint8, now uint64) uint64 {
 	low := off & 15
 	if low+uint64(size) > 4 {
 		return 0
 	}
-	v, ok := l.read(uint32(off>>4)&0xff, false)
+	v, ok := l.read(uint32(off>>4)&0xff, false, now)
 	if !ok {
 		l.raiseError(errRegister)
 		return 0
@@ -122,12 +122,12 @@ func (l *LAPIC) Read(off uint64, size uint8) uint64 {
 
 // Write is a write to the xAPIC page. Only aligned 32-bit writes have an effect
 // (SDM Vol. 3, "The Local APIC Block Diagram": others are undefined).
-func (l *LAPIC) Write(off uint64, size uint8, val uint64) {
+func (l *LAPIC) Write(off uint64, size uint8, val, now uint64) {
 	if off&15 != 0 || size != 4 {
 		return
 	}
 	r := uint32(off>>4) & 0xff
-	if r == regSelfIPI || !l.write(r, val&0xffff_ffff, false) {
+	if r == regSelfIPI || !l.write(r, val&0xffff_ffff, false, now) {
 		l.raiseError(errRegister)
 	}
 }

@@ -56,9 +56,9 @@ func logicalX2(id uint32) uint32 { return id>>4<<16 | 1<<(id&15) }
 // word is the 32-bit register i of a 256-bit set.
 func word(w uint64, i uint32) uint64 { return w >> (32 * (i & 1)) & 0xffff_ffff }
 
-// read returns register r. ok is false for one that does not exist or cannot be
+// read returns register r at now, the host's TSC. ok is false for one that does not exist or cannot be
 // read in the current mode.
-func (l *LAPIC) read(r uint32, x2 bool) (val uint64, ok bool) {
+func (l *LAPIC) read(r uint32, x2 bool, now uint64) (val uint64, ok bool) {
 	if l.away && (r-regISR < 8 || r == regTPR || r == regPPR) {
 		return uint64(*l.page.Reg(int(r))), true
 	}
@@ -105,7 +105,7 @@ func (l *LAPIC) read(r uint32, x2 bool) (val uint64, ok bool) {
 	case regInitial:
 		return uint64(l.timer.initial), true
 	case regCurrent:
-		return uint64(l.currentCount()), true
+		return uint64(l.currentCount(now)), true
 	case regDivide:
 		return uint64(l.timer.dcr), true
 	case regDFR:
@@ -118,16 +118,16 @@ func (l *LAPIC) read(r uint32, x2 bool) (val uint64, ok bool) {
 	return 0, false
 }
 
-// write sets register r. ok is false for one that does not exist or cannot be
+// write sets register r at now. ok is false for one that does not exist or cannot be
 // written in the current mode, and in x2APIC mode for reserved bits.
-func (l *LAPIC) write(r uint32, val uint64, x2 bool) (ok bool) {
+func (l *LAPIC) write(r uint32, val uint64, x2 bool, now uint64) (ok bool) {
 	if x2 && r != regICR && val>>32 != 0 {
 		return false
 	}
 	v := uint32(val)
 	l.shown = false
 	if r-regLVT < lvtCount {
-		return l.writeLVT(r-regLVT, v, x2)
+		return l.writeLVT(r-regLVT, v, x2, now)
 	}
 	switch r {
 	case regTPR:
@@ -151,10 +151,10 @@ func (l *LAPIC) write(r uint32, val uint64, x2 bool) (ok bool) {
 	case regSelfIPI:
 		return l.writeSelfIPI(v, x2)
 	case regInitial:
-		l.writeInitial(v)
+		l.writeInitial(v, now)
 		return true
 	case regDivide:
-		return l.writeDivide(v, x2)
+		return l.writeDivide(v, x2, now)
 	}
 	return !x2 && l.writeX1(r, v)
 }

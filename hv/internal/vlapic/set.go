@@ -19,14 +19,13 @@ type Set struct {
 }
 
 // NewSet makes one local APIC per sink, with APIC IDs from 0, in the state
-// after power-up. tscHz is the rate of clock, and of the timers' bus clock. It
+// after power-up. tscHz is the rate of the TSC, and of the timers' bus clock. It
 // allocates.
-func NewSet(clock bus.Clock, tscHz uint64, sinks []Sink) *Set {
+func NewSet(tscHz uint64, sinks []Sink) *Set {
 	s := &Set{cpus: make([]LAPIC, len(sinks))}
 	for i := range s.cpus {
 		l := &s.cpus[i]
 		l.id, l.set, l.sink = uint32(i), s, sinks[i]
-		l.timer.clock = clock
 		l.timer.minPeriod = tscHz / (1e9 / minPeriodNS)
 		l.Reset()
 	}

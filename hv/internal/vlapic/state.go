@@ -52,10 +52,10 @@ func (l *LAPIC) Export(now uint64) State {
 }
 
 // Import puts l into state s, which is checked as if a guest had made it up.
-// The TSC offset must have been set. On error l is unchanged.
+// now is the host's TSC; the TSC offset must have been set. On error l is unchanged.
 //
 // Preconditions: the vCPU does not run, and nobody posts to it.
-func (l *LAPIC) Import(s *State) error {
+func (l *LAPIC) Import(s *State, now uint64) error {
 	if !s.valid() {
 		return ErrState
 	}
@@ -79,24 +79,24 @@ func (l *LAPIC) Import(s *State) error {
 	l.pins.Store(s.Pins)
 	l.updatePPR()
 	l.posted.Store(1)
-	l.importTimer(s)
+	l.importTimer(s, now)
 	return nil
 }
 
-func (l *LAPIC) importTimer(s *State) {
+func (l *LAPIC) importTimer(s *State, now uint64) {
 	t := &l.timer
 	t.initial = s.Initial
 	t.setDivide(s.Divide)
 	switch l.timerMode() {
 	case modeDeadline:
 		if s.TSCDeadline != 0 {
-			l.armDeadline(s.TSCDeadline)
+			l.armDeadline(s.TSCDeadline, now)
 		}
 	case modePeriodic:
 		t.period = max(uint64(t.initial)<<t.shift, t.minPeriod)
 	}
 	if s.Left != 0 {
-		t.deadline = t.clock.Now() + s.Left
+		t.deadline = now + s.Left
 	}
 }
 

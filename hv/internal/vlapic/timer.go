@@ -3,11 +3,7 @@
 
 package vlapic
 
-import (
-	"math"
-
-	"ringo/hv/internal/bus"
-)
+import "math"
 
 // minPeriodNS bounds how often a periodic timer can make hv work.
 const minPeriodNS = 50_000
@@ -24,9 +20,9 @@ const (
 
 // timer is the APIC timer (SDM Vol. 3, "APIC Timer"). Its bus clock runs at the
 // rate of the TSC, so that counts need no conversion; the guest learns the rate
-// from CPUID or by calibration. All times but guest are the host's TSC.
+// from CPUID or by calibration. All times but guest are the host's TSC; now is
+// when the guest makes the access (bus.Device).
 type timer struct {
-	clock     bus.Clock
 	minPeriod uint64
 
 	deadline uint64 // when it fires next; never = not armed
@@ -78,17 +74,16 @@ func (l *LAPIC) Tick(now uint64) {
 
 // SetTSCOffset says that guest TSC = host TSC + offset from now on. A pending
 // IA32_TSC_DEADLINE keeps its guest time.
-func (l *LAPIC) SetTSCOffset(offset uint64) {
+func (l *LAPIC) SetTSCOffset(offset, now uint64) {
 	l.timer.offset = offset
 	if l.timer.guest != 0 {
-		l.armDeadline(l.timer.guest)
+		l.armDeadline(l.timer.guest, now)
 	}
 }
 
 // armDeadline arms the timer for a guest TSC, which may lie anywhere.
-func (l *LAPIC) armDeadline(guest uint64) {
+func (l *LAPIC) armDeadline(guest, now uint64) {
 	t := &l.timer
-	now := t.clock.Now()
 	t.guest = guest
 	t.deadline = now
 	if g := now + t.offset; guest > g {
@@ -101,16 +96,16 @@ func (l *LAPIC) armDeadline(guest uint64) {
 
 func (l *LAPIC) timerMode() uint32 { return l.lvt[lvtTimer].Load() & lvtTimerTyp }
 
-func (l *LAPIC) readTSCDeadline() uint64 {
+func (l *LAPIC) readTSCDeadline(now uint64) uint64 {
 	if l.timer.guest != 0 {
-		l.Tick(l.timer.clock.Now())
+		l.Tick(now)
 	}
 	return l.timer.guest
 }
 
 // writeTSCDeadline is ignored outside TSC-deadline mode (SDM Vol. 3,
 // "TSC-Deadline Mode").
-func (l *LAPIC) writeTSCDeadline(val uint64) {
+func (l *LAPIC) writeTSCDeadline(val, now uint64) {
 	if l.timerMode() != modeDeadline {
 		return
 	}
@@ -118,25 +113,24 @@ func (l *LAPIC) writeTSCDeadline(val uint64) {
 		l.timer.guest, l.timer.deadline = 0, never
 		return
 	}
-	l.armDeadline(val)
+	l.armDeadline(val, now)
 }
 
-func (l *LAPIC) writeInitial(v uint32) {
+func (l *LAPIC) writeInitial(v uint32, now uint64) {
 	if l.timerMode() == modeDeadline {
 		return
 	}
 	l.timer.initial = v
-	l.start(uint64(v))
+	l.start(uint64(v), now)
 }
 
 // start runs the counter down from count bus clocks divided.
-func (l *LAPIC) start(count uint64) {
+func (l *LAPIC) start(count, now uint64) {
 	t := &l.timer
 	t.deadline, t.period = never, 0
 	if count == 0 || t.initial == 0 {
 		return
 	}
-	now := t.clock.Now()
 	span := count << t.shift
 	switch l.timerMode() {
 	case modePeriodic:
@@ -148,12 +142,11 @@ func (l *LAPIC) start(count uint64) {
 }
 
 // currentCount is the current-count register.
-func (l *LAPIC) currentCount() uint32 {
+func (l *LAPIC) currentCount(now uint64) uint32 {
 	t := &l.timer
 	if t.deadline == never || l.timerMode() == modeDeadline {
 		return 0
 	}
-	now := t.clock.Now()
 	l.Tick(now)
 	if t.deadline == never || t.deadline <= now {
 		return 0
@@ -166,14 +159,14 @@ func (l *LAPIC) currentCount() uint32 {
 
 // writeDivide changes the divider: what is left of the count goes on at the new
 // rate.
-func (l *LAPIC) writeDivide(v uint32, x2 bool) (ok bool) {
+func (l *LAPIC) writeDivide(v uint32, x2 bool, now uint64) (ok bool) {
 	if x2 && v&^0b1011 != 0 {
 		return false
 	}
-	left := l.currentCount()
+	left := l.currentCount(now)
 	l.timer.setDivide(v)
 	if l.timerMode() != modeDeadline {
-		l.start(uint64(left))
+		l.start(uint64(left), now)
 	}
 	return true
 }
@@ -181,13 +174,13 @@ func (l *LAPIC) writeDivide(v uint32, x2 bool) (ok bool) {
 // writeLVTTimer sets the timer's LVT entry. What was due before the write is
 // delivered as the old entry says; a change to or from TSC-deadline mode
 // disarms the timer.
-func (l *LAPIC) writeLVTTimer(v uint32, x2 bool) (ok bool) {
+func (l *LAPIC) writeLVTTimer(v uint32, x2 bool, now uint64) (ok bool) {
 	if x2 && v&lvtTimerTyp == lvtTimerTyp {
 		return false
 	}
 	t := &l.timer
 	if t.deadline != never {
-		l.Tick(t.clock.Now())
+		l.Tick(now)
 	}
 	old := l.lvt[lvtTimer].Swap(v)
 	from, to := old&lvtTimerTyp, v&lvtTimerTyp

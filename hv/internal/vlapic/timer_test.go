@@ -36,18 +36,18 @@ func TestOneShot(t *testing.T) {
 	m := newMachine(1)
 	m.x2(t)
 	l := m.CPU(0)
-	l.WriteMSR(msrTimer, 0xef)
-	l.WriteMSR(msrDivide, 3) // by 16
-	l.WriteMSR(msrInitial, 1000)
+	l.WriteMSR(msrTimer, 0xef, m.now())
+	l.WriteMSR(msrDivide, 3, m.now()) // by 16
+	l.WriteMSR(msrInitial, 1000, m.now())
 	start := uint64(*m.clock)
 	if d, ok := l.Deadline(); !ok || d != start+16000 {
 		t.Fatalf("deadline %d %v", d-start, ok)
 	}
 	m.advance(4000)
-	if v, _ := l.ReadMSR(msrCurrent); v != 750 {
+	if v, _ := l.ReadMSR(msrCurrent, m.now()); v != 750 {
 		t.Errorf("current count %d, want 750", v)
 	}
-	l.WriteMSR(msrDivide, 1) // by 4: 750 counts are now 3000 clocks
+	l.WriteMSR(msrDivide, 1, m.now()) // by 4: 750 counts are now 3000 clocks
 	if d, _ := l.Deadline(); d != start+7000 {
 		t.Errorf("deadline after change of divider %d", d-start)
 	}
@@ -59,19 +59,19 @@ func TestOneShot(t *testing.T) {
 	if got := m.pending(0); len(got) != 1 || got[0] != 0xef {
 		t.Errorf("fired %#x", got)
 	}
-	if v, _ := l.ReadMSR(msrCurrent); v != 0 {
+	if v, _ := l.ReadMSR(msrCurrent, m.now()); v != 0 {
 		t.Errorf("current count %d after expiry", v)
 	}
 	if _, ok := l.Deadline(); ok {
 		t.Error("one-shot timer still armed")
 	}
-	l.WriteMSR(msrInitial, 10)
-	l.WriteMSR(msrInitial, 0)
+	l.WriteMSR(msrInitial, 10, m.now())
+	l.WriteMSR(msrInitial, 0, m.now())
 	if _, ok := l.Deadline(); ok {
 		t.Error("initial count 0 does not stop the timer")
 	}
-	l.WriteMSR(msrInitial, 10)
-	l.WriteMSR(msrTimer, 0x100ef)
+	l.WriteMSR(msrInitial, 10, m.now())
+	l.WriteMSR(msrTimer, 0x100ef, m.now())
 	m.advance(1000)
 	if m.pending(0) != nil {
 		t.Error("masked timer fires")
@@ -82,9 +82,9 @@ func TestPeriodic(t *testing.T) {
 	m := newMachine(1)
 	m.x2(t)
 	l := m.CPU(0)
-	l.WriteMSR(msrTimer, 0x200ef)
-	l.WriteMSR(msrDivide, 11) // by 1
-	l.WriteMSR(msrInitial, 1_000_000)
+	l.WriteMSR(msrTimer, 0x200ef, m.now())
+	l.WriteMSR(msrDivide, 11, m.now()) // by 1
+	l.WriteMSR(msrInitial, 1_000_000, m.now())
 	fired := 0
 	for range 100 {
 		m.advance(250_000)
@@ -94,7 +94,7 @@ func TestPeriodic(t *testing.T) {
 		t.Errorf("fired %d times, want 25", fired)
 	}
 	m.advance(250_000)
-	if v, _ := l.ReadMSR(msrCurrent); v != 750_000 {
+	if v, _ := l.ReadMSR(msrCurrent, m.now()); v != 750_000 {
 		t.Errorf("current count %d", v)
 	}
 	m.advance(10_000_000) // ten periods unseen
@@ -105,7 +105,7 @@ func TestPeriodic(t *testing.T) {
 		t.Errorf("deadline not within the next period")
 	}
 	// A hostile period of one clock.
-	l.WriteMSR(msrInitial, 1)
+	l.WriteMSR(msrInitial, 1, m.now())
 	now := uint64(*m.clock)
 	m.advance(1)
 	if d, _ := l.Deadline(); d < now+tscHz/1e9*minPeriodNS {
@@ -117,47 +117,47 @@ func TestTSCDeadline(t *testing.T) {
 	m := newMachine(1)
 	m.x2(t)
 	l := m.CPU(0)
-	l.WriteMSR(msrDeadline, 5) // not in that mode: ignored
-	if v, _ := l.ReadMSR(msrDeadline); v != 0 {
+	l.WriteMSR(msrDeadline, 5, m.now()) // not in that mode: ignored
+	if v, _ := l.ReadMSR(msrDeadline, m.now()); v != 0 {
 		t.Error("deadline kept outside TSC-deadline mode")
 	}
-	l.SetTSCOffset(uint64(math.MaxUint64) - 500_000 + 1) // guest TSC = host - 500000
-	l.WriteMSR(msrTimer, 0x400ec)
-	l.WriteMSR(msrDeadline, 600_000)
+	l.SetTSCOffset(uint64(math.MaxUint64)-500_000+1, m.now()) // guest TSC = host - 500000
+	l.WriteMSR(msrTimer, 0x400ec, m.now())
+	l.WriteMSR(msrDeadline, 600_000, m.now())
 	if d, _ := l.Deadline(); d != 1_100_000 {
 		t.Fatalf("host deadline %d", d)
 	}
 	m.advance(99_999)
-	if v, _ := l.ReadMSR(msrDeadline); v != 600_000 || m.pending(0) != nil {
+	if v, _ := l.ReadMSR(msrDeadline, m.now()); v != 600_000 || m.pending(0) != nil {
 		t.Error("fires early")
 	}
 	m.advance(1)
-	if v, _ := l.ReadMSR(msrDeadline); v != 0 || len(m.pending(0)) != 1 {
+	if v, _ := l.ReadMSR(msrDeadline, m.now()); v != 0 || len(m.pending(0)) != 1 {
 		t.Error("does not fire")
 	}
-	l.WriteMSR(msrDeadline, 1) // long past
+	l.WriteMSR(msrDeadline, 1, m.now()) // long past
 	m.advance(0)
 	if len(m.pending(0)) != 1 {
 		t.Error("a past deadline does not fire at once")
 	}
-	l.WriteMSR(msrDeadline, math.MaxUint64) // in 584 years
+	l.WriteMSR(msrDeadline, math.MaxUint64, m.now()) // in 584 years
 	m.advance(1 << 40)
 	if m.pending(0) != nil {
 		t.Error("the farthest deadline fired")
 	}
-	l.WriteMSR(msrDeadline, 0)
+	l.WriteMSR(msrDeadline, 0, m.now())
 	if _, ok := l.Deadline(); ok {
 		t.Error("0 does not disarm")
 	}
 	now := uint64(*m.clock)
-	l.WriteMSR(msrDeadline, now-500_000+1000)
-	l.SetTSCOffset(0) // guest TSC jumps ahead of the deadline
+	l.WriteMSR(msrDeadline, now-500_000+1000, m.now())
+	l.SetTSCOffset(0, m.now()) // guest TSC jumps ahead of the deadline
 	m.advance(0)
 	if len(m.pending(0)) != 1 {
 		t.Error("a TSC that jumps past the deadline does not fire")
 	}
-	l.WriteMSR(msrDeadline, now+1000)
-	l.WriteMSR(msrTimer, 0xec) // leaving the mode disarms
+	l.WriteMSR(msrDeadline, now+1000, m.now())
+	l.WriteMSR(msrTimer, 0xec, m.now()) // leaving the mode disarms
 	m.advance(1000)
 	if _, ok := l.Deadline(); ok || m.pending(0) != nil {
 		t.Error("mode change does not disarm")

@@ -15,8 +15,6 @@ import (
 // clock is a fake TSC.
 type clock uint64
 
-func (c *clock) Now() uint64 { return uint64(*c) }
-
 // sink records what its vCPU was asked for.
 type sink struct {
 	kicks, nmis, inits int
@@ -51,17 +49,20 @@ func newMachine(n int) *machine {
 		m.sinks = append(m.sinks, s)
 		ss = append(ss, s)
 	}
-	m.Set = NewSet(m.clock, tscHz, ss)
+	m.Set = NewSet(tscHz, ss)
 	m.OnEOI(m.eois)
 	return m
 }
+
+// now is the host's TSC.
+func (m *machine) now() uint64 { return uint64(*m.clock) }
 
 // x2 puts every local APIC into x2APIC mode, software enabled.
 func (m *machine) x2(t testing.TB) {
 	t.Helper()
 	for i := range m.Len() {
 		l := m.CPU(i)
-		if !l.WriteMSR(x86.MSRAPICBase, l.Base()|baseEXTD) || !l.WriteMSR(0x80f, 0x1ff) {
+		if !l.WriteMSR(x86.MSRAPICBase, l.Base()|baseEXTD, m.now()) || !l.WriteMSR(0x80f, 0x1ff, m.now()) {
 			t.Fatal("cannot enable x2APIC mode")
 		}
 	}
@@ -70,7 +71,7 @@ func (m *machine) x2(t testing.TB) {
 // x1 enables every local APIC in xAPIC mode.
 func (m *machine) x1() {
 	for i := range m.Len() {
-		m.CPU(i).Write(0xf0, 4, 0x1ff)
+		m.CPU(i).Write(0xf0, 4, 0x1ff, m.now())
 	}
 }
 
@@ -118,14 +119,14 @@ func TestPriorities(t *testing.T) {
 	l.SetIRR(0x60, false)
 	expect("higher class nests", 0x60)
 	l.Ack(0x60)
-	if v, _ := l.ReadMSR(0x80a); v != 0x60 {
+	if v, _ := l.ReadMSR(0x80a, m.now()); v != 0x60 {
 		t.Errorf("PPR %#x", v)
 	}
 	l.EOI()
 	expect("back in 0x52", 0)
 	l.EOI()
 	expect("0x52 done", 0x5f)
-	l.WriteMSR(0x808, 0x50)
+	l.WriteMSR(0x808, 0x50, m.now())
 	expect("TPR hides", 0)
 	if !l.MaskedByTPR() {
 		t.Error("0x5f waits for TPR")
@@ -174,13 +175,13 @@ func TestAPICBase(t *testing.T) {
 		m := newMachine(2)
 		l := m.CPU(0)
 		for i, v := range c.path {
-			before, _ := l.ReadMSR(x86.MSRAPICBase)
-			ok := l.WriteMSR(x86.MSRAPICBase, v)
+			before, _ := l.ReadMSR(x86.MSRAPICBase, m.now())
+			ok := l.WriteMSR(x86.MSRAPICBase, v, m.now())
 			want := i < len(c.path)-1 || c.ok
 			if ok != want {
 				t.Errorf("%s: step %d ok=%v", c.name, i, ok)
 			}
-			after, _ := l.ReadMSR(x86.MSRAPICBase)
+			after, _ := l.ReadMSR(x86.MSRAPICBase, m.now())
 			if ok {
 				before = v | baseBSP
 			}
@@ -189,7 +190,7 @@ func TestAPICBase(t *testing.T) {
 			}
 		}
 	}
-	if v, _ := newMachine(2).CPU(1).ReadMSR(x86.MSRAPICBase); v != x1 {
+	if v, _ := newMachine(2).CPU(1).ReadMSR(x86.MSRAPICBase, 0); v != x1 {
 		t.Errorf("CPU 1 base %#x, want %#x", v, x1)
 	}
 }
@@ -202,13 +203,13 @@ func TestDisabledTakesNothing(t *testing.T) {
 	}
 	m.x1()
 	l.SetIRR(0x40, false)
-	l.Write(0xf0, 4, 0xff) // software disable keeps what is pending
+	l.Write(0xf0, 4, 0xff, m.now()) // software disable keeps what is pending
 	if d := cmp.Diff([]uint8{0x40}, m.pending(0)); d != "" {
 		t.Error(d)
 	}
-	l.Write(0xf0, 4, 0x1ff)
+	l.Write(0xf0, 4, 0x1ff, m.now())
 	l.SetIRR(0x41, false)
-	l.WriteMSR(x86.MSRAPICBase, BasePage)
+	l.WriteMSR(x86.MSRAPICBase, BasePage, m.now())
 	if m.Deliver(bus.Message{Vector: 0x42}) || m.Deliver(bus.Message{Mode: bus.NMI}) || len(m.pending(0)) != 0 {
 		t.Error("disabled local APIC keeps or takes interrupts")
 	}
@@ -235,16 +236,16 @@ func TestX2Registers(t *testing.T) {
 		want[r] = access{R: true, W0: true}
 	}
 	for r := range uint32(0x100) {
-		_, rd := l.ReadMSR(0x800 + r)
-		got := access{rd, l.WriteMSR(0x800+r, 0), l.WriteMSR(0x800+r, ^uint64(0))}
+		_, rd := l.ReadMSR(0x800+r, m.now())
+		got := access{rd, l.WriteMSR(0x800+r, 0, m.now()), l.WriteMSR(0x800+r, ^uint64(0), m.now())}
 		if got != want[r] {
 			t.Errorf("MSR %#x: %+v, want %+v", 0x800+r, got, want[r])
 		}
 	}
-	if _, ok := newMachine(1).CPU(0).ReadMSR(0x802); ok {
+	if _, ok := newMachine(1).CPU(0).ReadMSR(0x802, m.now()); ok {
 		t.Error("x2APIC MSR readable in xAPIC mode")
 	}
-	if newMachine(1).CPU(0).WriteMSR(0x80b, 0) {
+	if newMachine(1).CPU(0).WriteMSR(0x80b, 0, m.now()) {
 		t.Error("x2APIC MSR writable in xAPIC mode")
 	}
 }
@@ -266,7 +267,7 @@ func TestReservedBits(t *testing.T) {
 		{0x833, 0x104ef, true}, {0x835, 0x1a7ff, true}, {0x835, 0x2_0000, false}, {0x837, 0x4ef, false},
 		{0x83e, 0xb, true}, {0x83e, 4, false}, {0x83f, 0xff, true}, {0x83f, 0x100, false},
 	} {
-		if ok := l.WriteMSR(c.msr, c.val); ok != c.ok {
+		if ok := l.WriteMSR(c.msr, c.val, m.now()); ok != c.ok {
 			t.Errorf("WRMSR %#x, %#x: ok=%v", c.msr, c.val, ok)
 		}
 	}
@@ -290,31 +291,31 @@ func TestMMIO(t *testing.T) {
 		0x3e0: {0xffff_ffff, 0xb},
 	} {
 		if off != 0xf0 {
-			l.Write(0xf0, 4, 0x1ff)
+			l.Write(0xf0, 4, 0x1ff, m.now())
 		}
-		l.Write(off, 4, c.write)
-		if got := l.Read(off, 4); got != c.want {
+		l.Write(off, 4, c.write, m.now())
+		if got := l.Read(off, 4, m.now()); got != c.want {
 			t.Errorf("register %#x: %#x, want %#x", off, got, c.want)
 		}
 	}
-	if got := l.Read(0x21, 1) | l.Read(0x23, 1); got != 3 {
+	if got := l.Read(0x21, 1, m.now()) | l.Read(0x23, 1, m.now()); got != 3 {
 		t.Errorf("byte reads of the ID: %#x", got)
 	}
-	if l.Read(0x22, 4) != 0 || l.Read(0x24, 4) != 0 || l.Read(0x20, 8) != 0 {
+	if l.Read(0x22, 4, m.now()) != 0 || l.Read(0x24, 4, m.now()) != 0 || l.Read(0x20, 8, m.now()) != 0 {
 		t.Error("reads outside the first four bytes see something")
 	}
-	l.Write(0x280, 4, 0)
-	l.Write(0x280, 4, 0)
-	l.Read(0x3f0, 4) // SELF IPI does not exist in xAPIC mode
-	l.Write(0x280, 4, 0)
-	if got := l.Read(0x280, 4); got != errRegister {
+	l.Write(0x280, 4, 0, m.now())
+	l.Write(0x280, 4, 0, m.now())
+	l.Read(0x3f0, 4, m.now()) // SELF IPI does not exist in xAPIC mode
+	l.Write(0x280, 4, 0, m.now())
+	if got := l.Read(0x280, 4, m.now()); got != errRegister {
 		t.Errorf("ESR %#x after an illegal register", got)
 	}
-	l.Write(0x280, 4, 0)
-	l.Write(0x3f0, 4, 0x40)
-	l.Write(0x400, 4, 0x40)
-	l.Write(0x280, 4, 0)
-	if got := l.Read(0x280, 4); got != errRegister {
+	l.Write(0x280, 4, 0, m.now())
+	l.Write(0x3f0, 4, 0x40, m.now())
+	l.Write(0x400, 4, 0x40, m.now())
+	l.Write(0x280, 4, 0, m.now())
+	if got := l.Read(0x280, 4, m.now()); got != errRegister {
 		t.Errorf("ESR %#x after illegal writes", got)
 	}
 }
@@ -324,19 +325,19 @@ func TestErrors(t *testing.T) {
 	m.x2(t)
 	l := m.CPU(0)
 	esr := func() uint64 {
-		l.WriteMSR(0x828, 0)
-		v, _ := l.ReadMSR(0x828)
+		l.WriteMSR(0x828, 0, m.now())
+		v, _ := l.ReadMSR(0x828, m.now())
 		return v
 	}
-	l.WriteMSR(0x837, 0xe1) // error interrupt
-	l.WriteMSR(0x83f, 15)
+	l.WriteMSR(0x837, 0xe1, m.now()) // error interrupt
+	l.WriteMSR(0x83f, 15, m.now())
 	if d := cmp.Diff([]uint8{0xe1}, m.pending(0)); d != "" {
 		t.Error("self-IPI with vector 15:", d)
 	}
 	if got := esr(); got != errSendIllegal {
 		t.Errorf("ESR %#x", got)
 	}
-	l.WriteMSR(0x830, 0) // fixed, vector 0
+	l.WriteMSR(0x830, 0, m.now()) // fixed, vector 0
 	if m.pending(0) == nil || esr() != errSendIllegal || esr() != 0 {
 		t.Error("ICR with vector 0 goes unnoticed, or ESR is not cleared")
 	}
@@ -344,8 +345,8 @@ func TestErrors(t *testing.T) {
 	if m.pending(0) == nil || esr() != errRecvIllegal {
 		t.Error("received vector 3 goes unnoticed")
 	}
-	l.WriteMSR(0x837, 5) // the error vector itself is illegal
-	l.WriteMSR(0x83f, 1)
+	l.WriteMSR(0x837, 5, m.now()) // the error vector itself is illegal
+	l.WriteMSR(0x83f, 1, m.now())
 	if vs := m.pending(0); vs != nil {
 		t.Errorf("illegal error vector delivered %#x", vs)
 	}
@@ -360,7 +361,7 @@ func TestLevelAndEOI(t *testing.T) {
 	l := m.CPU(0)
 	l.SetIRR(0x41, true)
 	l.SetIRR(0x51, false)
-	if v, _ := l.ReadMSR(0x81a); v != 2 {
+	if v, _ := l.ReadMSR(0x81a, m.now()); v != 2 {
 		t.Errorf("TMR %#x", v)
 	}
 	m.pending(0)
@@ -369,7 +370,7 @@ func TestLevelAndEOI(t *testing.T) {
 	}
 	l.SetIRR(0x41, false) // the same vector, now edge-triggered
 	m.pending(0)
-	l.WriteMSR(0x80f, 0x11ff) // the guest suppresses broadcasts
+	l.WriteMSR(0x80f, 0x11ff, m.now()) // the guest suppresses broadcasts
 	l.SetIRR(0x42, true)
 	m.pending(0)
 	if d := cmp.Diff(eois{0x41}, *m.eois); d != "" {
@@ -390,24 +391,24 @@ func TestLINT(t *testing.T) {
 		t.Error("masked LINT0 kicks")
 	}
 	m.x1()
-	l.Write(0x350, 4, 0x700)
+	l.Write(0x350, 4, 0x700, m.now())
 	pulse(0)
 	if s.kicks != 1 || !l.TakesExtINT() || m.pending(0) != nil {
 		t.Error("LINT0 as ExtINT does not work")
 	}
-	l.Write(0x350, 4, 0x45)
+	l.Write(0x350, 4, 0x45, m.now())
 	pulse(0)
 	if d := cmp.Diff([]uint8{0x45}, m.pending(0)); d != "" || l.TakesExtINT() {
 		t.Error("LINT0 as fixed interrupt:", d)
 	}
-	l.Write(0x360, 4, 0x400)
+	l.Write(0x360, 4, 0x400, m.now())
 	pulse(1)
 	if s.nmis != 1 {
 		t.Error("LINT1 as NMI does not work")
 	}
-	l.Write(0x360, 4, 0x10400)
+	l.Write(0x360, 4, 0x10400, m.now())
 	pulse(1)
-	l.WriteMSR(x86.MSRAPICBase, BasePage)
+	l.WriteMSR(x86.MSRAPICBase, BasePage, m.now())
 	if s.nmis != 1 || !l.TakesExtINT() {
 		t.Error("masked LINT1, or disabled local APIC")
 	}

@@ -143,7 +143,7 @@ type ports struct {
 func (p *PIC) Ports(chip uint8) bus.Device { return ports{p, chip & 1} }
 
 // Read is a byte read; the upper bytes of a wider one float.
-func (d ports) Read(off uint64, size uint8) uint64 {
+func (d ports) Read(off uint64, size uint8, _ uint64) uint64 {
 	d.p.mu.Lock()
 	v := d.p.chip[d.chip].read(off&1 != 0)
 	d.p.update()
@@ -152,7 +152,7 @@ func (d ports) Read(off uint64, size uint8) uint64 {
 }
 
 // Write takes the low byte.
-func (d ports) Write(off uint64, size uint8, val uint64) {
+func (d ports) Write(off uint64, size uint8, val, _ uint64) {
 	d.p.mu.Lock()
 	c := &d.p.chip[d.chip]
 	if off&1 == 0 {
@@ -172,7 +172,7 @@ type elcr struct{ p *PIC }
 func (p *PIC) ELCR() bus.Device { return elcr{p} }
 
 // Read reads one or both registers.
-func (d elcr) Read(off uint64, size uint8) uint64 {
+func (d elcr) Read(off uint64, size uint8, _ uint64) uint64 {
 	d.p.mu.Lock()
 	v := ^uint64(0xffff) | uint64(d.p.chip[1].ELCR)<<8 | uint64(d.p.chip[0].ELCR)
 	d.p.mu.Unlock()
@@ -183,7 +183,7 @@ func (d elcr) Read(off uint64, size uint8) uint64 {
 }
 
 // Write writes one or both registers.
-func (d elcr) Write(off uint64, size uint8, val uint64) {
+func (d elcr) Write(off uint64, size uint8, val, _ uint64) {
 	d.p.mu.Lock()
 	i := off & 1
 	d.p.chip[i].ELCR = uint8(val) & elcrMask[i]

@@ -10,11 +10,11 @@ const (
 	rwBoth = 3
 )
 
-// channel is one counter. It counts from Count at clock start, when Held counts
+// channel is one counter. It counts from Count at the host's TSC start, when Held counts
 // had passed already; while it does not run it stands at Held. Exported fields
 // are for package State only.
 type channel struct {
-	start   uint64 // clock
+	start   uint64 // host's TSC
 	Held    uint64 // counts
 	Count   uint32 // 1 to 65536, 0 = never loaded
 	Latched uint16
@@ -32,12 +32,12 @@ type channel struct {
 	HalfLoaded bool // the next byte written is the high one
 }
 
-// elapsed is the number of counts since the load, at clock now.
+// elapsed is the number of counts since the load, at now.
 func (c *channel) elapsed(p *PIT, now uint64) uint64 {
 	if !c.Running || now < c.start { // another CPU's clock may lag behind
 		return c.Held
 	}
-	return c.Held + p.counts(now-c.start)
+	return c.Held + p.rate.Counts(now-c.start)
 }
 
 // value is the counting element after e counts (8254 data sheet, "Mode

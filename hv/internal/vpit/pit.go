@@ -38,11 +38,11 @@ const (
 
 // PIT is one timer chip. Methods may be called from any CPU.
 type PIT struct {
-	clock bus.Clock
-	hz    uint64 // of clock
-	irq   bus.Line
-	kick  bus.Kicker
-	next  atomic.Uint64 // deadline; never = none
+	rate bus.Rate // from the host's TSC to counts
+	gap  uint64   // minGapNS in ticks of the TSC
+	irq  bus.Line
+	kick bus.Kicker
+	next atomic.Uint64 // deadline; never = none
 
 	// mu comes before the locks of the interrupt controllers behind irq.
 	mu      sync.Mutex
@@ -50,10 +50,11 @@ type PIT struct {
 	speaker uint8 // port 0x61, bits 3:0
 }
 
-// New makes a timer in which nothing counts. hz is the rate of clock, at least
-// [MinHz]; irq is line 0; kick hears when the deadline moves closer.
-func New(clock bus.Clock, hz uint64, irq bus.Line, kick bus.Kicker) *PIT {
-	p := &PIT{clock: clock, hz: max(hz, MinHz), irq: irq, kick: kick}
+// New makes a timer in which nothing counts. hz is the rate of the host's
+// TSC, at least [MinHz]; irq is line 0; kick hears when the deadline moves closer.
+func New(hz uint64, irq bus.Line, kick bus.Kicker) *PIT {
+	hz = max(hz, MinHz)
+	p := &PIT{rate: bus.NewRate(abi.PITHz, hz), gap: hz / (1e9 / minGapNS), irq: irq, kick: kick}
 	p.Reset()
 	return p
 }
@@ -73,26 +74,14 @@ func (p *PIT) Reset() {
 	p.mu.Unlock()
 }
 
-// counts converts a span of clock to counts of the PIT.
-func (p *PIT) counts(span uint64) uint64 { return bus.Scale(span, abi.PITHz, p.hz) }
-
-// span is the first span of clock that shows n counts.
-func (p *PIT) span(n uint64) uint64 {
-	s := bus.Scale(n, p.hz, abi.PITHz)
-	if p.counts(s) < n {
-		s++
-	}
-	return s
-}
-
-// Deadline returns the clock at which Tick has something to do. ok is false
+// Deadline returns the host's TSC at which Tick has something to do. ok is false
 // when there is no such time.
 func (p *PIT) Deadline() (tsc uint64, ok bool) {
 	d := p.next.Load()
 	return d, d != never
 }
 
-// Tick raises line 0 if channel 0 is due at clock now.
+// Tick raises line 0 if channel 0 is due at now, the host's TSC.
 func (p *PIT) Tick(now uint64) {
 	if now < p.next.Load() {
 		return
@@ -114,9 +103,9 @@ func (p *PIT) arm(now uint64) {
 	if c.Running {
 		n, ok := c.nextEdge(c.elapsed(p, now))
 		if ok {
-			next = c.start + p.span(n-c.Held)
+			next = c.start + p.rate.Span(n-c.Held)
 			if c.Mode == 2 || c.Mode == 3 { // the others need an exit per interrupt
-				next = max(next, now+p.hz/(1e9/minGapNS))
+				next = max(next, now+p.gap)
 			}
 		}
 	}
@@ -134,22 +123,21 @@ type counters struct{ p *PIT }
 func (p *PIT) Ports() bus.Device { return counters{p} }
 
 // Read is a byte read of a counter; the control word is write-only.
-func (d counters) Read(off uint64, size uint8) uint64 {
+func (d counters) Read(off uint64, _ uint8, now uint64) uint64 {
 	v := ^uint64(0)
 	if off &= 3; off != 3 {
 		p := d.p
 		p.mu.Lock()
-		v = ^uint64(0xff) | uint64(p.ch[off].read(p, p.clock.Now()))
+		v = ^uint64(0xff) | uint64(p.ch[off].read(p, now))
 		p.mu.Unlock()
 	}
 	return v
 }
 
 // Write writes a byte of a counter, or the control word.
-func (d counters) Write(off uint64, size uint8, val uint64) {
+func (d counters) Write(off uint64, _ uint8, val, now uint64) {
 	p, v := d.p, uint8(val)
 	p.mu.Lock()
-	now := p.clock.Now()
 	if off &= 3; off == 3 {
 		p.control(v, now)
 	} else if p.ch[off].write(v, now) && off == 0 {
@@ -192,12 +180,11 @@ func (p *PIT) Speaker() bus.Device { return port61{p} }
 
 // Read shows gate and speaker enable (bits 0, 1), the refresh toggle (4) and
 // the output of channel 2 (5).
-func (d port61) Read(off uint64, size uint8) uint64 {
+func (d port61) Read(_ uint64, _ uint8, now uint64) uint64 {
 	p := d.p
 	p.mu.Lock()
-	now := p.clock.Now()
 	v := p.speaker
-	if p.counts(now)/refresh&1 != 0 {
+	if p.rate.Counts(now)/refresh&1 != 0 {
 		v |= 1 << 4
 	}
 	c := &p.ch[2]
@@ -209,10 +196,10 @@ func (d port61) Read(off uint64, size uint8) uint64 {
 }
 
 // Write sets the gate of channel 2 (bit 0) and three bits without effect.
-func (d port61) Write(off uint64, size uint8, val uint64) {
+func (d port61) Write(_ uint64, _ uint8, val, now uint64) {
 	p := d.p
 	p.mu.Lock()
 	p.speaker = uint8(val) & 0xf
-	p.ch[2].setGate(p, val&1 != 0, p.clock.Now())
+	p.ch[2].setGate(p, val&1 != 0, now)
 	p.mu.Unlock()
 }

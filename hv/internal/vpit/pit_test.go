@@ -15,8 +15,6 @@ import (
 
 type clock uint64
 
-func (c *clock) Now() uint64 { return uint64(*c) }
-
 type wire struct {
 	level bool
 	edges int
@@ -47,18 +45,21 @@ type machine struct {
 
 func newMachine(hz uint64) *machine {
 	m := &machine{c: new(clock), w: new(wire), k: new(kicks)}
-	m.PIT = New(m.c, hz, m.w, m.k)
+	m.PIT = New(hz, m.w, m.k)
 	m.io, m.p61 = m.Ports(), m.Speaker()
 	return m
 }
 
+// now is the host's TSC.
+func (m *machine) now() uint64 { return uint64(*m.c) }
+
 func (m *machine) out(port uint64, vs ...uint64) {
 	for _, v := range vs {
-		m.io.Write(port, 1, v)
+		m.io.Write(port, 1, v, m.now())
 	}
 }
 
-func (m *machine) in(port uint64) int { return int(m.io.Read(port, 1) & 0xff) }
+func (m *machine) in(port uint64) int { return int(m.io.Read(port, 1, m.now()) & 0xff) }
 
 func (m *machine) in16(port uint64) int { lo := m.in(port); return lo | m.in(port)<<8 }
 
@@ -170,12 +171,12 @@ func TestHostileRate(t *testing.T) {
 func TestCalibration(t *testing.T) {
 	const tsc = 2_900_000_000
 	m := newMachine(tsc)
-	m.p61.Write(0, 1, m.p61.Read(0, 1)&^2|1)
+	m.p61.Write(0, 1, m.p61.Read(0, 1, m.now())&^2|1, m.now())
 	m.out(3, 0xb0)
 	const latch = abi.PITHz / 100
 	m.out(2, latch&0xff, latch>>8)
 	start := *m.c
-	for m.p61.Read(0, 1)&0x20 == 0 {
+	for m.p61.Read(0, 1, m.now())&0x20 == 0 {
 		*m.c += 1000
 	}
 	if got := uint64(*m.c-start) * 100; got < tsc/1000*999 || got > tsc/1000*1001 {
@@ -202,8 +203,8 @@ func TestCalibration(t *testing.T) {
 
 func TestGate(t *testing.T) {
 	m := newMachine(hz)
-	gate := func(v uint64) { m.p61.Write(0, 1, v) }
-	out := func() bool { return m.p61.Read(0, 1)&0x20 != 0 }
+	gate := func(v uint64) { m.p61.Write(0, 1, v, m.now()) }
+	out := func() bool { return m.p61.Read(0, 1, m.now())&0x20 != 0 }
 	m.out(3, 0xb0)
 	m.out(2, 100, 0)
 	m.advance(50)
@@ -257,13 +258,13 @@ func TestGate(t *testing.T) {
 	if !out() {
 		t.Error("one-shot does not end")
 	}
-	if got := m.p61.Read(0, 1) & 3; got != 1 {
+	if got := m.p61.Read(0, 1, m.now()) & 3; got != 1 {
 		t.Errorf("port 0x61 reads %#x", got)
 	}
 	toggles, last := 0, uint64(0)
 	for range 180 {
 		m.advance(1)
-		if v := m.p61.Read(0, 1) & 0x10; v != last {
+		if v := m.p61.Read(0, 1, m.now()) & 0x10; v != last {
 			toggles, last = toggles+1, v
 		}
 	}
@@ -323,12 +324,12 @@ func TestRandom(t *testing.T) {
 	for range 50000 {
 		switch rnd.IntN(5) {
 		case 0, 1:
-			m.io.Write(rnd.Uint64N(4), 1, rnd.Uint64())
+			m.io.Write(rnd.Uint64N(4), 1, rnd.Uint64(), m.now())
 		case 2:
-			m.io.Read(rnd.Uint64N(4), 1)
-			m.p61.Read(0, 1)
+			m.io.Read(rnd.Uint64N(4), 1, m.now())
+			m.p61.Read(0, 1, m.now())
 		case 3:
-			m.p61.Write(0, 1, rnd.Uint64())
+			m.p61.Write(0, 1, rnd.Uint64(), m.now())
 		case 4:
 			*m.c += clock(rnd.Uint64() >> (20 + rnd.IntN(40)))
 			m.Tick(uint64(*m.c))
@@ -375,12 +376,12 @@ func TestRandom(t *testing.T) {
 func TestNoAllocations(t *testing.T) {
 	m := newMachine(hz)
 	if n := testing.AllocsPerRun(100, func() {
-		m.io.Write(3, 1, 0x34)
-		m.io.Write(0, 1, 0)
-		m.io.Write(0, 1, 0)
-		m.io.Read(0, 1)
-		m.p61.Write(0, 1, 1)
-		m.p61.Read(0, 1)
+		m.io.Write(3, 1, 0x34, m.now())
+		m.io.Write(0, 1, 0, m.now())
+		m.io.Write(0, 1, 0, m.now())
+		m.io.Read(0, 1, m.now())
+		m.p61.Write(0, 1, 1, m.now())
+		m.p61.Read(0, 1, m.now())
 		m.advance(1 << 16)
 		m.Deadline()
 	}); n != 0 {

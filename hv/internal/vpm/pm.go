@@ -62,107 +62,117 @@ const (
 	offStatus  = 0
 	offEnable  = offStatus + 2
 	offControl = abi.PortPM1aCnt - abi.PortPM1aEvt
-	offTimer   = abi.PortPMTimer - abi.PortPM1aEvt
 
-	// Size is the number of ports from abi.PortPM1aEvt.
-	Size = offTimer + abi.PMTimerLen
+	// Size is the number of ports of [PM.Ports].
+	Size = offControl + 4
 )
 
 // PM is the power-management block. Methods may be called from any CPU.
 type PM struct {
-	clock bus.Clock
-	hz    uint64
-	sci   bus.Line
-	host  Host
+	rate bus.Rate // of the timer
+	sci  bus.Line
+	host Host
 
 	// mu comes before the locks of the interrupt controllers behind sci.
-	mu      sync.Mutex
-	start   uint64 // clock at which the timer was base
+	mu sync.Mutex
+	// The timer was base at start, the host's TSC. They change only while the
+	// partition does not run, so that reading the timer needs no lock.
+	start   uint64
 	base    uint32
 	status  uint16
 	enable  uint16
 	control uint16
-	last    uint32 // timer when its top bit was last looked at
+	seen    uint64 // when the timer's top bit was last looked at
+	last    uint32 // the timer then
 	reset   uint8  // port 0xcf9
 }
 
-// New makes the block. hz is the rate of clock, and the timer is 0 now; sci is
-// interrupt line abi.IRQSCI.
-func New(clock bus.Clock, hz uint64, sci bus.Line, host Host) *PM {
-	return &PM{clock: clock, hz: max(hz, abi.PMTimerHz), sci: sci, host: host, start: clock.Now()}
+// New makes the block. hz is the rate of the host's TSC, more than
+// abi.PMTimerHz, and the timer is 0 at now; sci is interrupt line abi.IRQSCI.
+func New(hz, now uint64, sci bus.Line, host Host) *PM {
+	hz = max(hz, abi.PMTimerHz+1)
+	return &PM{rate: bus.NewRate(abi.PMTimerHz, hz), sci: sci, host: host, start: now, seen: now}
 }
 
 // Reset clears the registers; the timer runs on.
-func (p *PM) Reset() {
+func (p *PM) Reset(now uint64) {
 	p.mu.Lock()
 	p.status, p.enable, p.control, p.reset = 0, 0, 0, 0
-	p.update()
+	p.update(now)
 	p.mu.Unlock()
 }
 
 // PressPower is a short push of the power button: operating systems shut down.
 // It reports false when the guest does not listen.
-func (p *PM) PressPower() bool {
+func (p *PM) PressPower(now uint64) bool {
 	p.mu.Lock()
 	p.status |= stsPower
-	p.update()
+	p.update(now)
 	listens := p.enable&stsPower != 0
 	p.mu.Unlock()
 	return listens
 }
 
-// timer is the counter at this moment.
-func (p *PM) timer() uint32 {
-	now := p.clock.Now()
+// counter is the timer at now.
+func (p *PM) counter(now uint64) uint32 {
 	if now < p.start { // another CPU's clock may lag behind
 		return p.base
 	}
-	return p.base + uint32(bus.Scale(now-p.start, abi.PMTimerHz, p.hz))
+	return p.base + uint32(p.rate.Counts(now-p.start))
 }
 
 // update notes a change of the timer's top bit and drives the SCI. The caller
 // holds mu.
-func (p *PM) update() {
-	t := p.timer()
-	if (t^p.last)>>31 != 0 {
-		p.status |= stsTimer
+func (p *PM) update(now uint64) {
+	if now > p.seen { // another CPU may have been here with a later time
+		t := p.counter(now)
+		if (t^p.last)>>31 != 0 {
+			p.status |= stsTimer
+		}
+		p.seen, p.last = now, t
 	}
-	p.last = t
 	p.sci.Set(p.status&p.enable != 0)
 }
 
-// ports is the block as a bus.Device.
+// timer is the counter as a bus.Device.
+type timer struct{ p *PM }
+
+// Timer returns the device for the abi.PMTimerLen ports from abi.PortPMTimer. It
+// allocates: for construction only.
+func (p *PM) Timer() bus.Device { return timer{p} }
+
+// Read is the hot path of guests whose clock it is: it takes no lock.
+func (d timer) Read(off uint64, _ uint8, now uint64) uint64 {
+	return uint64(d.p.counter(now)) >> (8 * off & 63)
+}
+
+// Write does nothing: the timer is read-only.
+func (timer) Write(uint64, uint8, uint64, uint64) {}
+
+// ports is status, enable and control as a bus.Device.
 type ports struct{ p *PM }
 
 // Ports returns the device for [Size] ports from abi.PortPM1aEvt. It allocates:
 // for construction only.
 func (p *PM) Ports() bus.Device { return ports{p} }
 
-// Read reads the registers as if they were bytes in a row. Only the timer is
-// read so often that it has a path of its own.
-func (d ports) Read(off uint64, size uint8) uint64 {
+// Read reads the registers as if they were bytes in a row.
+func (d ports) Read(off uint64, _ uint8, now uint64) uint64 {
 	p := d.p
-	if off == offTimer && size == 4 {
-		return uint64(p.timer())
-	}
 	p.mu.Lock()
-	p.update()
-	lo := uint64(p.status) | uint64(p.enable)<<16 | uint64(p.control|cntSCIEnable)<<32
-	hi := uint64(p.last)
+	p.update(now)
+	v := uint64(p.status) | uint64(p.enable)<<16 | uint64(p.control|cntSCIEnable)<<32
 	p.mu.Unlock()
-	if off >= 8 {
-		lo, off = hi, off-8
-	}
-	return lo >> (8 * off & 63)
+	return v >> (8 * off & 63)
 }
 
 // Write writes one register, or a byte of it. A 32-bit write to the event block
 // is one to status and enable.
-func (d ports) Write(off uint64, size uint8, val uint64) {
+func (d ports) Write(off uint64, size uint8, val, now uint64) {
 	p := d.p
 	if size == 4 && off == offStatus {
-		d.Write(offStatus, 2, val)
-		d.Write(offEnable, 2, val>>16)
+		d.Write(offStatus, 2, val, now)
+		d.Write(offEnable, 2, val>>16, now)
 		return
 	}
 	v, mask := uint16(val), uint16(0xffff)
@@ -172,7 +182,7 @@ func (d ports) Write(off uint64, size uint8, val uint64) {
 	}
 	off &^= 1
 	p.mu.Lock()
-	p.update()
+	p.update(now)
 	soft := false
 	switch off {
 	case offStatus:
@@ -183,7 +193,7 @@ func (d ports) Write(off uint64, size uint8, val uint64) {
 		p.control = (p.control&^mask | v) & (cntBusMaster | cntType)
 		soft = v&cntEnable != 0 && p.control>>cntTypeShift == abi.SleepTypeS5
 	}
-	p.update()
+	p.update(now)
 	p.mu.Unlock()
 	if soft {
 		p.host.PowerOff()
@@ -197,7 +207,7 @@ type cf9 struct{ p *PM }
 // construction only.
 func (p *PM) ResetPort() bus.Device { return cf9{p} }
 
-func (d cf9) Read(off uint64, size uint8) uint64 {
+func (d cf9) Read(_ uint64, _ uint8, _ uint64) uint64 {
 	d.p.mu.Lock()
 	v := d.p.reset
 	d.p.mu.Unlock()
@@ -207,7 +217,7 @@ func (d cf9) Read(off uint64, size uint8) uint64 {
 // Write resets when RST_CPU (bit 2) goes from 0 to 1 (ICH9 data sheet,
 // "RST_CNT—Reset Control Register"); bits 1 and 3 choose among resets that are
 // all one here.
-func (d cf9) Write(off uint64, size uint8, val uint64) {
+func (d cf9) Write(_ uint64, _ uint8, val, _ uint64) {
 	d.p.mu.Lock()
 	old := d.p.reset
 	d.p.reset = uint8(val) & 0b1110
@@ -226,12 +236,12 @@ type keyboard struct{ p *PM }
 func (p *PM) Keyboard() bus.Device { return keyboard{p} }
 
 // Read shows an empty bus, so that drivers find no controller at once.
-func (d keyboard) Read(off uint64, size uint8) uint64 { return ^uint64(0) }
+func (d keyboard) Read(_ uint64, _ uint8, _ uint64) uint64 { return ^uint64(0) }
 
 // Write resets on the commands that pulse output line 0 (IBM PC/AT Technical
 // Reference, "Keyboard Controller": commands F0-FF pulse the lines whose bit
 // is 0).
-func (d keyboard) Write(off uint64, size uint8, val uint64) {
+func (d keyboard) Write(_ uint64, _ uint8, val, _ uint64) {
 	if val&0xf1 == 0xf0 {
 		d.p.host.Reset()
 	}
@@ -247,24 +257,26 @@ type State struct {
 // ErrState says that a State is not one that Export made.
 var ErrState = errors.New("vpm: impossible saved state")
 
-// Export returns the state of p.
-func (p *PM) Export() State {
+// Export returns the state of p at now, the host's TSC.
+func (p *PM) Export(now uint64) State {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.update()
+	p.update(now)
 	return State{Timer: p.last, Status: p.status, Enable: p.enable, Control: p.control, Reset: p.reset}
 }
 
-// Import puts p into state s, which is checked as if a guest had made it up. On
-// error p is unchanged.
-func (p *PM) Import(s *State) error {
+// Import puts p into state s at now, the host's TSC. s is checked as if a guest
+// had made it up; on error p is unchanged.
+//
+// Preconditions: the partition does not run.
+func (p *PM) Import(s *State, now uint64) error {
 	if s.Status&^stsAll != 0 || s.Enable&^enAll != 0 || s.Control&^(cntBusMaster|cntType) != 0 || s.Reset&^0b1110 != 0 {
 		return ErrState
 	}
 	p.mu.Lock()
-	p.start, p.base, p.last = p.clock.Now(), s.Timer, s.Timer
+	p.start, p.base, p.seen, p.last = now, s.Timer, now, s.Timer
 	p.status, p.enable, p.control, p.reset = s.Status, s.Enable, s.Control, s.Reset
-	p.update()
+	p.update(now)
 	p.mu.Unlock()
 	return nil
 }

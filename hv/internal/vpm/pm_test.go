@@ -15,8 +15,6 @@ import (
 
 type clock uint64
 
-func (c *clock) Now() uint64 { return uint64(*c) }
-
 type wire bool
 
 func (w *wire) Set(level bool) { *w = wire(level) }
@@ -39,65 +37,93 @@ type machine struct {
 func newMachine() *machine {
 	m := &machine{c: new(clock), sci: new(wire), h: new(host)}
 	*m.c = 123456789
-	m.PM = New(m.c, hz, m.sci, m.h)
+	m.PM = New(hz, m.now(), m.sci, m.h)
 	m.io = m.Ports()
 	return m
 }
 
-func (m *machine) in(off uint64, size uint8) uint64 { return m.io.Read(off, size) & (1<<(8*size) - 1) }
+// now is the host's TSC.
+func (m *machine) now() uint64 { return uint64(*m.c) }
+
+func (m *machine) in(off uint64, size uint8) uint64 {
+	return m.io.Read(off, size, m.now()) & (1<<(8*size) - 1)
+}
 
 func TestTimer(t *testing.T) {
 	m := newMachine()
-	if m.in(offTimer, 4) != 0 {
+	tm := m.Timer()
+	if tm.Read(0, 4, m.now()) != 0 {
 		t.Error("timer does not start at 0")
 	}
 	*m.c += hz
-	if got := m.in(offTimer, 4); got != abi.PMTimerHz {
+	tm.Write(0, 4, 0xffff_ffff, m.now())
+	if got := tm.Read(0, 4, m.now()); got != abi.PMTimerHz {
 		t.Errorf("one second: %d", got)
 	}
-	if got := m.in(offTimer+1, 1); got != abi.PMTimerHz>>8&0xff {
+	if got := tm.Read(1, 1, m.now()) & 0xff; got != abi.PMTimerHz>>8&0xff {
 		t.Errorf("second byte %#x", got)
 	}
 	*m.c = clock(123456789 - 1) // a CPU whose TSC is behind
-	if got := m.in(offTimer, 4); got != 0 {
+	if got := tm.Read(0, 4, m.now()); got != 0 {
 		t.Errorf("before start: %#x", got)
 	}
+	*m.c = clock(123456789 + 1300*hz)
+	if got, want := tm.Read(0, 4, m.now()), uint64(1300*abi.PMTimerHz)&0xffff_ffff; got != want {
+		t.Errorf("timer wraps to %d, want %d", got, want)
+	}
+	*m.c = clock(123456789)
+	last := uint32(0)
+	for range 100_000 { // ten times round, in steps of up to 250 ms
+		*m.c += clock(rand.Uint64N(hz / 4))
+		got := uint32(tm.Read(0, 4, m.now()))
+		if got-last > abi.PMTimerHz/4+1 {
+			t.Fatalf("timer goes from %#x to %#x", last, got)
+		}
+		last = got
+	}
+}
+
+func TestTimerStatus(t *testing.T) {
+	m := newMachine()
 	*m.c = clock(123456789 + 600*hz) // beyond 2^31 counts
 	if m.in(offStatus, 2)&stsTimer == 0 {
 		t.Error("the change of the top bit goes unnoticed")
 	}
-	m.io.Write(offStatus, 2, stsTimer)
+	m.io.Write(offStatus, 2, stsTimer, m.now())
 	if m.in(offStatus, 2) != 0 {
 		t.Error("status is not cleared by writing one")
 	}
-	*m.c = clock(123456789 + 1300*hz)
-	if got, want := m.in(offTimer, 4), uint64(1300*abi.PMTimerHz)&0xffff_ffff; got != want {
-		t.Errorf("timer wraps to %d, want %d", got, want)
+	// An access of another CPU that was made before the change.
+	if got := m.io.Read(offStatus, 2, 123456789+599*hz); got&stsTimer != 0 {
+		t.Error("an access that comes late sets the status")
+	}
+	if m.in(offStatus, 2) != 0 {
+		t.Error("the change is noticed twice")
 	}
 }
 
 func TestPowerButton(t *testing.T) {
 	m := newMachine()
-	if m.PressPower() || bool(*m.sci) {
+	if m.PressPower(m.now()) || bool(*m.sci) {
 		t.Error("a guest that does not listen heard the button")
 	}
-	m.io.Write(offEnable, 2, stsPower)
-	if !bool(*m.sci) || !m.PressPower() {
+	m.io.Write(offEnable, 2, stsPower, m.now())
+	if !bool(*m.sci) || !m.PressPower(m.now()) {
 		t.Error("no SCI for the button")
 	}
-	m.io.Write(offStatus+1, 1, 1) // bit 8, by byte
+	m.io.Write(offStatus+1, 1, 1, m.now()) // bit 8, by byte
 	if bool(*m.sci) || m.in(offStatus, 2) != 0 {
 		t.Error("SCI stays")
 	}
-	m.io.Write(offStatus, 4, 0xffff_ffff)
+	m.io.Write(offStatus, 4, 0xffff_ffff, m.now())
 	if got := m.in(offEnable, 2); got != enAll {
 		t.Errorf("enable %#x", got)
 	}
 	if got := m.in(offStatus, 4); got != enAll<<16 {
 		t.Errorf("event block %#x", got)
 	}
-	m.PressPower()
-	m.PM.Reset()
+	m.PressPower(m.now())
+	m.PM.Reset(m.now())
 	if bool(*m.sci) || m.in(offEnable, 2) != 0 {
 		t.Error("after reset")
 	}
@@ -108,16 +134,16 @@ func TestSoftOff(t *testing.T) {
 	if got := m.in(offControl, 2); got != cntSCIEnable {
 		t.Errorf("control %#x", got)
 	}
-	m.io.Write(offControl, 2, 1<<cntTypeShift|cntEnable) // S1, S3: not there
-	m.io.Write(offControl, 2, abi.SleepTypeS5<<cntTypeShift)
+	m.io.Write(offControl, 2, 1<<cntTypeShift|cntEnable, m.now()) // S1, S3: not there
+	m.io.Write(offControl, 2, abi.SleepTypeS5<<cntTypeShift, m.now())
 	if m.h.off != 0 {
 		t.Error("switched off too early")
 	}
-	m.io.Write(offControl, 2, abi.SleepTypeS5<<cntTypeShift|cntEnable)
+	m.io.Write(offControl, 2, abi.SleepTypeS5<<cntTypeShift|cntEnable, m.now())
 	if m.h.off != 1 {
 		t.Error("not switched off")
 	}
-	m.io.Write(offControl+1, 1, (abi.SleepTypeS5<<cntTypeShift|cntEnable)>>8)
+	m.io.Write(offControl+1, 1, (abi.SleepTypeS5<<cntTypeShift|cntEnable)>>8, m.now())
 	if m.h.off != 2 {
 		t.Error("not switched off by a byte write")
 	}
@@ -129,23 +155,23 @@ func TestSoftOff(t *testing.T) {
 func TestResets(t *testing.T) {
 	m := newMachine()
 	r, k := m.ResetPort(), m.Keyboard()
-	r.Write(0, 1, 2)
-	if r.Read(0, 1)&0xff != 2 || m.h.resets != 0 {
+	r.Write(0, 1, 2, m.now())
+	if r.Read(0, 1, m.now())&0xff != 2 || m.h.resets != 0 {
 		t.Error("reset control: first step")
 	}
-	r.Write(0, 1, abi.ResetValue)
-	r.Write(0, 1, abi.ResetValue) // no edge
+	r.Write(0, 1, abi.ResetValue, m.now())
+	r.Write(0, 1, abi.ResetValue, m.now()) // no edge
 	if m.h.resets != 1 {
 		t.Errorf("%d resets by port 0xcf9", m.h.resets)
 	}
 	for v, want := range map[uint64]int{abi.KeyboardReset: 1, 0xf0: 1, 0xff: 0, 0xd1: 0, 0xaa: 0} {
 		m.h.resets = 0
-		k.Write(0, 1, v)
+		k.Write(0, 1, v, m.now())
 		if m.h.resets != want {
 			t.Errorf("keyboard command %#x: %d resets", v, m.h.resets)
 		}
 	}
-	if k.Read(0, 1)&0xff != 0xff {
+	if k.Read(0, 1, m.now())&0xff != 0xff {
 		t.Error("a keyboard controller shows")
 	}
 }
@@ -153,29 +179,29 @@ func TestResets(t *testing.T) {
 func TestRandom(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 9))
 	m := newMachine()
-	devs := []bus.Device{m.io, m.io, m.io, m.ResetPort(), m.Keyboard()}
+	devs := []bus.Device{m.io, m.io, m.io, m.Timer(), m.ResetPort(), m.Keyboard()}
 	for range 50000 {
 		d, off, size := devs[rnd.IntN(len(devs))], rnd.Uint64N(Size), uint8(1)<<rnd.IntN(4)
 		if rnd.IntN(2) == 0 {
-			d.Write(off, size, rnd.Uint64())
+			d.Write(off, size, rnd.Uint64(), m.now())
 		} else {
-			d.Read(off, size)
+			d.Read(off, size, m.now())
 		}
 		*m.c += clock(rnd.Uint64() >> (20 + rnd.IntN(40)))
 		if m.in(offStatus, 2)&m.in(offEnable, 2) != 0 != bool(*m.sci) {
 			t.Fatal("SCI does not follow status and enable")
 		}
-		s := m.Export()
+		s := m.Export(m.now())
 		c := newMachine()
-		if err := c.Import(&s); err != nil {
+		if err := c.Import(&s, c.now()); err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff(s, c.Export()); d != "" {
+		if d := cmp.Diff(s, c.Export(c.now())); d != "" {
 			t.Fatal("copy differs:", d)
 		}
 	}
 	for _, s := range []State{{Status: 2}, {Enable: 1}, {Control: 1}, {Reset: 1}} {
-		if m.Import(&s) == nil {
+		if m.Import(&s, 0) == nil {
 			t.Errorf("impossible state taken: %+v", s)
 		}
 	}
@@ -183,13 +209,13 @@ func TestRandom(t *testing.T) {
 
 func TestNoAllocations(t *testing.T) {
 	m := newMachine()
-	r := m.ResetPort()
+	r, tm := m.ResetPort(), m.Timer()
 	if n := testing.AllocsPerRun(100, func() {
-		m.io.Read(offTimer, 4)
-		m.io.Read(offStatus, 2)
-		m.io.Write(offStatus, 4, 0)
-		r.Write(0, 1, 6)
-		r.Write(0, 1, 0)
+		tm.Read(0, 4, m.now())
+		m.io.Read(offStatus, 2, m.now())
+		m.io.Write(offStatus, 4, 0, m.now())
+		r.Write(0, 1, 6, m.now())
+		r.Write(0, 1, 0, m.now())
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 
-	"ringo/hv/internal/bus"
 	"ringo/hv/internal/vlapic"
 	"ringo/hv/vcpu"
 	"ringo/hv/x86"
@@ -40,25 +39,22 @@ type ioapic struct{ l *lapic }
 
 func (i ioapic) EOI(v uint8) { i.l.ended = append(i.l.ended, v) }
 
-// idle is a vCPU that needs no kicks, and a clock that stands still.
+// idle is a vCPU that needs no kicks.
 type idle struct{}
 
 func (idle) Kick()         {}
 func (idle) NMI()          {}
 func (idle) Init()         {}
 func (idle) Startup(uint8) {}
-func (idle) Now() uint64   { return 0 }
-
-var _ bus.Clock = idle{}
 
 // newLAPIC makes one in x2APIC mode, software enabled.
 func newLAPIC() *lapic {
 	l := &lapic{}
-	set := vlapic.NewSet(idle{}, 1e9, []vlapic.Sink{idle{}})
+	set := vlapic.NewSet(1e9, []vlapic.Sink{idle{}})
 	set.OnEOI(ioapic{l})
 	l.LAPIC = set.CPU(0)
-	l.WriteMSR(x86.MSRAPICBase, baseX2)
-	l.WriteMSR(x2(0x0f), 0x1ff)
+	l.WriteMSR(x86.MSRAPICBase, baseX2, 0) // time stands still
+	l.WriteMSR(x2(0x0f), 0x1ff, 0)
 	return l
 }
 
@@ -69,7 +65,7 @@ func (l *lapic) outside(k opKind, val uint32) {
 		l.SetIRR(uint8(val), k == opLevel)
 	case opLeave:
 		s := l.Export(0)
-		if l.Import(&s) != nil {
+		if l.Import(&s, 0) != nil {
 			panic("vcputest: a local APIC does not take its own state")
 		}
 	}
@@ -80,7 +76,7 @@ func (l *lapic) model(script []apicOp) (log []byte, dumps []uint32) {
 	for _, o := range script {
 		switch o.kind {
 		case opWrite:
-			l.WriteMSR(o.msr, uint64(o.val))
+			l.WriteMSR(o.msr, uint64(o.val), 0)
 		case opCR8:
 			l.SetCR8(uint8(o.val))
 		case opWindow:
@@ -92,7 +88,7 @@ func (l *lapic) model(script []apicOp) (log []byte, dumps []uint32) {
 			l.outside(o.kind, o.val)
 		}
 		for _, msr := range dumped {
-			val, ok := l.ReadMSR(msr)
+			val, ok := l.ReadMSR(msr, 0)
 			if !ok {
 				val = 0xffff_ffff
 			}
@@ -156,14 +152,14 @@ func (r *apicRun) run(t T, m Machine) bool {
 		case vcpu.RDMSR:
 			r.reads[uint32(g.RCX)]++
 			r.sync()
-			val, ok := r.l.ReadMSR(uint32(g.RCX))
+			val, ok := r.l.ReadMSR(uint32(g.RCX), 0)
 			if !ok {
 				val = 0xffff_ffff // stands for #GP
 			}
 			g.RAX, g.RDX = val&0xffff_ffff, val>>32
 		case vcpu.WRMSR:
 			r.writes[uint32(g.RCX)]++
-			r.l.WriteMSR(uint32(g.RCX), g.RDX<<32|g.RAX&0xffff_ffff)
+			r.l.WriteMSR(uint32(g.RCX), g.RDX<<32|g.RAX&0xffff_ffff, 0)
 		case vcpu.CRWrite:
 			r.v.Set(x86.CR8, g.RAX)
 			r.v.Advance(4)
@@ -365,7 +361,7 @@ func testAPICSelf(t T, m Machine) {
 	if r == nil {
 		return
 	}
-	if got, _ := r.l.ReadMSR(x2(regESR)); got != 1<<5 {
+	if got, _ := r.l.ReadMSR(x2(regESR), 0); got != 1<<5 {
 		t.Errorf("ESR %#x", got)
 	}
 }
