@@ -3,7 +3,7 @@
 
 // Package bus is how virtual devices meet: disjoint address ranges mapped to
 // device handlers, interrupt lines and messages, and time. There is one
-// [Bus] for ports and one for guest physical addresses per partition.
+// [Bus] for guest physical addresses per partition, and [Ports] for its ports.
 //
 // What a hostile guest can do here:
 //
@@ -44,11 +44,11 @@ var (
 	ErrFrozen  = errors.New("bus: partition has started")
 )
 
-// span is a registered range; last is its last byte, so that a range may end
+// Span is a registered range; last is its last byte, so that a range may end
 // at the top of the address space.
-type span struct {
+type Span struct {
+	Dev         Device
 	first, last uint64
-	dev         Device
 }
 
 // Bus maps addresses of space A to devices. The zero value is an empty bus.
@@ -56,14 +56,9 @@ type span struct {
 // Add is for the thread that builds the partition. After Freeze, Find may be
 // called from any number of CPUs.
 type Bus[A Address] struct {
-	spans  []span // sorted, disjoint
+	spans  []Span // sorted, disjoint
 	frozen bool
-	ports  *portIndex // after Freeze of a space of 64 Ki addresses, else nil
 }
-
-// portIndex finds the span of a port in two steps: by its high byte a page, and
-// in it the span by its low byte; nil where nothing is.
-type portIndex [256]*[256]*span
 
 // Add registers dev for size bytes from start.
 func (b *Bus[A]) Add(start A, size uint64, dev Device) error {
@@ -79,35 +74,12 @@ func (b *Bus[A]) Add(start A, size uint64, dev Device) error {
 	if i < len(b.spans) && b.spans[i].first <= last {
 		return ErrOverlap
 	}
-	b.spans = slices.Insert(b.spans, i, span{first, last, dev})
+	b.spans = slices.Insert(b.spans, i, Span{dev, first, last})
 	return nil
 }
 
 // Freeze ends registration. It must happen before the first vCPU runs.
-func (b *Bus[A]) Freeze() {
-	if b.frozen {
-		return
-	}
-	b.frozen = true
-	if uint64(^A(0)) == 0xffff {
-		b.ports = newPortIndex(b.spans)
-	}
-}
-
-func newPortIndex(spans []span) *portIndex {
-	x := new(portIndex)
-	for i := range spans {
-		s := &spans[i]
-		for p := s.first; p <= s.last; p++ {
-			page := &x[p>>8]
-			if *page == nil {
-				*page = new([256]*span)
-			}
-			(*page)[p&0xff] = s
-		}
-	}
-	return x
-}
+func (b *Bus[A]) Freeze() { b.frozen = true }
 
 // Overlaps reports whether any of the size bytes from start belongs to a
 // device, or the range is not one that Add would take.
@@ -124,21 +96,16 @@ func (b *Bus[A]) Overlaps(start A, size uint64) bool {
 // offset of addr in that range. An access of size 0 finds nothing.
 func (b *Bus[A]) Find(addr A, size uint8) (dev Device, off uint64, ok bool) {
 	a := uint64(addr)
-	var s *span
-	if b.ports != nil {
-		page := b.ports[uint8(a>>8)]
-		if page == nil {
-			return nil, 0, false
-		}
-		s = page[uint8(a)]
-	} else if i := b.index(a); i < len(b.spans) && b.spans[i].first <= a {
-		s = &b.spans[i]
-	}
-	// An access of size 0 is a huge one here.
-	if s == nil || uint64(size)-1 > s.last-a {
+	i := b.index(a)
+	if i == len(b.spans) || b.spans[i].first > a {
 		return nil, 0, false
 	}
-	return s.dev, a - s.first, true
+	s := &b.spans[i]
+	// An access of size 0 is a huge one here.
+	if uint64(size)-1 > s.last-a {
+		return nil, 0, false
+	}
+	return s.Dev, a - s.first, true
 }
 
 // index returns the number of spans that end before a.

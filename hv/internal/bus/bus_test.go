@@ -93,11 +93,12 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// TestAgainstArray compares the bus with an array of all ports.
+// TestAgainstArray compares the bus, and the index of ports, with an array of all
+// ports.
 func TestAgainstArray(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for range 50 {
-		var b Bus[uint16]
+		var b Ports
 		var owner [1 << 16]*dev
 		for id := range 40 {
 			start, size := rnd.IntN(1<<16), 1+rnd.IntN(300)
@@ -113,12 +114,14 @@ func TestAgainstArray(t *testing.T) {
 				owner[p] = d
 			}
 		}
-		for i := range 20000 {
-			if i == 10000 {
-				b.Freeze() // from now on by the index of ports
-			}
-			p, size := rnd.IntN(1<<16), 1<<rnd.IntN(3)
+		b.Freeze()
+		b.Freeze()
+		for range 20000 {
+			p, size := rnd.IntN(1<<16), rnd.IntN(5)
 			want := owner[p]
+			if size == 0 {
+				want = nil
+			}
 			for q := p; q < p+size; q++ {
 				if q >= 1<<16 || owner[q] != want {
 					want = nil
@@ -129,19 +132,23 @@ func TestAgainstArray(t *testing.T) {
 			if ok != (want != nil) || ok && (d != Device(want) || owner[p-int(off)] != want) {
 				t.Fatalf("Find(%#x, %d) = %v %#x %v, want %v", p, size, d, off, ok, want)
 			}
+			s := b.At(uint16(p), uint8(size))
+			if (s != nil) != ok || ok && (s.Dev != d || s.Off(uint16(p)) != off) {
+				t.Fatalf("At(%#x, %d) = %+v, want %v", p, size, s, want)
+			}
 		}
 	}
 }
 
 func TestFindDoesNotAllocate(t *testing.T) {
-	var b Bus[uint16]
+	var b Ports
 	for i := range uint16(20) {
 		if err := b.Add(i*16, 8, &dev{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	b.Freeze()
-	if n := testing.AllocsPerRun(100, func() { b.Find(0x44, 1) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { b.Find(0x44, 1); b.At(0x44, 1) }); n != 0 {
 		t.Errorf("Find allocates %v times", n)
 	}
 }
@@ -222,13 +229,14 @@ func TestRate(t *testing.T) {
 }
 
 func BenchmarkFind(b *testing.B) {
-	var bus Bus[uint16]
+	var bus Ports
 	for i := range uint16(16) {
 		if err := bus.Add(i*16, 8, &dev{}); err != nil {
 			b.Fatal(err)
 		}
 	}
+	bus.Freeze()
 	for b.Loop() {
-		bus.Find(0x44, 1)
+		bus.At(0x44, 1)
 	}
 }

@@ -30,7 +30,7 @@ const (
 type Domain struct {
 	ID      uint32
 	VCPUs   []*VCPU
-	Ports   bus.Bus[uint16] // frozen at the first start
+	Ports   bus.Ports // frozen at the first start
 	Mem     bus.Bus[mm.GPA]
 	Tables  *pt.Tables
 	APICs   *vlapic.Set

@@ -53,9 +53,6 @@ func trespass(v *part.VCPU, x *vcpu.Exit) action {
 	return fault(v)
 }
 
-// stringIO is INS or OUTS.
-func stringIO(r *Runner, v *part.VCPU, x *vcpu.Exit) action { return r.begin(v, x.TSC) }
-
 // begin fetches and decodes the instruction at RIP and starts to emulate it; now
 // is when the guest executed it.
 func (r *Runner) begin(v *part.VCPU, now uint64) action {

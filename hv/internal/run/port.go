@@ -13,33 +13,38 @@ import (
 // dom0, or as a bus without a device does.
 func port(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	io := &x.IO
-	if io.String {
-		return stringIO(r, v, x)
+	if io.String || x.Len == 0 {
+		return unusualPort(r, v, x)
 	}
-	if x.Len == 0 && !r.length(v, x) {
-		return resume
-	}
-	dev, off, ok := v.Dom.Ports.Find(io.Port, io.Size)
-	if ok && part.IsClaimed(dev) {
+	s := v.Dom.Ports.At(io.Port, io.Size)
+	switch {
+	case s == nil:
+		if io.In {
+			v.Regs.RAX = merge(v.Regs.RAX, ^uint64(0), io.Size)
+		}
+	case part.IsClaimed(s.Dev):
 		v.IO = part.Pending{Kind: part.PendingPort, Size: io.Size, Len: x.Len}
 		return r.forward(v, abi.SpacePort, uint64(io.Port), io.In, io.Size, v.Regs.RAX)
+	case io.In:
+		val := s.Dev.Read(s.Off(io.Port), io.Size, x.TSC)
+		v.Regs.RAX = merge(v.Regs.RAX, val, io.Size)
+	default:
+		s.Dev.Write(s.Off(io.Port), io.Size, v.Regs.RAX&mask(io.Size), x.TSC)
+		v.SetAttention() // it may have raised a line or moved a timer
 	}
-	rax := &v.Regs.RAX
-	if !io.In {
-		if ok {
-			dev.Write(off, io.Size, *rax&mask(io.Size), x.TSC)
-			v.SetAttention() // it may have raised a line or moved a timer
-		}
-		v.HW.Advance(x.Len)
-		return resume
-	}
-	val := ^uint64(0)
-	if ok {
-		val = dev.Read(off, io.Size, x.TSC)
-	}
-	*rax = merge(*rax, val, io.Size)
 	v.HW.Advance(x.Len)
 	return resume
+}
+
+// unusualPort answers INS and OUTS, and instructions of unknown length.
+func unusualPort(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
+	switch {
+	case x.IO.String:
+		return r.begin(v, x.TSC)
+	case !r.length(v, x):
+		return resume
+	}
+	return port(r, v, x)
 }
 
 // masks has, at n, the low n bytes set.
@@ -55,7 +60,7 @@ func mask(size uint8) uint64 { return masks[size%16] }
 // size does: 4 bytes clear the upper half.
 func merge(reg, val uint64, size uint8) uint64 {
 	if size == 4 {
-		return val & 0xffff_ffff
+		return uint64(uint32(val))
 	}
 	m := mask(size)
 	return reg&^m | val&m

@@ -124,14 +124,14 @@ func (p *PIT) Ports() bus.Device { return counters{p} }
 
 // Read is a byte read of a counter; the control word is write-only.
 func (d counters) Read(off uint64, _ uint8, now uint64) uint64 {
-	v := ^uint64(0)
-	if off &= 3; off != 3 {
-		p := d.p
-		p.mu.Lock()
-		v = ^uint64(0xff) | uint64(p.ch[off].read(p, now))
-		p.mu.Unlock()
+	if off &= 3; off == 3 {
+		return ^uint64(0)
 	}
-	return v
+	p := d.p
+	p.mu.Lock()
+	v := p.ch[off].read(p, now)
+	p.mu.Unlock()
+	return uint64(v) | ^uint64(0xff)
 }
 
 // Write writes a byte of a counter, or the control word.

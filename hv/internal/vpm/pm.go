@@ -75,10 +75,9 @@ type PM struct {
 
 	// mu comes before the locks of the interrupt controllers behind sci.
 	mu sync.Mutex
-	// The timer was base at start, the host's TSC. They change only while the
-	// partition does not run, so that reading the timer needs no lock.
-	start   uint64
-	base    uint32
+	// zero is added to the counts since TSC 0 to get the timer. It changes only
+	// while the partition does not run, so that reading the timer needs no lock.
+	zero    uint32
 	status  uint16
 	enable  uint16
 	control uint16
@@ -91,7 +90,9 @@ type PM struct {
 // abi.PMTimerHz, and the timer is 0 at now; sci is interrupt line abi.IRQSCI.
 func New(hz, now uint64, sci bus.Line, host Host) *PM {
 	hz = max(hz, abi.PMTimerHz+1)
-	return &PM{rate: bus.NewRate(abi.PMTimerHz, hz), sci: sci, host: host, start: now, seen: now}
+	p := &PM{rate: bus.NewRate(abi.PMTimerHz, hz), sci: sci, host: host}
+	p.set(0, now)
+	return p
 }
 
 // Reset clears the registers; the timer runs on.
@@ -114,11 +115,12 @@ func (p *PM) PressPower(now uint64) bool {
 }
 
 // counter is the timer at now.
-func (p *PM) counter(now uint64) uint32 {
-	if now < p.start { // another CPU's clock may lag behind
-		return p.base
-	}
-	return p.base + uint32(p.rate.Counts(now-p.start))
+func (p *PM) counter(now uint64) uint32 { return uint32(p.rate.Counts(now)) + p.zero }
+
+// set makes t the timer at now.
+func (p *PM) set(t uint32, now uint64) {
+	p.zero = t - uint32(p.rate.Counts(now))
+	p.seen, p.last = now, t
 }
 
 // update notes a change of the timer's top bit and drives the SCI. The caller
@@ -274,7 +276,7 @@ func (p *PM) Import(s *State, now uint64) error {
 		return ErrState
 	}
 	p.mu.Lock()
-	p.start, p.base, p.seen, p.last = now, s.Timer, now, s.Timer
+	p.set(s.Timer, now)
 	p.status, p.enable, p.control, p.reset = s.Status, s.Enable, s.Control, s.Reset
 	p.update(now)
 	p.mu.Unlock()

@@ -1,0 +1,52 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package bus
+
+// Ports is the [Bus] of I/O ports, with a way to find a device in a few
+// instructions: what a guest does with a port is mostly an exit.
+type Ports struct {
+	Bus[uint16]
+	pages [256]*portPage // by the high byte of a port; after Freeze
+}
+
+// portPage has the span of each port by its low byte; nil where nothing is.
+type portPage [256]*Span
+
+// Freeze ends registration. It must happen before the first vCPU runs.
+func (p *Ports) Freeze() {
+	if p.frozen {
+		return
+	}
+	p.Bus.Freeze()
+	empty := new(portPage)
+	for i := range p.pages {
+		p.pages[i] = empty
+	}
+	for i := range p.spans {
+		s := &p.spans[i]
+		for a := s.first; a <= s.last; a++ {
+			page := &p.pages[a>>8]
+			if *page == empty {
+				*page = new(portPage)
+			}
+			(*page)[a&0xff] = s
+		}
+	}
+}
+
+// At returns the range that holds all size bytes from port, nil when there is
+// none, or size is 0.
+//
+// Preconditions: Freeze was called.
+func (p *Ports) At(port uint16, size uint8) *Span {
+	a := uint64(port)
+	s := p.pages[a>>8][a&0xff]
+	if s == nil || uint64(size)-1 > s.last-a {
+		return nil
+	}
+	return s
+}
+
+// Off is the offset of port in s, as its device wants it.
+func (s *Span) Off(port uint16) uint64 { return uint64(port) - s.first }
