@@ -13,21 +13,23 @@ type Ports struct {
 // portPage has the span of each port by its low byte; nil where nothing is.
 type portPage [256]*Span
 
+// noPorts is every page without a device; nobody writes to it.
+var noPorts portPage
+
 // Freeze ends registration. It must happen before the first vCPU runs.
 func (p *Ports) Freeze() {
 	if p.frozen {
 		return
 	}
 	p.Bus.Freeze()
-	empty := new(portPage)
 	for i := range p.pages {
-		p.pages[i] = empty
+		p.pages[i] = &noPorts
 	}
 	for i := range p.spans {
 		s := &p.spans[i]
 		for a := s.first; a <= s.last; a++ {
 			page := &p.pages[a>>8]
-			if *page == empty {
+			if *page == &noPorts {
 				*page = new(portPage)
 			}
 			(*page)[a&0xff] = s

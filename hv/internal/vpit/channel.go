@@ -50,7 +50,11 @@ func (c *channel) value(e uint64) uint16 {
 	case c.Mode == 2:
 		return uint16(n - e%n)
 	case c.Mode == 3: // counts by two, twice per period
-		return uint16(n - 2*(e%n)%n)
+		twice := 2 * (e % n)
+		if twice >= n {
+			twice -= n
+		}
+		return uint16(n - twice)
 	}
 	return uint16(n - e) // goes on from 0xffff after 0
 }
