@@ -132,8 +132,8 @@ func TestAgainstArray(t *testing.T) {
 			if ok != (want != nil) || ok && (d != Device(want) || owner[p-int(off)] != want) {
 				t.Fatalf("Find(%#x, %d) = %v %#x %v, want %v", p, size, d, off, ok, want)
 			}
-			s := b.At(uint16(p), uint8(size))
-			if (s != nil) != ok || ok && (s.Dev != d || s.Off(uint16(p)) != off) {
+			s, hit := b.At(uint16(p), uint8(size))
+			if hit != ok || ok && (s.Dev != d || s.Off(uint16(p)) != off) {
 				t.Fatalf("At(%#x, %d) = %+v, want %v", p, size, s, want)
 			}
 		}

@@ -37,17 +37,14 @@ func (p *Ports) Freeze() {
 	}
 }
 
-// At returns the range that holds all size bytes from port, nil when there is
-// none, or size is 0.
+// At returns the range that holds all size bytes from port. ok is false when
+// there is none, or size is 0.
 //
 // Preconditions: Freeze was called.
-func (p *Ports) At(port uint16, size uint8) *Span {
+func (p *Ports) At(port uint16, size uint8) (s *Span, ok bool) {
 	a := uint64(port)
-	s := p.pages[a>>8][a&0xff]
-	if s == nil || uint64(size)-1 > s.last-a {
-		return nil
-	}
-	return s
+	s = p.pages[a>>8][a&0xff]
+	return s, s != nil && uint64(size)-1 <= s.last-a
 }
 
 // Off is the offset of port in s, as its device wants it.

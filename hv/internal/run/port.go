@@ -16,9 +16,9 @@ func port(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	if io.String || x.Len == 0 {
 		return unusualPort(r, v, x)
 	}
-	s := v.Dom.Ports.At(io.Port, io.Size)
+	s, ok := v.Dom.Ports.At(io.Port, io.Size)
 	switch {
-	case s == nil:
+	case !ok:
 		if io.In {
 			v.Regs.RAX = merge(v.Regs.RAX, ^uint64(0), io.Size)
 		}
