@@ -80,7 +80,7 @@ func (b board) test(t *testing.T, img string) {
 	}
 	secs, entries, limit := 3, cmp.Or(b.entries, 10_000), 15*time.Minute
 	if *long {
-		secs, entries, limit = 60, 100_000, 40*time.Minute
+		secs, entries, limit = 20, 100_000, 40*time.Minute
 	}
 	got := b.run(t, emu.Config{
 		HV: img, Modules: []emu.Module{}, SMP: b.cpus, CPU: b.cpu, MemMiB: 512,
