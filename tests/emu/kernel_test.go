@@ -53,7 +53,7 @@ func TestKernelBasic(t *testing.T) {
 func TestKernelTorture(t *testing.T) {
 	secs := 15
 	if *long {
-		secs = 600
+		secs = 180
 	}
 	img := buildKernelTest(t, "torture")
 	for _, n := range []int{2, 4} {
