@@ -34,9 +34,9 @@ func startCPUs(m *part.Machine, fw *acpi.Tables, opts cmdline.Options) {
 		}
 	}
 	n := kernel.NumCPU()
-	// One more P than there are runners, so that the garbage collector and
-	// other goroutines need not wait for a runner's.
-	runtime.GOMAXPROCS(n + 1)
+	// One more P than there are runners and the thread of the serial port, so
+	// that the garbage collector and other goroutines need not wait for theirs.
+	runtime.GOMAXPROCS(n + 2)
 	for i := range n {
 		m.CPUs = append(m.CPUs, &pcpu.CPU{ID: i})
 	}

@@ -6,6 +6,7 @@ package emu
 import (
 	"fmt"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,6 +40,14 @@ func TestBochsBoot(t *testing.T) {
 			free := h.free()
 			h.ok(micro("regs", "regs"))
 			h.responsive()
+			h.ok(micro("spin", "spin"))
+			for range 10 { // a line that is pasted arrives whole: Bochs' serial port knows no patience
+				name := strings.Repeat("0123456789", 8)
+				h.key("console " + name + "\r")
+				h.see(verbTime, `domain "`+name+`"`)
+				h.see(verbTime, "\n"+prompt)
+			}
+			h.ok("destroy spin")
 			h.ok("destroy regs")
 			if got := h.free(); got != free {
 				t.Errorf("free memory %d, %d before", got, free)
