@@ -38,8 +38,8 @@ const (
 	// layer live from, unless the command line has pool=MiB: one byte in
 	// PoolShare of the machine's RAM, within these bounds in bytes. The records
 	// of a domain take some 30 KiB, and 3.5 more for each vCPU, of a bit less
-	// than half of it (hv/internal/part, Records): PoolMin is enough for 150
-	// domains with one vCPU or 35 with 32, PoolMax for all that there can be.
+	// than half of it (hv/internal/part, Records): PoolMin is enough for some 130
+	// domains with one vCPU or 40 with 32, PoolMax for all that there can be.
 	PoolMin   = 12 << 20
 	PoolMax   = 96 << 20
 	PoolShare = 128

@@ -3,8 +3,9 @@
 
 package sched
 
-// Stay is a short cut for a Switch that would come to the same entity: it reports whether what runs on cpu may go on, and until when. If not,
-// nothing has changed but the account.
+// Stay is a short cut for a Switch that would come to the same entity: it reports
+// whether what runs on cpu may go on, and until when. If not, nothing has changed
+// but the account.
 //
 // Preconditions: called by the runner of cpu, after Pick returned an entity.
 func (s *Scheduler) Stay(cpu int, now uint64) (until uint64, ok bool) {

@@ -24,8 +24,8 @@ type Macro struct {
 	Code []byte
 }
 
-// placeholder is the displacement 0x11223344, which a macro leaves to its user.
-var placeholder = []byte{0x44, 0x33, 0x22, 0x11}
+// displacement is the displacement 0x11223344, which a macro leaves to its user.
+var displacement = []byte{0x44, 0x33, 0x22, 0x11}
 
 // Macros checks the "#define NAME BYTE $0x.." of a header against what is
 // recorded of each by name, and that against GNU as where there is one.
@@ -44,7 +44,7 @@ func Macros(t *testing.T, header string, recorded map[string]Macro) {
 		return
 	}
 	for name, m := range recorded {
-		if got := bytes.TrimSuffix(assemble(t, as, m.Source), placeholder); !bytes.Equal(got, m.Code) {
+		if got := bytes.TrimSuffix(assemble(t, as, m.Source), displacement); !bytes.Equal(got, m.Code) {
 			t.Errorf("%s: recorded % x, as % x", name, m.Code, got)
 		}
 	}
