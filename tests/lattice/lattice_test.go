@@ -32,7 +32,7 @@ func TestCheck(t *testing.T) {
 		"svm":              {"ringo/hv/vcpu", "ringo/vmx"},
 		"vmx":              {"ringo/hv/vcpu", "ringo/svm", "golang.org/x/arch/x86/x86asm"},
 		"hv/internal/part": {"ringo/hv/internal/sched", "ringo/hv/internal/run", "ringo/svm"},
-		"hv/internal/vpit": {"ringo/hv/internal/bus", "time"},
+		"hv/internal/vpit": {"ringo/hv/bus", "time"},
 		"hv":               {"ringo/svm", "ringo/hv/internal/run", "runtime/debug", "ringo/drivers/pci", "ringo/dom0/cli"},
 		"dom0/cli":         {"ringo/dom0/domain", "fmt", "golang.org/x/term", "ringo/mm", "ringo/hv/x86"},
 		"drivers/pci":      {"ringo/drivers/reg", "ringo/hv/abi", "github.com/usbarmory/tamago/dma"},

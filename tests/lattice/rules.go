@@ -15,6 +15,7 @@ var rules = []rule{
 	{pkg: "hv/abi"},
 	{pkg: "hv/x86", std: "math/bits"},
 	{pkg: "hv/insn"},
+	{pkg: "hv/bus", std: core},
 	{pkg: "boot/layout"},
 
 	// Memory.
@@ -46,14 +47,14 @@ var rules = []rule{
 	{pkg: "hv/internal/part", ours: hvParts, std: core},
 	{pkg: "hv/internal/pcpu", ours: "hv/abi hv/x86 hv/vcpu", std: core},
 	{pkg: "hv/internal/sched", std: core},
-	{pkg: "hv/internal/bus", std: core},
-	{pkg: "hv/internal/pvclock", ours: "hv/abi hv/internal/bus mm", std: core},
-	{pkg: "hv/internal/...", ours: "hv/abi hv/x86 hv/internal/bus", std: core},
+	{pkg: "hv/internal/pvclock", ours: "hv/abi hv/bus mm", std: core},
+	{pkg: "hv/internal/...", ours: "hv/abi hv/x86 hv/bus", std: core},
 	{pkg: "hv", ours: "hv/... boot/... mm/... mm svm vmx", std: core + " bytes os runtime runtime/debug strings syscall time", mods: tamago},
 
 	// The other side of hv/abi.
 	{pkg: "dom0/hcall", ours: "hv/abi boot/layout", std: any},
-	{pkg: "dom0/...", ours: "hv/abi boot/kernel boot/layout boot/churn drivers/... dom0/...", std: any, mods: any},
+	{pkg: "dom0/devmodel/...", ours: "hv/bus", std: any},
+	{pkg: "dom0/...", ours: "hv/abi hv/bus boot/kernel boot/layout boot/churn drivers/... dom0/...", std: any, mods: any},
 	{pkg: "drivers/...", ours: "drivers/...", std: any, mods: tamago},
 
 	// Programs of the developer's host, and tests.
@@ -63,7 +64,7 @@ var rules = []rule{
 
 // fakes is what packages named *test may import beyond the rule of their
 // folder.
-var fakes = rule{ours: "hv/abi hv/x86 hv/internal/vlapic hv/internal/bus mm/... mm", std: any, mods: "github.com/google/go-cmp"}
+var fakes = rule{ours: "hv/abi hv/x86 hv/internal/vlapic hv/bus mm/... mm", std: any, mods: "github.com/google/go-cmp"}
 
 const (
 	any = "*"
@@ -73,7 +74,7 @@ const (
 	tamago = "github.com/usbarmory/tamago"
 	// hvParts is what the ledger and the packages above it are made of.
 	hvParts = "hv/abi hv/x86 hv/insn hv/decode hv/vcpu mm mm/phys mm/frame mm/pt mm/gwalk" +
-		" hv/internal/bus hv/internal/dbg hv/internal/event hv/internal/pcpu hv/internal/policy" +
+		" hv/bus hv/internal/dbg hv/internal/event hv/internal/pcpu hv/internal/policy" +
 		" hv/internal/sched hv/internal/vlapic hv/internal/vioapic hv/internal/vpic hv/internal/vpit" +
 		" hv/internal/vpm hv/internal/pvclock"
 )

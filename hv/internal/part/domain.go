@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 
 	"ringo/hv/abi"
-	"ringo/hv/internal/bus"
+	"ringo/hv/bus"
 	"ringo/hv/internal/pvclock"
 	"ringo/hv/internal/sched"
 	"ringo/hv/internal/vlapic"

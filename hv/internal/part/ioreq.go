@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 
 	"ringo/hv/abi"
+	"ringo/hv/bus"
 	"ringo/hv/decode"
-	"ringo/hv/internal/bus"
 	"ringo/mm"
 )
 

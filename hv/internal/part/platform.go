@@ -5,7 +5,7 @@ package part
 
 import (
 	"ringo/hv/abi"
-	"ringo/hv/internal/bus"
+	"ringo/hv/bus"
 	"ringo/hv/internal/pcpu"
 	"ringo/hv/internal/policy"
 	"ringo/hv/internal/vioapic"

@@ -23,7 +23,7 @@ package pvclock
 import (
 	"encoding/binary"
 
-	"ringo/hv/internal/bus"
+	"ringo/hv/bus"
 	"ringo/mm"
 )
 

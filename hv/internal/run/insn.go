@@ -4,8 +4,8 @@
 package run
 
 import (
+	"ringo/hv/bus"
 	"ringo/hv/decode"
-	"ringo/hv/internal/bus"
 	"ringo/hv/internal/part"
 	"ringo/hv/vcpu"
 	"ringo/hv/x86"

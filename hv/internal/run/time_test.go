@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ringo/hv/abi"
-	"ringo/hv/internal/bus"
+	"ringo/hv/bus"
 	"ringo/hv/vcpu"
 	"ringo/hv/x86"
 )

@@ -25,7 +25,7 @@ import (
 	"errors"
 	"sync"
 
-	"ringo/hv/internal/bus"
+	"ringo/hv/bus"
 )
 
 // Pins is the number of interrupt inputs.

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"ringo/hv/abi"
-	"ringo/hv/internal/bus"
+	"ringo/hv/bus"
 	"ringo/hv/internal/vioapic"
 	"ringo/hv/internal/vlapic"
 	"ringo/hv/internal/vpic"

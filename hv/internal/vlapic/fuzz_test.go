@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"ringo/hv/internal/bus"
+	"ringo/hv/bus"
 	"ringo/hv/x86"
 )
 

@@ -3,7 +3,7 @@
 
 package vlapic
 
-import "ringo/hv/internal/bus"
+import "ringo/hv/bus"
 
 // Fields of the interrupt command register (SDM Vol. 3, "Interrupt Command
 // Register (ICR)").

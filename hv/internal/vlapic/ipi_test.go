@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"ringo/hv/internal/bus"
+	"ringo/hv/bus"
 )
 
 // took describes what every CPU received since the last call: "0:41 2:nmi".

@@ -3,7 +3,7 @@
 
 package vlapic
 
-import "ringo/hv/internal/bus"
+import "ringo/hv/bus"
 
 // Entries of the local vector table. Thermal and performance-counter interrupts
 // never occur: their entries only hold what was written.

@@ -6,7 +6,7 @@ package vlapic
 import (
 	"sync/atomic"
 
-	"ringo/hv/internal/bus"
+	"ringo/hv/bus"
 )
 
 // Set is the local APICs of a partition: the bus.Router of its I/O APIC, its

@@ -25,7 +25,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"ringo/hv/internal/bus"
+	"ringo/hv/bus"
 )
 
 // cascade is the master's input that the slave drives.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"ringo/hv/internal/bus"
+	"ringo/hv/bus"
 )
 
 // wire is the CPU's INTR pin.

@@ -25,7 +25,7 @@ import (
 	"sync/atomic"
 
 	"ringo/hv/abi"
-	"ringo/hv/internal/bus"
+	"ringo/hv/bus"
 )
 
 const (

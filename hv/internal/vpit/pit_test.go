@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ringo/hv/abi"
-	"ringo/hv/internal/bus"
+	"ringo/hv/bus"
 )
 
 type clock uint64

@@ -23,7 +23,7 @@ import (
 	"sync"
 
 	"ringo/hv/abi"
-	"ringo/hv/internal/bus"
+	"ringo/hv/bus"
 )
 
 // Host hears of what the guest asks of its power supply. Methods are called on

@@ -1,9 +1,10 @@
 // SPDX-FileCopyrightText: The Ringo Authors
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package bus is how virtual devices meet: disjoint address ranges mapped to
-// device handlers, interrupt lines and messages, and time. There is one
-// [Bus] for guest physical addresses per partition, and [Ports] for its ports.
+// Package bus is how virtual devices meet, those of the hypervisor and those of
+// dom0: disjoint address ranges mapped to device handlers, interrupt lines and
+// messages, and time. There is one [Bus] for guest physical addresses per
+// partition, and [Ports] for its ports.
 //
 // What a hostile guest can do here:
 //
