@@ -3,10 +3,14 @@
 
 package rtc
 
+import "math"
+
 // update sets the flags for the time that has passed, then the interrupt line
 // and the timer.
 func (r *RTC) update() {
-	if now := r.time(); now > r.seen {
+	host := r.host()
+	now := r.at(host)
+	if now > r.seen {
 		if p := r.period(); p > 0 && floor(now, p) != floor(r.seen, p) {
 			r.reg[regC] |= bPeriodic
 		}
@@ -16,8 +20,8 @@ func (r *RTC) update() {
 				r.reg[regC] |= bAlarm
 			}
 		}
-		r.seen = now
 	}
+	r.seen = now // also when the host's clock was set back
 	level := r.reg[regC]&r.reg[regB]&cFlags != 0
 	r.reg[regC] &^= cIRQ
 	if level {
@@ -27,12 +31,14 @@ func (r *RTC) update() {
 		r.level = level
 		r.line.Set(level)
 	}
-	r.arm()
+	r.arm(host)
 }
 
 // arm sets the timer for the next event whose interrupt is enabled, unless one
-// is pending already.
-func (r *RTC) arm() {
+// is pending already. It is always later than host, the host's time up to which
+// the flags are computed, by minDelay at least: a timer that fired raises a flag, and a flag that is
+// up needs no timer. So a guest that does nothing costs one callback at most.
+func (r *RTC) arm(host int64) {
 	if r.timer == nil {
 		return
 	}
@@ -56,8 +62,14 @@ func (r *RTC) arm() {
 			}
 		}
 	}
+	if at > lastTime {
+		at = 0 // the clock stands still before
+	}
 	if at != 0 {
-		at -= r.offset
+		at = max(add(at, -r.offset), add(host, minDelay))
+	}
+	if at == math.MaxInt64 {
+		at = 0 // the host's clock ends before
 	}
 	if at != r.armed {
 		r.armed = at

@@ -3,7 +3,33 @@
 
 package rtc
 
-import "time"
+import (
+	"math"
+	"time"
+)
+
+// The guest's time stays within the years 1970 to 2199, in ns since 1970: there
+// nanoseconds neither overflow nor are negative. A date outside of them becomes
+// the nearest within, and the clock stands still when it gets to the end.
+var (
+	firstTime = int64(0)
+	lastTime  = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano() - 1
+)
+
+// add is a+b, or the end of the range where that overflows.
+func add(a, b int64) int64 {
+	switch s := a + b; {
+	case a > 0 && b > 0 && s < 0:
+		return math.MaxInt64
+	case a < 0 && b < 0 && s >= 0:
+		return math.MinInt64
+	default:
+		return s
+	}
+}
+
+// within brings a time into the range of the clock.
+func within(t int64) int64 { return min(max(t, firstTime), lastTime) }
 
 // floor divides rounding down; the time may lie before 1970.
 func floor(a, b int64) int64 {
@@ -40,11 +66,12 @@ func (r *RTC) store() {
 	t := time.Date(
 		r.decode(regCentury)*100+r.decode(regYear), time.Month(r.decode(regMonth)), r.decode(regDay),
 		r.decodeHour(r.reg[regHour]), r.decode(regMin), r.decode(regSec), 0, time.UTC)
-	now := r.now()
-	frac := now + r.offset - floor(now+r.offset, second)*second
-	r.offset = t.Unix()*second + frac - now
+	host := r.host()
+	was := r.at(host)
+	sec := min(max(t.Unix(), floor(firstTime, second)), floor(lastTime, second))
+	r.offset = sec*second + was - floor(was, second)*second - host
 	r.cached = -1
-	r.seen = now + r.offset
+	r.seen = r.at(host)
 	r.update()
 }
 

@@ -21,6 +21,8 @@
 //	asks for interrupts at 8192 Hz      at most 1024 a second are delivered, and
 //	                                    none before the last was acknowledged
 //	sets an impossible date             it is carried over (month 13 is January)
+//	sets a date far from today          the years are 1970 to 2199; the timer is
+//	                                    never set for the past
 //	sets an alarm that never matches    the search for the next match is bounded
 //	sets the clock                      its own offset changes; the host's and
 //	                                    other guests' time does not
@@ -86,6 +88,7 @@ const (
 	second     = 1_000_000_000 // ns
 	updateTime = 244_000       // ns of a second in which UIP is set
 	minPeriod  = second / 1024
+	minDelay   = 100_000 // ns from an access to the interrupt it asked for, at least
 )
 
 // RTC is a clock. Its methods are safe for concurrent use.
@@ -98,10 +101,10 @@ type RTC struct {
 	mu     sync.Mutex
 	index  byte
 	reg    [numRegs]byte // time registers are valid for cached, or while held
-	offset int64         // guest time less host time, ns
+	offset int64         // guest time less host time, ns; bounded by host and within
 	cached int64         // second that the time registers hold
 	seen   int64         // guest time up to which the flags are computed
-	armed  int64
+	armed  int64         // host time for which the timer is set; 0: it is not
 	level  bool
 }
 
@@ -112,7 +115,7 @@ func New(now func() int64, line Line, timer Timer) *RTC {
 	r.reg[regA] = aRunning | 6
 	r.reg[regB] = b24h
 	r.reg[regD] = dValid
-	r.seen = now()
+	r.seen = r.time()
 	r.cached = -1
 	return r
 }
@@ -162,8 +165,14 @@ func (r *RTC) Stop() {
 	}
 }
 
+// host returns the host's time in ns since 1970.
+func (r *RTC) host() int64 { return max(r.now(), 0) }
+
+// at returns the guest's time in ns since 1970 at a time of the host.
+func (r *RTC) at(host int64) int64 { return within(add(host, r.offset)) }
+
 // time returns the guest's time in ns since 1970.
-func (r *RTC) time() int64 { return r.now() + r.offset }
+func (r *RTC) time() int64 { return r.at(r.host()) }
 
 // counting reports whether the time registers follow the time.
 func (r *RTC) counting() bool {
