@@ -115,7 +115,8 @@ func domIRQ(c *Context) (abi.Status, uint64) {
 	if c.arg[1] >= abi.IOAPICPins || c.arg[2] > 1 {
 		return abi.BadArg, 0
 	}
-	return c.dom.SetLine(uint32(c.arg[1]), c.arg[2] == 1), 0
+	c.dom.SetLine(uint32(c.arg[1]), c.arg[2] == 1)
+	return abi.OK, 0
 }
 
 func domSched(c *Context) (abi.Status, uint64) {

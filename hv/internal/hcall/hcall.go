@@ -70,15 +70,16 @@ func New(m *part.Machine, s *Services) *Context { return &Context{m: m, s: s} }
 // call is a row of the table. Argument indices are counted from 1; 0 means that
 // the call has none.
 type call struct {
-	any  bool  // open to every guest, not only to dom0
-	dom  uint8 // argument that names a domain
-	vcpu uint8 // argument that names a vCPU of it
-	gpa  uint8 // argument with the operand's address
-	len  uint8 // argument with the operand's length in bytes
-	size int   // length when it is fixed
-	in   bool  // the operand is read before the call
-	out  bool  // the operand is written back after OK
-	run  func(c *Context) (abi.Status, uint64)
+	any   bool  // open to every guest, not only to dom0
+	dom   uint8 // argument that names a domain
+	guest bool  // the domain must not be dom0
+	vcpu  uint8 // argument that names a vCPU of it
+	gpa   uint8 // argument with the operand's address
+	len   uint8 // argument with the operand's length in bytes
+	size  int   // length when it is fixed
+	in    bool  // the operand is read before the call
+	out   bool  // the operand is written back after OK
+	run   func(c *Context) (abi.Status, uint64)
 
 	operands bool // there is something to decode
 }
@@ -140,6 +141,9 @@ func (c *Context) decode(row *call) abi.Status {
 	if row.dom != 0 {
 		if c.dom = c.m.Find(c.arg[row.dom-1]); c.dom == nil {
 			return abi.NoDomain
+		}
+		if row.guest && c.dom.Privileged() {
+			return abi.Denied
 		}
 	}
 	if row.vcpu != 0 {

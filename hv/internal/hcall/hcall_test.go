@@ -128,6 +128,19 @@ func TestOnlyDom0(t *testing.T) {
 	}
 }
 
+// dom0 can neither stop itself nor take its own memory apart.
+func TestNotOnDom0(t *testing.T) {
+	r := newRig(t)
+	for _, n := range []abi.Call{
+		abi.CallDomPopulate, abi.CallDomMap, abi.CallDomUnmap, abi.CallDomClaim, abi.CallDomPause,
+		abi.CallDomDestroy, abi.CallDomRename, abi.CallDomIRQ,
+	} {
+		if st, _ := r.call(r.dom0, n, uint64(abi.Dom0), r.at, r.at); st != abi.Denied {
+			t.Errorf("call %#x on dom0: %v, want denied", uint64(n), st)
+		}
+	}
+}
+
 func TestUnknownNumbers(t *testing.T) {
 	r := newRig(t)
 	for _, n := range []abi.Call{0, 5, abi.CallBase - 1, abi.CallEnd, ^abi.Call(0)} {

@@ -48,7 +48,7 @@ func (v *VCPU) publishTime() {
 	if !on {
 		return
 	}
-	if hpa, ok := v.Dom.RAM().at(a, 32); ok {
+	if hpa, ok := v.Dom.ramAt(a, 32); ok {
 		v.base = v.Dom.clock
 		v.base.TSC += v.Time.Offset - v.Dom.offset
 		v.clock.Publish(v.Dom.machine.Phys, hpa, &v.base)
@@ -64,7 +64,7 @@ func (v *VCPU) WallClock(val uint64) bool {
 	if !ok {
 		return false
 	}
-	if hpa, ok := v.Dom.RAM().at(a, 12); ok {
+	if hpa, ok := v.Dom.ramAt(a, 12); ok {
 		v.clock.PublishWall(v.Dom.machine.Phys, hpa, &v.Dom.clock)
 	}
 	return true

@@ -42,8 +42,8 @@ func (m *Machine) Create(a *abi.CreateArgs) (*Domain, abi.Status) {
 	if !ok {
 		return nil, abi.NoSlot
 	}
-	d := &Domain{ID: id, machine: m, owner: frame.Domain(int(id % MaxDomains)), name: a.Name, uuid: a.UUID, maxBytes: a.MaxBytes}
-	d.stop.Store(stopUnready)
+	d := m.newDomain(id, a.MaxBytes)
+	d.name, d.uuid = a.Name, a.UUID
 	d.Port = abi.PortDomain + id%MaxDomains
 	if st := d.charge(recordCost(a.VCPUs)); st != abi.OK {
 		return nil, st
@@ -56,6 +56,14 @@ func (m *Machine) Create(a *abi.CreateArgs) (*Domain, abi.Status) {
 	m.nextID = id + 1
 	m.domains[id%MaxDomains].Store(d)
 	return d, abi.OK
+}
+
+// newDomain makes the record of a domain that has nothing yet and may not run.
+func (m *Machine) newDomain(id uint32, maxBytes uint64) *Domain {
+	d := &Domain{ID: id, machine: m}
+	d.memory = memory{frames: m.Frames, account: &m.Records, owner: frame.Domain(int(id % MaxDomains)), maxBytes: maxBytes}
+	d.stop.Store(stopUnready)
+	return d
 }
 
 // furnish makes the parts of a new domain.
@@ -92,8 +100,7 @@ func (m *Machine) CreateDom0(vcpus int, size uint64) (d *Domain, ram mm.HPA, err
 	if m.Dom0() != nil {
 		return nil, 0, errors.New("dom0 exists")
 	}
-	d = &Domain{ID: abi.Dom0, machine: m, owner: frame.Domain(0), maxBytes: size}
-	d.stop.Store(stopUnready)
+	d = m.newDomain(abi.Dom0, size)
 	copy(d.name[:], "Domain-0")
 	if err := d.build(vcpus, 0, newPrivilegedPlatform); err != nil {
 		return nil, 0, err

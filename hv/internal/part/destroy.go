@@ -26,10 +26,9 @@ const (
 
 // Destroy pulls the cord and frees everything, in steps of bounded time: Again
 // until nothing is left. The domain is gone from the ledger when it returns OK.
+//
+// Preconditions: d is not dom0.
 func (d *Domain) Destroy() abi.Status {
-	if d.Privileged() {
-		return abi.Denied
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch d.destroy {
@@ -42,16 +41,16 @@ func (d *Domain) Destroy() abi.Status {
 		}
 		d.destroy = destroyUnmap
 	case destroyUnmap:
-		if d.unmapSome() == abi.OK {
+		if d.lent.unmapSome(&d.memory, d.machine.Dom0()) == abi.OK {
 			d.destroy = destroyShared
 		}
 	case destroyShared:
 		d.unshare()
-		d.markFlush()
+		d.lent.markFlush(d.machine.Dom0())
 		d.destroy = destroyFlush
 	case destroyFlush:
-		if d.flushed() {
-			d.reapDom0()
+		if dom0 := d.machine.Dom0(); d.lent.flushed(dom0) {
+			dom0.reap()
 			d.destroy = destroyFree
 		}
 	case destroyFree:
@@ -79,29 +78,31 @@ func (d *Domain) unshare() {
 	}
 }
 
-func (d *Domain) reapDom0() {
-	dom0 := d.machine.Dom0()
-	dom0.mu.Lock()
-	defer dom0.mu.Unlock()
-	dom0.Tables.Reap()
+// reap frees the page tables that have left d's tree.
+//
+// Preconditions: no TLB knows them any more.
+func (d *Domain) reap() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.Tables.Reap()
 }
 
 // freeSome frees a bounded part of the RAM and reports whether none is left.
-func (d *Domain) freeSome() bool {
-	if d.pop.block.Size != 0 {
-		d.freeBlock()
+func (m *memory) freeSome() bool {
+	if m.pop.block.Size != 0 {
+		m.freeBlock()
 	}
-	d.pop = populating{}
-	if len(d.extents) == 0 {
+	m.pop = populating{}
+	if len(m.extents) == 0 {
 		return true
 	}
-	e := &d.extents[len(d.extents)-1]
+	e := &m.extents[len(m.extents)-1]
 	n := min(e.Size, frame.Step)
-	d.freeRAM(mm.HPA(e.HPA+e.Size-n), n)
+	m.freeRAM(mm.HPA(e.HPA+e.Size-n), n)
 	e.Size -= n
-	d.bytes -= n
+	m.bytes -= n
 	if e.Size == 0 {
-		d.extents = d.extents[:len(d.extents)-1]
+		m.extents = m.extents[:len(m.extents)-1]
 	}
 	return false
 }
@@ -134,6 +135,5 @@ func (d *Domain) dismantle() {
 	if d.Tables != nil {
 		d.Tables.Free()
 	}
-	d.machine.Records.give(d.records)
-	d.records = 0
+	d.uncharge(d.records)
 }

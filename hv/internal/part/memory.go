@@ -20,48 +20,70 @@ type populating struct {
 	block frame.Block // being scrubbed; Size 0 = none
 }
 
+// memory is a domain's RAM, by guest physical address, with its second-level
+// tables and the account that pays for the records of both. Domain.mu guards it;
+// only the tables may be looked up without.
+type memory struct {
+	Tables   *pt.Tables
+	frames   *frame.Pool
+	account  *Records
+	owner    frame.Owner
+	extents  []abi.Extent // RAM, by GPA
+	bytes    uint64       // sum of extents
+	maxBytes uint64
+	pop      populating
+	records  uint64 // taken from account
+}
+
 // Populate gives d RAM at [start, start+size), in steps of bounded time: while
 // it returns Again the caller repeats it. NoMemory and NoRecord leave what was
 // populated so far; destroying the domain frees it.
+//
+// Preconditions: d is not dom0.
 func (d *Domain) Populate(start mm.GPA, size uint64) abi.Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if st := d.mayPopulate(start, size); st != abi.OK {
 		return st
 	}
-	p := &d.pop
+	return d.populate(start, size)
+}
+
+// populate does a step of Populate.
+func (m *memory) populate(start mm.GPA, size uint64) abi.Status {
+	p := &m.pop
 	if p.size == 0 {
 		*p = populating{start: start, size: size}
 	}
 	if p.block.Size == 0 {
-		b, err := d.machine.Frames.Extent(p.start+mm.GPA(p.done), p.size-p.done, d.owner, frame.RAM)
+		b, err := m.frames.Extent(p.start+mm.GPA(p.done), p.size-p.done, m.owner, frame.RAM)
 		if err != nil {
 			*p = populating{}
 			return abi.NoMemory
 		}
 		p.block = b
 	}
-	if d.machine.Frames.Scrub(&p.block) {
+	if m.frames.Scrub(&p.block) {
 		return abi.Again
 	}
-	return d.addBlock()
+	return m.addBlock()
 }
 
-// addBlock maps the scrubbed block of d.pop.
-func (d *Domain) addBlock() abi.Status {
-	p := &d.pop
+// addBlock maps the scrubbed block of pop.
+func (m *memory) addBlock() abi.Status {
+	p := &m.pop
 	gpa := p.start + mm.GPA(p.done)
-	if st := d.charge(extentCost); st != abi.OK {
-		d.freeBlock()
+	if st := m.charge(extentCost); st != abi.OK {
+		m.freeBlock()
 		return st
 	}
-	if err := d.Tables.Map(pt.Addr(gpa), p.block.Start, p.block.Size, pt.RWX|pt.Accessed|pt.Dirty); err != nil {
-		d.uncharge(extentCost)
-		d.freeBlock()
+	if err := m.Tables.Map(pt.Addr(gpa), p.block.Start, p.block.Size, pt.RWX|pt.Accessed|pt.Dirty); err != nil {
+		m.uncharge(extentCost)
+		m.freeBlock()
 		return abi.NoMemory
 	}
-	if joined := d.addExtent(abi.Extent{GPA: uint64(gpa), HPA: uint64(p.block.Start), Size: p.block.Size}); joined {
-		d.uncharge(extentCost)
+	if joined := m.addExtent(abi.Extent{GPA: uint64(gpa), HPA: uint64(p.block.Start), Size: p.block.Size}); joined {
+		m.uncharge(extentCost)
 	}
 	p.done += p.block.Size
 	p.block = frame.Block{}
@@ -77,9 +99,7 @@ func (d *Domain) addBlock() abi.Status {
 func (d *Domain) mayPopulate(start mm.GPA, size uint64) abi.Status {
 	p := &d.pop
 	switch {
-	case d.Privileged():
-		return abi.Denied
-	case d.frozen || d.mapped != unmapped || d.destroy != destroyNone:
+	case d.frozen || d.lent.state != unmapped || d.destroy != destroyNone:
 		return abi.Busy
 	case p.size != 0:
 		if p.start != start || p.size != size {
@@ -99,8 +119,8 @@ func (d *Domain) mayPopulate(start mm.GPA, size uint64) abi.Status {
 // maxGPA bounds the guest physical addresses of RAM: 1 TiB.
 const maxGPA = 1 << 40
 
-func (d *Domain) overlapsRAM(start, size uint64) bool {
-	for _, e := range d.extents {
+func (m *memory) overlapsRAM(start, size uint64) bool {
+	for _, e := range m.extents {
 		if start < e.GPA+e.Size && e.GPA < start+size {
 			return true
 		}
@@ -110,32 +130,32 @@ func (d *Domain) overlapsRAM(start, size uint64) bool {
 
 // addExtent keeps the list sorted by GPA and joins what is contiguous in both
 // address spaces; it reports whether e was joined to another one.
-func (d *Domain) addExtent(e abi.Extent) (joined bool) {
-	d.bytes += e.Size
+func (m *memory) addExtent(e abi.Extent) (joined bool) {
+	m.bytes += e.Size
 	i := 0
-	for i < len(d.extents) && d.extents[i].GPA < e.GPA {
+	for i < len(m.extents) && m.extents[i].GPA < e.GPA {
 		i++
 	}
 	if i > 0 {
-		if l := &d.extents[i-1]; l.GPA+l.Size == e.GPA && l.HPA+l.Size == e.HPA {
+		if l := &m.extents[i-1]; l.GPA+l.Size == e.GPA && l.HPA+l.Size == e.HPA {
 			l.Size += e.Size
 			return true
 		}
 	}
-	d.extents = slices.Insert(d.extents, i, e)
+	m.extents = slices.Insert(m.extents, i, e)
 	return false
 }
 
 // freeBlock gives back a block that was not mapped.
-func (d *Domain) freeBlock() {
-	b := d.pop.block
-	d.pop = populating{}
-	d.freeRAM(b.Start, b.Size)
+func (m *memory) freeBlock() {
+	b := m.pop.block
+	m.pop = populating{}
+	m.freeRAM(b.Start, b.Size)
 }
 
-func (d *Domain) freeRAM(a mm.HPA, size uint64) {
+func (m *memory) freeRAM(a mm.HPA, size uint64) {
 	for size > 0 {
-		n := d.machine.Frames.Free(a, size, d.owner)
+		n := m.frames.Free(a, size, m.owner)
 		a, size = a+mm.HPA(n), size-n
 	}
 }
@@ -184,59 +204,21 @@ func (d *Domain) each(gpa mm.GPA, n int, need pt.Attr, f func(hpa mm.HPA, from, 
 	return true
 }
 
-// RAM is a domain's memory on the exit path: without a lock, since it is not
-// freed while one of the domain's vCPUs runs. It implements gwalk.Memory.
-type RAM Domain
-
-// RAM returns the lock-free view.
-//
-// Preconditions: the caller is the runner of one of d's vCPUs.
-func (d *Domain) RAM() *RAM { return (*RAM)(d) }
-
-// at returns where gpa lies, and how much of its 4 KiB page is behind it.
-func (r *RAM) at(gpa mm.GPA, size uint64) (mm.HPA, bool) {
-	hpa, _, attr, ok := r.Tables.Lookup(pt.Addr(gpa))
-	return hpa, ok && attr&pt.Uncached == 0 && size <= mm.PageSize-uint64(gpa)%mm.PageSize
-}
-
-// Read64 reads an aligned quadword.
-func (r *RAM) Read64(gpa mm.GPA) (uint64, bool) {
-	hpa, ok := r.at(gpa, 8)
-	if !ok || !mm.Aligned(gpa, 8) {
-		return 0, false
-	}
-	return r.machine.Phys.Load64(hpa), true
-}
-
-// Read32 reads an aligned doubleword.
-func (r *RAM) Read32(gpa mm.GPA) (uint32, bool) {
-	q, ok := r.Read64(gpa &^ 7)
-	return uint32(q >> (8 * (gpa & 4))), ok && mm.Aligned(gpa, 4)
-}
-
-// Read copies len(b) bytes of one page.
-func (r *RAM) Read(gpa mm.GPA, b []byte) bool {
-	hpa, ok := r.at(gpa, uint64(len(b)))
-	if ok {
-		r.machine.Phys.Read(hpa, b)
-	}
-	return ok
-}
-
-// Write copies b to memory within one page.
-func (r *RAM) Write(gpa mm.GPA, b []byte) bool {
-	hpa, ok := r.at(gpa, uint64(len(b)))
-	if ok {
-		r.machine.Phys.Write(hpa, b)
-	}
-	return ok
-}
-
 // overhead is the hypervisor's memory for d in bytes, its Go objects aside.
-func (d *Domain) overhead() uint64 {
+func (m *memory) overhead() uint64 {
 	var n uint64
 	for _, t := range [...]frame.Type{frame.Table, frame.Control, frame.Data} {
-		n += d.machine.Frames.OwnedAs(d.owner, t)
+		n += m.frames.OwnedAs(m.owner, t)
 	}
 	return n
+}
+
+// ramAt returns where gpa lies in host memory. It reports false unless it is RAM
+// and the size bytes behind it are in the same 4 KiB page.
+//
+// Preconditions: the caller keeps the frame from being freed: it holds Domain.mu,
+// or is the runner of one of the domain's vCPUs.
+func (m *memory) ramAt(gpa mm.GPA, size uint64) (mm.HPA, bool) {
+	hpa, _, attr, ok := m.Tables.Lookup(pt.Addr(gpa))
+	return hpa, ok && attr&pt.Uncached == 0 && size <= mm.PageSize-uint64(gpa)%mm.PageSize
 }

@@ -103,13 +103,9 @@ func (d *Domain) PowerOff() { d.End(abi.ShutdownPoweroff, "powered off by its gu
 func (d *Domain) Reset() { d.End(abi.ShutdownReboot, "reset by its guest") }
 
 // SetLine sets interrupt line gsi of d.
-func (d *Domain) SetLine(gsi uint32, level bool) abi.Status {
-	if d.Plat.ioapic == nil {
-		return abi.Denied
-	}
-	d.Plat.lines[gsi].Set(level)
-	return abi.OK
-}
+//
+// Preconditions: d is not dom0, gsi is below abi.IOAPICPins.
+func (d *Domain) SetLine(gsi uint32, level bool) { d.Plat.lines[gsi].Set(level) }
 
 // extINT reports whether the 8259As have an interrupt that vCPU 0 takes.
 func (d *Domain) extINT() bool {

@@ -58,22 +58,22 @@ func (r *Records) take(n uint64) bool {
 
 func (r *Records) give(n uint64) { r.used.Add(-n) }
 
-// charge takes n bytes for d. It is given back with everything else when d is
-// dismantled.
+// charge takes n bytes for a domain. They are given back with everything else when
+// it is dismantled.
 //
-// Preconditions: d.mu is held, or d is in no ledger yet.
-func (d *Domain) charge(n uint64) abi.Status {
-	if !d.machine.Records.take(n) {
+// Preconditions: Domain.mu is held, or the domain is in no ledger yet.
+func (m *memory) charge(n uint64) abi.Status {
+	if !m.account.take(n) {
 		return abi.NoRecord
 	}
-	d.records += n
+	m.records += n
 	return abi.OK
 }
 
-// uncharge gives n bytes of d back that are not needed after all.
-func (d *Domain) uncharge(n uint64) {
-	d.machine.Records.give(n)
-	d.records -= n
+// uncharge gives n bytes back that are not needed after all.
+func (m *memory) uncharge(n uint64) {
+	m.account.give(n)
+	m.records -= n
 }
 
 // recordCost is what a domain with n vCPUs takes from the start.

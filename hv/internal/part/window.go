@@ -30,7 +30,7 @@ type windowPage struct {
 // Use makes d the domain that is seen.
 func (w *Window) Use(d *Domain) { w.d = d }
 
-// at is [RAM.at].
+// at is memory.ramAt.
 func (w *Window) at(gpa mm.GPA, size uint64) (mm.HPA, bool) {
 	d := w.d
 	page, off := gpa&^(mm.PageSize-1), uint64(gpa)%mm.PageSize

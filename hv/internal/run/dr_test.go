@@ -38,7 +38,7 @@ func TestDRWrite(t *testing.T) {
 		v.State[x86.CR0], v.State[x86.CR4], v.State[x86.EFER] = x86.CR0ET, tt.cr4, 0
 		v.State[x86.RIP], v.Registers.RDX = at, tt.edx
 		v.State[x86.DR6], v.State[x86.DR7] = vcpu.ResetDR6, vcpu.ResetDR7
-		if !d.RAM().Write(at, tt.code) {
+		if !d.Write(at, tt.code) {
 			t.Fatal("no memory")
 		}
 		drWrite(g.r, p, &vcpu.Exit{Reason: vcpu.DRWrite})

@@ -27,24 +27,32 @@ type mapCursor struct {
 	gone   bool   // unmapping: TLBs have been told
 }
 
+// lending is how a domain's RAM stands in dom0's address space. Domain.mu guards
+// it; dom0's own is taken inside, for its tables.
+type lending struct {
+	state  mapState
+	at     mapCursor            // progress of MapInto and Unmap
+	end    mapCursor            // how far MapInto came
+	rounds [abi.MaxVCPUs]uint64 // of dom0's vCPUs, see flushed
+}
+
 // mapStep is how much of the RAM one hypercall maps or unmaps, in bytes.
 const mapStep = 32 * mm.MiB
 
 // MapInto maps all RAM of d into dom0 at GPA == HPA and lists its extents. It
 // is Again until everything is mapped, and then while the list has more.
+//
+// Preconditions: d is not dom0.
 func (d *Domain) MapInto(l *abi.ExtentList) abi.Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	first := int(min(l.First, 1<<30))
 	*l = abi.ExtentList{First: l.First, Total: uint32(len(d.extents))}
-	switch {
-	case d.Privileged():
-		return abi.Denied
-	case d.destroy != destroyNone || d.pop.size != 0 || d.mapped == unmapping:
+	if d.destroy != destroyNone || d.pop.size != 0 || d.lent.state == unmapping {
 		return abi.Busy
 	}
-	if d.mapped != mapped {
-		if st := d.mapSome(); st != abi.OK {
+	if d.lent.state != mapped {
+		if st := d.lent.mapSome(&d.memory, d.machine.Dom0()); st != abi.OK {
 			return st
 		}
 	}
@@ -58,27 +66,26 @@ func (d *Domain) MapInto(l *abi.ExtentList) abi.Status {
 }
 
 // mapSome maps the next part. What could not be mapped is undone by Unmap.
-func (d *Domain) mapSome() abi.Status {
-	if d.mapped == unmapped {
-		d.mapped, d.mapAt = mapping, mapCursor{}
+func (l *lending) mapSome(m *memory, dom0 *Domain) abi.Status {
+	if l.state == unmapped {
+		l.state, l.at = mapping, mapCursor{}
 	}
-	dom0 := d.machine.Dom0()
 	dom0.mu.Lock()
 	defer dom0.mu.Unlock()
 	for budget := uint64(mapStep); budget > 0; {
-		c := &d.mapAt
-		if c.extent == len(d.extents) {
-			d.mapped = mapped
+		c := &l.at
+		if c.extent == len(m.extents) {
+			l.state = mapped
 			return abi.OK
 		}
-		e := d.extents[c.extent]
+		e := m.extents[c.extent]
 		a := mm.HPA(e.HPA + c.off)
 		n := min(e.Size-c.off, frame.Step-uint64(a)%frame.Step)
-		if d.machine.Frames.Ref(a, n, d.owner) != nil {
+		if m.frames.Ref(a, n, m.owner) != nil {
 			return abi.NoMemory
 		}
 		if dom0.Tables.Map(pt.Addr(a), a, n, pt.RW|pt.Accessed|pt.Dirty) != nil {
-			d.unref(a, n)
+			m.unref(a, n)
 			return abi.NoMemory
 		}
 		c.advance(n, e.Size)
@@ -93,63 +100,58 @@ func (c *mapCursor) advance(n, size uint64) {
 	}
 }
 
-func (d *Domain) unref(a mm.HPA, size uint64) {
+func (m *memory) unref(a mm.HPA, size uint64) {
 	for size > 0 {
-		n := d.machine.Frames.Unref(a, size)
+		n := m.frames.Unref(a, size)
 		a, size = a+mm.HPA(n), size-n
 	}
 }
 
 // Unmap takes d's RAM out of dom0's address space; Again until no TLB knows it.
+//
+// Preconditions: d is not dom0.
 func (d *Domain) Unmap() abi.Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.Privileged() {
-		return abi.Denied
-	}
-	return d.unmapSome()
+	return d.lent.unmapSome(&d.memory, d.machine.Dom0())
 }
 
 // unmapSome does a part of the work: first the tables, then the TLBs, then the
 // references, so that no frame is free while a CPU may still reach it.
 //
-// Preconditions: d.mu is held.
-func (d *Domain) unmapSome() abi.Status {
-	switch d.mapped {
+// Preconditions: Domain.mu is held.
+func (l *lending) unmapSome(m *memory, dom0 *Domain) abi.Status {
+	switch l.state {
 	case unmapped:
 		return abi.OK
 	case mapping, mapped:
-		if !d.unlink() {
+		if !l.unlink(m, dom0) {
 			return abi.Again
 		}
-		d.mapped = unmapping
-		d.markFlush()
+		l.state = unmapping
+		l.markFlush(dom0)
 		return abi.Again
 	}
-	if !d.flushed() {
+	if !l.flushed(dom0) {
 		return abi.Again
 	}
-	if !d.unrefSome() {
+	if !l.unrefSome(m) {
 		return abi.Again
 	}
-	dom0 := d.machine.Dom0()
-	dom0.mu.Lock()
-	dom0.Tables.Reap()
-	dom0.mu.Unlock()
-	d.mapped, d.mapAt = unmapped, mapCursor{}
+	dom0.reap()
+	l.state, l.at = unmapped, mapCursor{}
 	return abi.OK
 }
 
 // unlink removes what the cursor has passed from dom0's tables, backwards. It
 // reports whether nothing is left; the cursor then stands at the end again, for
 // unrefSome.
-func (d *Domain) unlink() bool {
-	c := &d.mapAt
+func (l *lending) unlink(m *memory, dom0 *Domain) bool {
+	c := &l.at
 	if !c.gone {
 		// The first call: remember how far the mapping came.
-		c.gone, d.unrefEnd = true, *c
+		c.gone, l.end = true, *c
 	}
-	dom0 := d.machine.Dom0()
 	dom0.mu.Lock()
 	defer dom0.mu.Unlock()
 	for budget := uint64(mapStep); budget > 0; {
@@ -158,9 +160,9 @@ func (d *Domain) unlink() bool {
 				return true
 			}
 			c.extent--
-			c.off = d.extents[c.extent].Size
+			c.off = m.extents[c.extent].Size
 		}
-		e := d.extents[c.extent]
+		e := m.extents[c.extent]
 		n := min(c.off, frame.Step)
 		c.off -= n
 		// Splitting a large page may need a table; without memory for it, take
@@ -177,18 +179,18 @@ func (d *Domain) unlink() bool {
 }
 
 // unrefSome drops references from the start up to where the mapping came.
-func (d *Domain) unrefSome() bool {
-	c := &d.mapAt
+func (l *lending) unrefSome(m *memory) bool {
+	c := &l.at
 	for budget := uint64(mapStep); budget > 0; {
-		if c.extent == d.unrefEnd.extent && c.off == d.unrefEnd.off {
+		if c.extent == l.end.extent && c.off == l.end.off {
 			return true
 		}
-		e := d.extents[c.extent]
+		e := m.extents[c.extent]
 		end := e.Size
-		if c.extent == d.unrefEnd.extent {
-			end = d.unrefEnd.off
+		if c.extent == l.end.extent {
+			end = l.end.off
 		}
-		n := d.machine.Frames.Unref(mm.HPA(e.HPA+c.off), end-c.off)
+		n := m.frames.Unref(mm.HPA(e.HPA+c.off), end-c.off)
 		c.advance(n, e.Size)
 		budget -= min(budget, n)
 	}
@@ -197,18 +199,18 @@ func (d *Domain) unrefSome() bool {
 
 // markFlush starts a shootdown on the CPUs that run dom0: the generation of the
 // tables has changed, so a vCPU that enters again flushes by itself.
-func (d *Domain) markFlush() {
-	for i, v := range d.machine.Dom0().VCPUs {
-		d.rounds[i] = v.rounds.Load()
+func (l *lending) markFlush(dom0 *Domain) {
+	for i, v := range dom0.VCPUs {
+		l.rounds[i] = v.rounds.Load()
 		v.Notify()
 	}
 }
 
 // flushed reports whether every vCPU of dom0 has been out of the guest since
 // markFlush, or is now. The caller's own is out.
-func (d *Domain) flushed() bool {
-	for i, v := range d.machine.Dom0().VCPUs {
-		if !v.outSince(d.rounds[i]) {
+func (l *lending) flushed(dom0 *Domain) bool {
+	for i, v := range dom0.VCPUs {
+		if !v.outSince(l.rounds[i]) {
 			return false
 		}
 	}
