@@ -5,7 +5,7 @@
 
 GO ?= go
 
-.PHONY: help run image check test test-long conformance bench deps clean
+.PHONY: help run image check test test-long fuzz conformance bench deps clean
 
 help:
 	@echo 'make run        build Ringo and run it in an emulator, with a demo guest at hand'
@@ -14,8 +14,9 @@ help:
 	@echo '                Ctrl-\ three times ends the emulator'
 	@echo 'make image      build/hv.img, build/dom0.elf, build/ringo.iso, build/tftp/'
 	@echo 'make check      build, vet, format, lints, unit tests'
-	@echo 'make test       check, and the suite that boots the images in QEMU and Bochs'
+	@echo 'make test       check, the suite that boots the images in QEMU and Bochs, and fuzz'
 	@echo 'make test-long  the same, with the tests that take minutes'
+	@echo 'make fuzz       of those the fuzz targets alone, half a minute each'
 	@echo 'make conformance  of those the tests of the backends alone, and their table'
 	@echo 'make bench      figures, counted in instructions; also build/bench.json'
 	@echo '                BACKEND=vmx: those of VT-x in Bochs; build/bench-vmx.json'
@@ -36,6 +37,9 @@ test:
 
 test-long:
 	@$(GO) run ./tools/check -emu -long
+
+fuzz:
+	@$(GO) run ./tools/check -fuzz
 
 conformance:
 	@$(GO) run ./tools/check -backends

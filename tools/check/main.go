@@ -3,9 +3,10 @@
 
 // Command check runs every check of the source tree and prints a verdict:
 // formatting, vet, both images, and all tests. With -emu it also boots the
-// images in emulators; with -long, that suite includes the tests that take
-// minutes. At the end stands a table of what each backend makes of the conformance
-// tests; with -backends that is all it runs.
+// images in emulators and runs the fuzz targets; with -long, that suite includes
+// the tests that take minutes, and the targets run longer. At the end stands a table of what each backend makes of the conformance
+// tests; with -backends that is all it runs, and with -fuzz it runs the fuzz
+// targets only.
 package main
 
 import (
@@ -33,10 +34,14 @@ func main() {
 	emu := flag.Bool("emu", false, "boot the images in the emulator too")
 	long := flag.Bool("long", false, "with -emu: the long tests too")
 	only := flag.Bool("backends", false, "run the conformance tests of the backends and nothing else")
+	fuzz := flag.Bool("fuzz", false, "run the fuzz targets and nothing else; with -long, longer")
 	flag.Parse()
 	run := func() error { return check(*emu, *long) }
-	if *only {
+	switch {
+	case *only:
 		run = backends
+	case *fuzz:
+		run = func() error { return fuzzAll(*long) }
 	}
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "check:", err)
@@ -84,6 +89,22 @@ func check(emu, long bool) error {
 		if err := sum.test(args); err != nil {
 			return err
 		}
+		if err := sum.fuzz(root, long); err != nil {
+			return err
+		}
+	}
+	return sum.report(os.Stdout)
+}
+
+// fuzzAll runs the fuzz targets.
+func fuzzAll(long bool) error {
+	root, err := image.Root()
+	if err != nil {
+		return err
+	}
+	var sum tally
+	if err := sum.fuzz(root, long); err != nil {
+		return err
 	}
 	return sum.report(os.Stdout)
 }

@@ -34,9 +34,14 @@ type event struct {
 
 // test runs go test with args, which start with packages. With -v all output
 // is shown as it comes, else that of packages that failed.
-func (t *tally) test(args []string) error {
+func (t *tally) test(args []string) error { return t.run(os.Stdout, "", args) }
+
+// run is test with its output to w; in another folder than this one, if dir is
+// not empty.
+func (t *tally) run(w io.Writer, dir string, args []string) error {
 	verbose := slices.Contains(args, "-v")
 	cmd := exec.Command("go", append([]string{"test", "-json"}, args...)...)
+	cmd.Dir = dir
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.StdoutPipe()
@@ -47,7 +52,7 @@ func (t *tally) test(args []string) error {
 		return err
 	}
 	before := len(t.failed)
-	if err := t.read(out, os.Stdout, verbose); err != nil {
+	if err := t.read(out, w, verbose); err != nil {
 		return err
 	}
 	var exit *exec.ExitError
