@@ -22,8 +22,10 @@ func newServices(m *part.Machine, cmdLine string) *hcall.Services {
 		Power:        power,
 		Log:          readLog,
 		ConsoleWrite: con.write,
-		ConsoleRead:  con.input.Read,
-		DebugKey:     func(k byte) { debugKey(m, k) },
+		ConsoleRead: func(b []byte) abi.ConsoleInput {
+			return abi.NewConsoleInput(con.input.Read(b))
+		},
+		DebugKey: func(k byte) { debugKey(m, k) },
 		Trace: func(cpu uint64, out []abi.TraceRecord) (int, bool) {
 			if cpu >= uint64(len(m.CPUs)) {
 				return 0, false

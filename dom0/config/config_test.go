@@ -182,6 +182,7 @@ func TestValidate(t *testing.T) {
 		want   string
 	}{
 		{func(c *Config) { c.Name = "" }, "name: missing: give name=NAME"},
+		{func(c *Config) { c.Name = "17" }, `name: "17" is not a name: it would be taken for an id: add a letter`},
 		{func(c *Config) { c.Name = "Web" }, `name: "Web" is not a name: use 1 to 63 of a-z, 0-9 and -`},
 		{func(c *Config) { c.Name = long[:64] }, "is not a name"},
 		{func(c *Config) { c.UUID = "5" }, "uuid: "},

@@ -47,17 +47,22 @@ func (c *Config) Validate() error {
 	return c.validateDevices()
 }
 
-// CheckName checks the name of a domain.
+// CheckName checks the name of a domain. One of digits only would stand for an id.
 func CheckName(s string) error {
-	ok := len(s) >= 1 && len(s) <= maxName
+	ok, digits := len(s) >= 1 && len(s) <= maxName, true
 	for _, r := range s {
-		ok = ok && (r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-')
+		digit := r >= '0' && r <= '9'
+		ok = ok && (r >= 'a' && r <= 'z' || digit || r == '-')
+		digits = digits && digit
 	}
 	if s == "" {
 		return fmt.Errorf("missing: give name=NAME")
 	}
 	if !ok {
 		return fmt.Errorf("%q is not a name: use 1 to %d of a-z, 0-9 and -", s, maxName)
+	}
+	if digits {
+		return fmt.Errorf("%q is not a name: it would be taken for an id: add a letter", s)
 	}
 	return nil
 }

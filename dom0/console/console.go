@@ -45,6 +45,8 @@ type Host struct {
 	out  io.Writer
 	term *term.Terminal
 
+	dropped uint64 // typed for the attached guest and lost
+
 	// mu guards what follows and is held while lines are written; before the
 	// terminal's own lock. While attached, only pass writes.
 	mu       sync.Mutex
@@ -54,7 +56,8 @@ type Host struct {
 
 // New returns the host console on a pair of streams. It reads r from now on.
 func New(r io.Reader, w io.Writer, prompt string) *Host {
-	h := &Host{in: newInput(r), out: w}
+	h := &Host{out: w}
+	h.in = newInput(r, h.Notify)
 	h.term = term.NewTerminal(struct {
 		io.Reader
 		io.Writer
@@ -99,17 +102,26 @@ func complete(c Complete, head string) (string, []string) {
 	return head[:from] + common, nil
 }
 
-// ReadLine prompts for a line and returns it without its end. The error is that
-// of the stream, io.EOF at its end.
+// maxLine is the length in bytes of the longest line: the line editor holds one
+// byte more, and drops what is behind it without a word.
+const maxLine = 4095
+
+// ReadLine prompts for a line and returns it without its end. Lines of which a
+// part was lost are not returned; the user is told. The error is that of the
+// stream, io.EOF at its end.
 func (h *Host) ReadLine() (string, error) {
 	for {
 		line, err := h.term.ReadLine()
-		switch {
-		case err == nil || errors.Is(err, term.ErrPasteIndicator):
-			return line, nil
-		case h.in.failed() != nil:
-			return "", h.in.failed()
+		if err != nil && !errors.Is(err, term.ErrPasteIndicator) {
+			if err := h.in.ended(); err != nil {
+				return "", err
+			}
+			continue
 		}
+		if len(line) <= maxLine {
+			return line, nil
+		}
+		h.Notify(fmt.Sprintf("error: the line is longer than %d bytes: it is not run", maxLine))
 	}
 }
 
@@ -149,6 +161,7 @@ func (h *Host) Attach(name string, g *Guest) {
 	h.mu.Lock()
 	h.attached = true
 	h.mu.Unlock()
+	h.dropped = 0
 	alive := h.pass(g)
 	h.mu.Lock()
 	h.attached = false
@@ -157,6 +170,9 @@ func (h *Host) Attach(name string, g *Guest) {
 	// The guest may have left colours on and the cursor anywhere.
 	_, _ = io.WriteString(h.out, "\x1b[0m\r\n")
 	h.mu.Unlock()
+	if h.dropped > 0 {
+		held = append(held, fmt.Sprintf("error: %d or more bytes typed for %q were lost", h.dropped, name))
+	}
 	if !alive {
 		held = append(held, fmt.Sprintf("the console of %q is closed", name))
 	}
@@ -181,29 +197,22 @@ func (h *Host) pass(g *Guest) (alive bool) {
 		if len(out) > 0 {
 			_, _ = h.out.Write(out)
 		}
-		if p := h.in.take(); len(p) > 0 {
-			if h.keys(g, p) {
+		if h.in.fill() {
+			if h.keys(g) {
 				return true
 			}
 			continue
 		}
-		if n > 0 { // look at the keys, but do not wait
-			select {
-			case p, ok := <-h.in.ch:
-				if !ok || h.keys(g, p) {
-					return true
-				}
-			default:
-			}
+		if n > 0 {
 			continue
+		}
+		if h.in.ended() != nil {
+			return true
 		}
 		select {
 		case <-changed:
 			time.Sleep(gather)
-		case p, ok := <-h.in.ch:
-			if !ok || h.keys(g, p) {
-				return true
-			}
+		case <-h.in.ready:
 		case <-g.Gone():
 			if g.End() == off {
 				return false
@@ -214,14 +223,25 @@ func (h *Host) pass(g *Guest) (alive bool) {
 
 // keys sends typed bytes to the guest and reports whether Ctrl-] was among them;
 // what follows it is for the line editor.
-func (h *Host) keys(g *Guest, p []byte) (leave bool) {
-	p = h.in.afterLine(p)
+//
+// Preconditions: h.in.fill() reported true.
+func (h *Host) keys(g *Guest) (leave bool) {
+	p := h.in.take()
 	i := bytes.IndexByte(p, Escape)
 	if i >= 0 {
-		h.in.unread(p[i+1:])
+		h.in.rest = p[i+1:]
 		p = p[:i]
 	}
-	if !g.Send(p) {
+	lost := uint64(0)
+	if n := g.Send(p); n < len(p) {
+		lost = uint64(len(p) - n)
+	}
+	if i < 0 {
+		lost += h.in.gap.n
+		h.in.gap = loss{}
+	}
+	if lost > 0 {
+		h.dropped += lost
 		_, _ = h.out.Write([]byte{'\a'})
 	}
 	return i >= 0

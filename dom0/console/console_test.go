@@ -251,7 +251,7 @@ func TestGuestGoes(t *testing.T) {
 func TestRestart(t *testing.T) {
 	g := NewGuest()
 	g.Connect(newDevice(0))
-	if !g.Send([]byte("lost")) {
+	if g.Send([]byte("lost")) != 4 {
 		t.Error("refused")
 	}
 	d := newDevice(2)
@@ -268,14 +268,14 @@ func TestRestart(t *testing.T) {
 func TestGuestDoesNotRead(t *testing.T) {
 	g := NewGuest()
 	g.Connect(newDevice(10))
-	if !g.Send(make([]byte, maxPending)) || g.Send(make([]byte, 100)) {
+	if g.Send(make([]byte, maxPending)) != maxPending || g.Send(make([]byte, 100)) != 10 {
 		t.Error("the bound of pending input")
 	}
 	r := newRig(t, g)
 	r.typed("console\nx")
 	r.s.wait(t, "\a")
 	r.typed("\x1d")
-	r.s.wait(t, "ringo# ")
+	r.s.wait(t, "error: 1 or more bytes typed for \"web1\" were lost\r\nringo# ")
 	g.Close()
 }
 

@@ -57,16 +57,18 @@ func (g *Guest) Close() {
 // Gone is closed when the guest is gone for good.
 func (g *Guest) Gone() <-chan struct{} { return g.gone }
 
-// Send types p and reports whether all of it was taken: a guest that does not
+// Send types p and returns how many bytes of it were taken: a guest that does not
 // read loses what is beyond maxPending. Send does not block.
-func (g *Guest) Send(p []byte) bool {
+func (g *Guest) Send(p []byte) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.in == nil {
-		return len(p) == 0
+		return 0
 	}
+	took := 0
 	if len(g.pending) == 0 {
-		p = p[g.in.Input(p):]
+		took = g.in.Input(p)
+		p = p[took:]
 	}
 	n := min(len(p), maxPending-len(g.pending))
 	g.pending = append(g.pending, p[:n]...)
@@ -74,7 +76,7 @@ func (g *Guest) Send(p []byte) bool {
 		g.flush = true
 		go g.drain(g.in, g.stop)
 	}
-	return n == len(p)
+	return took + n
 }
 
 // drain moves pending bytes to in as it has room, until stop.

@@ -4,9 +4,9 @@
 package console
 
 import (
+	"fmt"
 	"io"
 	"slices"
-	"sync"
 )
 
 // Keys that the line editor gets or that are kept from it.
@@ -19,63 +19,41 @@ const (
 	keyEscape = 27
 )
 
-// input is the keyboard: a goroutine reads it, and either the line editor or the
-// attached guest takes it. Read is the line editor's side: it ends at the end of
-// a line, so that what follows is still there for whom the line makes the reader.
+// input is the keyboard: what the queue holds goes either to the line editor or
+// to the attached guest. Read is the line editor's side: it ends at the end of a
+// line, so that what follows is still there for whom the line makes the reader.
+// All but the queue is used by one goroutine.
 type input struct {
-	ch     chan []byte
-	rest   []byte // taken from ch and not yet used
+	*queue
+	notify func(line string)
+	rest   []byte // taken from the queue and not yet used
+	gap    loss   // what is missing behind rest
 	skipLF bool   // the last line ended with CR: an LF belongs to it
+	cut    bool   // up to the end of the line all is dropped
 	seq    []byte // an escape sequence that has begun
-
-	mu  sync.Mutex // guards err
-	err error
 }
 
-func newInput(r io.Reader) *input {
-	in := &input{ch: make(chan []byte)}
-	go in.pump(r)
-	return in
+// newInput reads r from now on; notify shows a line to the user.
+func newInput(r io.Reader, notify func(line string)) *input {
+	return &input{queue: newQueue(r), notify: notify}
 }
 
-func (in *input) pump(r io.Reader) {
-	for {
-		buf := make([]byte, 256)
-		n, err := r.Read(buf)
-		if n > 0 {
-			in.ch <- buf[:n]
-		}
-		if err != nil {
-			in.mu.Lock()
-			in.err = err
-			in.mu.Unlock()
-			close(in.ch)
-			return
-		}
+// fill sees to it that rest or gap hold something and reports whether they do.
+func (in *input) fill() bool {
+	if len(in.rest) == 0 && in.gap.n == 0 {
+		in.rest, in.gap = in.next()
 	}
+	return len(in.rest) > 0 || in.gap.n > 0
 }
 
-// failed returns the error of the stream once everything before it is used.
-func (in *input) failed() error {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if len(in.rest) > 0 {
-		return nil
-	}
-	return in.err
-}
-
-// take returns the bytes that were given back or not used, nil if there are none.
+// take returns all of rest, without the LF of a CR LF pair whose CR ended the
+// command line.
 func (in *input) take() []byte {
-	p := in.rest
+	p := in.afterLine(in.rest)
 	in.rest = nil
 	return p
 }
 
-// unread gives bytes back.
-func (in *input) unread(p []byte) { in.rest = append(slices.Clone(p), in.rest...) }
-
-// afterLine cuts the LF of a CR LF pair whose CR ended the command line.
 func (in *input) afterLine(p []byte) []byte {
 	if in.skipLF && len(p) > 0 {
 		in.skipLF = false
@@ -92,7 +70,8 @@ const maxKeys = 8
 // Read implements io.Reader for the line editor. Both line ends become CR.
 // Ctrl-C drops the line; Ctrl-D, which would end the editor, is ignored: a
 // console has no end. Only ASCII and whole, known escape sequences pass: the
-// editor would wait for the end of others.
+// editor would wait for the end of others. Of a line of which a part is lost
+// nothing is left.
 //
 // Preconditions: len(p) >= maxKeys, which the editor's buffer is as long as it
 // holds no partial key.
@@ -102,22 +81,26 @@ func (in *input) Read(p []byte) (int, error) {
 	}
 	n := 0
 	for n == 0 {
-		if len(in.rest) == 0 {
-			b, ok := <-in.ch
-			if !ok {
-				return 0, in.failed()
+		for !in.fill() {
+			if err := in.ended(); err != nil {
+				return 0, err
 			}
-			in.rest = b
+			<-in.ready
+		}
+		if len(in.rest) == 0 {
+			return in.lost(p), nil
 		}
 		in.rest = in.afterLine(in.rest)
 		for len(in.rest) > 0 && len(p)-n >= maxKeys {
 			b := in.rest[0]
 			in.rest = in.rest[1:]
-			if len(in.seq) > 0 {
-				n += in.sequence(p[n:], b)
-				continue
-			}
 			switch {
+			case in.cut:
+				in.skipLF = b == '\r'
+				in.cut = b != '\r' && b != '\n' && b != keyCtrlC
+				in.rest = in.afterLine(in.rest)
+			case len(in.seq) > 0:
+				n += in.sequence(p[n:], b)
 			case b == '\r' || b == '\n':
 				in.skipLF = b == '\r'
 				p[n] = keyReturn
@@ -134,6 +117,19 @@ func (in *input) Read(p []byte) (int, error) {
 		}
 	}
 	return n, nil
+}
+
+// lost tells the user of the gap, and stores what makes the editor drop the line
+// that it holds. What follows belongs to a line whose beginning is lost, unless
+// its end was lost too.
+func (in *input) lost(p []byte) int {
+	text := fmt.Sprintf("error: %d or more bytes of input were lost: the lines they belong to are not run", in.gap.n)
+	if in.cut = !in.gap.line; in.cut {
+		text += "; what follows up to Enter is ignored"
+	}
+	in.notify(text)
+	in.gap, in.seq, in.skipLF = loss{}, in.seq[:0], false
+	return copy(p, []byte{keyEnd, keyKill})
 }
 
 // sequences are the escape sequences that pass, after "ESC [" or "ESC O", with

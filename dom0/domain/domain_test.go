@@ -163,12 +163,26 @@ func (r *rig) wantClean(free uint64) {
 
 func TestFind(t *testing.T) {
 	r := newRig(t)
-	for _, n := range []string{"web1", "web2", "7"} {
+	for _, n := range []string{"web1", "web2"} {
 		if _, err := r.Create(r.cfg(n, 16), true); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for ref, id := range map[string]uint32{"web2": 2, "1": 1, "7": 3, "Domain-0": 0, "0": 0} {
+	for _, f := range []func(string) error{
+		func(s string) error { _, err := r.Create(r.cfg(s, 16), true); return err },
+		func(s string) error { return r.Rename("web2", s) },
+	} {
+		if err := f("1"); err == nil || !strings.Contains(err.Error(), "taken for an id") {
+			t.Errorf("a name that hides an id: %v", err)
+		}
+	}
+	// Other toolstacks may have made such a domain.
+	a := abi.CreateArgs{VCPUs: 1, MaxBytes: 1 << 20}
+	hcall.SetText(a.Name[:], "2")
+	if err := r.Client().Create(&a); err != nil {
+		t.Fatal(err)
+	}
+	for ref, id := range map[string]uint32{"web2": 2, "1": 1, "2": 2, "3": 3, "Domain-0": 0, "0": 0} {
 		if in, err := r.Find(ref); err != nil || in.ID != id {
 			t.Errorf("%s: %d %v", ref, in.ID, err)
 		}

@@ -45,22 +45,22 @@ func (m *Manager) info(d *abi.DomainInfo) Info {
 	return in
 }
 
-// Find returns the domain with a name, or else an id.
+// Find returns the domain with a name, or with an id: names of digits only, which
+// [config.CheckName] refuses, hide no id.
 func (m *Manager) Find(ref string) (Info, error) {
 	all, err := m.HV.Domains()
 	if err != nil {
 		return Info{}, err
 	}
+	id, err := strconv.ParseUint(ref, 10, 32)
 	for i := range all {
-		if hcall.Text(all[i].Name[:]) == ref {
+		if err == nil && uint64(all[i].ID) == id {
 			return m.info(&all[i]), nil
 		}
 	}
-	if id, err := strconv.ParseUint(ref, 10, 32); err == nil {
-		for i := range all {
-			if uint64(all[i].ID) == id {
-				return m.info(&all[i]), nil
-			}
+	for i := range all {
+		if hcall.Text(all[i].Name[:]) == ref {
+			return m.info(&all[i]), nil
 		}
 	}
 	return Info{}, notFound(ref, all)

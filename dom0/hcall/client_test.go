@@ -193,6 +193,23 @@ func TestConsole(t *testing.T) {
 	if n != 3 || n2 != 2 || err != nil || err2 != nil {
 		t.Fatal(n, n2, err, err2)
 	}
+	// What is lost stands behind what was read before it, and the stream goes on.
+	m.Type("ab")
+	m.Lose("cd")
+	m.Type("e\n")
+	n, err = k.Read(b)
+	var lost *hcall.Lost
+	if n != 2 || !errors.As(err, &lost) || *lost != (hcall.Lost{N: 4, Line: true}) {
+		t.Fatal(n, err)
+	}
+	m.Lose("x")
+	if n, err = k.Read(b); n != 0 || !errors.As(err, &lost) || *lost != (hcall.Lost{N: 1}) {
+		t.Fatal(n, err)
+	}
+	m.Type("f")
+	if n, err = k.Read(b); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
 }
 
 // The calls of the exit round trip allocate nothing.

@@ -3,7 +3,10 @@
 
 package hcall
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Console is the host console as a byte stream. One goroutine reads, any write.
 type Console struct {
@@ -25,11 +28,29 @@ func (k *Console) Wake() {
 	}
 }
 
-// Read blocks until there is input and returns what there is.
+// Lost is the error of a Read behind whose bytes input was lost. The stream goes
+// on.
+type Lost struct {
+	N    uint64 // bytes, at least
+	Line bool   // the last of them ended a line
+}
+
+// Error implements error.
+func (e *Lost) Error() string { return fmt.Sprintf("%d bytes of input were lost", e.N) }
+
+// Lost returns N and Line.
+func (e *Lost) Lost() (n uint64, line bool) { return e.N, e.Line }
+
+// Read blocks until there is input and returns what there is. Its error may be a
+// *[Lost], with bytes that were read before.
 func (k *Console) Read(p []byte) (int, error) {
 	for {
-		if n, err := k.c.ConsoleRead(p); n > 0 || err != nil || len(p) == 0 {
-			return n, err
+		in, err := k.c.ConsoleRead(p)
+		if n, line := in.Lost(); n > 0 {
+			return in.Bytes(), &Lost{n, line}
+		}
+		if in != 0 || err != nil || len(p) == 0 {
+			return in.Bytes(), err
 		}
 		<-k.wake
 	}

@@ -75,7 +75,8 @@ func (c *Client) ConsoleWrite(p []byte) (int, error) {
 }
 
 // ConsoleRead reads what was typed on the host console: 0 bytes when nothing was.
-func (c *Client) ConsoleRead(p []byte) (int, error) {
+// in says what was lost behind the bytes read.
+func (c *Client) ConsoleRead(p []byte) (in abi.ConsoleInput, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := min(len(p), PageSize)
@@ -83,7 +84,9 @@ func (c *Client) ConsoleRead(p []byte) (int, error) {
 	if st != abi.OK {
 		return 0, fail(abi.CallConsoleRead, st, "read from the console")
 	}
-	return copy(p, c.buf[:min(v, uint64(n))]), nil
+	in = abi.ConsoleInput(v)
+	copy(p[:n], c.buf[:min(in.Bytes(), n)])
+	return in, nil
 }
 
 // DebugKey presses a debug key; the hypervisor answers in its log.

@@ -18,7 +18,7 @@ const (
 	CallPower                               // (op Power): does not return on success
 	CallLog                                 // (gpa []byte, length, offset) -> bytes copied: the log from a running offset, bytes since boot; BadArg and the oldest offset kept if that is lost
 	CallConsoleWrite                        // (gpa []byte, length <= 4096) -> bytes taken
-	CallConsoleRead                         // (gpa []byte, length) -> bytes read, 0 when empty
+	CallConsoleRead                         // (gpa []byte, length) -> ConsoleInput: bytes read, 0 when empty, and lost
 	CallDebugKey                            // (key): the output goes to the log ring
 
 	CallDomCreate    // (gpa *CreateArgs) -> domain id; paused, without memory
@@ -66,6 +66,28 @@ const (
 	PowerReboot
 	PowerCrash // panic the hypervisor, for tests of the crash dump
 )
+
+// ConsoleInput is the result value of CallConsoleRead. Input is lost when dom0's
+// queue is full, or on the line: then no more is queued until dom0 has read what
+// there is and been told, so that what was lost always stands behind bytes read.
+type ConsoleInput uint64
+
+// NewConsoleInput returns the value for n bytes read and lost bytes behind them;
+// line says that the last of the lost ended a line.
+func NewConsoleInput(n int, lost uint64, line bool) ConsoleInput {
+	v := ConsoleInput(uint32(n)) | ConsoleInput(min(lost, 1<<31-1))<<32
+	if line {
+		v |= 1 << 63
+	}
+	return v
+}
+
+// Bytes is how many bytes were read.
+func (v ConsoleInput) Bytes() int { return int(uint32(v)) }
+
+// Lost is how many bytes were lost behind those, at least, and whether the last
+// one ended a line.
+func (v ConsoleInput) Lost() (n uint64, line bool) { return uint64(v) << 1 >> 33, v>>63 != 0 }
 
 // Shutdown is why a domain stopped by itself.
 type Shutdown uint32

@@ -4,6 +4,7 @@
 package emu
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -79,6 +80,26 @@ func TestScrollback(t *testing.T) {
 	h.see(verbTime, "Linux version")
 	h.shell()
 	h.detach()
+	h.poweroff()
+}
+
+// TestPasted pastes a script whose first line takes a while: every line after it
+// is run.
+func TestPasted(t *testing.T) {
+	h := boot(t, emu.Config{MemMiB: 1024})
+	const lines = 1000
+	script := "create demo.toml\n"
+	for i := range lines {
+		script += fmt.Sprintf("domstate nobody%04d\n", i)
+	}
+	h.key(script)
+	for i := range lines {
+		h.see(verbTime, fmt.Sprintf("error: domain \"nobody%04d\" does not exist", i))
+	}
+	h.see(verbTime, prompt)
+	if _, ok := h.list()["demo"]; !ok {
+		t.Error("the first line was not run")
+	}
 	h.poweroff()
 }
 

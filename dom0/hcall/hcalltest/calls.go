@@ -44,7 +44,12 @@ func (m *Machine) invoke(nr abi.Call, a [5]uint64, ports *[]uint32) (abi.Status,
 		}
 		n := copy(b, m.in)
 		m.in = m.in[n:]
-		return abi.OK, uint64(n)
+		in := abi.NewConsoleInput(n, 0, false)
+		if len(m.in) == 0 {
+			in = abi.NewConsoleInput(n, m.lost, m.lostLine)
+			m.lost = 0
+		}
+		return abi.OK, uint64(in)
 	case abi.CallDebugKey:
 		m.keys = append(m.keys, byte(a[0]))
 		m.logf("debug key '%c'\n", rune(a[0]))

@@ -61,6 +61,8 @@ type Machine struct {
 	log      []byte
 	logStart uint64 // offset of log[0]
 	in       []byte
+	lost     uint64 // bytes of input behind in
+	lostLine bool
 	out      []byte
 	power    []abi.Power
 	keys     []byte

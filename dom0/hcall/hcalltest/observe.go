@@ -6,6 +6,7 @@ package hcalltest
 import (
 	"math/bits"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"ringo/dom0/hcall"
@@ -91,7 +92,20 @@ func (m *Machine) Claimed(id uint32, port uint64) bool {
 // Type puts input on the host console.
 func (m *Machine) Type(s string) {
 	m.mu.Lock()
-	m.in = append(m.in, s...)
+	if m.lost > 0 {
+		m.lost, m.lostLine = m.lost+uint64(len(s)), strings.HasSuffix(s, "\n")
+	} else {
+		m.in = append(m.in, s...)
+	}
+	m.mu.Unlock()
+	m.raise(abi.PortConsole)
+}
+
+// Lose types s while the queue is full.
+func (m *Machine) Lose(s string) {
+	m.mu.Lock()
+	m.lost += uint64(len(s))
+	m.lostLine = strings.HasSuffix(s, "\n")
 	m.mu.Unlock()
 	m.raise(abi.PortConsole)
 }

@@ -39,9 +39,9 @@ func consoleWrite(c *Context) (abi.Status, uint64) {
 }
 
 func consoleRead(c *Context) (abi.Status, uint64) {
-	n := c.s.ConsoleRead(c.data)
-	c.data = c.data[:n]
-	return abi.OK, uint64(n)
+	in := c.s.ConsoleRead(c.data)
+	c.data = c.data[:in.Bytes()]
+	return abi.OK, uint64(in)
 }
 
 func debugKey(c *Context) (abi.Status, uint64) {

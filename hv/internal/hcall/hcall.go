@@ -27,7 +27,7 @@ type Services struct {
 	Power        func(abi.Power)
 	Log          func(b []byte, off uint64) (n int, oldest uint64, ok bool)
 	ConsoleWrite func(b []byte) int
-	ConsoleRead  func(b []byte) int
+	ConsoleRead  func(b []byte) abi.ConsoleInput
 	DebugKey     func(k byte)
 	Trace        func(cpu uint64, out []abi.TraceRecord) (n int, ok bool)
 }

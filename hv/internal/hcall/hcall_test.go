@@ -67,7 +67,7 @@ func newRig(t *testing.T) *rig {
 		Power:        func(p abi.Power) { r.power = append(r.power, p) },
 		Log:          func(b []byte, off uint64) (int, uint64, bool) { return copy(b, "log"), 5, off == 9 },
 		ConsoleWrite: func(b []byte) int { r.log = append(r.log, b...); return len(b) },
-		ConsoleRead:  func(b []byte) int { return copy(b, "in") },
+		ConsoleRead:  func(b []byte) abi.ConsoleInput { return abi.NewConsoleInput(copy(b, "in"), 0, false) },
 		DebugKey:     func(byte) {},
 		Trace:        func(cpu uint64, out []abi.TraceRecord) (int, bool) { return len(out), cpu == 0 },
 	})
