@@ -15,9 +15,10 @@ import (
 	"ringo/dom0/devmodel/rtc"
 	"ringo/dom0/devmodel/serial"
 	"ringo/dom0/domain"
-	"ringo/dom0/event"
 	"ringo/dom0/hcall"
+	"ringo/dom0/ioreq"
 	"ringo/hv/abi"
+	"ringo/hv/bus"
 )
 
 // Events calls handlers when event ports are raised; event.Server does.
@@ -56,7 +57,7 @@ type guest struct {
 	// touches the page of IOReqs any more, which the hypervisor takes back.
 	mu     sync.Mutex
 	gone   bool
-	models event.Models
+	models *ioreq.Models
 }
 
 // New makes a platform without domains.
@@ -82,20 +83,22 @@ func (p *Platform) Attach(a domain.Attachment) ([]domain.Claim, error) {
 	var timer *rtc.AfterFunc
 	g.clock = rtc.New(p.now, p.hv.Line(a.ID, rtc.GSI), later{&timer})
 	timer = rtc.NewAfterFunc(p.now, g.clock.Tick)
-	g.models = event.Models{
-		Dom: a.ID, VCPUs: a.VCPUs, Page: p.pages.IOReqs(a.IOReq),
-		Ranges: []event.Range{
-			{Space: abi.SpacePort, Start: serial.Base, Size: serial.Size, Dev: uart},
-			{Space: abi.SpacePort, Start: rtc.Base, Size: rtc.Size, Dev: g.clock},
-		},
-		Done: p.done,
+	g.models = ioreq.New(a.ID, a.VCPUs, p.pages.IOReqs(a.IOReq), p.done)
+	var claims []domain.Claim
+	for _, r := range []struct {
+		start, size uint64
+		dev         bus.Device
+	}{
+		{serial.Base, serial.Size, uart},
+		{rtc.Base, rtc.Size, g.clock},
+	} {
+		if err := g.models.Add(abi.SpacePort, r.start, r.size, r.dev); err != nil {
+			return nil, err
+		}
+		claims = append(claims, domain.Claim{Space: abi.SpacePort, Start: r.start, Size: r.size})
 	}
 	p.guests[a.ID] = g
 	p.events.Handle(a.Port, g.serve)
-	var claims []domain.Claim
-	for _, r := range g.models.Ranges {
-		claims = append(claims, domain.Claim{Space: r.Space, Start: r.Start, Size: r.Size})
-	}
 	// An adopted domain may wait for an answer to what it asked before.
 	return claims, p.hv.EventSend(a.Port)
 }

@@ -139,7 +139,8 @@ type IOReq struct {
 	_     uint8
 	Addr  uint64
 	Data  uint64
-	_     [5]uint64
+	Time  uint64 // host TSC at the exit
+	_     [4]uint64
 }
 
 // IOReqPage holds a domain's slots, one per vCPU.

@@ -23,13 +23,14 @@ import (
 
 // Device answers accesses to a range of a bus. off is relative to the start of
 // the registered range, size is 1, 2, 4 or 8 bytes. Methods run on the vCPU's
-// exit path: they neither block nor allocate. They may run on several CPUs at
-// once.
+// exit path, or on the thread that serves all guests: they neither block nor
+// allocate. They may run on several CPUs at once.
 //
 // now is when the guest made the access: the host's TSC, as the entry code read
 // it after the exit. It lies between any two readings of its own TSC that the
-// guest makes before and after the access. Devices have no other clock. Accesses
-// from several CPUs need not come in the order of their times.
+// guest makes before and after the access. Devices in the hypervisor have no
+// other clock. Accesses from several CPUs need not come in the order of their
+// times.
 type Device interface {
 	Read(off uint64, size uint8, now uint64) uint64
 	Write(off uint64, size uint8, val, now uint64)

@@ -13,6 +13,12 @@ import (
 // allocates.
 type Line interface{ Set(level bool) }
 
+// Timer calls its device once, at or after the time that Set gave last; 0 means
+// never. Unit and origin of the time are those of the clock that the device was
+// made with. Set may be called with the device's lock held: it neither calls the
+// device nor blocks.
+type Timer interface{ Set(at int64) }
+
 // Kicker is told that a deadline has moved closer: whoever sleeps until it must
 // look again. Kick may be called from any CPU.
 type Kicker interface{ Kick() }

@@ -135,8 +135,8 @@ func FuzzAccess(f *testing.F) {
 					ticks = r.pass(time.Duration(v) * time.Duration(reg) * time.Millisecond / 16)
 				}
 			case 3:
-				r.Write(uint64(op>>2&1), 1<<(op>>4&3), uint64(v)<<8|uint64(reg))
-				r.Read(uint64(op>>2&1), 1<<(op>>4&3))
+				r.Write(uint64(op>>2&1), 1<<(op>>4&3), uint64(v)<<8|uint64(reg), 0)
+				r.Read(uint64(op>>2&1), 1<<(op>>4&3), 0)
 			}
 			if ticks > 1 {
 				t.Fatalf("%d callbacks from %d to %d without an access", ticks, from, r.host)

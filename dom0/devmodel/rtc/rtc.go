@@ -31,7 +31,11 @@
 //	                                    hypervisor's business
 package rtc
 
-import "sync"
+import (
+	"sync"
+
+	"ringo/hv/bus"
+)
 
 // Where a PC has its clock.
 const (
@@ -39,13 +43,6 @@ const (
 	Size = 2    // ports
 	GSI  = 8    // interrupt line
 )
-
-// Line is an interrupt line.
-type Line interface{ Set(level bool) }
-
-// Timer calls RTC.Tick once, at or after a host time in ns since 1970. Set
-// replaces the time set before; 0 means never. It must not call Tick itself.
-type Timer interface{ Set(at int64) }
 
 // Indices of CMOS memory (MC146818A data sheet, "Address Map").
 const (
@@ -94,8 +91,8 @@ const (
 // RTC is a clock. Its methods are safe for concurrent use.
 type RTC struct {
 	now   func() int64
-	line  Line
-	timer Timer
+	line  bus.Line
+	timer bus.Timer
 
 	// mu guards what follows. Line.Set and Timer.Set are called under it.
 	mu     sync.Mutex
@@ -109,8 +106,8 @@ type RTC struct {
 }
 
 // New returns a clock that shows now, the host's time in ns since 1970, UTC.
-// timer may be nil: flags are then set without interrupts of their own accord.
-func New(now func() int64, line Line, timer Timer) *RTC {
+// timer, in ns since 1970, calls [RTC.Tick]; it may be nil: flags are then set without interrupts of their own accord.
+func New(now func() int64, line bus.Line, timer bus.Timer) *RTC {
 	r := &RTC{now: now, line: line, timer: timer}
 	r.reg[regA] = aRunning | 6
 	r.reg[regB] = b24h
@@ -121,7 +118,7 @@ func New(now func() int64, line Line, timer Timer) *RTC {
 }
 
 // Read answers a read of size bytes at port Base+off.
-func (r *RTC) Read(off uint64, size uint8) uint64 {
+func (r *RTC) Read(off uint64, size uint8, _ uint64) uint64 {
 	v := ^uint64(0) >> (64 - 8*uint(min(max(size, 1), 8)))
 	if off != 1 {
 		return v // the index cannot be read
@@ -133,7 +130,7 @@ func (r *RTC) Read(off uint64, size uint8) uint64 {
 }
 
 // Write answers a write of size bytes at port Base+off.
-func (r *RTC) Write(off uint64, size uint8, val uint64) {
+func (r *RTC) Write(off uint64, size uint8, val, _ uint64) {
 	r.mu.Lock()
 	if off == 0 {
 		r.index = byte(val) & (numRegs - 1)

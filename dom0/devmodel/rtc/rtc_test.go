@@ -39,13 +39,13 @@ func newRig(t *testing.T) *rig {
 }
 
 func (r *rig) get(i byte) byte {
-	r.Write(0, 1, uint64(i))
-	return byte(r.Read(1, 1))
+	r.Write(0, 1, uint64(i), 0)
+	return byte(r.Read(1, 1, 0))
 }
 
 func (r *rig) set(i, v byte) {
-	r.Write(0, 1, uint64(i))
-	r.Write(1, 1, uint64(v))
+	r.Write(0, 1, uint64(i), 0)
+	r.Write(1, 1, uint64(v), 0)
 }
 
 // pass lets time go by, calling Tick when the timer is due.
@@ -258,10 +258,10 @@ func TestNVRAM(t *testing.T) {
 			t.Errorf("byte %#x is %#x", i, got)
 		}
 	}
-	if r.get(regD) != dValid || r.Read(0, 1) != 0xff {
+	if r.get(regD) != dValid || r.Read(0, 1, 0) != 0xff {
 		t.Error("register D or index port")
 	}
-	r.Write(0, 2, 0x5510) // index and data at once
+	r.Write(0, 2, 0x5510, 0) // index and data at once
 	if r.get(0x10) != 0x55 {
 		t.Error("wide write")
 	}
@@ -277,12 +277,12 @@ func TestAllocations(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() {
 		now += second
 		for _, i := range dateRegs {
-			r.Write(0, 1, uint64(i))
-			r.Read(1, 1)
-			r.Write(1, 1, 0x11)
+			r.Write(0, 1, uint64(i), 0)
+			r.Read(1, 1, 0)
+			r.Write(1, 1, 0x11, 0)
 		}
-		r.Write(0, 1, regC)
-		r.Read(1, 1)
+		r.Write(0, 1, regC, 0)
+		r.Read(1, 1, 0)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

@@ -5,7 +5,7 @@ package rtc
 
 import "time"
 
-// AfterFunc is the [Timer] of package time.
+// AfterFunc is the bus.Timer of package time.
 type AfterFunc struct {
 	now func() int64
 	t   *time.Timer
@@ -19,7 +19,7 @@ func NewAfterFunc(now func() int64, tick func()) *AfterFunc {
 	return &AfterFunc{now, t}
 }
 
-// Set implements [Timer].
+// Set implements bus.Timer.
 func (a *AfterFunc) Set(at int64) {
 	if at == 0 {
 		a.t.Stop()

@@ -33,7 +33,11 @@
 //	programs baud rate, parity        stored, without effect: nothing to divide by
 package serial
 
-import "sync"
+import (
+	"sync"
+
+	"ringo/hv/bus"
+)
 
 // Where a PC has its first serial port.
 const (
@@ -45,9 +49,6 @@ const (
 // QueueSize is how many received bytes, beyond the FIFO, wait for the guest.
 const QueueSize = 4096
 
-// Line is an interrupt line.
-type Line interface{ Set(level bool) }
-
 // Sink takes transmitted bytes. Put must not block or allocate.
 type Sink interface{ Put(b byte) }
 
@@ -55,7 +56,7 @@ const fifoSize = 16
 
 // UART is a 16550A. Its methods are safe for concurrent use.
 type UART struct {
-	line Line
+	line bus.Line
 	sink Sink
 	room chan struct{}
 
@@ -77,14 +78,14 @@ type UART struct {
 
 // New returns a UART after reset that transmits to sink and interrupts through
 // line.
-func New(sink Sink, line Line) *UART {
+func New(sink Sink, line bus.Line) *UART {
 	u := &UART{sink: sink, line: line, room: make(chan struct{}, 1), dll: 1}
 	u.fifo.mem, u.queue.mem = u.fifoMem[:], u.queueMem[:]
 	return u
 }
 
 // Read answers a read of size bytes at port Base+off.
-func (u *UART) Read(off uint64, size uint8) uint64 {
+func (u *UART) Read(off uint64, size uint8, _ uint64) uint64 {
 	u.mu.Lock()
 	v := uint64(u.read(off)) // nearly always all there is
 	for i := uint64(1); i < uint64(min(size, 8)); i++ {
@@ -96,7 +97,7 @@ func (u *UART) Read(off uint64, size uint8) uint64 {
 }
 
 // Write answers a write of size bytes at port Base+off.
-func (u *UART) Write(off uint64, size uint8, val uint64) {
+func (u *UART) Write(off uint64, size uint8, val, _ uint64) {
 	u.mu.Lock()
 	for i := range uint64(min(size, 8)) {
 		u.write(off+i, byte(val>>(8*i)))

@@ -36,8 +36,8 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
-func (r *rig) out(reg uint64, v byte) { r.Write(reg, 1, uint64(v)) }
-func (r *rig) in(reg uint64) byte     { return byte(r.Read(reg, 1)) }
+func (r *rig) out(reg uint64, v byte) { r.Write(reg, 1, uint64(v), 0) }
+func (r *rig) in(reg uint64) byte     { return byte(r.Read(reg, 1, 0)) }
 func (r *rig) want(reg uint64, mask, want byte) {
 	r.Helper()
 	if got := r.in(reg); got&mask != want {
@@ -251,12 +251,12 @@ func TestModemDeltas(t *testing.T) {
 
 func TestWideAccess(t *testing.T) {
 	r := newRig(t)
-	r.Write(regMSR, 2, 0x4200) // MSR is read only, SCR takes 0x42
-	if got := r.Read(regSCR, 4); got != 0xffffff42 {
+	r.Write(regMSR, 2, 0x4200, 0) // MSR is read only, SCR takes 0x42
+	if got := r.Read(regSCR, 4, 0); got != 0xffffff42 {
 		t.Errorf("read %#x", got)
 	}
-	r.Write(100, 8, ^uint64(0))
-	if got := r.Read(^uint64(0)-3, 8); got&0xffffffff != 0xffffffff {
+	r.Write(100, 8, ^uint64(0), 0)
+	if got := r.Read(^uint64(0)-3, 8, 0); got&0xffffffff != 0xffffffff {
 		t.Errorf("read %#x past the registers", got)
 	}
 }
@@ -268,15 +268,15 @@ func (nowhere) Set(bool) {}
 
 func TestAllocations(t *testing.T) {
 	u := New(nowhere{}, nowhere{})
-	u.Write(regMCR, 1, mcrOut2|mcrRTS)
-	u.Write(regIER, 1, ierMask)
+	u.Write(regMCR, 1, mcrOut2|mcrRTS, 0)
+	u.Write(regIER, 1, ierMask, 0)
 	in := []byte("x")
 	if n := testing.AllocsPerRun(100, func() {
-		u.Write(regData, 1, 'x')
-		u.Read(regLSR, 1)
-		u.Read(regIIR, 1)
+		u.Write(regData, 1, 'x', 0)
+		u.Read(regLSR, 1, 0)
+		u.Read(regIIR, 1, 0)
 		u.Input(in)
-		u.Read(regData, 1)
+		u.Read(regData, 1, 0)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -285,8 +285,8 @@ func TestAllocations(t *testing.T) {
 func BenchmarkTransmit(b *testing.B) {
 	u := New(nowhere{}, nowhere{})
 	for b.Loop() {
-		u.Read(regLSR, 1)
-		u.Write(regData, 1, 'x')
+		u.Read(regLSR, 1, 0)
+		u.Write(regData, 1, 'x', 0)
 	}
 }
 
@@ -305,9 +305,9 @@ func FuzzAccess(f *testing.F) {
 			op, off, v := ops[i], uint64(ops[i+1]&0x0f), ops[i+2]
 			switch op & 3 {
 			case 0:
-				r.Read(off, 1<<(op>>2&3))
+				r.Read(off, 1<<(op>>2&3), 0)
 			case 1:
-				r.Write(off, 1<<(op>>2&3), uint64(v)*0x0101010101010101)
+				r.Write(off, 1<<(op>>2&3), uint64(v)*0x0101010101010101, 0)
 			case 2:
 				r.out(off&7, v)
 			case 3:

@@ -108,7 +108,7 @@ func (d *Domain) Forward(v *VCPU, s abi.Space, addr uint64, read bool, size uint
 	if read {
 		q.Read = 1
 	}
-	q.Addr, q.Data = addr, data
+	q.Addr, q.Data, q.Time = addr, data, v.Exit.TSC
 	atomic.StoreUint32(&q.State, abi.IOReqReady)
 	d.forwards.Add(1)
 	d.machine.Events.Raise(d.Port)

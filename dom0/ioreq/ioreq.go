@@ -1,0 +1,90 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package ioreq answers the accesses of one domain that the hypervisor leaves to
+// dom0: it takes them from the domain's access slots and gives each to the
+// device model that has its address.
+//
+// What a hostile guest can do here:
+//
+//	access any address with any size  -> at most one device sees it, with an
+//	                                     offset inside its range; what nobody
+//	                                     has reads all ones and ignores writes
+//	access from all its vCPUs         -> one slot each, answered in turn
+package ioreq
+
+import (
+	"sync/atomic"
+
+	"ringo/hv/abi"
+	"ringo/hv/bus"
+)
+
+// Models answers the accesses of one domain.
+//
+// Add is for the thread that makes the domain; it comes before the first Serve.
+type Models struct {
+	dom   uint32
+	slots []abi.IOReq
+	done  func(dom, vcpu uint32)
+	ports bus.Bus[uint16]
+	mem   bus.Bus[uint64]
+}
+
+// New returns the models of a domain with vcpus vCPUs, whose slots are in page.
+// done tells the hypervisor that a slot is answered.
+//
+// Preconditions: vcpus is at most abi.MaxVCPUs.
+func New(dom uint32, vcpus int, page *abi.IOReqPage, done func(dom, vcpu uint32)) *Models {
+	return &Models{dom: dom, slots: page.Slot[:vcpus], done: done}
+}
+
+// Add registers dev for size bytes from start. The errors are those of
+// [bus.Bus.Add].
+func (m *Models) Add(s abi.Space, start, size uint64, dev bus.Device) error {
+	switch {
+	case s == abi.SpaceMemory:
+		return m.mem.Add(start, size, dev)
+	case start > 0xffff:
+		return bus.ErrRange
+	}
+	return m.ports.Add(uint16(start), size, dev)
+}
+
+// Serve answers every slot that is ready. It is the handler of the domain's
+// port.
+func (m *Models) Serve() {
+	for i := range m.slots {
+		q := &m.slots[i]
+		if atomic.LoadUint32(&q.State) != abi.IOReqReady {
+			continue
+		}
+		m.answer(q)
+		atomic.StoreUint32(&q.State, abi.IOReqDone)
+		m.done(m.dom, uint32(i))
+	}
+}
+
+// answer finds the device and lets it read or write. An access that straddles
+// the end of a range reads all ones, as does one that no device claims.
+func (m *Models) answer(q *abi.IOReq) {
+	dev, off, ok := m.find(q)
+	switch {
+	case ok && q.Read != 0:
+		q.Data = dev.Read(off, q.Size, q.Time)
+	case ok:
+		dev.Write(off, q.Size, q.Data, q.Time)
+	case q.Read != 0:
+		q.Data = ^uint64(0)
+	}
+}
+
+func (m *Models) find(q *abi.IOReq) (dev bus.Device, off uint64, ok bool) {
+	switch abi.Space(q.Space) {
+	case abi.SpacePort:
+		return m.ports.Find(uint16(q.Addr), q.Size)
+	case abi.SpaceMemory:
+		return m.mem.Find(q.Addr, q.Size)
+	}
+	return nil, 0, false
+}

@@ -1,0 +1,83 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package ioreq
+
+import (
+	"errors"
+	"testing"
+
+	"ringo/hv/abi"
+	"ringo/hv/bus"
+)
+
+// reg is a device of one register that remembers its last access.
+type reg struct{ val, off, now uint64 }
+
+func (r *reg) Read(off uint64, _ uint8, now uint64) uint64 { r.off, r.now = off, now; return r.val }
+func (r *reg) Write(off uint64, _ uint8, val, now uint64)  { r.off, r.val, r.now = off, val, now }
+
+func TestModels(t *testing.T) {
+	var page abi.IOReqPage
+	port, mem := &reg{val: 0x42}, &reg{val: 0x43}
+	var done []uint32
+	m := New(3, 2, &page, func(dom, vcpu uint32) { done = append(done, dom, vcpu) })
+	for _, err := range []error{m.Add(abi.SpacePort, 0x3f8, 8, port), m.Add(abi.SpaceMemory, 0x1_0000_03f8, 8, mem)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask := func(q abi.IOReq) uint64 {
+		q.State, q.Time = abi.IOReqReady, 77
+		page.Slot[1] = q
+		done = nil
+		m.Serve()
+		if page.Slot[1].State != abi.IOReqDone || len(done) != 2 || done[0] != 3 || done[1] != 1 {
+			t.Fatalf("slot %+v, done %v", page.Slot[1], done)
+		}
+		return page.Slot[1].Data
+	}
+	if v := ask(abi.IOReq{Addr: 0x3fd, Size: 1, Read: 1}); v != 0x42 || port.off != 5 || port.now != 77 {
+		t.Errorf("read %#x at %d, time %d", v, port.off, port.now)
+	}
+	if ask(abi.IOReq{Addr: 0x3f8, Size: 1, Data: 7}); port.val != 7 || port.off != 0 {
+		t.Errorf("wrote %#x at %d", port.val, port.off)
+	}
+	if v := ask(abi.IOReq{Space: uint8(abi.SpaceMemory), Addr: 0x1_0000_03fc, Size: 4, Read: 1}); v != 0x43 || mem.off != 4 {
+		t.Errorf("read %#x of memory at %d", v, mem.off)
+	}
+	for _, q := range []abi.IOReq{
+		{Addr: 0x3f7, Size: 2}, {Addr: 0x3ff, Size: 2}, {Addr: 0x400, Size: 2}, {Addr: ^uint64(0), Size: 2}, {Addr: 0x3f8},
+		{Space: uint8(abi.SpaceMemory), Addr: 0x3f8, Size: 1}, {Space: 7, Addr: 0x3f8, Size: 1},
+	} {
+		q.Read = 1
+		if v := ask(q); v != ^uint64(0) {
+			t.Errorf("access %+v was answered %#x", q, v)
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() {
+		page.Slot[0] = abi.IOReq{State: abi.IOReqReady, Addr: 0x3f8, Size: 1}
+		m.answer(&page.Slot[0])
+	}); n != 0 {
+		t.Errorf("an answer allocates %v times", n)
+	}
+}
+
+func TestAdd(t *testing.T) {
+	m := New(1, 1, new(abi.IOReqPage), nil)
+	for _, c := range []struct {
+		s           abi.Space
+		start, size uint64
+		want        error
+	}{
+		{abi.SpacePort, 0x70, 2, nil},
+		{abi.SpacePort, 0x71, 1, bus.ErrOverlap},
+		{abi.SpacePort, 0x10070, 2, bus.ErrRange},
+		{abi.SpacePort, 0xffff, 2, bus.ErrRange},
+		{abi.SpaceMemory, 0x70, 2, nil},
+	} {
+		if err := m.Add(c.s, c.start, c.size, &reg{}); !errors.Is(err, c.want) {
+			t.Errorf("Add(%d, %#x, %d) = %v, want %v", c.s, c.start, c.size, err, c.want)
+		}
+	}
+}
