@@ -40,7 +40,6 @@ type host struct {
 func start(t *testing.T, c emu.Config) *host {
 	t.Helper()
 	if c.HV == "" {
-		needImages(t)
 		c.HV = built.HV
 	}
 	if c.Modules == nil {

@@ -25,7 +25,6 @@ type makeRun struct {
 
 func startMake(t *testing.T, vars ...string) *makeRun {
 	t.Helper()
-	needImages(t)
 	cmd := exec.Command("make", append([]string{"-s", "run"}, vars...)...)
 	cmd.Dir = built.root
 	in, err := cmd.StdinPipe()

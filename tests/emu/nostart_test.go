@@ -16,7 +16,6 @@ import (
 // TestNoStart boots what cannot work. Each case ends with one line that says
 // why, and the machine resets by itself: there is nothing to press.
 func TestNoStart(t *testing.T) {
-	needImages(t)
 	for _, c := range []struct {
 		name    string
 		conf    emu.Config

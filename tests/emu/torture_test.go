@@ -50,7 +50,6 @@ func TestFlushes(t *testing.T) {
 	if !*long {
 		t.Skip("needs -long")
 	}
-	needImages(t)
 	hv := filepath.Join(t.TempDir(), "hv.img")
 	if _, err := image.Bare(built.root, "./hv", hv, "invariants"); err != nil {
 		t.Fatal(err)

@@ -37,7 +37,7 @@ type Package struct {
 // fileChecks and packageChecks are all the rules. A check returns lines
 // "place: what is wrong".
 var (
-	fileChecks    = []func(*File) []string{header, length, words, functions, unsafeUse, linknames, backendWords, panics, exported}
+	fileChecks    = []func(*File) []string{header, length, words, functions, unsafeUse, linknames, backendWords, panics, exported, hostOnly}
 	packageChecks = []func(*Package) []string{packageDoc, seam}
 )
 

@@ -69,6 +69,11 @@ func TestFileChecks(t *testing.T) {
 		{linknames, "a/a.go", "package a\nimport _ \"unsafe\"\n//go:linkname f runtime.f\nfunc f()\n", "linkname"},
 		{linknames, "boot/kernel/a.go", "package a\nimport _ \"unsafe\"\n//go:linkname f runtime.f\nfunc f()\n", ""},
 
+		{hostOnly, "tests/emu/a_test.go", "package emu\nfunc f() { emu.Start(c) }\n", ""},
+		{hostOnly, "tests/emu/b/a_test.go", "package b\nfunc f() { emu.Start(c) }\n", "starts an emulator"},
+		{hostOnly, "tools/emu/a_test.go", "package emu\nfunc f() { StartBochs(c) }\n", "starts an emulator"},
+		{hostOnly, "tools/emu/a_test.go", "package emu\nfunc f() { cmd.Start() }\n", ""},
+
 		{backendWords, "hv/internal/run/a.go", "package run\nvar svmOnly int\n", "names a backend"},
 		{backendWords, "dom0/cli/a.go", "package cli\nfunc hasVMX() {}\n", "names a backend"},
 		{backendWords, "tests/emu/a_test.go", "package emu\nfunc TestSVM() {}\n", "names a backend"},

@@ -38,16 +38,6 @@ func Root() (string, error) {
 	return "", err
 }
 
-// Exists reports whether the module at root has both programs.
-func Exists(root string) bool {
-	for _, p := range []string{"hv/main.go", "dom0/main.go"} {
-		if _, err := os.Stat(filepath.Join(root, p)); err != nil {
-			return false
-		}
-	}
-	return true
-}
-
 // Build compiles hv and dom0 of the module at root into the folder dir.
 func Build(root, dir string) (img Images, err error) {
 	if img.HV, err = Bare(root, "./hv", filepath.Join(dir, "hv.img")); err != nil {

@@ -6,11 +6,12 @@ package emu
 import (
 	"encoding/binary"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"ringo/tools/emu"
 )
 
 // echoCode prints '>', then echoes what is typed; 'p' writes SLP_EN to the
@@ -56,31 +57,22 @@ func put(b []byte, words ...uint32) {
 	}
 }
 
-func needs(t *testing.T, programs ...string) {
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			t.Skipf("%s is not installed", p)
-		}
-	}
-}
-
-// TestMachine boots each way, talks, and sees each kind of end.
+// TestMachine: tools/emu boots each way, talks, and sees each kind of end.
 func TestMachine(t *testing.T) {
-	needs(t, QEMU, "grub-mkrescue", "xorriso", "mformat")
 	img := echoImage(t)
 	for _, c := range []struct {
-		boot Boot
+		boot emu.Boot
 		key  string
-		want End
+		want emu.End
 	}{
-		{BootKernel, "p", Poweroff},
-		{BootKernel, "r", Reset},
-		{BootKernel, "", Killed},
-		{BootISO, "p", Poweroff},
-		{BootPXE, "p", Poweroff},
+		{emu.BootKernel, "p", emu.Poweroff},
+		{emu.BootKernel, "r", emu.Reset},
+		{emu.BootKernel, "", emu.Killed},
+		{emu.BootISO, "p", emu.Poweroff},
+		{emu.BootPXE, "p", emu.Poweroff},
 	} {
 		t.Run(string(c.boot)+c.key, func(t *testing.T) {
-			m, err := Start(Config{HV: img, HVArgs: "a b", Modules: Modules(img), Boot: c.boot, Dir: t.TempDir(), MemMiB: 128})
+			m, err := emu.Start(emu.Config{HV: img, HVArgs: "a b", Modules: emu.Modules(img), Boot: c.boot, Dir: t.TempDir(), MemMiB: 128})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -114,16 +106,14 @@ func TestMachine(t *testing.T) {
 }
 
 func TestMachineThatCannotStart(t *testing.T) {
-	needs(t, QEMU)
-	_, err := Start(Config{HV: echoImage(t), Dir: t.TempDir(), Args: []string{"-no-such-option"}})
+	_, err := emu.Start(emu.Config{HV: echoImage(t), Dir: t.TempDir(), Args: []string{"-no-such-option"}})
 	if err == nil || !strings.Contains(err.Error(), "no-such-option") {
 		t.Error(err)
 	}
 }
 
-func TestBochs(t *testing.T) {
-	needs(t, Bochs, "grub-mkrescue", "xorriso", "mformat")
-	m, err := StartBochs(Config{HV: echoImage(t), Dir: t.TempDir(), MemMiB: 128})
+func TestMachineInBochs(t *testing.T) {
+	m, err := emu.StartBochs(emu.Config{HV: echoImage(t), Dir: t.TempDir(), MemMiB: 128})
 	if err != nil {
 		t.Fatal(err)
 	}

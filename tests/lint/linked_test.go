@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Ringo Authors
 // SPDX-License-Identifier: BSD-3-Clause
 
-package kernel
+package lint
 
 import (
 	"bufio"
@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"ringo/tools/image"
 )
 
 // ordinary are the functions of the layer that run as ordinary Go only.
@@ -23,11 +25,14 @@ var ordinary = map[string]bool{
 	"AllocVector": true, "FreeVector": true, "APICID": true, "NumCPU": true, "init": true,
 }
 
-// TestCode looks into the linked program: code of the layer that runs with
+// TestLinked looks into a linked program: code of the layer that runs with
 // interrupts off must not allocate, run into a write barrier, grow its stack or
 // panic for an index.
-func TestCode(t *testing.T) {
-	program(t, "basic")
+func TestLinked(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := image.Bare("../..", "./tests/guests/kerneltest/basic", filepath.Join(dir, "basic.img")); err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.Command("go", "tool", "objdump", "-s", "^ringo/boot/kernel", filepath.Join(dir, "basic.elf"))
 	out, err := cmd.Output()
 	if err != nil {
