@@ -128,9 +128,10 @@ func drWrite(r *Runner, v *part.VCPU, _ *vcpu.Exit) action {
 		if val>>32 != 0 {
 			return fault(v)
 		}
-		reg, val = x86.DR6, val&0xe00f|0xffff_0ff0
 		if insn.CR&1 != 0 {
 			reg, val = x86.DR7, val&^0xd800|0x400
+		} else {
+			reg, val = x86.DR6, val&0xe00f|0xffff_0ff0
 		}
 	}
 	v.HW.Set(reg, val)
