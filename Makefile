@@ -5,7 +5,7 @@
 
 GO ?= go
 
-.PHONY: help run image check test test-long fuzz conformance bench deps clean
+.PHONY: help run image check test test-long fuzz conformance bench profile deps clean
 
 help:
 	@echo 'make run        build Ringo and run it in an emulator, with a demo guest at hand'
@@ -20,6 +20,7 @@ help:
 	@echo 'make conformance  of those the tests of the backends alone, and their table'
 	@echo 'make bench      figures, counted in instructions; also build/bench.json'
 	@echo '                BACKEND=vmx: those of VT-x in Bochs; build/bench-vmx.json'
+	@echo 'make profile    where the instructions of one exit go: FIGURE=cpuid BY=func|line BACKEND=svm|vmx'
 	@echo 'make deps       install the Debian packages that all of this needs'
 	@echo 'make clean      remove build/'
 
@@ -46,6 +47,9 @@ conformance:
 
 bench:
 	@$(GO) run ./tests/bench
+
+profile:
+	@$(GO) run ./tools/profile
 
 deps:
 	@$(GO) run ./tools/deps run iso pxe test bochs

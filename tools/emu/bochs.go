@@ -96,6 +96,9 @@ func StartBochs(c Config) (*Machine, error) {
 // spawnBochs writes Bochs' configuration and starts it.
 func (c Config) spawnBochs(iso, com1 string) (*Machine, error) {
 	panics, commands := c.bochsPanics()
+	if c.Debugger != "" {
+		commands = c.Debugger
+	}
 	rc := fmt.Sprintf(bochsRC, c.MemMiB, c.CPU, c.SMP, iso, com1, panics)
 	for name, text := range map[string]string{"bochsrc": rc, "bochsdbg": commands} {
 		if err := os.WriteFile(filepath.Join(c.Dir, name), []byte(text), 0o644); err != nil {
@@ -112,6 +115,14 @@ func (c Config) spawnBochs(iso, com1 string) (*Machine, error) {
 	cmd.Env = append(os.Environ(),
 		"LTDL_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu/bochs/plugins", "BXSHARE=/usr/share/bochs")
 	cmd.ExtraFiles = []*os.File{theirs}
+	if c.Debugger != "" {
+		out, err := os.Create(filepath.Join(c.Dir, "debugger"))
+		if err != nil {
+			return nil, err
+		}
+		defer out.Close()
+		cmd.Stdout = out
+	}
 	m := &Machine{cmd: cmd, done: make(chan struct{})}
 	cmd.Stderr = &m.stderr
 	m.log = newBochsLog(log, func() { cmd.Process.Kill() })

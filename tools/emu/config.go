@@ -70,6 +70,10 @@ type Config struct {
 	// none.
 	Args []string
 
+	// Debugger is commands for Bochs' debugger, one a line, instead of those that let
+	// the machine run; what it prints goes to the file "debugger" in Dir.
+	Debugger string
+
 	// Dir is where files of the run go; it must exist. Start does not empty it.
 	Dir string
 	// MaxTranscript bounds the kept console output in bytes; default 64 MiB.

@@ -16,19 +16,33 @@ const (
 	benchCount   = 250
 )
 
-// bench measures each kind of exit. An operation may use RAX, RBX, RCX, RDX,
-// RSI, RDI and R8 to R11.
+// row takes one kind of exit: op makes it, after setup has loaded registers. Both
+// may use RAX, RBX, RCX, RDX, RSI, RDI and R8 to R11.
+type row func(name string, setup, op func())
+
+// bench measures each kind of exit.
 func (p *prog) bench() {
-	p.measure("cpuid", func() { p.MovImm(RAX, 0); p.MovImm(RCX, 0) }, p.CPUID)
-	p.measure("rdmsr_apicbase", func() { p.MovImm(RCX, 0x1b) }, p.RDMSR)
-	p.measure("port_unclaimed_out", func() { p.MovImm(RDX, 0x80) }, func() { p.Out(1) })
-	p.measure("port_pit_in", func() { p.MovImm(RDX, 0x40) }, func() { p.In(1) })
-	p.measure("port_pmtimer_in", func() { p.MovImm(RDX, abi.PortPMTimer) }, func() { p.In(4) })
-	p.measure("port_dom0_in", func() { p.MovImm(RDX, abi.PortCOM1+7) }, func() { p.In(1) })
-	p.measure("port_dom0_out", func() { p.MovImm(RDX, abi.PortCOM1+7) }, func() { p.Out(1) })
-	p.benchHypercall()
-	p.measure("mmio_none_read", func() { p.MovImm(RBX, 0xf0000000) }, func() { p.Load(RAX, At(RBX, 0), 4) })
+	p.rows(p.measure)
 	p.benchTouch()
+	p.line("bench done")
+	p.Jmp(p.shutdown)
+}
+
+// rows gives all kinds of exits to r, in an order that the guest's state allows:
+// x2APIC mode comes last.
+func (p *prog) rows(r row) {
+	r("cpuid", func() { p.MovImm(RAX, 0); p.MovImm(RCX, 0) }, p.CPUID)
+	p.MovImm(RAX, 0x400)
+	p.MovToDR(7, RAX)
+	r("cpuid_dr7", func() { p.MovImm(RAX, 0); p.MovImm(RCX, 0) }, p.CPUID)
+	r("rdmsr_apicbase", func() { p.MovImm(RCX, 0x1b) }, p.RDMSR)
+	r("port_unclaimed_out", func() { p.MovImm(RDX, 0x80) }, func() { p.Out(1) })
+	r("port_pit_in", func() { p.MovImm(RDX, 0x40) }, func() { p.In(1) })
+	r("port_pmtimer_in", func() { p.MovImm(RDX, abi.PortPMTimer) }, func() { p.In(4) })
+	r("port_dom0_in", func() { p.MovImm(RDX, abi.PortCOM1+7) }, func() { p.In(1) })
+	r("port_dom0_out", func() { p.MovImm(RDX, abi.PortCOM1+7) }, func() { p.Out(1) })
+	p.rowHypercall(r)
+	r("mmio_none_read", func() { p.MovImm(RBX, 0xf0000000) }, func() { p.Load(RAX, At(RBX, 0), 4) })
 
 	// The local APIC, first by its page.
 	noAPIC := p.NewLabel()
@@ -41,13 +55,49 @@ func (p *prog) bench() {
 	p.MovImm(RAX, 0x1ff) // enable, spurious vector 0xff
 	p.Store(At(RBX, 0xf0), RAX, 4)
 	apic := func() { p.MovImm(RBX, abi.LAPICBase); p.MovImm(RAX, 0) }
-	p.measure("xapic_tpr_write", apic, func() { p.Store(At(RBX, 0x80), RAX, 4) })
-	p.measure("xapic_eoi_write", apic, func() { p.Store(At(RBX, 0xb0), RAX, 4) })
-	p.measure("xapic_id_read", apic, func() { p.Load(RAX, At(RBX, 0x20), 4) })
-	p.benchX2APIC()
+	r("xapic_tpr_write", apic, func() { p.Store(At(RBX, 0x80), RAX, 4) })
+	r("xapic_eoi_write", apic, func() { p.Store(At(RBX, 0xb0), RAX, 4) })
+	r("xapic_id_read", apic, func() { p.Load(RAX, At(RBX, 0x20), 4) })
+	p.rowsX2APIC(r)
 	p.Place(noAPIC)
-	p.line("bench done")
+}
+
+// endless repeats one kind of exit for good, for profiles: that which
+// "figure=NAME" on the command line says. It runs in the window, at addresses that
+// neither the hypervisor nor dom0 has code at.
+func (p *prog) endless() {
+	none, there := p.NewLabel(), p.NewLabel()
+	p.option("figure=", R15, none)
+	p.MovImm(RDI, 0)
+	p.Call(p.mapWindow)
+	p.Lea(RAX, there)
+	p.MovImm(RCX, window)
+	p.Add(RAX, RCX)
+	p.Raw(0xff, 0xe0) // JMP RAX
+	p.Place(there)
+	p.rows(p.repeat)
+	p.Place(none)
+	p.line("loop: no such figure")
 	p.Jmp(p.shutdown)
+}
+
+// repeat is the loop of one kind of exit, if it is the one that R15 points at.
+func (p *prog) repeat(name string, setup, op func()) {
+	found, other, again := p.NewLabel(), p.NewLabel(), p.NewLabel()
+	p.match(name, R15, found)
+	p.Jmp(other)
+	p.Place(found)
+	p.Load(RAX, At(R15, int32(len(name))), 1)
+	p.CmpImm(RAX, ' ')
+	p.Jcc(A, other)
+	p.Lea(R14, again)
+	p.line("loop "+name+" at ", R14)
+	p.Place(again)
+	p.Raw(0x66, 0x87, 0xdb) // XCHG BX, BX: Bochs' debugger stops here
+	setup()
+	op()
+	p.Jmp(again)
+	p.Place(other)
 }
 
 // measure emits a measurement of op, which is preceded by setup, less that of
@@ -97,9 +147,9 @@ func (p *prog) report(name string, n int32) {
 	p.line("bench "+name+" ", R14)
 }
 
-// benchHypercall measures the null hypercall, with the vendor's instruction, if
-// this is Ringo.
-func (p *prog) benchHypercall() {
+// rowHypercall is the null hypercall, with the vendor's instruction, if this is
+// Ringo.
+func (p *prog) rowHypercall(r row) {
 	intel, done, other := p.NewLabel(), p.NewLabel(), p.NewLabel()
 	p.MovImm(RAX, abi.CPUIDBase)
 	p.CPUID()
@@ -109,10 +159,10 @@ func (p *prog) benchHypercall() {
 	p.cmpVendorIntel()
 	p.Jcc(E, intel)
 	call := func() { p.MovImm(RAX, uint64(abi.CallNop)) }
-	p.measure("hypercall", call, p.VMMCALL)
+	r("hypercall", call, p.VMMCALL)
 	p.Jmp(done)
 	p.Place(intel)
-	p.measure("hypercall", call, p.VMCALL)
+	r("hypercall", call, p.VMCALL)
 	p.Jmp(done)
 	p.Place(other)
 	p.line("skip hypercall: not under Ringo")
@@ -155,9 +205,9 @@ func (p *prog) benchTouch() {
 	p.report("first_touch_page", pages)
 }
 
-// benchX2APIC measures, in x2APIC mode, an interrupt that the processor sends
-// itself, with its delivery and EOI.
-func (p *prog) benchX2APIC() {
+// rowsX2APIC are those of x2APIC mode: among them an interrupt that the processor
+// sends itself, with its delivery and EOI.
+func (p *prog) rowsX2APIC(r row) {
 	none, done := p.NewLabel(), p.NewLabel()
 	p.MovImm(RAX, 1)
 	p.MovImm(RCX, 0)
@@ -173,9 +223,9 @@ func (p *prog) benchX2APIC() {
 	p.MovImm(RAX, 0x1ff)
 	p.MovImm(RDX, 0)
 	p.WRMSR()
-	p.measure("x2apic_tpr_write", func() { p.MovImm(RCX, 0x808); p.MovImm(RAX, 0); p.MovImm(RDX, 0) }, p.WRMSR)
+	r("x2apic_tpr_write", func() { p.MovImm(RCX, 0x808); p.MovImm(RAX, 0); p.MovImm(RDX, 0) }, p.WRMSR)
 	p.STI()
-	p.measure("x2apic_self_ipi", func() {}, func() {
+	r("x2apic_self_ipi", func() {}, func() {
 		p.Lea(RDI, p.ticks)
 		p.Load(RSI, At(RDI, 0), 8)
 		p.MovImm(RCX, 0x83f) // self IPI

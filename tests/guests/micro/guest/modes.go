@@ -8,6 +8,7 @@ import . "ringo/tests/guests/micro/asm"
 // Modes are the behaviours, in the order of the help text.
 var Modes = []Mode{
 	{"bench", `prints "bench NAME TICKS" per kind of exit, in ticks of the TSC, and ends`, (*prog).bench},
+	{"loop", "repeats one kind of exit for good: that of figure=NAME, a name of bench", (*prog).endless},
 	{"hello", "ends at once", func(p *prog) { p.Jmp(p.shutdown) }},
 	{"triple", "triple fault", (*prog).triple},
 	{"spin", "cli; jmp .", func(p *prog) { p.CLI(); p.Jmp(p.Here()) }},
@@ -24,21 +25,8 @@ var Modes = []Mode{
 
 // dispatch emits the choice of the mode by the command line, then all modes.
 func (p *prog) dispatch() {
-	next, here, none := p.NewLabel(), p.NewLabel(), p.NewLabel()
-	p.Lea(RAX, p.cmdline)
-	p.Load(RBX, At(RAX, 0), 8)
-	p.CmpImm(RBX, 0)
-	p.Jcc(E, none)
-	p.Place(next) // RBX: rest of the command line
-	p.Load(RAX, At(RBX, 0), 1)
-	p.CmpImm(RAX, 0)
-	p.Jcc(E, none)
-	p.match("mode=", RBX, here)
-	p.AddImm(RBX, 1)
-	p.Jmp(next)
-
-	p.Place(here)
-	p.AddImm(RBX, int32(len("mode=")))
+	none := p.NewLabel()
+	p.option("mode=", RBX, none)
 	for _, m := range Modes {
 		found, other := p.NewLabel(), p.NewLabel()
 		p.match(m.Name, RBX, found)
@@ -58,6 +46,25 @@ func (p *prog) dispatch() {
 	}
 	p.line(help)
 	p.Jmp(p.shutdown)
+}
+
+// option leaves in r what follows the first key on the command line; without one it
+// jumps to none.
+func (p *prog) option(key string, r Reg, none Label) {
+	next, here := p.NewLabel(), p.NewLabel()
+	p.Lea(RAX, p.cmdline)
+	p.Load(r, At(RAX, 0), 8)
+	p.CmpImm(r, 0)
+	p.Jcc(E, none)
+	p.Place(next)
+	p.Load(RAX, At(r, 0), 1)
+	p.CmpImm(RAX, 0)
+	p.Jcc(E, none)
+	p.match(key, r, here)
+	p.AddImm(r, 1)
+	p.Jmp(next)
+	p.Place(here)
+	p.AddImm(r, int32(len(key)))
 }
 
 // match jumps to found when the string at r begins with s.
