@@ -85,6 +85,10 @@ func TestExiting(t *testing.T) {
 		{"lmsw ax", m16, "0f01f0", Insn{Op: LMSW, Size: 2, Src: Reg}},
 		{"lmsw r9w", m64, "410f01f1", Insn{Op: LMSW, Size: 2, Src: Reg, Reg: 9}},
 		{"lmsw [0x1234]", m16, "0f01363412", Insn{Op: LMSW, Size: 2, Src: Mem}},
+		{"smsw ax", m16, "0f01e0", Insn{Op: SMSW, Size: 2}},
+		{"smsw r9d", m64, "410f01e1", Insn{Op: SMSW, Size: 4, Reg: 9}},
+		{"smsw rbx", m64, "480f01e3", Insn{Op: SMSW, Size: 8, Reg: 3}},
+		{"smsw [0x1234]", m16, "0f01263412", Insn{Op: SMSW, Size: 2}},
 		{"invlpg [rdi+rsi]", m64, "0f013c37", Insn{Op: INVLPG, Size: 1}},
 		{"invd", m64, "0f08", Insn{Op: INVD}},
 		{"wbinvd", m64, "0f09", Insn{Op: WBINVD}},
@@ -209,15 +213,14 @@ func TestAllocs(t *testing.T) {
 		}
 		for {
 			r, status := e.Next(&s)
-			if status != Access {
+			if status == Done {
 				break
 			}
-			if r.Kind == ReadMem {
+			if status == Access && r.Kind == ReadMem {
 				e.Feed(1)
 			}
 		}
 		Exiting(b, m64)
-		i.Linear(&s)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -239,6 +242,7 @@ func BenchmarkLoad(b *testing.B) {
 	for b.Loop() {
 		i, _ := Decode(code, m64)
 		e.Start(&i)
+		e.Next(&s)
 		e.Next(&s)
 		e.Feed(1)
 		e.Next(&s)

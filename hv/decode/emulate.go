@@ -22,15 +22,12 @@ const (
 
 // Request is one access that an instruction makes.
 type Request struct {
-	Kind Kind
-	Size uint8  // 1, 2, 4 or 8 bytes
-	Addr uint64 // linear address, or port
+	Kind    Kind
+	Size    uint8  // 1, 2, 4 or 8 bytes
+	Operand uint8  // ReadMem, WriteMem: the number of the memory operand
+	Port    uint16 // ReadPort, WritePort
 	// Value is what to write.
 	Value uint64
-	// Seg is the segment of the address, for #SS instead of #GP, and Stack means
-	// an implicit stack access.
-	Seg   x86.Seg
-	Stack bool
 	// Atomic: the write belongs to a locked instruction (XCHG always is), and
 	// Old is what its read got. RAM must be changed by compare and swap; if it
 	// is not Old any more, drop the Emulation and start again.
@@ -43,8 +40,12 @@ type Status uint8
 
 // Statuses.
 const (
+	// Locate: check and translate the Operands, in their order, each for all
+	// that it is used for, then call Next again. Nothing was accessed yet in
+	// this iteration, so that a fault finds nothing done.
+	Locate Status = iota
 	// Access: serve the request, give what a read got to Feed, call Next again.
-	Access Status = iota
+	Access
 	// Done: the instruction is complete and RIP behind it.
 	Done
 	// Repeat: one iteration of a repeated instruction is complete and RIP still
@@ -59,17 +60,22 @@ const (
 //
 //	for {
 //		r, status := e.Next(&s)
-//		if status != Access { break }
-//		... serve r; after a read: e.Feed(value)
+//		switch status {
+//		case Locate: ... translate e.Operands()
+//		case Access: ... serve r; after a read: e.Feed(value)
+//		default:     return
+//		}
 //	}
 type Emulation struct {
 	i     Insn
 	phase phase
-	in    [2]uint64 // what the reads got
 	reads uint8
+	count uint8 // of memory operands
+	at    [2]Operand
+	in    [2]uint64 // what the reads got
 
 	// The result, until it is committed.
-	out     uint64 // for memory or port
+	out     uint64 // for memory, port or CR0
 	reg     uint64 // for the register operand
 	setReg  bool
 	flags   uint64
@@ -79,7 +85,8 @@ type Emulation struct {
 type phase uint8
 
 const (
-	first phase = iota
+	locate phase = iota
+	first
 	second
 	compute
 	commit
@@ -88,9 +95,15 @@ const (
 // Start begins i, which came from [Decode] without error. It reports false for
 // an instruction that only exits.
 func (e *Emulation) Start(i *Insn) bool {
-	*e = Emulation{i: *i}
+	e.i, e.phase = *i, locate
 	return i.Op > Unsupported && i.Op < In
 }
+
+// Op is what the instruction does.
+func (e *Emulation) Op() Op { return e.i.Op }
+
+// Operands returns the memory operands of the present iteration.
+func (e *Emulation) Operands() []Operand { return e.at[:e.count] }
 
 // Feed gives the value of the read that Next asked for.
 func (e *Emulation) Feed(v uint64) {
@@ -98,23 +111,31 @@ func (e *Emulation) Feed(v uint64) {
 	e.reads++
 }
 
-// Next returns the next access. All calls get the same State.
+// Next returns the next step. All calls get the same State.
 func (e *Emulation) Next(s *State) (Request, Status) {
 	for {
 		switch e.phase {
-		case first:
+		case locate:
 			if e.i.repeats() && s.Regs.RCX&mask(e.i.AddrSize) == 0 {
 				e.advance(s)
 				return Request{}, Done
 			}
-			e.phase, e.reads = second, 0
-			if r, ok := e.read1(s); ok {
-				return r, Access
+			e.phase, e.reads = first, 0
+			if e.count = e.i.operands(s, &e.at); e.count != 0 {
+				return Request{}, Locate
+			}
+		case first:
+			e.phase = second
+			if e.i.Op == Ins {
+				return Request{Kind: ReadPort, Size: e.i.MemSize, Port: uint16(s.Regs.RDX)}, Access
+			}
+			if e.count != 0 && e.at[0].Read {
+				return Request{Kind: ReadMem, Size: e.i.MemSize}, Access
 			}
 		case second:
 			e.phase = compute
-			if r, ok := e.read2(s); ok {
-				return r, Access
+			if e.count > 1 && e.at[1].Read {
+				return Request{Kind: ReadMem, Size: e.i.MemSize, Operand: 1}, Access
 			}
 		case compute:
 			e.phase = commit
@@ -123,7 +144,7 @@ func (e *Emulation) Next(s *State) (Request, Status) {
 				return r, Access
 			}
 		case commit:
-			e.phase = first
+			e.phase = locate
 			return Request{}, e.commit(s)
 		}
 	}
@@ -134,70 +155,23 @@ func (i *Insn) isString() bool { return i.Op >= Movs && i.Op <= Outs }
 
 func (i *Insn) repeats() bool { return i.Rep != 0 && i.isString() }
 
-func (e *Emulation) request(k Kind, seg x86.Seg, addr uint64) Request {
-	return Request{Kind: k, Size: e.i.MemSize, Seg: seg, Addr: addr}
-}
-
-// read1 is the first read, if the instruction has one.
-func (e *Emulation) read1(s *State) (Request, bool) {
+// write is the write, if the instruction has one: to the last operand, or a port.
+func (e *Emulation) write(s *State) (Request, bool) {
 	i := &e.i
-	switch i.Op {
-	case Movs, Lods, Cmps, Outs:
-		return e.request(ReadMem, i.Seg, i.source(s)), true
-	case Scas:
-		return e.request(ReadMem, x86.ES, i.destination(s)), true
-	case Ins:
-		return e.request(ReadPort, 0, s.Regs.RDX&0xffff), true
-	case Pop:
-		r := e.request(ReadMem, x86.SS, s.linear(x86.SS, s.RSP&stackMask(s)))
-		r.Stack = true
+	r := Request{Kind: WriteMem, Size: i.MemSize, Value: e.out & mask(i.MemSize)}
+	switch {
+	case i.Op == Outs:
+		r.Kind, r.Port = WritePort, uint16(s.Regs.RDX)
 		return r, true
-	case Setcc, Flush, Stos:
-		return Request{}, false
-	case Mov, Movbe:
-		if i.Src != Mem {
-			return Request{}, false
-		}
-	}
-	return e.request(ReadMem, i.Seg, i.Linear(s)), true
-}
-
-// read2 is the second read: only CMPS has one.
-func (e *Emulation) read2(s *State) (Request, bool) {
-	if e.i.Op != Cmps {
-		return Request{}, false
-	}
-	return e.request(ReadMem, x86.ES, e.i.destination(s)), true
-}
-
-// write is the write, if the instruction has one.
-func (e *Emulation) write(s *State) (r Request, ok bool) {
-	i := &e.i
-	switch i.Op {
-	case Movs, Stos, Ins:
-		r = e.request(WriteMem, x86.ES, i.destination(s))
-	case Outs:
-		r = e.request(WritePort, 0, s.Regs.RDX&0xffff)
-	case Push:
-		r = e.request(WriteMem, x86.SS, s.linear(x86.SS, (s.RSP-uint64(i.Size))&stackMask(s)))
-		r.Stack = true
-	case Pop:
-		// An address that uses RSP sees it after the increment.
-		rsp := s.RSP
-		s.RSP = moveStack(s, int64(i.Size))
-		r = e.request(WriteMem, i.Seg, i.Linear(s))
-		s.RSP = rsp
-	case Cmp, Test, Bt, Flush:
+	case e.count == 0:
 		return r, false
-	default:
-		if i.Dst != Mem {
-			return r, false
-		}
-		r = e.request(WriteMem, i.Seg, i.Linear(s))
+	}
+	r.Operand = e.count - 1
+	o := &e.at[r.Operand&1]
+	if o.Read {
 		r.Atomic, r.Old = i.Lock || i.Op == Xchg, e.in[0]
 	}
-	r.Value = e.out & mask(i.MemSize)
-	return r, true
+	return r, o.Write
 }
 
 // compute works out results from what was read.
@@ -248,6 +222,15 @@ func (e *Emulation) compute(s *State) {
 		_, e.flags = Arith(Scas, i.Size, s.get(0, false, i.Size), v, s.RFLAGS)
 	case Cmps:
 		_, e.flags = Arith(Cmps, i.Size, v, e.in[1], s.RFLAGS)
+	case SMSW:
+		e.reg, e.out = s.CR0, s.CR0
+	case LMSW:
+		if i.Src == Mem {
+			operand = v
+		}
+		// It can set PE but not clear it (SDM Vol. 2, "LMSW").
+		const low = x86.CR0PE | x86.CR0MP | x86.CR0EM | x86.CR0TS
+		e.out, e.setReg = s.CR0&^(low&^x86.CR0PE)|operand&low, false
 	case Movs, Lods, Ins, Outs, Push, Pop, Flush:
 	default:
 		if i.Dst == Reg {
@@ -273,6 +256,8 @@ func (e *Emulation) commit(s *State) Status {
 		}
 	case Lods:
 		s.set(0, false, i.Size, e.in[0])
+	case LMSW:
+		s.CR0 = e.out
 	case Push:
 		s.RSP = moveStack(s, -int64(i.Size))
 	case Pop:
@@ -320,12 +305,4 @@ func (e *Emulation) advance(s *State) {
 	if e.i.code != 64 {
 		s.RIP &= 0xffff_ffff
 	}
-}
-
-func stackMask(s *State) uint64 { return mask(s.Mode.Stack / 8) }
-
-// moveStack returns RSP moved by n; bits beyond the stack's size stay.
-func moveStack(s *State, n int64) uint64 {
-	m := stackMask(s)
-	return s.RSP&^m | (s.RSP+uint64(n))&m
 }

@@ -32,8 +32,17 @@ func trace(t *testing.T, s *State, hex string, feed ...uint64) (lines []string) 
 		case Repeat:
 			lines = append(lines, "repeat")
 			continue
+		case Locate:
+			continue
 		}
-		line := [...]string{"read", "write", "in", "out"}[r.Kind] + fmt.Sprintf(" %d at %#x", r.Size, r.Addr)
+		line := [...]string{"read", "write", "in", "out"}[r.Kind] + fmt.Sprintf(" %d at ", r.Size)
+		var o Operand
+		if r.Kind == ReadMem || r.Kind == WriteMem {
+			o = e.Operands()[r.Operand]
+			line += fmt.Sprintf("%#x", o.Addr)
+		} else {
+			line += fmt.Sprintf("%#x", r.Port)
+		}
 		if r.Kind == WriteMem || r.Kind == WritePort {
 			line += fmt.Sprintf(" = %#x", r.Value)
 		} else {
@@ -43,7 +52,7 @@ func trace(t *testing.T, s *State, hex string, feed ...uint64) (lines []string) 
 			}
 			e.Feed(v)
 		}
-		if r.Stack {
+		if o.Seg == x86.SS {
 			line += " stack"
 		}
 		if r.Atomic {
@@ -74,7 +83,7 @@ func TestEmulate(t *testing.T) {
 			func(s *State) { s.RSP = 0x5ff8 }},
 		{"push word [rdi]", m64, "66ff37", nil, []string{"read 2 at 0xd000", "write 2 at 0x5ffe = 0x2211 stack"},
 			func(s *State) { s.RSP = 0x5ffe }},
-		{"pop [rsp+8]", m64, "8f442408", nil, []string{"read 8 at 0x6000 stack", "write 8 at 0x6010 = 0x8877665544332211"},
+		{"pop [rsp+8]", m64, "8f442408", nil, []string{"read 8 at 0x6000 stack", "write 8 at 0x6010 = 0x8877665544332211 stack"},
 			func(s *State) { s.RSP = 0x6008 }},
 		{"pop [di], stack base 0x100000", m16, "8f05", nil, []string{"read 2 at 0x106000 stack", "write 2 at 0x20d000 = 0x2211"},
 			func(s *State) { s.RSP = 0x6002 }},
@@ -112,6 +121,12 @@ func TestEmulate(t *testing.T) {
 		{"bts [rdi], ecx = -33", m64, "0fab0f", nil, []string{"read 4 at 0xcff8", "write 4 at 0xcff8 = 0xc4332211"},
 			func(s *State) { s.RFLAGS = x86.FlagReserved }},
 		{"clflush", m64, "0fae3f", nil, nil, nil},
+		{"smsw rbx", m64, "480f01e3", nil, nil, func(s *State) { s.Regs.RBX = s.CR0 }},
+		{"smsw ebx", m64, "0f01e3", nil, nil, func(s *State) { s.Regs.RBX = s.CR0 & 0xffff_ffff }},
+		{"smsw bx", m32, "660f01e3", nil, nil, func(s *State) { s.Regs.RBX = s.CR0 & 0xffff }},
+		{"smsw [rdi]", m64, "480f0127", nil, []string{"write 2 at 0xd000 = 0x11"}, nil},
+		{"lmsw [rdi]", m64, "0f0137", []uint64{0xfff8}, []string{"read 2 at 0xd000"}, func(s *State) { s.CR0 |= x86.CR0TS }},
+		{"lmsw ax keeps PE", m64, "0f01f0", nil, nil, func(s *State) { s.CR0 |= x86.CR0TS | x86.CR0EM }},
 	} {
 		t.Run(test.asm, func(t *testing.T) {
 			initial := func() State {
@@ -119,6 +134,7 @@ func TestEmulate(t *testing.T) {
 					Regs: &x86.Regs{RAX: 0x1234567890abcd, RBX: 3, RCX: 2, RDX: 0x3f8, RSI: 0x5000, RDI: 0xd000},
 					RSP:  0x6000, RIP: 0x1000, RFLAGS: x86.FlagReserved | x86.FlagCF, Mode: test.mode,
 					Base: [6]uint64{0, 0, 0x100000, 0x200000, 0x500000, 0x600000},
+					CR0:  0x8001_0011,
 				}
 			}
 			s, want := initial(), initial()
@@ -151,9 +167,9 @@ func TestDropped(t *testing.T) {
 		i, _ := Decode(unhex(hex), m64)
 		var e Emulation
 		e.Start(&i)
-		for n := range 2 {
-			if _, status := e.Next(&s); status != Access {
-				t.Fatalf("%s: access %d is missing", hex, n)
+		for n := range 3 {
+			if _, status := e.Next(&s); status != Access && n > 0 || status != Locate && n == 0 {
+				t.Fatalf("%s: step %d is missing", hex, n)
 			}
 			e.Feed(7)
 		}
@@ -165,7 +181,7 @@ func TestDropped(t *testing.T) {
 
 // Instructions that only exit do not start.
 func TestStartExiting(t *testing.T) {
-	for _, hex := range []string{"0fa2", "0f22c0", "0f0137", "e471", "0f013f"} {
+	for _, hex := range []string{"0fa2", "0f22c0", "0f06", "e471", "0f013f"} {
 		i, err := Decode(unhex(hex), m64)
 		var e Emulation
 		if err != nil || e.Start(&i) {

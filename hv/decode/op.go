@@ -45,9 +45,11 @@ const (
 	Stos
 	Lods
 	Scas
-	// Ins and Outs exit as port accesses, and touch memory.
+	// These exit by themselves, and may touch memory besides.
 	Ins
 	Outs
+	SMSW // Dst: Reg or Mem
+	LMSW // Src: Reg or Mem
 
 	In
 	Out
@@ -68,7 +70,6 @@ const (
 	WBINVD
 	INVLPG
 	CLTS
-	LMSW // Src: Reg or Mem
 	MovToCR
 	MovFromCR
 	MovToDR

@@ -116,13 +116,11 @@ func (d *decoder) control() {
 
 // group7 is 0F 01.
 func (d *decoder) group7() {
-	if reg := d.modrm >> 3 & 7; reg == 6 {
-		d.i.Op, d.i.Size, d.i.MemSize, d.i.Src = LMSW, 2, 2, Mem
-		if !d.mem {
-			d.i.Src, d.i.Reg = Reg, d.rm
-		}
+	switch reg := d.modrm >> 3 & 7; {
+	case reg == 4 || reg == 6:
+		d.statusWord(reg == 6)
 		return
-	} else if reg == 7 && d.mem {
+	case reg == 7 && d.mem:
 		d.i.Op, d.i.Size, d.i.Dst = INVLPG, 1, Mem
 		return
 	}
@@ -146,5 +144,22 @@ func (d *decoder) group7() {
 		0xd4,                                     // VMFUNC
 		0xd8, 0xda, 0xdb, 0xdc, 0xdd, 0xde, 0xdf: // VMRUN, VMLOAD, VMSAVE, STGI, CLGI, SKINIT, INVLPGA
 		d.i.Op = Nested
+	}
+}
+
+// statusWord is LMSW or SMSW. Only SMSW to a register has another size than 2.
+func (d *decoder) statusWord(load bool) {
+	place := Mem
+	if !d.mem {
+		place, d.i.Reg = Reg, d.rm
+	}
+	d.i.MemSize = 2
+	if load || d.mem {
+		d.i.Size = 2
+	}
+	if load {
+		d.i.Op, d.i.Src = LMSW, place
+	} else {
+		d.i.Op, d.i.Dst = SMSW, place
 	}
 }

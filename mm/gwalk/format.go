@@ -47,7 +47,7 @@ func (w *walk) pae() {
 	if !ok {
 		return
 	}
-	w.seen[0].noA = true // without effect if not recorded
+	w.path.Entry[0].noA = true
 	if e&(bitsFrom(w.r.PhysBits, 63)|bitsFrom(5, 8)|bitsFrom(1, 2)) != 0 {
 		w.fail(x86.PFPresent | x86.PFRsvd)
 		return

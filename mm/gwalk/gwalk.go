@@ -30,7 +30,8 @@ type Memory interface {
 }
 
 // Marker sets bits of a table entry of 4 or 8 bytes at a atomically, if it
-// still is old. It reports false if it is not.
+// still is old. It reports false if it is not. An entry in memory that cannot be
+// written stays as it is.
 type Marker interface {
 	Mark(a mm.GPA, size uint8, old, bits uint64) bool
 }
@@ -91,8 +92,36 @@ const (
 // Long reports whether addresses have 64 bits (a 64-bit code segment assumed).
 func (r *Regime) Long() bool { return r.CR0&x86.CR0PG != 0 && r.EFER&x86.EFERLMA != 0 }
 
+// Path is the entries that a successful walk has read, from the root down, as
+// it left them. While all of them keep their values, the walk has the same end.
+type Path struct {
+	Entry [5]Entry
+	Len   int
+}
+
+// Entry is a table entry of Size bytes, 4 or 8, at At.
+type Entry struct {
+	At    mm.GPA
+	Value uint64
+	Size  uint8
+	noA   bool // it has no accessed bit (PDPT of PAE)
+}
+
 // Translate returns the guest physical address of va.
 func (r *Regime) Translate(m Memory, va mm.GVA, acc Access) (mm.GPA, Fault) {
+	var w walk
+	return w.translate(r, m, va, acc)
+}
+
+// Walk is Translate, and tells in p which way it went: no way without paging.
+func (r *Regime) Walk(m Memory, va mm.GVA, acc Access, p *Path) (mm.GPA, Fault) {
+	var w walk
+	gpa, f := w.translate(r, m, va, acc)
+	*p = w.path
+	return gpa, f
+}
+
+func (w *walk) translate(r *Regime, m Memory, va mm.GVA, acc Access) (mm.GPA, Fault) {
 	if !r.Long() {
 		va &= 0xffff_ffff
 	} else if !canonical(va, r.levels()) {
@@ -101,7 +130,6 @@ func (r *Regime) Translate(m Memory, va mm.GVA, acc Access) (mm.GPA, Fault) {
 	if r.CR0&x86.CR0PG == 0 {
 		return mm.GPA(va), Fault{}
 	}
-	var w walk
 	w.r, w.m, w.va, w.acc = r, m, va, acc
 	// Another vCPU may change entries between reading and marking them.
 	for range 8 {

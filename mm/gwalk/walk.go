@@ -20,22 +20,13 @@ type walk struct {
 
 	// What the entries seen so far allow together.
 	user, write, exec bool
-	// The entries that take part, for mark; not recorded without a Marker.
-	seen  [5]step
-	depth int
-}
 
-type step struct {
-	at   mm.GPA
-	e    uint64
-	size uint8
-	// noA: an entry without an accessed bit (PDPT of PAE).
-	noA bool
+	path Path
 }
 
 func (w *walk) start() {
 	w.user, w.write, w.exec = true, true, true
-	w.depth, w.fault = 0, Fault{}
+	w.path.Len, w.fault = 0, Fault{}
 }
 
 func (w *walk) run() {
@@ -72,10 +63,8 @@ func (w *walk) load(at mm.GPA, size uint8) (e uint64, ok bool) {
 		w.fail(0)
 		return 0, false
 	}
-	if w.r.Marker != nil {
-		w.seen[w.depth] = step{at: at, e: e, size: size}
-		w.depth++
-	}
+	w.path.Entry[w.path.Len] = Entry{At: at, Value: e, Size: size}
+	w.path.Len++
 	return e, true
 }
 
@@ -143,18 +132,19 @@ func (w *walk) allowed() bool {
 
 // mark sets accessed bits on the way and the dirty bit of the page.
 func (w *walk) mark() bool {
-	for n := range w.depth {
-		s := &w.seen[n]
+	for n := range w.path.Len {
+		e := &w.path.Entry[n]
 		want := uint64(entryA)
-		if n == w.depth-1 && w.acc&Write != 0 {
+		if n == w.path.Len-1 && w.acc&Write != 0 {
 			want |= entryD
 		}
-		if s.noA || s.e&want == want {
+		if e.noA || e.Value&want == want {
 			continue
 		}
-		if !w.r.Marker.Mark(s.at, s.size, s.e, want) {
+		if !w.r.Marker.Mark(e.At, e.Size, e.Value, want) {
 			return false
 		}
+		e.Value |= want
 	}
 	return true
 }

@@ -6,6 +6,7 @@ package part
 import (
 	"ringo/hv/internal/pvclock"
 	"ringo/hv/x86"
+	"ringo/mm/pt"
 )
 
 // startClock fixes the time base of a guest that is about to run for the first
@@ -48,7 +49,7 @@ func (v *VCPU) publishTime() {
 	if !on {
 		return
 	}
-	if hpa, ok := v.Dom.ramAt(a, 32); ok {
+	if hpa, _, ok := v.Dom.ramAt(a, 32, pt.Write); ok {
 		v.base = v.Dom.clock
 		v.base.TSC += v.Time.Offset - v.Dom.offset
 		v.clock.Publish(v.Dom.machine.Phys, hpa, &v.base)
@@ -64,7 +65,7 @@ func (v *VCPU) WallClock(val uint64) bool {
 	if !ok {
 		return false
 	}
-	if hpa, ok := v.Dom.ramAt(a, 12); ok {
+	if hpa, _, ok := v.Dom.ramAt(a, 12, pt.Write); ok {
 		v.clock.PublishWall(v.Dom.machine.Phys, hpa, &v.Dom.clock)
 	}
 	return true

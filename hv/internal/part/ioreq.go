@@ -91,8 +91,17 @@ type Pending struct {
 	Read bool
 	Size uint8 // bytes
 	Len  uint8 // of the instruction
-	// Op is the instruction that makes a memory access.
-	Op decode.Emulation
+	// Op is the instruction that makes a memory access, and Place where its
+	// operands lie.
+	Op    decode.Emulation
+	Place [2]Place
+}
+
+// Place is where a memory operand lies: Here bytes at GPA, and what is left, if
+// anything, at Next, in the next page of the guest's virtual memory.
+type Place struct {
+	GPA, Next mm.GPA
+	Here      uint8
 }
 
 // Forward hands an access to dom0. The caller then blocks v with WaitIO. Data

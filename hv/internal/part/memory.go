@@ -213,12 +213,13 @@ func (m *memory) overhead() uint64 {
 	return n
 }
 
-// ramAt returns where gpa lies in host memory. It reports false unless it is RAM
-// and the size bytes behind it are in the same 4 KiB page.
+// ramAt returns where gpa lies in host memory, and what its domain may do with
+// it. It reports false unless it is RAM that may be used as needed and the size
+// bytes behind it are in the same 4 KiB page.
 //
 // Preconditions: the caller keeps the frame from being freed: it holds Domain.mu,
 // or is the runner of one of the domain's vCPUs.
-func (m *memory) ramAt(gpa mm.GPA, size uint64) (mm.HPA, bool) {
+func (m *memory) ramAt(gpa mm.GPA, size uint64, need pt.Attr) (mm.HPA, pt.Attr, bool) {
 	hpa, _, attr, ok := m.Tables.Lookup(pt.Addr(gpa))
-	return hpa, ok && attr&pt.Uncached == 0 && size <= mm.PageSize-uint64(gpa)%mm.PageSize
+	return hpa, attr, ok && attr&pt.Uncached == 0 && attr&need != 0 && size <= mm.PageSize-uint64(gpa)%mm.PageSize
 }

@@ -57,12 +57,6 @@ func init() {
 func lookAgain(*Runner, *part.VCPU, *vcpu.Exit) action { return look }
 func goOn(*Runner, *part.VCPU, *vcpu.Exit) action      { return resume }
 
-// raise injects a fault at the present instruction.
-func raise(v *part.VCPU, vec uint8, hasErr bool, code uint32) action {
-	v.HW.Inject(vcpu.Event{Type: vcpu.HardException, Vector: vec, HasErr: hasErr, Err: code})
-	return resume
-}
-
 func fault(v *part.VCPU) action { return raise(v, x86.VecGP, true, 0) }
 
 func undefined(_ *Runner, v *part.VCPU, _ *vcpu.Exit) action {
@@ -101,12 +95,13 @@ func unexpected(_ *Runner, v *part.VCPU, _ *vcpu.Exit) action {
 
 // reflect gives an intercepted exception back to the guest; the intercepts
 // exist to break endless delivery loops (CVE-2015-5307, CVE-2015-8104).
-func reflect(_ *Runner, v *part.VCPU, x *vcpu.Exit) action {
+func reflect(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	if x.Event.Vector == x86.VecMC {
 		return crash(v, "machine check")
 	}
-	if x.Event.Type == vcpu.SoftException {
-		v.HW.Advance(x.Len) // INT1: the handler returns behind it
+	// INT1: the handler returns behind it.
+	if x.Event.Type == vcpu.SoftException && !r.advance(v, x) {
+		return resume
 	}
 	v.HW.Inject(x.Event)
 	return resume

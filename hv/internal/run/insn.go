@@ -4,18 +4,11 @@
 package run
 
 import (
-	"ringo/hv/bus"
 	"ringo/hv/decode"
 	"ringo/hv/internal/part"
 	"ringo/hv/vcpu"
 	"ringo/hv/x86"
-	"ringo/mm"
-	"ringo/mm/pt"
 )
-
-type busDevice = bus.Device
-
-func ptAddr(a mm.GPA) pt.Addr { return pt.Addr(a) }
 
 // wanted pairs exits with the instructions that cause them. When the bytes at
 // RIP are something else, another vCPU has changed them since the exit: the
@@ -29,6 +22,7 @@ var wanted = [vcpu.NumReasons][2]decode.Op{
 	vcpu.XSETBV:    {decode.XSETBV},
 	vcpu.Cache:     {decode.INVD, decode.WBINVD},
 	vcpu.IO:        {decode.In, decode.Out},
+	vcpu.Exception: {decode.INT1},
 }
 
 // length makes sure that x.Len is known. It reports false when the instruction
@@ -37,65 +31,66 @@ func (r *Runner) length(v *part.VCPU, x *vcpu.Exit) bool {
 	if x.Len != 0 {
 		return true
 	}
-	s := r.state(v)
-	n, ok := r.fetch(v, &s)
-	if !ok {
-		return false
-	}
-	insn, ok := decode.Exiting(r.insn[:n], s.Mode)
+	i := r.emu.exiting(v)
 	w := &wanted[x.Reason]
-	if !ok || insn.Op != w[0] && insn.Op != w[1] {
+	if i == nil || i.Op != w[0] && i.Op != w[1] {
 		return false
 	}
-	x.Len = insn.Len
+	x.Len = i.Len
 	return true
 }
 
-// crWrite is a MOV to CR0 or CR4, LMSW or CLTS.
+// gpr returns general-purpose register n of v.
+func gpr(v *part.VCPU, n uint8) uint64 {
+	if n == 4 {
+		return v.HW.Get(x86.RSP)
+	}
+	return *v.Regs.GPR(n)
+}
+
+// crWrite is a MOV to CR0, CR4 or CR8, LMSW or CLTS.
 func crWrite(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
-	s := r.state(v)
-	insn, ok := r.crInsn(v, x, &s)
-	if !ok {
+	insn, ok := r.crInsn(v, x)
+	if !ok || x.CPL != 0 {
 		return resume
 	}
-	cr0 := v.HW.Get(x86.CR0)
 	var val uint64
 	switch insn.Op {
 	case decode.MovToCR:
-		val = *s.GPR(insn.Reg)
+		val = gpr(v, insn.Reg)
 	case decode.CLTS:
-		val = cr0 &^ x86.CR0TS
+		val = v.HW.Get(x86.CR0) &^ x86.CR0TS
 	case decode.LMSW:
-		w, ok := r.lmsw(v, &insn, &s)
-		if !ok {
-			return resume
-		}
-		// LMSW can set PE but not clear it (SDM Vol. 2, "LMSW").
-		const low = x86.CR0PE | x86.CR0MP | x86.CR0EM | x86.CR0TS
-		val = cr0&^(low&^x86.CR0PE) | w&low
+		return r.emu.start(&insn, x.TSC)
 	default:
 		return resume // the bytes have changed
 	}
-	if !r.setCR(v, insn.CR, val) {
+	if !setCR(v, insn.CR, val) {
 		return fault(v)
 	}
 	v.HW.Advance(insn.Len)
 	return look
 }
 
-// crRead is a MOV from a control register that the backend intercepts.
+// crRead is a MOV from a control register that the backend intercepts, or SMSW,
+// which user programs may execute too.
 func crRead(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
-	s := r.state(v)
-	insn, ok := r.crInsn(v, x, &s)
-	if !ok || insn.Op != decode.MovFromCR {
-		return resume
+	insn, ok := r.crInsn(v, x)
+	switch {
+	case ok && insn.Op == decode.SMSW:
+		return r.emu.start(&insn, x.TSC)
+	case !ok || insn.Op != decode.MovFromCR || x.CPL != 0:
+		return resume // the bytes have changed
 	}
 	reg, ok := crRegs[insn.CR]
 	if !ok {
 		return raise(v, x86.VecUD, false, 0)
 	}
-	*s.GPR(insn.Reg) = v.HW.Get(reg)
-	v.HW.Set(x86.RSP, s.RSP)
+	if val := v.HW.Get(reg); insn.Reg == 4 {
+		v.HW.Set(x86.RSP, val)
+	} else {
+		*v.Regs.GPR(insn.Reg) = val
+	}
 	v.HW.Advance(insn.Len)
 	return resume
 }
@@ -103,18 +98,13 @@ func crRead(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 var crRegs = map[uint8]x86.Reg{0: x86.CR0, 2: x86.CR2, 3: x86.CR3, 4: x86.CR4, 8: x86.CR8}
 
 // drWrite is a MOV to a debug register (SDM Vol. 3, "Debug Registers"). The CPU
-// has checked the privilege level.
-func drWrite(r *Runner, v *part.VCPU, _ *vcpu.Exit) action {
-	s := r.state(v)
-	n, ok := r.fetch(v, &s)
-	if !ok {
-		return resume
-	}
-	insn, ok := decode.Exiting(r.insn[:n], s.Mode)
-	if !ok || insn.Op != decode.MovToDR {
+// has checked the privilege level of the instruction that was there.
+func drWrite(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
+	insn := r.emu.exiting(v)
+	if insn == nil || insn.Op != decode.MovToDR || x.CPL != 0 {
 		return resume // the bytes have changed
 	}
-	val := *s.GPR(insn.Reg)
+	val := gpr(v, insn.Reg)
 	if insn.Size == 4 {
 		val &= 0xffff_ffff
 	}
@@ -140,7 +130,7 @@ func drWrite(r *Runner, v *part.VCPU, _ *vcpu.Exit) action {
 }
 
 // crInsn finds out which instruction the exit is about.
-func (r *Runner) crInsn(v *part.VCPU, x *vcpu.Exit, s *decode.State) (decode.Insn, bool) {
+func (r *Runner) crInsn(v *part.VCPU, x *vcpu.Exit) (decode.Insn, bool) {
 	if x.CR.Known && x.Len != 0 {
 		op := decode.MovToCR
 		if x.Reason == vcpu.CRRead {
@@ -148,33 +138,20 @@ func (r *Runner) crInsn(v *part.VCPU, x *vcpu.Exit, s *decode.State) (decode.Ins
 		}
 		return decode.Insn{Op: op, Len: x.Len, CR: x.CR.CR, Reg: x.CR.GPR}, true
 	}
-	n, ok := r.fetch(v, s)
-	if !ok {
-		return decode.Insn{}, false
+	if i := r.emu.exiting(v); i != nil {
+		return *i, true
 	}
-	return decode.Exiting(r.insn[:n], s.Mode)
-}
-
-// lmsw fetches the operand of LMSW.
-func (r *Runner) lmsw(v *part.VCPU, i *decode.Insn, s *decode.State) (uint64, bool) {
-	if i.Src != decode.Mem {
-		return *s.GPR(i.Reg) & 0xffff, true
-	}
-	gpa, ok := r.translate(v, mm.GVA(i.Linear(s)), false)
-	if !ok || !r.ram.Read(gpa, r.word[:2]) {
-		return 0, false
-	}
-	return uint64(r.word[0]) | uint64(r.word[1])<<8, true
+	return decode.Insn{}, false
 }
 
 // setCR writes a control register as the guest's CPU would, and reports false
 // for #GP(0).
-func (r *Runner) setCR(v *part.VCPU, cr uint8, val uint64) bool {
+func setCR(v *part.VCPU, cr uint8, val uint64) bool {
 	switch cr {
 	case 0:
-		return r.setCR0(v, val)
+		return setCR0(v, val)
 	case 4:
-		return r.setCR4(v, val)
+		return setCR4(v, val)
 	case 8:
 		if val > 15 {
 			return false
@@ -187,7 +164,7 @@ func (r *Runner) setCR(v *part.VCPU, cr uint8, val uint64) bool {
 
 // setCR0 checks what the SDM does (Vol. 3, "Control Registers", and Vol. 2,
 // "MOV - Move to/from Control Registers").
-func (r *Runner) setCR0(v *part.VCPU, val uint64) bool {
+func setCR0(v *part.VCPU, val uint64) bool {
 	if val>>32 != 0 || val&x86.CR0PG != 0 && val&x86.CR0PE == 0 || val&x86.CR0NW != 0 && val&x86.CR0CD == 0 {
 		return false
 	}
@@ -209,7 +186,7 @@ func (r *Runner) setCR0(v *part.VCPU, val uint64) bool {
 }
 
 // setCR4 allows the bits whose features the guest was offered.
-func (r *Runner) setCR4(v *part.VCPU, val uint64) bool {
+func setCR4(v *part.VCPU, val uint64) bool {
 	if val&^v.Dom.Plat.CPUID.CR4Allowed() != 0 {
 		return false
 	}
@@ -223,11 +200,6 @@ func (r *Runner) setCR4(v *part.VCPU, val uint64) bool {
 // isBadCRWrite reports whether v stands at a MOV to CR3 or CR4 with reserved
 // bits, for which some emulators refuse the entry instead of raising #GP.
 func (r *Runner) isBadCRWrite(v *part.VCPU) bool {
-	s := r.state(v)
-	n, f := r.walk.ReadVirtual(&r.ram, r.insn[:], mm.GVA(s.RIP), 0)
-	if n == 0 || f.Kind > 0 && n == 0 {
-		return false
-	}
-	insn, ok := decode.Exiting(r.insn[:n], s.Mode)
-	return ok && insn.Op == decode.MovToCR && (insn.CR == 3 || insn.CR == 4)
+	i := r.emu.exiting(v)
+	return i != nil && i.Op == decode.MovToCR && (i.CR == 3 || i.CR == 4)
 }

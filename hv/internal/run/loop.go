@@ -11,15 +11,12 @@ import (
 	"sync/atomic"
 
 	"ringo/hv/abi"
-	"ringo/hv/decode"
 	"ringo/hv/internal/hcall"
 	"ringo/hv/internal/part"
 	"ringo/hv/internal/pcpu"
 	"ringo/hv/internal/sched"
 	"ringo/hv/vcpu"
 	"ringo/hv/x86"
-	"ringo/mm"
-	"ringo/mm/gwalk"
 )
 
 // Host is what a runner needs of the kernel layer, for the CPU it is bound to.
@@ -39,26 +36,13 @@ type Runner struct {
 	m     *part.Machine
 	host  Host
 	calls *hcall.Context
-	want  *atomic.Bool        // the scheduler asks for the CPU
-	insn  [decode.MaxLen]byte // the instruction being decoded
-	word  [8]byte             // an operand in memory
-	walk  gwalk.Regime
-	ram   part.Window // of the domain whose instruction is emulated
-	hint  hint
-	quiet bool // the emulated instruction's last access to a device changed nothing to look at
+	want  *atomic.Bool // the scheduler asks for the CPU
+	emu   emulator
 
 	// What Pick or Switch returned: next runs until then, unless it is nil; now
 	// is when that was.
 	next       *sched.Entity
 	until, now uint64
-}
-
-// hint is where the access that led to an emulation goes, as the CPU has found
-// out: the guest's page tables need not be walked for it again. It is good for
-// the first access of the emulated instruction that has its direction.
-type hint struct {
-	ok, write bool
-	gpa       mm.GPA
 }
 
 // New makes the runner of cpu.

@@ -23,8 +23,8 @@ func port(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 			v.Regs.RAX = merge(v.Regs.RAX, ^uint64(0), io.Size)
 		}
 	case part.IsClaimed(s.Dev):
-		v.IO = part.Pending{Kind: part.PendingPort, Size: io.Size, Len: x.Len}
-		return r.forward(v, abi.SpacePort, uint64(io.Port), io.In, io.Size, v.Regs.RAX)
+		v.IO.Kind, v.IO.Len = part.PendingPort, x.Len
+		return forward(v, abi.SpacePort, uint64(io.Port), io.In, io.Size, v.Regs.RAX)
 	case io.In:
 		val := s.Dev.Read(s.Off(io.Port), io.Size, x.TSC)
 		v.Regs.RAX = merge(v.Regs.RAX, val, io.Size)
@@ -40,7 +40,7 @@ func port(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 func unusualPort(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	switch {
 	case x.IO.String:
-		return r.begin(v, x.TSC)
+		return r.emu.io(v, x)
 	case !r.length(v, x):
 		return resume
 	}
@@ -68,7 +68,7 @@ func merge(reg, val uint64, size uint8) uint64 {
 
 // forward hands an access to dom0 and blocks v until it is answered. v.IO says
 // what to do then.
-func (r *Runner) forward(v *part.VCPU, s abi.Space, addr uint64, read bool, size uint8, data uint64) action {
+func forward(v *part.VCPU, s abi.Space, addr uint64, read bool, size uint8, data uint64) action {
 	v.Dom.Forward(v, s, addr, read, size, data&mask(size))
 	v.SetWait(part.WaitIO)
 	return block
@@ -79,7 +79,7 @@ func (r *Runner) forward(v *part.VCPU, s abi.Space, addr uint64, read bool, size
 func (r *Runner) finish(v *part.VCPU, now uint64) action {
 	val := v.Dom.Answer(v)
 	if v.IO.Kind == part.PendingMemory {
-		return r.finishMemory(v, val, now)
+		return r.emu.answered(v, val, now)
 	}
 	if v.IO.Read {
 		rax := &v.Regs.RAX
