@@ -25,7 +25,7 @@ const (
 	CallDomPopulate  // (dom, gpa start, bytes): RAM, multiple of 4 KiB; continued
 	CallDomMap       // (dom, gpa *ExtentList): maps all RAM of dom into dom0 at GPA == HPA and lists it
 	CallDomUnmap     // (dom)
-	CallDomSetVCPU   // (dom, vcpu, gpa *VCPUContext): before the vCPU first runs, or paused
+	CallDomSetVCPU   // (dom, vcpu, gpa *VCPUContext): before the vCPU first runs, or paused; BadArg for values that its guest could not set
 	CallDomGetVCPU   // (dom, vcpu, gpa *VCPUContext)
 	CallDomClaim     // (dom, Space, start, bytes): accesses there become IOReqs
 	CallDomPause     // (dom)

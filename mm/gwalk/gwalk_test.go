@@ -42,14 +42,6 @@ func (m ram) Read(a mm.GPA, b []byte) bool {
 	return true
 }
 
-func (m ram) Write(a mm.GPA, b []byte) bool {
-	if !m.has(a, len(b)) {
-		return false
-	}
-	copy(m[a:], b)
-	return true
-}
-
 func (m ram) Mark(a mm.GPA, size uint8, old, bits uint64) bool {
 	if size == 4 {
 		binary.LittleEndian.PutUint32(m[a:], uint32(old|bits))
@@ -323,13 +315,6 @@ func TestVirtual(t *testing.T) {
 	}
 	if n, f := r.ReadVirtual(m, b, 0x2fff, User); n != 0 || f.Kind != Unbacked {
 		t.Errorf("%d %+v", n, f)
-	}
-	before := append(ram{}, m...)
-	if f := r.WriteVirtual(m, []byte("12345"), 0xffe, 0); f != (Fault{Kind: PageFault, Err: 3, Addr: 0x1000}) || cmp.Diff(before, m) != "" {
-		t.Errorf("%+v, or partial write", f)
-	}
-	if f := r.WriteVirtual(m, []byte("ABCD"), 0xffff_fffe, 0); f.Kind != OK || string(m[0x5ffe:0x6000])+string(m[0x4000:0x4002]) != "ABCD" {
-		t.Errorf("%+v", f)
 	}
 }
 

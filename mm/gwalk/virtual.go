@@ -5,13 +5,6 @@ package gwalk
 
 import "ringo/mm"
 
-// Writer is guest RAM that can be written.
-type Writer interface {
-	Memory
-	// Write copies b to a; b does not cross a 4 KiB boundary.
-	Write(a mm.GPA, b []byte) bool
-}
-
 // ReadVirtual copies len(b) bytes at va to b, page by page. It returns how many
 // it copied before the fault. Addresses wrap at 4 GiB outside of long mode.
 //
@@ -31,29 +24,6 @@ func (r *Regime) ReadVirtual(m Memory, b []byte, va mm.GVA, acc Access) (int, Fa
 		n += len(part)
 	}
 	return len(b), Fault{}
-}
-
-// WriteVirtual copies b to va. It translates all pages before it writes to the
-// first, so that a page fault finds nothing written.
-func (r *Regime) WriteVirtual(m Writer, b []byte, va mm.GVA, acc Access) Fault {
-	for n := 0; n < len(b); n += pageLeft(r.next(va, n)) {
-		if _, f := r.Translate(m, r.next(va, n), acc|Write); f.Kind != OK {
-			return f
-		}
-	}
-	for n := 0; n < len(b); {
-		at := r.next(va, n)
-		part := b[n:min(len(b), n+pageLeft(at))]
-		gpa, f := r.Translate(m, at, acc|Write)
-		if f.Kind != OK {
-			return f
-		}
-		if !m.Write(gpa, part) {
-			return Fault{Kind: Unbacked, Addr: at, GPA: gpa}
-		}
-		n += len(part)
-	}
-	return Fault{}
 }
 
 // next returns the address n bytes after va.

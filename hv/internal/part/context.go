@@ -5,6 +5,7 @@ package part
 
 import (
 	"ringo/hv/abi"
+	"ringo/hv/internal/policy"
 	"ringo/hv/vcpu"
 	"ringo/hv/x86"
 )
@@ -34,9 +35,34 @@ var plainRegs = [...]struct {
 	{x86.IDTRBase, func(c *abi.VCPUContext) *uint64 { return &c.IDTBase }},
 }
 
-// SetContext loads all registers of a vCPU that does not run. What the CPU
-// would refuse to run is dom0's mistake and crashes the domain at its first
-// entry, not the hypervisor.
+// mayHave reports whether a vCPU of d can come to have the control registers and
+// addresses of c by what its guest does: dom0 gives it no feature that it is not
+// offered, and whose state is not switched.
+func (d *Domain) mayHave(c *abi.VCPUContext) bool {
+	cpu := d.Plat.CPUID
+	switch {
+	case c.CR4&^cpu.CR4Allowed() != 0, c.EFER&^cpu.EFERAllowed() != 0, c.CR8 > 15, c.CR3>>cpu.PhysBits() != 0:
+		return false
+	case !policy.IsCR0(c.CR0), !policy.IsPAT(c.PAT):
+		return false
+	}
+	for _, a := range [...]uint64{c.LSTAR, c.CSTAR, c.KernelGSBase, c.GDTBase, c.IDTBase} {
+		if !policy.IsCanonical(a) {
+			return false
+		}
+	}
+	for i := range c.Seg {
+		base := c.Seg[i].Base
+		if !policy.IsCanonical(base) || base>>32 != 0 && i < int(x86.FS) {
+			return false
+		}
+	}
+	return true
+}
+
+// SetContext loads all registers of a vCPU that does not run. A value that no
+// guest can bring about is BadArg. What the CPU refuses to run nevertheless is
+// dom0's mistake and crashes the domain at its first entry, not the hypervisor.
 func (v *VCPU) SetContext(c *abi.VCPUContext) abi.Status {
 	d := v.Dom
 	d.mu.Lock()
@@ -45,6 +71,9 @@ func (v *VCPU) SetContext(c *abi.VCPUContext) abi.Status {
 	defer v.mu.Unlock()
 	if v.State() != Parked || d.destroy != destroyNone {
 		return abi.Busy
+	}
+	if !d.mayHave(c) {
+		return abi.BadArg
 	}
 	for i, r := range c.GPR {
 		if i != 4 {

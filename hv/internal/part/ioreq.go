@@ -60,6 +60,9 @@ func (d *Domain) addClaim(s abi.Space, start, size uint64) abi.Status {
 		}
 		err = d.Ports.Add(uint16(start), size, Claimed)
 	case abi.SpaceMemory:
+		if size == 0 || size-1 > ^start {
+			return abi.BadArg
+		}
 		if d.overlapsRAM(start, size) {
 			return abi.Exists
 		}

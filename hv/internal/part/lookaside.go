@@ -53,7 +53,7 @@ func how(r *gwalk.Regime, acc gwalk.Access) uint64 {
 	return r.CR0&howCR0 | r.CR4&howCR4 | r.EFER&howEFER | uint64(acc)<<howAcc
 }
 
-// Translate is r.Translate, over w's memory. Accessed and dirty bits are set.
+// Translate is r.Translate, over w's memory.
 //
 // Preconditions: r's PhysBits and Page1G are the same for all vCPUs of a domain.
 func (w *Window) Translate(r *gwalk.Regime, va mm.GVA, acc gwalk.Access) (mm.GPA, gwalk.Fault) {
@@ -63,28 +63,22 @@ func (w *Window) Translate(r *gwalk.Regime, va mm.GVA, acc gwalk.Access) (mm.GPA
 	return w.descend(r, va, acc)
 }
 
-// Fetch copies up to len(b) bytes at va, which is code, to b, page by page. It
-// returns how many it copied before the fault.
+// Fetch is r.ReadVirtual, over w's memory.
 func (w *Window) Fetch(r *gwalk.Regime, b []byte, va mm.GVA, acc gwalk.Access) (int, gwalk.Fault) {
 	off := uint64(va) % mm.PageSize
-	if k := w.remembered(r, va, acc); k != nil && k.ram && off+uint64(len(b)) <= mm.PageSize {
+	if off+uint64(len(b)) > mm.PageSize {
+		return r.ReadVirtual(w, b, va, acc)
+	}
+	if k := w.remembered(r, va, acc); k != nil && k.ram {
 		w.d.machine.Phys.Read(k.host+mm.HPA(off), b)
 		return len(b), gwalk.Fault{}
 	}
-	for n := 0; n < len(b); {
-		at := va + mm.GVA(n)
-		if !r.Long() {
-			at &= 0xffff_ffff
-		}
-		part := b[n:min(len(b), n+int(mm.PageSize-at%mm.PageSize))]
-		gpa, f := w.descend(r, at, acc)
-		if f.Kind != gwalk.OK {
-			return n, f
-		}
-		if !w.Read(gpa, part) {
-			return n, gwalk.Fault{Kind: gwalk.Unbacked, Addr: at, GPA: gpa}
-		}
-		n += len(part)
+	gpa, f := w.descend(r, va, acc)
+	switch {
+	case f.Kind != gwalk.OK:
+		return 0, f
+	case !w.Read(gpa, b):
+		return 0, gwalk.Fault{Kind: gwalk.Unbacked, Addr: va, GPA: gpa}
 	}
 	return len(b), gwalk.Fault{}
 }
@@ -118,7 +112,6 @@ func (w *Window) remembered(r *gwalk.Regime, va mm.GVA, acc gwalk.Access) *walk 
 // descend walks the tables and remembers the way.
 func (w *Window) descend(r *gwalk.Regime, va mm.GVA, acc gwalk.Access) (mm.GPA, gwalk.Fault) {
 	gen := w.d.Tables.Generation()
-	r.Marker = w
 	gpa, f := r.Walk(w, va, acc, &w.path)
 	k := w.slot(r.CR3, va)
 	if k.n = 0; f.Kind != gwalk.OK || w.path.Len == 0 {

@@ -119,9 +119,14 @@ func (d *Domain) mayPopulate(start mm.GPA, size uint64) abi.Status {
 // maxGPA bounds the guest physical addresses of RAM: 1 TiB.
 const maxGPA = 1 << 40
 
+// overlapsRAM reports whether d has RAM among size bytes from start.
+//
+// Preconditions: they are at least one and do not wrap; the last one may be that
+// of the address space.
 func (m *memory) overlapsRAM(start, size uint64) bool {
+	last := start + (size - 1)
 	for _, e := range m.extents {
-		if start < e.GPA+e.Size && e.GPA < start+size {
+		if start <= e.GPA+(e.Size-1) && e.GPA <= last {
 			return true
 		}
 	}

@@ -4,6 +4,8 @@
 package part
 
 import (
+	"errors"
+
 	"ringo/hv/abi"
 	"ringo/hv/bus"
 	"ringo/hv/internal/pcpu"
@@ -93,8 +95,16 @@ func (p *Platform) attach(d *Domain) error {
 			return err
 		}
 	}
-	return d.Mem.Add(mm.GPA(abi.IOAPICBase), abi.IOAPICSize, p.ioapic)
+	return errors.Join(d.Mem.Add(mm.GPA(abi.IOAPICBase), abi.IOAPICSize, p.ioapic),
+		d.Mem.Add(mm.GPA(abi.LAPICBase), mm.PageSize, noAPIC{}))
 }
+
+// noAPIC is on the bus where each vCPU sees its own local APIC, so that neither
+// RAM nor a device can come there. It answers vCPUs whose APIC is not mapped.
+type noAPIC struct{}
+
+func (noAPIC) Read(uint64, uint8, uint64) uint64   { return ^uint64(0) }
+func (noAPIC) Write(uint64, uint8, uint64, uint64) {}
 
 // PowerOff and Reset implement vpm.Sink: the guest asks for them.
 func (d *Domain) PowerOff() { d.End(abi.ShutdownPoweroff, "powered off by its guest") }

@@ -188,9 +188,18 @@ func (m *MSRs) checkRegister(k kind, val uint64) bool {
 	case low32:
 		return val>>32 == 0
 	case pat:
-		return validTypes(val, 0b1111_0011) // UC WC WT WP WB UC-
+		return IsPAT(val)
 	}
 	return true
+}
+
+// IsPAT reports whether val is a value that the PAT can have.
+func IsPAT(val uint64) bool { return validTypes(val, 0b1111_0011) } // UC WC WT WP WB UC-
+
+// IsCR0 reports whether val is a value that CR0 can have, reserved bits of its
+// lower half aside (SDM Vol. 2, "MOV - Move to/from Control Registers").
+func IsCR0(val uint64) bool {
+	return val>>32 == 0 && (val&x86.CR0PG == 0 || val&x86.CR0PE != 0) && (val&x86.CR0NW == 0 || val&x86.CR0CD != 0)
 }
 
 // checkStored is the check of a storage register (SDM Vol. 3, "Memory Type Range

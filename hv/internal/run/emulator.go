@@ -58,6 +58,7 @@ func (e *emulator) take(v *part.VCPU) {
 	e.v, e.user, e.hint.ok = v, v.Exit.CPL == 3, false
 	e.ram.Use(v.Dom)
 	r.CR0, r.CR3, r.CR4, r.EFER = hw.Get(x86.CR0), hw.Get(x86.CR3), hw.Get(x86.CR4), hw.Get(x86.EFER)
+	r.Marker = &e.ram
 	r.PhysBits, r.Page1G = v.Dom.Plat.CPUID.PhysBits(), v.Dom.Plat.Page1G
 	e.s.Regs, e.s.RIP = v.Regs, hw.Get(x86.RIP)
 	cs := hw.Segment(x86.CS)

@@ -6,6 +6,7 @@ package run
 import (
 	"ringo/hv/decode"
 	"ringo/hv/internal/part"
+	"ringo/hv/internal/policy"
 	"ringo/hv/vcpu"
 	"ringo/hv/x86"
 )
@@ -165,7 +166,7 @@ func setCR(v *part.VCPU, cr uint8, val uint64) bool {
 // setCR0 checks what the SDM does (Vol. 3, "Control Registers", and Vol. 2,
 // "MOV - Move to/from Control Registers").
 func setCR0(v *part.VCPU, val uint64) bool {
-	if val>>32 != 0 || val&x86.CR0PG != 0 && val&x86.CR0PE == 0 || val&x86.CR0NW != 0 && val&x86.CR0CD == 0 {
+	if !policy.IsCR0(val) {
 		return false
 	}
 	old, efer, cr4 := v.HW.Get(x86.CR0), v.HW.Get(x86.EFER), v.HW.Get(x86.CR4)
