@@ -40,6 +40,7 @@ var targets = []target{
 	{"dom0/loader", "FuzzLoad"},
 	{"hv/decode", "FuzzDecode"},
 	{"hv/internal/image", "FuzzParse"},
+	{"hv/internal/sched", "FuzzAdversary"},
 	{"hv/internal/vlapic", "FuzzHostileGuest"},
 	{"mm", "FuzzNormalize"},
 	{"mm", "FuzzSet"},

@@ -299,12 +299,22 @@ func (v *VCPU) Park(now uint64) (runnable bool) {
 func (v *VCPU) account(now uint64) { v.cpuTime.Add(now - v.started) }
 
 // expired is the timer's callback. It does not touch the virtual timers, which
-// belong to v's runner and would lock v.mu in turn: it only wakes v.
+// belong to v's runner and would lock v.mu in turn: it only wakes v. v pays for it,
+// not what runs on the CPU.
 func (v *VCPU) expired(uint64) {
+	m := v.Dom.machine
+	start := m.Now()
+	if v.wakeByTimer() {
+		m.Sched.Interrupted(m.ThisCPU(), &v.Sched, m.Now()-start)
+	}
+}
+
+// wakeByTimer reports whether v slept.
+func (v *VCPU) wakeByTimer() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.State() != Blocked {
-		return
+		return false
 	}
 	// v may have been woken, and have fallen asleep again on another CPU, since
 	// the timer left its list: then it is on a list again.
@@ -312,6 +322,7 @@ func (v *VCPU) expired(uint64) {
 	v.due.Store(true)
 	v.attention.Store(1)
 	v.enqueue()
+	return true
 }
 
 // Rearm makes v look at its timers again: a deadline has moved closer while v

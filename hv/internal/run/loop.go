@@ -40,7 +40,7 @@ type Runner struct {
 	emu   emulator
 
 	// What Pick or Switch returned: next runs until then, unless it is nil; now
-	// is when that was.
+	// is when that was, or when what runs has last answered an access.
 	next       *sched.Entity
 	until, now uint64
 }
@@ -71,13 +71,16 @@ func (r *Runner) turn() bool {
 	if r.next == nil {
 		r.now = r.host.Now()
 		r.cpu.Timers.Expire(r.now)
-		if r.next, r.until = r.m.Sched.Pick(r.id, r.now); r.next == nil {
+		var kick int
+		r.next, r.until, kick = r.m.Sched.Pick(r.id, r.now)
+		r.resched(kick)
+		if r.next == nil {
 			return false
 		}
 	}
 	v := r.next.Owner.(*part.VCPU)
 	if !v.Begin(r.cpu, r.now) {
-		r.leave(r.now, false, nil)
+		r.leave(r.now, false, nil, 0)
 		return true
 	}
 	if r.changed(v) && !r.attend(v, r.now) {
@@ -103,13 +106,19 @@ func (r *Runner) changed(v *part.VCPU) bool {
 }
 
 // leave takes what ran off the CPU, which stays runnable or not, and chooses who
-// is next: to, if it is not nil and the scheduler agrees.
-func (r *Runner) leave(now uint64, runnable bool, to *sched.Entity) {
+// is next: to, if it is not nil and the scheduler agrees, for which what ran has
+// worked as long as spent.
+func (r *Runner) leave(now uint64, runnable bool, to *sched.Entity, spent uint64) {
 	var kick int
-	r.next, r.until, kick = r.m.Sched.Switch(r.id, now, runnable, to)
+	r.next, r.until, kick = r.m.Sched.Switch(r.id, now, runnable, to, spent)
 	r.now = now
-	if kick != sched.NoCPU {
-		r.m.Resched(kick)
+	r.resched(kick)
+}
+
+// resched kicks the CPU that the scheduler named, if it did.
+func (r *Runner) resched(cpu int) {
+	if cpu != sched.NoCPU {
+		r.m.Resched(cpu)
 	}
 }
 
@@ -139,7 +148,7 @@ func (r *Runner) serve(v *part.VCPU) {
 			v.SetAttention()
 		case block:
 			now := r.host.Now()
-			r.leave(now, v.Block(now), nil)
+			r.leave(now, v.Block(now), nil, 0)
 			return
 		case gone:
 			return
@@ -166,20 +175,20 @@ func (r *Runner) attend(v *part.VCPU, now uint64) bool {
 	}
 	switch {
 	case v.Dom.Stopping():
-		r.leave(now, v.Park(now), nil)
+		r.leave(now, v.Park(now), nil, 0)
 		return false
 	case now >= r.until, r.want.Load():
 		until, ok := r.m.Sched.Stay(r.id, now)
 		if !ok {
 			v.SetAttention() // the rest of this is still to be done
-			r.leave(now, v.Yield(now), nil)
+			r.leave(now, v.Yield(now), nil, 0)
 			return false
 		}
 		r.until = until
 	}
 	v.Tick(now)
 	if !r.progress(v, now) {
-		r.leave(now, v.Block(now), nil)
+		r.leave(now, v.Block(now), nil, 0)
 		return false
 	}
 	r.deliver(v)
@@ -191,19 +200,24 @@ func (r *Runner) attend(v *part.VCPU, now uint64) bool {
 }
 
 // hand gives the CPU to the vCPU to, whose access v has just answered, unless
-// something wants v's attention. v goes on when to waits again, or its slice
-// ends.
+// something wants v's attention. v goes on when to waits again, or after a moment.
+// to pays for the time since it made the access, or v has begun to run or to
+// answer: that was on its behalf.
 func (r *Runner) hand(v, to *part.VCPU) action {
 	if !to.Answered() {
 		return resume
 	}
 	now := r.host.Now()
+	spent := now - min(now, max(r.now, to.Exit.TSC))
 	if v.Attention() {
+		r.now = now
+		r.m.Sched.Bill(&v.Sched, &to.Sched, spent)
 		to.WakeHere(r.id, now)
 		return resume
 	}
-	r.leave(now, v.Yield(now), &to.Sched)
+	r.leave(now, v.Yield(now), &to.Sched, spent)
 	if r.next != &to.Sched {
+		r.m.Sched.Bill(&v.Sched, &to.Sched, spent)
 		to.WakeHere(r.id, now)
 	}
 	return gone

@@ -345,7 +345,7 @@ func TestHandlersDoNotAllocate(t *testing.T) {
 	d, v := g.guest("a")
 	p := d.VCPUs[0]
 	d.Unpause()
-	e, _ := g.m.Sched.Pick(0, g.now)
+	e, _, _ := g.m.Sched.Pick(0, g.now)
 	if e == nil || !p.Begin(g.r.cpu, g.now) {
 		t.Fatal("not runnable")
 	}

@@ -48,22 +48,27 @@ func (s *Scheduler) claimIdle(set *CPUSet) int {
 
 // steal brings a waiting entity of another CPU to cpu, which has none,
 // preferably one that likes to be here. It returns the next time when there
-// will be something to steal.
-func (s *Scheduler) steal(cpu int, now uint64) (until uint64) {
+// will be something to steal, and an idle CPU that can take more from there, unless
+// one has been called already.
+func (s *Scheduler) steal(cpu int, now uint64, called int) (until uint64, kick int) {
 	until = Forever
 	for _, find := range [...]finder{(*queue).fond, (*queue).allowed} {
 		for n := 1; n < len(s.queues); n++ {
 			victim := (cpu + n) % len(s.queues)
 			v := &s.queues[victim]
 			if v.count.Load() > 0 || v.release.Load() <= now {
-				if s.pull(cpu, victim, now, find) {
-					return until
+				if s.pull(cpu, victim, now, find, (*Scheduler).rank) {
+					s.queues[cpu].idle.Store(false) // nor is it called for that
+					v.mu.Lock()
+					called = s.help(v, called)
+					v.mu.Unlock()
+					return until, called
 				}
 			}
 			until = min(until, v.release.Load())
 		}
 	}
-	return until
+	return until, called
 }
 
 // balance brings an entity of the busiest CPU to cpu, if that is less loaded.
@@ -72,7 +77,7 @@ func (s *Scheduler) balance(cpu int, now uint64) {
 	if victim == NoCPU {
 		return
 	}
-	if s.pull(cpu, victim, now, (*queue).rebalance) {
+	if s.pull(cpu, victim, now, (*queue).rebalance, (*Scheduler).keep) {
 		// The other one shall not take it back at once.
 		s.queues[victim].setBalanced(now)
 	} else if now+s.slice > s.interval {
@@ -113,8 +118,11 @@ func (t thief) suits(e *Entity, own int64) bool {
 	return e.soft.Has(t.cpu) && t.load+int64(e.weight) <= own
 }
 
+// placer gives e, which moves, its virtual time in another queue.
+type placer func(s *Scheduler, e *Entity, from, to *queue, now uint64)
+
 // pull moves one entity from victim to cpu.
-func (s *Scheduler) pull(cpu, victim int, now uint64, find finder) bool {
+func (s *Scheduler) pull(cpu, victim int, now uint64, find finder, place placer) bool {
 	s.lockPair(cpu, victim)
 	q, v := &s.queues[cpu], &s.queues[victim]
 	s.unthrottle(v, now)
@@ -122,7 +130,8 @@ func (s *Scheduler) pull(cpu, victim int, now uint64, find finder) bool {
 	e := find(v, to)
 	if e != nil {
 		v.take(e)
-		move(e, v, q, cpu)
+		place(s, e, v, q, now)
+		e.move(v, q, cpu)
 		q.insert(e)
 	}
 	s.unlockPair(cpu, victim)

@@ -49,6 +49,9 @@ type Entity struct {
 
 // virtual converts running time of e to virtual time.
 func (e *Entity) virtual(t uint64) uint64 {
+	if e.weight == DefaultWeight {
+		return t
+	}
 	hi, lo := bits.Mul64(t, DefaultWeight)
 	v, _ := bits.Div64(hi%uint64(e.weight), lo, uint64(e.weight))
 	return v
@@ -71,6 +74,22 @@ func (e *Entity) account(t, now, window uint64) {
 	}
 	e.usage += t
 }
+
+// owe charges e for time that another has run on its behalf. It counts for its
+// turn and its cap, not as time that it ran.
+//
+// Preconditions: e does not wait.
+func (e *Entity) owe(t uint64) {
+	e.v += e.virtual(t)
+	e.budget -= int64(t)
+	e.usage += t
+}
+
+// refund gives e its turn back for time that another owes. Its cap counts all the
+// same: nobody raises it by having others interrupt.
+//
+// Preconditions: e does not wait.
+func (e *Entity) refund(t uint64) { e.v -= e.virtual(t) }
 
 // fadeSteps is in how many steps usage fades.
 const fadeSteps = 256

@@ -113,11 +113,39 @@ func (q *queue) advance() {
 	}
 }
 
-// move gives an entity that is in no list to another queue, where it is ahead
-// or behind by as much as it was.
-func move(e *Entity, from, to *queue, cpu int) {
-	e.v += to.min - from.min
+// move gives an entity that is in no list to another queue.
+//
+// Preconditions: both queues are locked.
+func (e *Entity) move(from, to *queue, cpu int) {
 	e.cpu.Store(int32(cpu))
 	from.members.Add(-1)
 	to.members.Add(1)
 }
+
+// keep makes e ahead or behind in queue to by as much as it was in from. Loads are
+// balanced so: it has had the most, and is to have as much as the others there.
+func (s *Scheduler) keep(e *Entity, from, to *queue, now uint64) { e.v += to.min - from.min }
+
+// rank is keep for who moves because a CPU is free, or because it wakes up. What it
+// was ahead or behind says nothing then: time passes faster where fewer compete,
+// and who moves at the right moments would always be behind. What it had lately,
+// compared with one that it meets or leaves, decides.
+func (s *Scheduler) rank(e *Entity, from, to *queue, now uint64) {
+	rival, since := to.cur, to.since
+	if rival == nil {
+		rival, since = to.waiting.head, now
+	}
+	if rival == nil {
+		rival, since = from.cur, from.since
+	}
+	e.v = to.min
+	if rival == nil || rival == e {
+		return
+	}
+	own, other := e.recent(now, s.window), rival.recent(now, s.window)+rival.virtual(elapsed(since, now))
+	most := int64(e.virtual(s.bonus))
+	e.v += uint64(min(max(int64(own-other)/8, -most), most))
+}
+
+// recent is e's recent usage as virtual time.
+func (e *Entity) recent(now, window uint64) uint64 { return e.virtual(e.faded(now, window)) }

@@ -51,7 +51,9 @@ func TestConcurrent(t *testing.T) {
 			var until uint64
 			for !stop.Load() {
 				if e == nil {
-					e, until = s.Pick(cpu, clock())
+					var k int
+					e, until, k = s.Pick(cpu, clock())
+					kick(k)
 				}
 				if e == nil {
 					d := time.Millisecond
@@ -80,7 +82,7 @@ func TestConcurrent(t *testing.T) {
 				e, until = change(s, cpu, clock(), again, to, kick)
 			}
 			for e != nil {
-				e, _, _ = s.Switch(cpu, clock(), false, nil)
+				e, _, _ = s.Switch(cpu, clock(), false, nil, 0)
 			}
 		})
 	}
@@ -125,7 +127,7 @@ func TestConcurrent(t *testing.T) {
 
 // change is Switch, and wakes to where that did not start it.
 func change(s *Scheduler, cpu int, now uint64, again bool, to *Entity, kick func(int)) (*Entity, uint64) {
-	e, until, k := s.Switch(cpu, now, again, to)
+	e, until, k := s.Switch(cpu, now, again, to, 0)
 	kick(k)
 	if to != nil && e != to {
 		kick(s.WakeHere(to, cpu, now))

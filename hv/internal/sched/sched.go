@@ -13,6 +13,10 @@
 // however often it sleeps. Hence an entity waits at most one tick for each
 // competitor of its weight.
 //
+// Time that one runs on behalf of another is the other's: who serves an access or a
+// timer bills it ([Scheduler.Bill], [Scheduler.Switch]), and who preempts pays for
+// the switch. So nobody gets more than a share by making others work.
+//
 // A CPU that runs dry takes waiting entities from others; every ten ticks a CPU
 // also compares loads, so that three entities on two CPUs share them evenly.
 // Capped entities get their share of each period of three ticks, then wait for
@@ -63,6 +67,7 @@ type Scheduler struct {
 	slice    uint64 // longest run while others wait
 	bonus    uint64 // most that a waking entity is ahead of others
 	least    uint64 // lead that is worth a preemption
+	toll     uint64 // price of a preemption, which the one that wakes up pays
 	interval uint64 // between balances
 	window   uint64 // in which usage fades
 	period   uint64 // of caps
@@ -98,7 +103,7 @@ func New(c Config) *Scheduler {
 	}
 	s := &Scheduler{
 		queues: make([]queue, c.CPUs), pinned: c.Pinned,
-		slice: c.Tick / 3, bonus: c.Tick / 3, least: c.Tick / 20,
+		slice: c.Tick / 3, bonus: c.Tick / 3, least: c.Tick / 20, toll: c.Tick / 2000,
 		interval: 10 * c.Tick, window: 40 * c.Tick, period: 3 * c.Tick,
 	}
 	for n := range s.queues {
@@ -115,54 +120,59 @@ func (s *Scheduler) Runs(cpu int) bool { return s.online.Has(cpu) }
 
 // Pick chooses what runs on cpu from now on. The runner must come back
 // (Switch) at until at the latest, and when another CPU was told to kick this
-// one. A nil entity means to idle, until then or until kicked.
+// one. A nil entity means to idle, until then or until kicked. kick is a CPU to
+// kick, or NoCPU.
 //
 // Preconditions: called by the runner of cpu, which runs nothing.
-func (s *Scheduler) Pick(cpu int, now uint64) (e *Entity, until uint64) {
+func (s *Scheduler) Pick(cpu int, now uint64) (e *Entity, until uint64, kick int) {
 	q := &s.queues[cpu]
 	q.wanted.Store(false)
 	q.mu.Lock()
 	if q.cur != nil {
 		panic("sched: Pick while something runs")
 	}
-	return s.choose(q, cpu, now)
+	return s.choose(q, cpu, now, NoCPU)
 }
 
-// choose is Pick with q locked; it unlocks it.
-func (s *Scheduler) choose(q *queue, cpu int, now uint64) (e *Entity, until uint64) {
-	if q.release.Load() <= now {
+// choose is Pick with q locked; it unlocks it. helper is an idle CPU that has been
+// called already, or NoCPU.
+func (s *Scheduler) choose(q *queue, cpu int, now uint64, helper int) (e *Entity, until uint64, kick int) {
+	kick = helper
+	more := q.release.Load() <= now
+	if more {
 		s.unthrottle(q, now)
 	}
 	empty := q.waiting.head == nil
 	due := elapsed(q.balanced, now) >= s.interval
-	if !empty && !due {
-		e, until = s.first(q, now)
+	if empty || due {
+		if due {
+			q.balanced = now
+		}
+		// From here on a waker that finds no better place kicks this CPU: nothing
+		// that becomes waiting elsewhere during the search is overlooked.
+		q.idle.Store(empty)
 		q.mu.Unlock()
-		return e, until
-	}
-	if due {
-		q.balanced = now
-	}
-	// From here on a waker that finds no better place kicks this CPU: nothing
-	// that becomes waiting elsewhere during the search is overlooked.
-	q.idle.Store(empty)
-	q.mu.Unlock()
 
-	until = q.release.Load()
-	switch {
-	case s.pinned:
-	case empty:
-		until = min(until, s.steal(cpu, now))
-	case due:
-		s.balance(cpu, now)
+		until = q.release.Load()
+		switch {
+		case s.pinned:
+		case empty:
+			until, kick = s.steal(cpu, now, kick)
+			until = min(until, q.release.Load())
+		case due:
+			s.balance(cpu, now)
+			more = true
+		}
+		q.mu.Lock()
 	}
-
-	q.mu.Lock()
 	if q.waiting.head != nil {
 		e, until = s.first(q, now)
+		if more {
+			kick = s.help(q, kick)
+		}
 	}
 	q.mu.Unlock()
-	return e, until
+	return e, until, kick
 }
 
 // first starts the entity of q that is furthest behind.
@@ -208,6 +218,15 @@ func (s *Scheduler) helper(e *Entity) int {
 	return s.claimIdle(&e.hard)
 }
 
+// help returns an idle CPU that can take something that waits in q, unless one has
+// been called already.
+func (s *Scheduler) help(q *queue, called int) int {
+	for e := q.waiting.head; e != nil && called == NoCPU; e = e.next {
+		called = s.helper(e)
+	}
+	return called
+}
+
 // Wanted returns the flag of cpu that tells its runner to Switch: it is
 // set for every kick, and cleared by Pick. So a kick that reached the CPU
 // outside of a guest, or came from itself, is not lost.
@@ -240,6 +259,45 @@ func (s *Scheduler) charge(q *queue, now uint64) {
 		q.since = now
 		q.advance()
 	}
+}
+
+// Bill charges to for the time t that from has run on its behalf, which gets its
+// turn back. Either may be in any state; from may be nil.
+func (s *Scheduler) Bill(from, to *Entity, t uint64) {
+	if from == to {
+		return
+	}
+	if from != nil {
+		s.adjust(from, t, (*Entity).refund)
+	}
+	s.adjust(to, t, (*Entity).owe)
+}
+
+// Interrupted bills e for an interrupt on its behalf that took t of what runs on
+// cpu, and for the way out of a guest and back. If cpu is NoCPU, nobody was
+// interrupted.
+func (s *Scheduler) Interrupted(cpu int, e *Entity, t uint64) {
+	var from *Entity
+	if cpu != NoCPU {
+		q := &s.queues[cpu]
+		q.mu.Lock()
+		from = q.cur
+		q.mu.Unlock()
+	}
+	s.Bill(from, e, t+s.toll)
+}
+
+// adjust applies f to e, which keeps its place in the order of its queue.
+func (s *Scheduler) adjust(e *Entity, t uint64, f func(*Entity, uint64)) {
+	q, _ := s.lock(e)
+	if e.state == waiting {
+		q.take(e)
+		f(e, t)
+		q.insert(e)
+	} else {
+		f(e, t)
+	}
+	q.mu.Unlock()
 }
 
 // Wake makes e runnable. It returns the CPU to kick, or NoCPU. Waking what is
@@ -279,7 +337,8 @@ func (s *Scheduler) wake(e *Entity, here int, now uint64) (kick int) {
 		// Both locks, in order; then look again.
 		s.lockPair(from, to)
 		if int(e.cpu.Load()) == from && e.state == blocked {
-			move(e, q, &s.queues[to], to)
+			s.rank(e, q, &s.queues[to], now)
+			e.move(q, &s.queues[to], to)
 			kick = s.enqueue(e, &s.queues[to], to, now, to != here)
 			s.unlockPair(from, to)
 			return kick
@@ -302,8 +361,13 @@ func (s *Scheduler) enqueue(e *Entity, q *queue, cpu int, now uint64, help bool)
 		s.charge(q, now)
 	}
 	s.limit(q, e)
+	preempts := q.cur != nil && before(e.v+e.virtual(s.least), q.cur.v)
+	if preempts {
+		e.owe(s.toll)
+		q.cur.refund(s.toll)
+	}
 	q.insert(e)
-	if q.cur == nil || q.alone || before(e.v+e.virtual(s.least), q.cur.v) {
+	if q.cur == nil || q.alone || preempts {
 		return s.want(cpu)
 	}
 	if !help {

@@ -92,11 +92,13 @@ func (m *sim) resched(cpu int) {
 			j.since = m.now
 		}
 		var kick int
-		e, until, kick = m.s.Switch(cpu, m.now, runnable, nil)
+		e, until, kick = m.s.Switch(cpu, m.now, runnable, nil, 0)
 		defer m.kick(kick)
 		c.cur = nil
 	} else {
-		e, until = m.s.Pick(cpu, m.now)
+		var kick int
+		e, until, kick = m.s.Pick(cpu, m.now)
+		defer m.kick(kick)
 	}
 	c.picks++
 	c.until = until

@@ -31,32 +31,61 @@ func (s *Scheduler) Stay(cpu int, now uint64) (until uint64, ok bool) {
 // runs next. The one before stays runnable, or blocks until Wake; a Wake since it
 // was given counts, so that none is lost.
 //
-// If to is not nil, it goes first whoever is further behind, even if it was
-// blocked, where that takes nothing but this CPU's queue and nobody more urgent
-// wants the CPU; the accounts stay as they are, so that this is one slice at
-// most. When another than to is returned, nothing has happened to to: the caller
-// wakes it if it must run.
+// If to is not nil, what ran hands its CPU over: to goes first although others are
+// further behind, even if it was blocked. That takes nothing but this CPU's queue,
+// nobody more urgent who wants the CPU, and that to has not had more than the one
+// who waits for longest, by more than a preemption is worth: a favour is for
+// moments, so that nobody can live on favours. When another than to is returned,
+// nothing has happened to to: the caller wakes it if it must run.
+//
+// Who hands its CPU over has no claim to the time until its next turn: it is then
+// behind others as if it had slept. While it is runnable, to runs for a moment
+// only: there may be others who wait for the one that handed over.
+//
+// Of what ran last, the time spent was on behalf of to, which is charged for it.
+// Where to is not returned, the caller passes it on to [Scheduler.Bill].
 //
 // kick is a CPU to kick, or NoCPU.
 //
 // Preconditions: called by the runner of cpu; to is not what runs.
-func (s *Scheduler) Switch(cpu int, now uint64, runnable bool, to *Entity) (e *Entity, until uint64, kick int) {
+func (s *Scheduler) Switch(cpu int, now uint64, runnable bool, to *Entity, spent uint64) (e *Entity, until uint64, kick int) {
 	q := &s.queues[cpu]
 	urgent := q.wanted.Swap(false)
 	q.mu.Lock()
 	s.charge(q, now)
-	claimed := to != nil && !urgent && s.claim(q, cpu, to, now)
-	kick, astray := s.release(q, cpu, now, runnable)
-	if claimed {
-		e, until = to, s.start(q, to, now)
+	var astray *Entity
+	if to != nil && !urgent && s.claim(q, cpu, to, now) {
+		e = to
+		until, kick, astray = s.hand(q, cpu, to, now, runnable, spent)
 		q.mu.Unlock()
 	} else {
-		e, until = s.choose(q, cpu, now)
+		if kick, astray = s.release(q, cpu, now, runnable); astray != nil {
+			kick = cpu // there is one CPU to kick: the one for astray, below
+		}
+		e, until, kick = s.choose(q, cpu, now, kick)
 	}
 	if astray != nil {
 		kick = s.Wake(astray, now)
 	}
 	return e, until, kick
+}
+
+// hand ends the run of cur and starts to, which was claimed.
+//
+// Preconditions: q is locked, cur is charged.
+func (s *Scheduler) hand(q *queue, cpu int, to *Entity, now uint64, runnable bool, spent uint64) (until uint64, kick int, astray *Entity) {
+	from := q.cur
+	from.refund(spent)
+	to.owe(spent)
+	if floor := to.v - from.virtual(s.bonus); before(from.v, floor) {
+		from.v = floor
+	}
+	kick, astray = s.release(q, cpu, now, runnable)
+	until = s.start(q, to, now)
+	if from.state == waiting {
+		until = min(until, now+s.least)
+	}
+	return until, kick, astray
 }
 
 // release ends the run of cur. It returns a CPU to kick; and cur, blocked, if
@@ -91,7 +120,7 @@ func (s *Scheduler) release(q *queue, cpu int, now uint64, runnable bool) (kick 
 // whose locked queue is q. What was running is then next in that queue, unless
 // others are further behind: so no idle CPU is called to help it.
 func (s *Scheduler) claim(q *queue, cpu int, e *Entity, now uint64) bool {
-	if int(e.cpu.Load()) != cpu || elapsed(q.balanced, now) >= s.interval {
+	if int(e.cpu.Load()) != cpu || elapsed(q.balanced, now) >= s.interval || q.ahead(e, s.least) {
 		return false
 	}
 	switch e.state {
@@ -106,4 +135,14 @@ func (s *Scheduler) claim(q *queue, cpu int, e *Entity, now uint64) bool {
 		return true
 	}
 	return false
+}
+
+// ahead reports whether e has had more than the first other one that waits in q,
+// by more than lead of e's running time.
+func (q *queue) ahead(e *Entity, lead uint64) bool {
+	h := q.waiting.head
+	if h == e {
+		h = e.next
+	}
+	return h != nil && before(h.v+e.virtual(lead), e.v)
 }

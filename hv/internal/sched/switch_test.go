@@ -19,12 +19,12 @@ func pair(t *testing.T) (s *Scheduler, heavy, light *Entity, now uint64) {
 	s.SetWeight(heavy, 2048)
 	now = 1
 	s.Wake(light, now)
-	if e, _ := s.Pick(0, now); e != light {
+	if e, _, _ := s.Pick(0, now); e != light {
 		t.Fatal("the only entity was not picked")
 	}
 	s.Wake(heavy, now)
 	now += 5 * ms
-	if e, _, _ := s.Switch(0, now, true, nil); e != heavy {
+	if e, _, _ := s.Switch(0, now, true, nil, 0); e != heavy {
 		t.Fatal("the heavy entity does not go first")
 	}
 	return s, heavy, light, now
@@ -41,7 +41,7 @@ func TestStay(t *testing.T) {
 	if _, ok := s.Stay(0, now+100*ms); ok {
 		t.Error("it stays although the other is far behind")
 	}
-	if e, _, _ := s.Switch(0, now+100*ms, true, nil); e != light {
+	if e, _, _ := s.Switch(0, now+100*ms, true, nil, 0); e != light {
 		t.Error("Switch disagrees with Stay")
 	}
 }
@@ -56,11 +56,11 @@ func TestSwitch(t *testing.T) {
 				s.Wake(heavy, now) // since Pick: it counts
 			}
 			now += 100 * ms
-			e, until, kick := s.Switch(0, now, runnable, nil)
+			e, until, kick := s.Switch(0, now, runnable, nil, 0)
 			if e != light || until <= now || kick != NoCPU {
 				t.Errorf("runnable %v, woken %v: %v until %d, kick %d", runnable, woken, e == light, until, kick)
 			}
-			e, _, _ = s.Switch(0, now+1, false, nil)
+			e, _, _ = s.Switch(0, now+1, false, nil, 0)
 			if want := runnable || woken; (e == heavy) != want || !want && e != nil {
 				t.Errorf("runnable %v, woken %v: what ran is waiting: %v", runnable, woken, e == heavy)
 			}
@@ -78,7 +78,7 @@ func TestSwitchTo(t *testing.T) {
 	}
 	switchTo := func(what string, runnable bool, to, want *Entity) {
 		t.Helper()
-		if e, until, kick := s.Switch(0, now, runnable, to); e != want || kick != NoCPU || e != nil && until <= now {
+		if e, until, kick := s.Switch(0, now, runnable, to, 0); e != want || kick != NoCPU || e != nil && until <= now {
 			t.Fatalf("%s: wrong one, or until %d, kick %d", what, until, kick)
 		}
 	}
@@ -119,10 +119,10 @@ func TestSwitchElsewhere(t *testing.T) {
 		}
 	}
 	s.Wake(&a, 1)
-	if e, _ := s.Pick(0, 1); e != &a {
+	if e, _, _ := s.Pick(0, 1); e != &a {
 		t.Fatal("not picked")
 	}
-	if e, _, _ := s.Switch(0, 2, true, &b); e != &a || b.state != blocked {
+	if e, _, _ := s.Switch(0, 2, true, &b, 0); e != &a || b.state != blocked {
 		t.Error("took an entity that belongs elsewhere")
 	}
 	if kick, err := s.SetAffinity(&a, Set(1), CPUSet{}, 3); kick != 0 || err != nil {
@@ -130,7 +130,7 @@ func TestSwitchElsewhere(t *testing.T) {
 	}
 	s.Pick(1, 3) // idles
 	s.Wanted(0).Store(false)
-	e, _, kick := s.Switch(0, 4, true, &c)
+	e, _, kick := s.Switch(0, 4, true, &c, 0)
 	if e != &c || kick != 1 || a.CPU() != 1 || a.state != waiting {
 		t.Errorf("kick %d, state %d on CPU %d", kick, a.state, a.CPU())
 	}
@@ -139,10 +139,57 @@ func TestSwitchElsewhere(t *testing.T) {
 func TestSwitchDoesNotAllocate(t *testing.T) {
 	s, heavy, light, now := pair(t)
 	if n := testing.AllocsPerRun(100, func() {
-		s.Switch(0, now, true, light)
-		s.Switch(0, now, false, heavy)
+		s.Switch(0, now, true, light, 0)
+		s.Switch(0, now, false, heavy, 0)
 		s.Stay(0, now)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
+}
+
+// Bill moves time from one to another in whatever state they are, and keeps the
+// order of the queue; a cap counts what is owed.
+func TestBill(t *testing.T) {
+	s := New(Config{CPUs: 1, Tick: tick})
+	var e [4]Entity
+	for i := range e {
+		s.Add(&e[i], CPUSet{}, 0)
+	}
+	for i := range e[:3] {
+		s.Wake(&e[i], 0)
+	}
+	run, _, _ := s.Pick(0, 0)
+	s.Charge(0, 100)
+	v := run.v
+	s.SetCap(&e[3], 100, 0)
+	budget := e[3].budget
+	s.Bill(run, &e[3], 40)
+	if run.v != v-40 || e[3].v != 40 || e[3].budget != budget-40 || e[3].Ran() != 0 || run.Ran() != 100 {
+		t.Errorf("runs %d, blocked %d, budget %d of %d", run.v, e[3].v, e[3].budget, budget)
+	}
+	first := s.queues[0].waiting.head
+	s.Bill(nil, first, 10)
+	if first.v != 10 || s.queues[0].waiting.tail != first {
+		t.Error("who waits does not wait longer for what it owes")
+	}
+	s.Bill(first, first, 10)
+	s.Interrupted(0, first, 5)
+	if first.v != 15+s.toll || run.v != v-45-s.toll {
+		t.Errorf("after an interrupt: owes %d, got back %d", first.v-10, v-40-run.v)
+	}
+	s.Interrupted(NoCPU, first, 1)
+	if _, _, kick := s.Switch(0, 200, false, nil, 0); kick != NoCPU {
+		t.Error("kick", kick)
+	}
+	s.Switch(0, 300, false, nil, 0)
+	verifyRest(t, s, 4)
+}
+
+// verifyRest is verify after what runs was blocked.
+func verifyRest(t *testing.T, s *Scheduler, entities int) {
+	t.Helper()
+	for s.queues[0].cur != nil {
+		s.Switch(0, s.queues[0].since, false, nil, 0)
+	}
+	verify(t, s, entities)
 }
