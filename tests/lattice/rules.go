@@ -54,7 +54,8 @@ var rules = []rule{
 	// The other side of hv/abi, bottom up: device models know no toolstack, the
 	// toolstack no console, and only main knows them all.
 	{pkg: "dom0/hcall", ours: "hv/abi boot/layout", std: any},
-	{pkg: "dom0/event", ours: "hv/abi hv/bus", std: any},
+	{pkg: "dom0/event", ours: "hv/abi", std: any},
+	{pkg: "dom0/ioreq", ours: "hv/abi hv/bus", std: any},
 	{pkg: "dom0/devmodel/...", ours: "hv/bus", std: any},
 	{pkg: "dom0/acpi", ours: "hv/abi", std: any},
 	{pkg: "dom0/loader", ours: "hv/abi dom0/acpi", std: any, mods: any},
@@ -62,7 +63,7 @@ var rules = []rule{
 	{pkg: "dom0/config/near", std: any},
 	{pkg: "dom0/domain", ours: "hv/abi dom0/hcall dom0/config dom0/config/near dom0/loader", std: any},
 	{pkg: "dom0/console", std: any, mods: any},
-	{pkg: "dom0/platform", ours: "hv/abi hv/bus dom0/hcall dom0/event dom0/devmodel/... dom0/domain dom0/console", std: any},
+	{pkg: "dom0/platform", ours: "hv/abi hv/bus dom0/hcall dom0/event dom0/ioreq dom0/devmodel/... dom0/domain dom0/console", std: any},
 	{pkg: "dom0/cli", ours: "hv/abi dom0/hcall dom0/config dom0/config/near dom0/domain dom0/console", std: any, mods: any},
 	{pkg: "dom0", ours: "hv/abi boot/kernel boot/layout boot/churn dom0/...", std: any, mods: any},
 	{pkg: "drivers/...", ours: "drivers/...", std: any, mods: tamago},
