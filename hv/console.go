@@ -97,28 +97,47 @@ func openConsole(m *part.Machine, opts cmdline.Options, fw *acpi.Tables) {
 		return
 	}
 	vec := kernel.AllocVector()
+	if vec != 0 {
+		kernel.OpenSerial(vec, s.Port)
+	}
 	if vec == 0 || !route(fw, comIRQ[s.Port], vec) {
 		dbg.At(dbg.Warning).S("serial port without interrupt: no input").End()
 		return
 	}
 	con.uart = u
 	kernel.SetOutput(kernel.LogOnly)
-	go serve(u, vec)
+	go serve(u)
 }
 
-// serve looks after the port at each of its interrupts. At 115200 baud the FIFO
-// is full after 1.4 ms: so this has a thread and a P of its own, and waits for no
-// poller of the runtime's.
-func serve(u *uart.UART, vector uint8) {
+// serve takes what the port's interrupt handler has received, and sends. It has a
+// thread and a P of its own, and waits for no poller of the runtime's.
+func serve(u *uart.UART) {
 	runtime.LockOSThread()
-	in := make([]byte, 0, 64)
+	in := make([]byte, 64)
+	said := false
 	for {
-		in = u.Interrupt(in[:0])
-		con.input.Type(in)
-		if len(in) == 0 {
-			kernel.WaitIRQ(vector, 0)
+		u.Transmit()
+		n := kernel.SerialRead(in)
+		con.input.Type(in[:n])
+		if !said {
+			said = reportLost(u)
+		}
+		if n == 0 {
+			kernel.SerialWait()
 		}
 	}
+}
+
+// reportLost says that typed characters were lost, if so.
+func reportLost(u *uart.UART) bool {
+	overruns, dropped := kernel.SerialLost()
+	overruns += u.Overruns()
+	if overruns+dropped == 0 {
+		return false
+	}
+	dbg.At(dbg.Warning).S("serial port: typed characters were lost: ").U(overruns).S(" came before the port was emptied, ").
+		U(dropped).S(" before they were read; this is said once").End()
+	return true
 }
 
 // route sends ISA interrupt irq to vector vec on the boot CPU. It reports false

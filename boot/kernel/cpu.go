@@ -103,7 +103,7 @@ func cpuAt(i uint32) *cpu {
 //
 // Lock order: klock, then mmlock. mmlock is never held while memory of the Go
 // program is touched, so that a page fault of the layer's own accesses can take
-// it, under klock too. rnglock and conlock are leaves. A CPU that waits for a
+// it, under klock too. rnglock, conlock and serlock are leaves. A CPU that waits for a
 // lock serves TLB shootdowns meanwhile, so the initiator of a shootdown, who
 // holds none of them, cannot wait for ever.
 type spinlock struct {

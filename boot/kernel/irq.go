@@ -3,7 +3,10 @@
 
 package kernel
 
-import "unsafe"
+import (
+	"sync/atomic"
+	"unsafe"
+)
 
 // irq is one interrupt vector, under klock.
 type irq struct {
@@ -22,6 +25,9 @@ func irqAt(vector uint64) *irq {
 
 //go:nosplit
 func deviceIRQ(vector uint64) {
+	if vector == uint64(atomic.LoadUint32(&serial.vector)) {
+		serialIRQ()
+	}
 	klock.lock()
 	q := irqAt(vector)
 	q.count++

@@ -18,6 +18,7 @@ type bochsLog struct {
 
 	mu     sync.Mutex
 	resets int
+	lost   int      // characters that found the serial port's receiver full
 	last   []string // lines that are not mere information
 }
 
@@ -25,6 +26,7 @@ type bochsLog struct {
 var (
 	bochsReset = regexp.MustCompile(`Reset\(HARDWARE\) called`)
 	bochsOff   = regexp.MustCompile(`ACPI control: soft power off|Shutdown port: shutdown requested`)
+	bochsLost  = regexp.MustCompile(`com1: (receive FIFO overflow|overrun error)`)
 	bochsInfo  = regexp.MustCompile(`^\d+[id]\[`) // the line is information
 )
 
@@ -55,11 +57,21 @@ func (l *bochsLog) line(s string) bool {
 	if !bochsInfo.MatchString(s) {
 		l.last = append(l.last[max(0, len(l.last)-keptLines+1):], s)
 	}
+	if bochsLost.MatchString(s) {
+		l.lost++
+	}
 	if !bochsReset.MatchString(s) {
 		return false
 	}
 	l.resets++
 	return l.resets > 1
+}
+
+// lostInput is how many typed characters the machine did not take in time.
+func (l *bochsLog) lostInput() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lost
 }
 
 // judge completes s, which has the exit code and all of standard error.

@@ -45,6 +45,15 @@ func TestBochsLog(t *testing.T) {
 	}
 }
 
+func TestBochsLostInput(t *testing.T) {
+	const full = "01224915280e[COM1  ] com1: receive FIFO overflow\n"
+	l := newBochsLog(io.NopCloser(strings.NewReader(firstReset+full+complaint+full)), func() {})
+	<-l.done
+	if n := l.lostInput(); n != 2 {
+		t.Errorf("%d characters lost, want 2", n)
+	}
+}
+
 func TestBochsPanics(t *testing.T) {
 	if p, cmds := (Config{CPU: BochsCPU, SMP: 2}).bochsPanics(); p != "" || cmds != "c\nquit\n" {
 		t.Errorf("%q %q", p, cmds)

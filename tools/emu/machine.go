@@ -175,6 +175,16 @@ func (m *Machine) Wait(d time.Duration) (Status, error) {
 	}
 }
 
+// LostInput is how many typed characters were lost because the machine did not
+// empty its serial port's receiver in time: Bochs puts one there every 87 µs of
+// its time, whether there is room or not. QEMU waits for room, so 0.
+func (m *Machine) LostInput() int {
+	if m.log == nil {
+		return 0
+	}
+	return m.log.lostInput()
+}
+
 // Kill ends the emulator at once.
 func (m *Machine) Kill() {
 	m.cmd.Process.Kill()

@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 // Package uart drives the 16550 serial port that carries the host console, by
-// interrupts: neither a full transmitter nor an absent port ever blocks a CPU.
+// interrupts: neither a full transmitter nor an absent port ever blocks a CPU. It
+// sets the port up and sends; received characters are taken by the interrupt
+// handler itself (boot/kernel, OpenSerial).
 package uart
 
 import "sync"
@@ -23,8 +25,9 @@ const (
 	status   = 5 // LSR
 	scratch  = 7
 	dlab     = 1 << 7
-	rxReady  = 1 << 0
+	overrun  = 1 << 1
 	txEmpty  = 1 << 5
+	nobody   = 0xff // what a port without a device reads
 	ierRx    = 1 << 0
 	ierTx    = 1 << 1
 	mcrOut2  = 1 << 3 // gates the interrupt line on PCs
@@ -44,13 +47,13 @@ type Line struct {
 
 // UART is an initialised port. Its methods may be called from any CPU.
 type UART struct {
-	mu      sync.Mutex
-	p       Ports
-	ring    [ringSize]byte
-	head    uint32 // next byte to send
-	n       uint32 // bytes waiting
-	ier     uint8
-	Dropped uint64 // bytes that found the ring full
+	mu       sync.Mutex
+	p        Ports
+	ring     [ringSize]byte
+	head     uint32 // next byte to send
+	n        uint32 // bytes waiting
+	ier      uint8
+	overruns uint64
 }
 
 // Open sets the port up. It reports false when no UART answers.
@@ -123,24 +126,20 @@ func (u *UART) Flush() {
 	}
 }
 
-// Drop counts bytes that a caller gave up on.
-func (u *UART) Drop(n int) {
-	u.mu.Lock()
-	u.Dropped += uint64(n)
-	u.mu.Unlock()
-}
-
-// Interrupt serves an interrupt of the port: it sends, and appends the received
-// bytes to in, up to its capacity.
-func (u *UART) Interrupt(in []byte) []byte {
+// Transmit sends what waits, as far as the transmitter takes it. It is to be
+// called after each interrupt of the port.
+func (u *UART) Transmit() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.p.In(fifo) // IIR: acknowledges a transmitter interrupt
-	for len(in) < cap(in) && u.p.In(status)&rxReady != 0 {
-		in = append(in, u.p.In(data))
-	}
 	u.pump()
-	return in
+}
+
+// Overruns is how many characters found the receiver full, as far as sending saw
+// it: whoever reads the line status takes the news away.
+func (u *UART) Overruns() uint64 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.overruns
 }
 
 // pump sends from the ring while the transmitter is empty, and asks for an
@@ -148,7 +147,14 @@ func (u *UART) Interrupt(in []byte) []byte {
 //
 // Preconditions: u.mu is held.
 func (u *UART) pump() {
-	for u.n > 0 && u.p.In(status)&txEmpty != 0 {
+	for u.n > 0 {
+		s := u.p.In(status)
+		if s&overrun != 0 && s != nobody {
+			u.overruns++
+		}
+		if s&txEmpty == 0 {
+			break
+		}
 		for i := 0; i < fifoSize && u.n > 0; i++ {
 			u.p.Out(data, u.ring[u.head%ringSize])
 			u.head = (u.head + 1) % ringSize
