@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -52,8 +53,8 @@ var targets = []target{
 	{"vmx", "FuzzDecode"},
 }
 
-// fuzz runs every target for its time, one after the other, in a copy of the tree: what
-// a target finds is printed, and the tree stays as it is.
+// fuzz runs every target for its time in a copy of the tree: what a target finds is
+// printed, and the tree stays as it is.
 func (t *tally) fuzz(root string, long bool) error {
 	if long {
 		return t.fuzzFor(root, fuzzLong)
@@ -72,43 +73,65 @@ func (t *tally) fuzzFor(root string, d time.Duration) error {
 	if err := copySources(src, root); err != nil {
 		return err
 	}
-	for _, f := range targets {
-		if err := t.fuzzOne(src, f, d); err != nil {
-			return err
+	// A target per CPU at a time, with one worker each.
+	todo := make(chan target)
+	ended := make(chan fuzzed)
+	for range runtime.NumCPU() {
+		go func() {
+			for f := range todo {
+				ended <- fuzzOne(src, f, d)
+			}
+		}()
+	}
+	go func() {
+		for _, f := range targets {
+			todo <- f
+		}
+		close(todo)
+	}()
+	for range targets {
+		r := <-ended
+		fmt.Print(r.text)
+		t.passed += r.passed
+		t.failed = append(t.failed, r.failed...)
+		if r.err != nil && err == nil {
+			err = r.err
 		}
 	}
-	return nil
+	return err
 }
 
-// fuzzOne runs one target of the tree at src. If it fails, the inputs that it has
-// written are printed, as files of testdata that make the failure a test.
-func (t *tally) fuzzOne(src string, f target, d time.Duration) error {
+// fuzzed is what has come of a target: a tally, and what to print.
+type fuzzed struct {
+	tally
+	text string
+	err  error // it could not be run
+}
+
+// fuzzOne runs one target of the tree at src for d. If it fails, the inputs that it
+// has written are in the text, as files of testdata that make the failure a test.
+func fuzzOne(src string, f target, d time.Duration) (r fuzzed) {
 	folder := filepath.Join(src, filepath.FromSlash(f.folder))
 	before := inputs(folder, f.name)
-	fmt.Printf("fuzz %s %s for %v\n", f.folder, f.name, d)
-	var one tally
 	var out bytes.Buffer
 	// Without its path in the objects, the copy's are found in the cache.
-	err := one.run(&out, src, []string{"./" + f.folder, "-trimpath", "-run=^$", "-fuzz=^" + f.name + "$", "-fuzztime=" + d.String(), "-fuzzminimizetime=5s", "-timeout=0"})
-	if err != nil {
-		return err
-	}
+	r.err = r.run(&out, src, []string{"./" + f.folder, "-trimpath", "-run=^$", "-fuzz=^" + f.name + "$",
+		"-fuzztime=" + d.String(), "-fuzzminimizetime=5s", "-parallel=1", "-timeout=0"})
 	found := inputs(folder, f.name)
 	for name := range before {
 		delete(found, name)
 	}
 	if len(found) == 0 && timeIsUp.Match(out.Bytes()) {
-		one = tally{passed: 1}
+		r.tally = tally{passed: 1}
 	}
-	if len(one.failed) > 0 {
-		os.Stdout.Write(out.Bytes())
+	r.text = fmt.Sprintf("fuzz %s %s for %v\n", f.folder, f.name, d)
+	if len(r.failed) > 0 {
+		r.text += out.String()
 	}
 	for name, text := range found {
-		fmt.Printf("The input, for %s/testdata/fuzz/%s/%s:\n%s\n", f.folder, f.name, name, text)
+		r.text += fmt.Sprintf("The input, for %s/testdata/fuzz/%s/%s:\n%s\n", f.folder, f.name, name, text)
 	}
-	t.passed += one.passed
-	t.failed = append(t.failed, one.failed...)
-	return nil
+	return r
 }
 
 // timeIsUp matches a failure that is none. The coordinator of Go's package
