@@ -144,6 +144,11 @@ func (v *VCPU) Deadline() uint64 {
 	return at
 }
 
+// pitUnheard reports whether an interrupt of the timer chip would change nothing:
+// the 8259A has latched one, but does not pass it on, and the I/O APIC's pin is
+// masked. That can change, so who relies on it looks again.
+func (p *Platform) pitUnheard() bool { return p.pic.Latched(0) && p.ioapic.Masked(abi.GSIPIT) }
+
 // rearm is the bus.Kicker of timers that do not belong to one local APIC.
 type rearm struct{ v *VCPU }
 

@@ -81,6 +81,7 @@ type VCPU struct {
 	state atomic.Uint32
 	cpu   *pcpu.CPU // where it runs, or whose list has the timer
 	timer pcpu.Timer
+	woken uint64 // TSC when timer last expired; written while v is Blocked
 
 	clock   pvclock.Clock
 	base    pvclock.Base // what publishTime writes
@@ -259,13 +260,9 @@ func (v *VCPU) Yield(now uint64) (runnable bool) {
 	return true
 }
 
-// Block ends v's run until v is wakeable. In the middle of an instruction (WaitIO)
-// its timers are of no use: what is due then is seen when the instruction ends.
+// Block ends v's run until v is wakeable.
 func (v *VCPU) Block(now uint64) (runnable bool) {
-	at := uint64(pcpu.Never)
-	if v.wait != WaitIO {
-		at = v.Deadline()
-	}
+	at := v.alarm(now)
 	v.HW.Leave()
 	v.mu.Lock()
 	v.account(now)
@@ -295,6 +292,43 @@ func (v *VCPU) Park(now uint64) (runnable bool) {
 	return runnable
 }
 
+// Bounds on what the timers of a sleeper cost the host, which somebody else's CPU
+// may have to pay.
+const (
+	// napHz is how often they wake it, at most: an alarm is no closer than this to
+	// the last one. So one short sleep is as short as the guest wants.
+	napHz = 5000
+	// deafHz is how often they do while nothing hears the interrupt.
+	deafHz = 100
+)
+
+// alarm is when v, which is about to wait, must be woken for its timers. In the
+// middle of an instruction (WaitIO) they are of no use: what is due then is seen
+// when the instruction ends. With interrupts off, no local timer ends a HLT, nor
+// does one end the wait for a start-up message. It is for v's runner.
+func (v *VCPU) alarm(now uint64) uint64 {
+	at := uint64(pcpu.Never)
+	if v.wait != WaitHalt {
+		return at
+	}
+	if t, ok := v.APIC.Deadline(); ok && v.HW.Get(x86.RFLAGS)&x86.FlagIF != 0 {
+		at = t
+	}
+	hz := v.Dom.machine.TSCHz
+	if p := v.Dom.Plat; v.ID == 0 && p.pit != nil {
+		if t, ok := p.pit.Deadline(); ok {
+			if p.pitUnheard() {
+				t = max(t, now+hz/deafHz)
+			}
+			at = min(at, t)
+		}
+	}
+	if at != pcpu.Never {
+		at = max(at, v.woken+hz/napHz)
+	}
+	return at
+}
+
 // account adds the time since Begin to v's CPU time.
 func (v *VCPU) account(now uint64) { v.cpuTime.Add(now - v.started) }
 
@@ -304,13 +338,13 @@ func (v *VCPU) account(now uint64) { v.cpuTime.Add(now - v.started) }
 func (v *VCPU) expired(uint64) {
 	m := v.Dom.machine
 	start := m.Now()
-	if v.wakeByTimer() {
+	if v.wakeByTimer(start) {
 		m.Sched.Interrupted(m.ThisCPU(), &v.Sched, m.Now()-start)
 	}
 }
 
 // wakeByTimer reports whether v slept.
-func (v *VCPU) wakeByTimer() bool {
+func (v *VCPU) wakeByTimer(now uint64) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.State() != Blocked {
@@ -319,6 +353,7 @@ func (v *VCPU) wakeByTimer() bool {
 	// v may have been woken, and have fallen asleep again on another CPU, since
 	// the timer left its list: then it is on a list again.
 	v.cpu.Timers.Remove(&v.timer)
+	v.woken = now
 	v.due.Store(true)
 	v.attention.Store(1)
 	v.enqueue()

@@ -107,6 +107,13 @@ func (d *IOAPIC) Set(gsi uint32, level bool) {
 	d.mu.Unlock()
 }
 
+// Masked reports whether input gsi, below [Pins], is masked.
+func (d *IOAPIC) Masked(gsi uint32) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.table[gsi]&rteMasked != 0
+}
+
 // line is one input as a bus.Line.
 type line struct {
 	d   *IOAPIC

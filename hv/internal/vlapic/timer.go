@@ -5,8 +5,9 @@ package vlapic
 
 import "math"
 
-// minPeriodNS bounds how often a periodic timer can make hv work.
-const minPeriodNS = 50_000
+// minPeriodNS bounds how often a periodic timer can make hv work. KVM has the same
+// bound (its parameter min_timer_period_us).
+const minPeriodNS = 200_000
 
 // never is the deadline of a timer that is not armed.
 const never = math.MaxUint64
@@ -47,11 +48,12 @@ func (t *timer) setDivide(dcr uint32) {
 	t.shift = uint8((t.dcr&3|t.dcr>>1&4)+1) & 7
 }
 
-// Deadline returns the host TSC at which Tick has something to do. ok is false
-// when there is no such time.
+// Deadline returns the host TSC at which Tick has something to do that the guest
+// notices by itself. ok is false when there is no such time: a masked timer runs,
+// and is brought up to date when its registers are accessed.
 func (l *LAPIC) Deadline() (tsc uint64, ok bool) {
 	d := l.timer.deadline
-	return d, d != never
+	return d, d != never && l.lvt[lvtTimer].Load()&lvtMasked == 0
 }
 
 // Tick fires the timer if its deadline has passed; now is the host's TSC.

@@ -90,6 +90,16 @@ func (p *PIC) Line(irq uint32) bus.Line { return line{p, irq} }
 // Pending reports whether the pair requests an interrupt.
 func (p *PIC) Pending() bool { return p.pending.Load() }
 
+// Latched reports whether input irq of the master, below 8, has an interrupt that
+// another edge would not add to and that is not passed on: it is masked.
+func (p *PIC) Latched(irq uint32) bool {
+	bit := uint8(1) << (irq & 7)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := &p.chip[0]
+	return c.IRR&c.Mask&bit != 0
+}
+
 // Ack answers the CPU's interrupt acknowledge cycle: the vector to deliver. If
 // the request has gone meanwhile, that is the spurious interrupt, as on the
 // real chip.

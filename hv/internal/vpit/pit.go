@@ -30,7 +30,7 @@ import (
 
 const (
 	// minGapNS bounds how often channel 0 can make hv work.
-	minGapNS = 100_000
+	minGapNS = 200_000
 	never    = math.MaxUint64
 	// refresh is the half period of the refresh toggle, in counts: 15 us.
 	refresh = 18
