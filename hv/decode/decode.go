@@ -143,16 +143,6 @@ func Decode(b []byte, m Mode) (Insn, error) {
 	return d.i, nil
 }
 
-// Length returns the length in bytes of the first instruction in b, emulated or
-// not.
-func Length(b []byte, m Mode) (uint8, error) {
-	i, err := Decode(b, m)
-	if err == ErrUnsupported && i.Len != 0 {
-		err = nil
-	}
-	return i.Len, err
-}
-
 // Exiting decodes an instruction that caused an exit by itself. It reports
 // false if b does not hold one: another CPU has changed it since, so let the
 // guest run it again.

@@ -112,7 +112,7 @@ func TestExiting(t *testing.T) {
 	} {
 		b := append(unhex(test.hex), 0x90)
 		got, ok := Exiting(b, test.mode)
-		if n, err := Length(b, test.mode); !ok || int(got.Len) != len(b)-1 || n != got.Len || err != nil {
+		if n, err := length(b, test.mode); !ok || int(got.Len) != len(b)-1 || n != got.Len || err != nil {
 			t.Errorf("%s: %v %+v, length %d %v", test.asm, ok, got, n, err)
 			continue
 		}
@@ -247,4 +247,14 @@ func BenchmarkLoad(b *testing.B) {
 		e.Feed(1)
 		e.Next(&s)
 	}
+}
+
+// length returns the length in bytes of the first instruction in b, emulated or
+// not.
+func length(b []byte, m Mode) (uint8, error) {
+	i, err := Decode(b, m)
+	if err == ErrUnsupported && i.Len != 0 {
+		err = nil
+	}
+	return i.Len, err
 }

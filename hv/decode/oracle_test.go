@@ -84,7 +84,7 @@ func compare(b []byte, m Mode) (diff string, compared bool) {
 		return "", false
 	}
 	op := opOf(want.Op)
-	n, lerr := Length(b, m)
+	n, lerr := length(b, m)
 	if lerr == nil && int(n) != want.Len {
 		return fmt.Sprintf("length %d, want %d", n, want.Len), true
 	}

@@ -25,15 +25,6 @@ type Request struct {
 	Low   bool   // the lowest addresses rather than the best fit, high up
 }
 
-// Alloc returns a cleared block of 4 KiB << order, order <= 9, aligned to its
-// size.
-func (p *Pool) Alloc(order int, o Owner, t Type) (mm.HPA, error) {
-	if order < 0 || order > 9 {
-		return 0, ErrRange
-	}
-	return p.Pages(1<<order, o, t)
-}
-
 // Pages returns n contiguous cleared pages, 1 to 512, aligned to n rounded up
 // to a power of two.
 func (p *Pool) Pages(n int, o Owner, t Type) (mm.HPA, error) {

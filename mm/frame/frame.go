@@ -6,7 +6,7 @@
 // to the byte.
 //
 //	pool, err := frame.Boot(direct, usable)       // metadata goes into the RAM itself
-//	a, err := pool.Alloc(0, frame.HV, frame.Control)
+//	a, err := pool.Pages(1, frame.HV, frame.Control)
 //	b, err := pool.Extent(gpa, left, frame.Domain(3), frame.RAM)
 //	for pool.Scrub(&b) {}                          // bounded steps
 //	for size > 0 { n := pool.Free(a, size, owner); a += n; size -= n }

@@ -121,7 +121,7 @@ func (x *model) step() {
 	switch x.r.IntN(8) {
 	case 0:
 		order := x.r.IntN(10)
-		a, err := x.p.Alloc(order, o, frame.RAM)
+		a, err := x.p.Pages(1<<order, o, frame.RAM)
 		if size := uint64(mm.PageSize) << order; err != nil {
 			x.refused(err, 1<<order, size, 0)
 		} else {

@@ -184,7 +184,7 @@ func TestSectionBorders(t *testing.T) {
 func TestTypes(t *testing.T) {
 	p, _ := newPool(t, []hrange{{Start: mm.MiB, Size: 4 * k4}})
 	for _, typ := range []frame.Type{frame.RAM, frame.Control, frame.RAM, frame.Table} {
-		if _, err := p.Alloc(0, dom, typ); err != nil {
+		if _, err := p.Pages(1, dom, typ); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -222,7 +222,7 @@ func TestAdd(t *testing.T) {
 	if err := p.Add(mm.Span[mm.HPA](2*mm.MiB, 4*mm.MiB)); err != nil {
 		t.Fatal(err)
 	}
-	a, err := p.Alloc(9, dom, frame.RAM)
+	a, err := p.Pages(512, dom, frame.RAM)
 	if err != nil || a != 2*mm.MiB || p.TotalBytes() != 3*mm.MiB {
 		t.Errorf("Alloc after Add = %#x, %v", a, err)
 	}
@@ -236,7 +236,7 @@ func TestAdd(t *testing.T) {
 
 func TestRefs(t *testing.T) {
 	p, m := newPool(t, []hrange{mm.Span[mm.HPA](4*mm.MiB, 8*mm.MiB)})
-	a, err := p.Alloc(1, dom, frame.RAM)
+	a, err := p.Pages(2, dom, frame.RAM)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,7 +292,7 @@ func TestRefs(t *testing.T) {
 
 func TestRefLimit(t *testing.T) {
 	p, _ := newPool(t, []hrange{mm.Span[mm.HPA](4*mm.MiB, 8*mm.MiB)})
-	a, _ := p.Alloc(1, dom, frame.RAM)
+	a, _ := p.Pages(2, dom, frame.RAM)
 	n := 0
 	for ; p.Ref(a+k4, k4, dom) == nil; n++ {
 	}
@@ -306,7 +306,7 @@ func TestRefLimit(t *testing.T) {
 
 func TestPanics(t *testing.T) {
 	p, _ := newPool(t, []hrange{mm.Span[mm.HPA](4*mm.MiB, 8*mm.MiB)})
-	a, err := p.Alloc(0, dom, frame.RAM)
+	a, err := p.Pages(1, dom, frame.RAM)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -323,8 +323,8 @@ func TestPanics(t *testing.T) {
 		"reference not taken": {func() { p.Unref(a, k4) }, "frame: reference dropped that nobody took"},
 		"reference to free":   {func() { p.Unref(5*mm.MiB, k4) }, "frame: reference dropped that nobody took"},
 		"free as owner":       {func() { p.Free(a, k4, frame.Free) }, "frame: impossible owner"},
-		"alloc for nobody":    {func() { p.Alloc(0, frame.Free, frame.RAM) }, "frame: impossible owner or type"},
-		"no type":             {func() { p.Alloc(0, dom, 0) }, "frame: impossible owner or type"},
+		"alloc for nobody":    {func() { p.Pages(1, frame.Free, frame.RAM) }, "frame: impossible owner or type"},
+		"no type":             {func() { p.Pages(1, dom, 0) }, "frame: impossible owner or type"},
 		"domain -1":           {func() { frame.Domain(-1) }, "frame: domain number out of range"},
 		"domain 65520":        {func() { frame.Domain(65520) }, "frame: domain number out of range"},
 	} {
@@ -345,12 +345,12 @@ func TestPoison(t *testing.T) {
 		t.Skip("needs -tags invariants")
 	}
 	p, m := newPool(t, []hrange{mm.Span[mm.HPA](4*mm.MiB, 4*mm.MiB+k4)})
-	a, _ := p.Alloc(0, dom, frame.RAM)
+	a, _ := p.Pages(1, dom, frame.RAM)
 	p.Free(a, k4, dom)
 	if m.Load64(a+8) == 0 {
 		t.Error("free memory is not poisoned")
 	}
-	if b, err := p.Alloc(0, dom, frame.RAM); err != nil || m.Load64(b+8) != 0 {
+	if b, err := p.Pages(1, dom, frame.RAM); err != nil || m.Load64(b+8) != 0 {
 		t.Errorf("allocated memory holds %#x, %v", m.Load64(b+8), err)
 	}
 	p.Free(a, k4, dom)
@@ -360,7 +360,7 @@ func TestPoison(t *testing.T) {
 			t.Error("a write to free memory went unnoticed")
 		}
 	}()
-	p.Alloc(0, dom, frame.RAM)
+	p.Pages(1, dom, frame.RAM)
 }
 
 // TestConcurrent has several owners allocate, lend and free at once. Each
@@ -444,7 +444,7 @@ func BenchmarkAllocFree(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		a, _ := p.Alloc(0, dom, frame.RAM)
+		a, _ := p.Pages(1, dom, frame.RAM)
 		p.Free(a, k4, dom)
 	}
 }

@@ -66,15 +66,3 @@ func (t *Tables) check(table mm.HPA, level int) (n int64, err error) {
 	}
 	return n, nil
 }
-
-// WriteExec returns the first page that is both writable and executable. Trees
-// that shall be W^X (the host format's, as a rule) have none.
-func (t *Tables) WriteExec() (l Leaf, found bool) {
-	t.Visit(func(p Leaf) bool {
-		if p.Attr&(Write|Exec) == Write|Exec {
-			l, found = p, true
-		}
-		return !found
-	})
-	return l, found
-}

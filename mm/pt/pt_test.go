@@ -224,46 +224,6 @@ func TestLookupDoesNotAllocate(t *testing.T) {
 	}
 }
 
-func TestVisitRange(t *testing.T) {
-	e := newEnv(t, pt.NPT(true))
-	if err := e.t.Map(0, 0, 4*m2, pt.RW); err != nil {
-		t.Fatal(err)
-	}
-	var got []pt.Addr
-	visit := func(l pt.Leaf) bool { got = append(got, l.VA); return len(got) < 2 }
-	if err := e.t.VisitRange(2*m2-k4, 2*m2, visit); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]pt.Addr{m2, 2 * m2}, got); diff != "" {
-		t.Errorf("visited (-want +got):\n%s", diff)
-	}
-	if err := e.t.VisitRange(1, 1, visit); !errors.Is(err, pt.ErrRange) {
-		t.Errorf("unaligned: %v", err)
-	}
-}
-
-func TestWriteExec(t *testing.T) {
-	e := newEnv(t, pt.Host(true))
-	for _, s := range []step{
-		{op: "map", va: k4, size: k4, attr: pt.RX},
-		{op: "map", va: m2, size: m2, attr: pt.RW},
-	} {
-		if _, err := s.run(e.t); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if l, found := e.t.WriteExec(); found {
-		t.Errorf("found %+v", l)
-	}
-	if _, err := e.t.Protect(m2+k4, k4, pt.RWX); err != nil {
-		t.Fatal(err)
-	}
-	l, found := e.t.WriteExec()
-	if want := (pt.Leaf{VA: m2 + k4, PA: k4, Size: k4, Attr: pt.RWX}); !found || l != want {
-		t.Errorf("found %+v, %v; want %+v", l, found, want)
-	}
-}
-
 // TestCheck damages a tree in several ways, each of which Check must find.
 func TestCheck(t *testing.T) {
 	for name, tt := range map[string]struct {

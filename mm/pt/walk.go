@@ -80,15 +80,6 @@ func (t *Tables) Visit(fn func(Leaf) bool) {
 	t.visit(t.root, levels, 0, 0, 1<<addrBits, fn)
 }
 
-// VisitRange is [Tables.Visit] for the pages that overlap [va, va+size).
-func (t *Tables) VisitRange(va Addr, size uint64, fn func(Leaf) bool) error {
-	lo, hi, err := t.f.bounds(va, size)
-	if err == nil {
-		t.visit(t.root, levels, 0, lo, hi, fn)
-	}
-	return err
-}
-
 // visit goes through the part of a table that lies in [lo, hi); the table
 // begins at base.
 func (t *Tables) visit(table mm.HPA, level int, base, lo, hi uint64, fn func(Leaf) bool) bool {

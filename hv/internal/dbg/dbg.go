@@ -24,19 +24,6 @@ const (
 
 var names = [...]string{"error", "warning", "info", "debug"}
 
-// ParseLevel finds the level called s; "all" is Debug, as in Xen.
-func ParseLevel(s string) (Level, bool) {
-	if s == "all" {
-		return Debug, true
-	}
-	for l, n := range names {
-		if s == n {
-			return Level(l), true
-		}
-	}
-	return Info, false
-}
-
 var (
 	threshold atomic.Uint32
 	sink      atomic.Pointer[func([]byte)]

@@ -30,14 +30,3 @@ func TestLine(t *testing.T) {
 		}
 	}
 }
-
-func TestParseLevel(t *testing.T) {
-	for s, want := range map[string]Level{"error": Error, "warning": Warning, "info": Info, "debug": Debug, "all": Debug} {
-		if l, ok := ParseLevel(s); !ok || l != want {
-			t.Errorf("%s: %v %v", s, l, ok)
-		}
-	}
-	if _, ok := ParseLevel("loud"); ok {
-		t.Error("accepted an unknown level")
-	}
-}
