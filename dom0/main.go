@@ -14,18 +14,15 @@ import (
 
 	"ringo/boot/churn"
 	"ringo/boot/kernel"
+	"ringo/dom0/account"
 	"ringo/dom0/cli"
 	"ringo/dom0/console"
 	"ringo/dom0/domain"
 	"ringo/dom0/event"
 	"ringo/dom0/hcall"
-	"ringo/dom0/loader"
 	"ringo/dom0/platform"
 	"ringo/hv/abi"
 )
-
-// kernelCache is how much of dom0's memory unpacked kernels may keep, in bytes.
-const kernelCache = 0
 
 const (
 	hostname = "ringo"
@@ -43,14 +40,15 @@ func main() {
 	direct := hcall.Direct{}
 
 	events := event.New(direct.Shared(start.SharedInfo))
-	devices := platform.New(hv, events, direct)
+	budget := account.New(kernel.ReadStats().FreeFrames * hcall.PageSize)
+	devices := platform.New(hv, events, direct, budget.Account("a guest"))
 	line := hcall.NewConsole(hv)
 	events.Handle(abi.PortConsole, line.Wake)
 	host := console.New(line, line, hostname+"# ")
 	files := domain.NewModules(direct, start.Modules[:start.NumModules])
 	manager := domain.New(domain.Options{
-		HV: hv, Loader: domain.Images{Cache: loader.NewCache(kernelCache)}, Files: files,
-		Devices: devices, Memory: direct, Notify: host.Notify, Guests: guests(),
+		HV: hv, Loader: &domain.Images{Account: budget.Account("unpacking")}, Files: files,
+		Devices: devices, Memory: direct, Notify: host.Notify,
 	})
 	events.Handle(abi.PortDomainState, manager.StateChanged)
 	startCPUs(int(start.NumCPUs))
@@ -64,17 +62,11 @@ func main() {
 	torture(hv)
 
 	shell := &cli.Shell{
-		Manager: manager, HV: hv, Consoles: devices, Terminal: host,
+		Manager: manager, HV: hv, Budget: budget, Consoles: devices, Terminal: host,
 		Host: hostname, Version: release, Now: time.Now,
 	}
 	host.Notify("error: the console ended: " + shell.Loop(host).Error())
 	select {} // the guests go on
-}
-
-// guests is how many guests dom0 serves: half of its memory is for them, the
-// other half for what creating one takes, and for garbage.
-func guests() int {
-	return max(1, int(kernel.ReadStats().FreeFrames*hcall.PageSize/2/platform.GuestBytes))
 }
 
 // startCPUs starts the other vCPUs of dom0. It goes on with those that start:

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"ringo/dom0/account"
 	"ringo/dom0/config/near"
 	"ringo/dom0/console"
 	"ringo/dom0/domain"
@@ -39,8 +40,9 @@ type Shell struct {
 	HV       *hcall.Client
 	Consoles Consoles
 	Terminal Terminal // nil: consoles cannot be shown here
-	Host     string   // name of this machine
-	Version  string   // of dom0
+	Budget   *account.Budget
+	Host     string // name of this machine
+	Version  string // of dom0
 	Now      func() time.Time
 
 	mu  sync.Mutex // guards top

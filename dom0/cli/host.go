@@ -33,6 +33,13 @@ func info(c *call) error {
 	line("free_bytes", "%d", h.FreeBytes)
 	line("hypervisor_memory", "%d KiB", (h.HVBytes+1023)>>10)
 	line("dom0_memory", "%d", mib(h.Dom0Bytes))
+	if all, limit := c.Budget.Use(); limit > 0 {
+		used := uint64(0)
+		for _, a := range all {
+			used += a.Bytes
+		}
+		line("dom0_reserved", "%d KiB of %d", used>>10, limit>>10)
+	}
 	line("nr_domains", "%d", h.NumDomains)
 	line("scheduler", "%s", hcall.Text(h.Scheduler[:]))
 	line("commandline", "%s", hcall.Text(h.CmdLine[:]))

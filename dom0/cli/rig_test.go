@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"ringo/dom0/account"
 	"ringo/dom0/console"
 	"ringo/dom0/domain"
 	"ringo/dom0/event"
@@ -123,9 +124,10 @@ func newRig(t *testing.T, notify func(string)) *rig {
 	uuid := byte(0)
 
 	events := event.New(m.Shared)
+	budget := account.New(128 << 20)
 	wake := event.NewSignal()
 	m.Upcall = wake.Set
-	devices := platform.New(hv, events, m)
+	devices := platform.New(hv, events, m, budget.Account("a guest"))
 	manager := domain.New(domain.Options{
 		HV: hv, Loader: fakeLoader{}, Files: domain.NewModules(files, files.list), Devices: devices, Memory: m,
 		Notify: notify, Now: func() time.Time { return clock },
@@ -150,7 +152,7 @@ func newRig(t *testing.T, notify func(string)) *rig {
 	}()
 	return &rig{
 		Shell: &Shell{
-			Manager: manager, HV: hv, Consoles: devices, Host: "ringo", Version: "0.0-test",
+			Manager: manager, HV: hv, Budget: budget, Consoles: devices, Host: "ringo", Version: "0.0-test",
 			Now: func() time.Time { return clock.Add(90061 * time.Second) },
 		},
 		Machine: m, client: hv, line: line,

@@ -13,7 +13,7 @@ import (
 // for all, as "" and "all" do. A set that only excludes starts from all n CPUs.
 func ParseCPUs(s string, n int) (uint64, error) {
 	bad := func() (uint64, error) {
-		return 0, fmt.Errorf("%q is not a set of CPUs: write 0-3, 0,2 or 0-3,^1", s)
+		return 0, fmt.Errorf("%q is not a set of CPUs: write 0-3, 0,2 or 0-3,^1", short(s))
 	}
 	if s == "" || s == "all" {
 		return 0, nil
@@ -48,7 +48,7 @@ func ParseCPUs(s string, n int) (uint64, error) {
 		}
 	}
 	if mask == 0 {
-		return 0, fmt.Errorf("%q leaves no CPU to run on", s)
+		return 0, fmt.Errorf("%q leaves no CPU to run on", short(s))
 	}
 	return mask, nil
 }

@@ -4,7 +4,6 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"path"
@@ -17,14 +16,30 @@ import (
 	"ringo/dom0/config/near"
 )
 
+// MaxFile is the largest configuration file, in bytes.
+const MaxFile = 64 << 10
+
 // Parse reads a TOML file over the defaults. file is its name, for messages and
 // for the default of Name. The result is not validated yet: the command line may
 // change it.
-func Parse(file string, data []byte) (*Config, error) {
-	c := Default()
-	d := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields()
-	if err := d.Decode(c); err != nil {
+//
+// Files are hostile input. What is allocated is bounded for a file of [MaxFile]
+// bytes, and a decoder that panics fails the one request.
+func Parse(file string, data []byte) (c *Config, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c, err = nil, fmt.Errorf("%s: not understood (the decoder failed: %v)", file, p)
+		}
+	}()
+	if len(data) > MaxFile {
+		return nil, fmt.Errorf("%s: %d bytes are too large for a configuration: at most %d", file, len(data), MaxFile)
+	}
+	c = Default()
+	if err := toml.Unmarshal(data, c); err != nil {
 		return nil, explain(file, data, err)
+	}
+	if key, line := unknown(data); key != nil {
+		return nil, fmt.Errorf("%s:%d: unknown key %q%s", file, line, short(strings.Join(key, ".")), hint(key))
 	}
 	if c.Name == "" {
 		c.Name = baseName(file)
@@ -41,12 +56,6 @@ func baseName(file string) string {
 
 // explain turns an error of the decoder into one line: file, line, key, remedy.
 func explain(file string, data []byte, err error) error {
-	var unknown *toml.StrictMissingError
-	if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
-		e := unknown.Errors[0]
-		row, _ := e.Position()
-		return fmt.Errorf("%s:%d: unknown key %q%s", file, row, strings.Join(e.Key(), "."), hint(e.Key()))
-	}
 	var size *sizeError
 	if errors.As(err, &size) { // the decoder gives no position for these
 		return fmt.Errorf("%s:%d: memory: %w", file, lineOf(data, size.text), size)
@@ -63,7 +72,16 @@ func explain(file string, data []byte, err error) error {
 		}
 		msg = strings.Join(de.Key(), ".") + ": " + msg
 	}
-	return fmt.Errorf("%s:%d: %s", file, row, msg)
+	return fmt.Errorf("%s:%d: %s", file, row, short(msg))
+}
+
+// short is s, or its beginning, for messages.
+func short(s string) string {
+	const most = 120
+	if len(s) > most {
+		return s[:most] + "..."
+	}
+	return s
 }
 
 // lineOf returns the number of the first line that sets memory to text.
@@ -140,7 +158,7 @@ func field(t reflect.Type, key []string) (reflect.Type, bool) {
 		if t.Kind() != reflect.Struct {
 			return nil, false
 		}
-		i := slices.Index(fieldNames(t), k)
+		i := slices.Index(fieldNames(t), strings.ToLower(k)) // as the decoder has it
 		if i < 0 {
 			return nil, false
 		}

@@ -19,7 +19,7 @@ type Size struct{ Bytes uint64 }
 type sizeError struct{ text string }
 
 func (e *sizeError) Error() string {
-	return fmt.Sprintf("%q is not a size: write 512MiB, 1GiB or a number of MiB", e.text)
+	return fmt.Sprintf("%q is not a size: write 512MiB, 1GiB or a number of MiB", short(e.text))
 }
 
 var units = []struct {

@@ -18,7 +18,7 @@ func ParseUUID(s string) (u [16]byte, err error) {
 			return u, nil
 		}
 	}
-	return u, fmt.Errorf("%q is not a UUID: write xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", s)
+	return u, fmt.Errorf("%q is not a UUID: write xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", short(s))
 }
 
 // FormatUUID is the inverse of ParseUUID.

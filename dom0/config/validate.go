@@ -59,7 +59,7 @@ func CheckName(s string) error {
 		return fmt.Errorf("missing: give name=NAME")
 	}
 	if !ok {
-		return fmt.Errorf("%q is not a name: use 1 to %d of a-z, 0-9 and -", s, maxName)
+		return fmt.Errorf("%q is not a name: use 1 to %d of a-z, 0-9 and -", short(s), maxName)
 	}
 	if digits {
 		return fmt.Errorf("%q is not a name: it would be taken for an id: add a letter", s)
@@ -76,9 +76,9 @@ func (c *Config) validateActions() error {
 		switch {
 		case a.v == Destroy || a.v == Restart || a.v == Preserve || a.dump && a.v == CoredumpDestroy:
 		case a.dump:
-			return fmt.Errorf("%s: %q is not an action: use destroy, restart, preserve or coredump-destroy", a.key, a.v)
+			return fmt.Errorf("%s: %q is not an action: use destroy, restart, preserve or coredump-destroy", a.key, short(string(a.v)))
 		default:
-			return fmt.Errorf("%s: %q is not an action: use destroy, restart or preserve", a.key, a.v)
+			return fmt.Errorf("%s: %q is not an action: use destroy, restart or preserve", a.key, short(string(a.v)))
 		}
 	}
 	return nil
@@ -87,7 +87,7 @@ func (c *Config) validateActions() error {
 func (b *Boot) validate() error {
 	switch {
 	case b.Firmware != "" && b.Firmware != "bios" && b.Firmware != "uefi":
-		return fmt.Errorf("firmware: %q is not known: use bios or uefi", b.Firmware)
+		return fmt.Errorf("firmware: %q is not known: use bios or uefi", short(b.Firmware))
 	case b.Firmware != "" && (b.Kernel != "" || b.Initrd != "" || b.Cmdline != ""):
 		return fmt.Errorf("boot: give either a kernel or firmware, not both")
 	case b.Kernel == "" && b.Initrd != "":
@@ -127,10 +127,10 @@ func checkMAC(s string) error {
 		ok = ok && err == nil && len(p) == 2
 	}
 	if !ok {
-		return fmt.Errorf("%q is not an address: write 52:54:00:12:34:56", s)
+		return fmt.Errorf("%q is not an address: write 52:54:00:12:34:56", short(s))
 	}
 	if n, _ := strconv.ParseUint(parts[0], 16, 8); n&1 != 0 {
-		return fmt.Errorf("%q is a group address: the first octet must be even", s)
+		return fmt.Errorf("%q is a group address: the first octet must be even", short(s))
 	}
 	return nil
 }

@@ -39,6 +39,9 @@ type Memory interface {
 
 // Devices makes the device models of domains and answers their accesses.
 type Devices interface {
+	// Room returns why dom0's memory has no room for the models of another
+	// domain, nil when it has.
+	Room() error
 	// Attach makes the models of a domain, new or adopted, and returns the
 	// ranges they answer. Accesses may come from now on.
 	Attach(a Attachment) ([]Claim, error)
@@ -77,8 +80,6 @@ type Options struct {
 	Notify  func(line string) // what happens by itself, for the console
 	Now     func() time.Time
 	NewUUID func() [16]byte
-	// Guests is how many guests dom0's own memory is enough for, 0: any number.
-	Guests int
 }
 
 // Manager is the toolstack. Its methods are safe for concurrent use.

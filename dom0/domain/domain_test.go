@@ -47,6 +47,7 @@ type devices struct {
 	attached map[uint32]Attachment
 	log      []string
 	fail     error
+	full     error // of Room
 }
 
 func (d *devices) Attach(a Attachment) ([]Claim, error) {
@@ -59,6 +60,8 @@ func (d *devices) Attach(a Attachment) ([]Claim, error) {
 	d.log = append(d.log, fmt.Sprintf("attach %d %s", a.ID, a.Name))
 	return []Claim{{abi.SpacePort, 0x3f8, 8}, {abi.SpacePort, 0x70, 2}}, nil
 }
+
+func (d *devices) Room() error { return d.full }
 
 func (d *devices) Detach(id uint32, again bool) {
 	d.mu.Lock()

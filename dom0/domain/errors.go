@@ -90,8 +90,8 @@ func (m *Manager) memoryFree(need uint64) error {
 	if err != nil {
 		return err
 	}
-	if m.Guests != 0 && host.NumDomains > uint32(m.Guests) { // of which one is dom0
-		return fmt.Errorf("dom0's own memory is enough for %d guest(s): destroy one, or boot with a larger dom0_mem= on the hypervisor's command line", m.Guests)
+	if err := m.Devices.Room(); err != nil {
+		return err
 	}
 	if need > host.FreeBytes {
 		return m.noMemory(need)

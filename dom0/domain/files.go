@@ -9,7 +9,10 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 
+	"ringo/dom0/account"
+	"ringo/dom0/config"
 	"ringo/dom0/config/near"
 	"ringo/dom0/hcall"
 	"ringo/dom0/loader"
@@ -48,7 +51,7 @@ func (f *Modules) Open(name string) (loader.Source, error) {
 	for i := range f.list {
 		if m := &f.list[i]; modulePrefix+hcall.Text(m.Name[:]) == name {
 			return loader.Source{
-				Name: name, R: bytes.NewReader(f.mem.Slice(m.Start, m.Size)), Size: int64(m.Size), Constant: true,
+				Name: name, R: bytes.NewReader(f.mem.Slice(m.Start, m.Size)), Size: int64(m.Size),
 			}, nil
 		}
 	}
@@ -73,9 +76,6 @@ func (f *Modules) List() []File {
 	return out
 }
 
-// maxConfig is the largest configuration file, in bytes.
-const maxConfig = 64 << 10
-
 // ReadConfig returns the content of a configuration file, which may be named
 // without "boot:".
 func (m *Manager) ReadConfig(name string) ([]byte, error) {
@@ -88,8 +88,8 @@ func (m *Manager) ReadConfig(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if src.Size > maxConfig {
-		return nil, fmt.Errorf("%s: %d bytes are too large for a configuration: at most %d", name, src.Size, maxConfig)
+	if src.Size > config.MaxFile {
+		return nil, fmt.Errorf("%s: %d bytes are too large for a configuration: at most %d", name, src.Size, config.MaxFile)
 	}
 	b, err := io.ReadAll(io.NewSectionReader(src.R, 0, src.Size))
 	if err != nil {
@@ -98,18 +98,26 @@ func (m *Manager) ReadConfig(name string) ([]byte, error) {
 	return b, nil
 }
 
-// Images is the [Loader] for real kernels. Cache may be nil.
-type Images struct{ Cache *loader.Cache }
+// Images is the [Loader] for real kernels.
+type Images struct {
+	// Account is what unpacking reserves dom0's memory from.
+	Account *account.Account
+	// one is held while a kernel is loaded: many guests that restart at once
+	// need the memory for one of them.
+	one sync.Mutex
+}
 
 // Check implements [Loader].
-func (Images) Check(kernel loader.Source) error { return loader.Check(kernel) }
+func (*Images) Check(kernel loader.Source) error { return loader.Check(kernel) }
 
 // Populate implements [Loader].
-func (Images) Populate(memory uint64) ([]abi.MemRange, error) { return loader.Populate(memory) }
+func (*Images) Populate(memory uint64) ([]abi.MemRange, error) { return loader.Populate(memory) }
 
 // Load implements [Loader].
-func (i Images) Load(r loader.Request, mem loader.Guest) (abi.VCPUContext, error) {
-	r.Cache = i.Cache
+func (i *Images) Load(r loader.Request, mem loader.Guest) (abi.VCPUContext, error) {
+	i.one.Lock()
+	defer i.one.Unlock()
+	r.Account = i.Account
 	return loader.Load(r, mem)
 }
 

@@ -132,7 +132,7 @@ func bzimage(payload []byte, size int, trailer bool) []byte {
 }
 
 func source(name string, b []byte) loader.Source {
-	return loader.Source{Name: name, R: bytes.NewReader(b), Size: int64(len(b)), Constant: true}
+	return loader.Source{Name: name, R: bytes.NewReader(b), Size: int64(len(b))}
 }
 
 func request(kernel []byte, memory uint64) loader.Request {

@@ -106,12 +106,16 @@ func parseBzImage(b []byte, size int64) (*bzImage, error) {
 // loadBzImage decompresses the vmlinux inside a bzImage into memory. Its
 // relocations, which follow the ELF file in the stream, are not needed: the
 // kernel stays where it was linked.
-func (g *guest) loadBzImage(src Source, prefix []byte, cache *Cache) (*image, error) {
+func (g *guest) loadBzImage(src Source, prefix []byte) (*image, error) {
 	k, err := parseBzImage(prefix, src.Size)
 	if err != nil {
 		return nil, err
 	}
-	img, err := g.loadPayload(src, k, cache)
+	c, size, err := k.compression(src)
+	if err != nil {
+		return nil, err
+	}
+	img, err := g.unpackELF(k.stream(src, c), c, size)
 	if err != nil {
 		return nil, err
 	}
@@ -120,22 +124,6 @@ func (g *guest) loadBzImage(src Source, prefix []byte, cache *Cache) (*image, er
 	}
 	img.header = k.header
 	return img, nil
-}
-
-func (g *guest) loadPayload(src Source, k *bzImage, cache *Cache) (*image, error) {
-	if r := cache.get(src); r != nil {
-		return g.loadELF(r)
-	}
-	c, size, err := k.compression(src)
-	if err != nil {
-		return nil, err
-	}
-	keep := cache.buffer(src)
-	img, err := g.unpackELF(k.stream(src, c), c, size, keep)
-	if err == nil {
-		cache.put(src, keep)
-	}
-	return img, err
 }
 
 // compression tells how the payload is compressed, and its size afterwards as
@@ -181,16 +169,14 @@ func Payload(src Source) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, kernelError(src.Name, err)
 	}
-	c, _, err := k.compression(src)
+	c, size, err := k.compression(src)
 	if err != nil {
 		return nil, kernelError(src.Name, err)
 	}
-	z, err := c.open(k.stream(src, c))
+	var g guest // without an account: this runs on the developer's machine
+	z, err := g.unpack(k.stream(src, c), c, size)
 	if err != nil {
-		return nil, kernelError(src.Name, damaged(c, err))
+		return nil, kernelError(src.Name, err)
 	}
-	return struct {
-		io.Reader
-		io.Closer
-	}{&counted{r: z, c: c}, z}, nil
+	return z, nil
 }

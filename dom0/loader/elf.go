@@ -40,6 +40,7 @@ type elfFile struct {
 	entry uint64
 	loads []segment // by file offset
 	note  *segment
+	end   uint64 // of the file, as far as its headers tell
 }
 
 // parseELF reads the headers of an executable from its first bytes.
@@ -76,7 +77,37 @@ func parseELF(b []byte) (*elfFile, error) {
 		return nil, errors.New("is an ELF file with nothing to load")
 	}
 	slices.SortFunc(f.loads, func(a, b segment) int { return cmp.Compare(a.off, b.off) })
+	f.end = f.sectionsEnd(b)
+	for _, s := range f.loads {
+		f.end = max(f.end, s.off+s.filesz)
+	}
 	return f, nil
+}
+
+// sectionsEnd returns where the file ends by its section headers, which lie behind
+// all else, or at the beginning with the sections behind them.
+func (f *elfFile) sectionsEnd(b []byte) uint64 {
+	const noBits = 8
+	le := binary.LittleEndian
+	off, n, size := uint64(le.Uint32(b[32:])), uint64(le.Uint16(b[48:])), uint64(40)
+	if f.wide {
+		off, n, size = le.Uint64(b[40:]), uint64(le.Uint16(b[60:])), 64
+	}
+	if off > maxImage {
+		return 0
+	}
+	end := off + n*size
+	for h := off; h < off+n*size && h+size <= uint64(len(b)); h += size {
+		s := b[h:]
+		at, length := uint64(le.Uint32(s[16:])), uint64(le.Uint32(s[20:]))
+		if f.wide {
+			at, length = le.Uint64(s[24:]), le.Uint64(s[32:])
+		}
+		if le.Uint32(s[4:]) != noBits && at <= maxImage && length <= maxImage {
+			end = max(end, at+length)
+		}
+	}
+	return end
 }
 
 // add takes program header h.
@@ -126,8 +157,8 @@ func (g *guest) fits(start, end uint64) error {
 	case end > holeBase:
 		return fmt.Errorf("wants to be loaded up to %#x: above 3 GiB is not possible", end)
 	case GPA(end) > g.lowTop():
-		return tooSmall(fmt.Sprintf("needs %d MiB of guest memory, there are %d MiB: raise memory to at least %d MiB",
-			mib(end), uint64(g.lowTop())>>20, mib(end)))
+		return fmt.Errorf("needs %d MiB of guest memory, there are %d MiB: raise memory to at least %d MiB",
+			mib(end), uint64(g.lowTop())>>20, mib(end))
 	}
 	return nil
 }
@@ -163,7 +194,7 @@ func (g *guest) loadELF(r io.Reader) (*image, error) {
 			return nil, err
 		}
 	}
-	img := &image{start: GPA(start), end: GPA(end), header: defaultHeader()}
+	img := &image{start: GPA(start), end: GPA(end), fileEnd: f.end, header: defaultHeader()}
 	return img, g.findEntry(f, prefix, img)
 }
 

@@ -8,13 +8,24 @@ import (
 	"fmt"
 	"io"
 
+	"ringo/dom0/account"
 	"ringo/hv/abi"
 )
 
 // guest is the memory that one Load fills.
 type guest struct {
-	mem    Guest
-	layout []abi.MemRange
+	mem     Guest
+	layout  []abi.MemRange
+	account *account.Account
+	held    func() // gives back what unpacking reserved; nil: nothing
+}
+
+// release gives back what unpacking the kernel reserved.
+func (g *guest) release() {
+	if g.held != nil {
+		g.held()
+		g.held = nil
+	}
 }
 
 // covered reports whether [a, a+n) lies within one range of type RAM.

@@ -57,8 +57,8 @@ func (g *guest) placeInitrd(size uint64, img *image) (GPA, error) {
 	if limit < g.lowTop() || g.highTop() != 0 {
 		return 0, fmt.Errorf("initrd of %d MiB does not fit the %d MiB that this kernel allows: use a smaller one", mib(size), uint64(max(limit, first)-first)>>20)
 	}
-	return 0, tooSmall(fmt.Sprintf("initrd of %d MiB does not fit %d MiB of guest memory: raise memory to at least %d MiB",
-		mib(size), uint64(g.lowTop())>>20, mib(uint64(first)+pages)))
+	return 0, fmt.Errorf("initrd of %d MiB does not fit %d MiB of guest memory: raise memory to at least %d MiB",
+		mib(size), uint64(g.lowTop())>>20, mib(uint64(first)+pages))
 }
 
 // takesHighInitrd reports whether the kernel takes an initrd above 4 GiB.

@@ -63,11 +63,11 @@ func (g *guest) loadKernel(r Request) (*image, error) {
 	var img *image
 	switch f {
 	case formatBzImage:
-		img, err = g.loadBzImage(src, prefix, r.Cache)
+		img, err = g.loadBzImage(src, prefix)
 	case formatMultiboot:
 		img, err = g.loadMultiboot(prefix, file)
 	case formatPacked:
-		img, err = g.unpackELF(file, detect(prefix), anySize, nil)
+		img, err = g.unpackELF(file, detect(prefix), anySize)
 	default:
 		img, err = g.loadELF(file)
 	}
@@ -79,9 +79,6 @@ func (g *guest) loadKernel(r Request) (*image, error) {
 
 // kernelError names the kernel in err, once.
 func kernelError(name string, err error) error {
-	if errors.Is(err, errFull) {
-		return tooSmall(fmt.Sprintf("kernel %q %v", name, err))
-	}
 	return fmt.Errorf("kernel %q %w", name, noEOF(err))
 }
 

@@ -9,22 +9,25 @@
 // A bzImage is decompressed here, in dom0, straight into the guest's memory;
 // the guest's own decompressor, which needs two thirds of a Debian kernel's
 // boot, does not run, nor does its address randomization. Nothing larger than
-// a decompressor's window is kept on dom0's heap, unless a [Cache] is given.
+// a decompressor's window is kept on dom0's heap, and that is reserved from an
+// [account.Account] first.
 //
 // # Threats
 //
 // Kernels and initrds are hostile input. Sizes and addresses are checked before
 // use with arithmetic that cannot overflow; an image can only reach the guest's
-// memory, through [Guest]; decompression stops at maxImage; a decoder that
-// panics fails the one request. The domain is destroyed by the caller when Load
+// memory, through [Guest]; a decoder that panics fails the one request. What
+// decompression takes of dom0's memory is known before it begins, from the
+// windows that the file declares, which are no larger than its output; output
+// ends where the file says, or shortly behind the ELF file. The domain is destroyed by the caller when Load
 // fails: Load keeps nothing of it.
 package loader
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
+	"ringo/dom0/account"
 	"ringo/dom0/acpi"
 	"ringo/hv/abi"
 )
@@ -46,9 +49,6 @@ type Source struct {
 	Name string
 	R    io.ReaderAt
 	Size int64
-	// Constant says that the content behind Name does not change while dom0
-	// runs, as that of a boot module: then a [Cache] may keep it.
-	Constant bool
 }
 
 // Request says what to load.
@@ -62,8 +62,9 @@ type Request struct {
 	Memory uint64
 	// CPUs is the number of vCPUs for the ACPI tables.
 	CPUs int
-	// Cache is optional: decompressed kernels are kept there.
-	Cache *Cache
+	// Account is what the decompressor's memory is reserved from. Nil has no
+	// limit.
+	Account *account.Account
 }
 
 // protocol is how a loaded kernel wants to be entered.
@@ -82,6 +83,8 @@ type image struct {
 	// start and end bound all that the kernel needs to find as RAM before it
 	// has a memory allocator.
 	start, end GPA
+	// fileEnd is where the kernel's ELF file ends, as far as that is known.
+	fileEnd uint64
 	// header is the setup header of the Linux boot protocol, from offset
 	// 0x1f1 of the zero page on.
 	header []byte
@@ -96,8 +99,12 @@ type image struct {
 // Preconditions: mem holds the ranges that [Populate] returns for r.Memory;
 // what Load does not write is zero.
 func Load(r Request, mem Guest) (ctx abi.VCPUContext, err error) {
+	var g *guest
 	defer func() {
 		if p := recover(); p != nil {
+			if g != nil {
+				g.release()
+			}
 			ctx, err = abi.VCPUContext{}, fmt.Errorf("kernel %q is damaged (decoder failed: %v)", r.Kernel.Name, p)
 		}
 	}()
@@ -105,8 +112,9 @@ func Load(r Request, mem Guest) (ctx abi.VCPUContext, err error) {
 	if err != nil {
 		return ctx, err
 	}
-	g := &guest{mem: mem, layout: layout}
+	g = &guest{mem: mem, layout: layout, account: r.Account}
 	img, err := g.loadKernel(r)
+	g.release()
 	if err != nil {
 		return ctx, err
 	}
@@ -142,18 +150,6 @@ func Check(src Source) error {
 	_, _, err := identify(src)
 	return err
 }
-
-// errFull is wrapped by errors that more guest memory would cure.
-var errFull = errors.New("guest memory is too small")
-
-// IsTooSmall reports whether err says that the guest has too little memory.
-func IsTooSmall(err error) bool { return errors.Is(err, errFull) }
-
-// tooSmall is an error that matches errFull but prints only its own text.
-type tooSmall string
-
-func (e tooSmall) Error() string   { return string(e) }
-func (e tooSmall) Is(t error) bool { return t == errFull }
 
 // mib rounds n up to whole MiB, for messages.
 func mib(n uint64) uint64 { return n>>20 + (n&(1<<20-1)+1<<20-1)>>20 }

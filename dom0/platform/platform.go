@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"ringo/dom0/account"
 	"ringo/dom0/console"
 	"ringo/dom0/devmodel/rtc"
 	"ringo/dom0/devmodel/serial"
@@ -31,9 +32,9 @@ type Pages interface {
 	IOReqs(addr uint64) *abi.IOReqPage
 }
 
-// GuestBytes is what dom0 keeps on its Go heap for a guest at most: most of it
-// is the scrollback of its console. What is typed and not read is not counted.
-const GuestBytes = 96 << 10
+// guestBytes is what dom0 keeps on its Go heap for a guest at most: most of it
+// is the scrollback of its console, and what is typed and not read.
+const guestBytes = 176 << 10
 
 // Platform makes the devices of every guest. It implements [domain.Devices].
 type Platform struct {
@@ -41,6 +42,7 @@ type Platform struct {
 	events Events
 	pages  Pages
 	now    func() int64 // ns since 1970
+	memory *account.Account
 
 	mu       sync.Mutex // guards what follows
 	guests   map[uint32]*guest
@@ -52,6 +54,8 @@ type guest struct {
 	port  uint32
 	uuid  [16]byte
 	clock *rtc.RTC
+	// release gives back what is reserved for the guest.
+	release func()
 
 	// mu is held while accesses are answered: once gone is set under it, nothing
 	// touches the page of IOReqs any more, which the hypervisor takes back.
@@ -60,18 +64,26 @@ type guest struct {
 	models *ioreq.Models
 }
 
-// New makes a platform without domains.
-func New(hv *hcall.Client, events Events, pages Pages) *Platform {
+// New makes a platform without domains. What it keeps for each is reserved from
+// memory.
+func New(hv *hcall.Client, events Events, pages Pages, memory *account.Account) *Platform {
 	return &Platform{
-		hv: hv, events: events, pages: pages, now: func() int64 { return time.Now().UnixNano() },
+		hv: hv, events: events, pages: pages, memory: memory, now: func() int64 { return time.Now().UnixNano() },
 		guests: map[uint32]*guest{}, consoles: map[[16]byte]*console.Guest{},
 	}
 }
+
+// Room implements [domain.Devices].
+func (p *Platform) Room() error { return p.memory.Check(guestBytes) }
 
 // Attach implements [domain.Devices].
 func (p *Platform) Attach(a domain.Attachment) ([]domain.Claim, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	release, err := p.memory.Reserve(guestBytes)
+	if err != nil {
+		return nil, err
+	}
 	con := p.consoles[a.UUID]
 	if con == nil {
 		con = console.NewGuest()
@@ -79,7 +91,7 @@ func (p *Platform) Attach(a domain.Attachment) ([]domain.Claim, error) {
 	}
 	uart := serial.New(con, p.hv.Line(a.ID, serial.GSI))
 	con.Connect(uart)
-	g := &guest{port: a.Port, uuid: a.UUID}
+	g := &guest{port: a.Port, uuid: a.UUID, release: release}
 	var timer *rtc.AfterFunc
 	g.clock = rtc.New(p.now, p.hv.Line(a.ID, rtc.GSI), later{&timer})
 	timer = rtc.NewAfterFunc(p.now, g.clock.Tick)
@@ -136,6 +148,7 @@ func (p *Platform) Detach(id uint32, again bool) {
 	g.mu.Unlock()
 	g.clock.Stop()
 	delete(p.guests, id)
+	g.release()
 	if !again {
 		p.close(g.uuid)
 	}

@@ -5,10 +5,12 @@ package platform
 
 import (
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"ringo/dom0/account"
 	"ringo/dom0/console"
 	"ringo/dom0/devmodel/rtc"
 	"ringo/dom0/devmodel/serial"
@@ -48,7 +50,7 @@ func newRig(t *testing.T, guest func(*hcalltest.CPU)) *rig {
 	}()
 	t.Cleanup(func() { close(stop); <-done })
 	r := &rig{Machine: m, hv: m.Client()}
-	r.pc = New(r.hv, events, m)
+	r.pc = New(r.hv, events, m, nil)
 	r.pc.now = func() int64 { return time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC).UnixNano() }
 	r.a = r.create(t, "a", 1)
 	return r
@@ -231,11 +233,13 @@ func TestAdopted(t *testing.T) {
 	output(t, r.pc.Console(r.a.ID), 2)
 }
 
-// Guests take no more of dom0's heap than it was decided with how many there
-// may be.
+// Guests take no more of dom0's heap than is reserved for each, while nobody
+// reads what is typed; one more than fits is refused, and all is given back.
 func TestGuestBytes(t *testing.T) {
 	r := newRig(t, nil)
 	const guests = 12
+	budget := account.New(guests*guestBytes*8/5 + 8)
+	r.pc.memory = budget.Account("a guest")
 	heap := func() uint64 {
 		runtime.GC()
 		runtime.GC()
@@ -244,21 +248,39 @@ func TestGuestBytes(t *testing.T) {
 		return s.HeapAlloc
 	}
 	var all []domain.Attachment
-	for i := range guests {
+	for i := range guests + 1 {
 		all = append(all, r.create(t, "g"+string(rune('a'+i)), byte(2+i)))
 	}
+	more := all[guests]
+	all = all[:guests]
+	typed := make([]byte, 50<<10)
 	before := heap()
 	for _, a := range all {
+		if err := r.pc.Room(); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := r.pc.Attach(a); err != nil {
 			t.Fatal(err)
+		}
+		for r.pc.Console(a.ID).Send(typed) == len(typed) {
 		}
 	}
 	got := (heap() - before) / guests
 	t.Logf("a guest takes %d bytes", got)
-	if got > GuestBytes || got < GuestBytes/2 {
-		t.Errorf("a guest takes %d bytes, GuestBytes is %d", got, GuestBytes)
+	if got > guestBytes || got < guestBytes/2 {
+		t.Errorf("a guest takes %d bytes, guestBytes is %d", got, guestBytes)
+	}
+	const want = "dom0's memory is not enough: a guest takes 176 KiB, 0 KiB are free: destroy a guest, or boot with a dom0_mem="
+	if err := r.pc.Room(); err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Error(err)
+	}
+	if _, err := r.pc.Attach(more); err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Error(err)
 	}
 	for _, a := range all {
 		r.pc.Detach(a.ID, false)
+	}
+	if all, _ := budget.Use(); all[0].Bytes != 0 {
+		t.Errorf("%d bytes remain reserved", all[0].Bytes)
 	}
 }

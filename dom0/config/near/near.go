@@ -13,6 +13,9 @@ func Word(word string, candidates []string) (string, bool) {
 	best, limit := "", max(1, len(word)/3)
 	found := false
 	for _, c := range candidates {
+		if len(c)-len(word) > limit || len(word)-len(c) > limit {
+			continue // and nothing is allocated for a long word
+		}
 		if d := distance(word, c); d <= limit && (!found || d < distance(word, best)) {
 			best, found = c, true
 		}

@@ -51,6 +51,9 @@ func (m *Memory) RAM(a loader.GPA, n uint64) []byte {
 	return nil
 }
 
+// Made returns how many bytes of RAM came into being.
+func (m *Memory) Made() uint64 { return uint64(len(m.blocks)) * block }
+
 // Bytes returns a copy of n bytes at a. It panics where there is no RAM.
 func (m *Memory) Bytes(a loader.GPA, n uint64) []byte {
 	var out []byte
