@@ -16,7 +16,8 @@ import (
 //	0xc0000    - 0xe0000     reserved, empty: where option ROMs would be. It is
 //	                         RAM because systems scan it, and each access to
 //	                         nothing is an exit
-//	0xe0000    - 0x100000    RAM of type ACPI: root pointer and tables
+//	0xe0000    - 0x100000    RAM of type ACPI: root pointer and tables, and at the
+//	                         end the reset vector
 //	1 MiB      - low end     RAM
 //	3 GiB      - 4 GiB       devices
 //	4 GiB      - high end    RAM beyond the first 3 GiB
@@ -24,10 +25,13 @@ const (
 	lowEnd   = 0xa0000
 	romBase  = 0xc0000
 	acpiBase = 0xe0000
-	acpiSize = 0x20000
-	oneMiB   = 1 << 20
-	holeBase = 3 << 30
-	highBase = 4 << 30
+	acpiSize = 0x20000 - vectorSize
+	vectorAt = oneMiB - vectorSize
+	// vectorSize is what the code at the reset vector takes.
+	vectorSize = 0x40
+	oneMiB     = 1 << 20
+	holeBase   = 3 << 30
+	highBase   = 4 << 30
 )
 
 // MinMemory and MaxMemory bound a guest's memory, in bytes. All of it lies
@@ -60,7 +64,7 @@ func Layout(memory uint64) ([]abi.MemRange, error) {
 	m := []abi.MemRange{
 		{Start: 0, Size: lowEnd, Type: abi.MemRAM},
 		{Start: romBase, Size: acpiBase - romBase, Type: abi.MemReserved},
-		{Start: acpiBase, Size: acpiSize, Type: abi.MemACPI},
+		{Start: acpiBase, Size: oneMiB - acpiBase, Type: abi.MemACPI},
 		{Start: oneMiB, Size: min(memory, holeBase) - oneMiB, Type: abi.MemRAM},
 	}
 	if memory > holeBase {

@@ -222,3 +222,51 @@ func TestLayout(t *testing.T) {
 		}
 	}
 }
+
+// Real-mode code at F000:FFF0 ends in a write of the reset value to the reset
+// register, with an edge of its bit 2.
+func TestResetVector(t *testing.T) {
+	m := must(loadertest.New(64 * mib))
+	ctx := must(loader.Load(request(vmlinux(), 64*mib), m))
+	if ctx.VirtualWire != 1 {
+		t.Error("vCPU 0 does not start in virtual-wire mode")
+	}
+	ip := uint64(0xffff0)
+	var out []byte
+	var al byte
+	var dx uint16
+	for range 20 {
+		b := m.Bytes(loader.GPA(ip), 5)
+		le := binary.LittleEndian
+		switch b[0] {
+		case 0xea:
+			ip = uint64(le.Uint16(b[3:]))<<4 + uint64(le.Uint16(b[1:]))
+			continue
+		case 0xba:
+			dx = le.Uint16(b[1:])
+			ip += 3
+		case 0xb0:
+			al = b[1]
+			ip += 2
+		case 0xee:
+			if dx != abi.PortReset {
+				t.Fatalf("out to port %#x", dx)
+			}
+			out = append(out, al)
+			ip++
+		case 0xfa:
+			ip++
+		case 0xf4:
+			if d := cmp.Diff([]byte{2, 6}, out); d != "" {
+				t.Error(d)
+			}
+			if m.Bytes(0xffffe, 1)[0] != 0xfc {
+				t.Error("no model byte")
+			}
+			return
+		default:
+			t.Fatalf("unexpected instruction % x at %#x", b, ip)
+		}
+	}
+	t.Error("no end")
+}

@@ -132,16 +132,22 @@ func Load(r Request, mem Guest) (ctx abi.VCPUContext, err error) {
 	if err := g.write(acpiBase, tables); err != nil {
 		return ctx, err
 	}
+	if err := g.write(vectorAt, resetVector()); err != nil {
+		return ctx, err
+	}
 	if err := g.writeCmdline(r, img); err != nil {
 		return ctx, err
 	}
 	switch img.protocol {
 	case pvh:
-		return g.startPVH(img, rd)
+		ctx, err = g.startPVH(img, rd)
 	case multiboot:
-		return g.startMultiboot(img, rd, r.Initrd.Name)
+		ctx, err = g.startMultiboot(img, rd, r.Initrd.Name)
+	default:
+		ctx, err = g.startLinux(img, rd)
 	}
-	return g.startLinux(img, rd)
+	ctx.VirtualWire = 1 // as firmware would have left it
+	return ctx, err
 }
 
 // Check reports whether src looks like a kernel that Load can start, without

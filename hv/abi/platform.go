@@ -18,6 +18,10 @@ const (
 	PortReset  = 0xcf9
 	ResetValue = 0x06
 
+	// PortControlA is system control port A of the PC/AT, whose bit 0 resets the
+	// machine as well. hv.
+	PortControlA = 0x92
+
 	// SleepTypeS5 is the SLP_TYP value, in PM1a control, of soft off.
 	SleepTypeS5 = 5
 

@@ -173,7 +173,9 @@ type VCPUContext struct {
 	GDTBase, IDTBase          uint64
 	GDTLimit, IDTLimit        uint32
 	Online                    uint32 // 0: waits for INIT and SIPI
-	_                         uint32
+	// VirtualWire is 1 when the local APIC is as firmware leaves that of the boot
+	// processor: enabled, the 8259As on LINT0, NMIs on LINT1. Else it is reset.
+	VirtualWire uint32
 }
 
 // Domain states, DomainInfo.State bits.

@@ -52,3 +52,21 @@ func testGuests(t *testing.T, n int, c emu.Config) {
 	}
 	h.poweroff()
 }
+
+// TestOldPC starts Linux as on a PC whose firmware left interrupts to the 8259As,
+// and restarts it through the reset vector.
+func TestOldPC(t *testing.T) {
+	h := boot(t, emu.Config{MemMiB: 1024})
+	h.ok(`create name=old kernel=boot:vmlinux.lz4 initrd=boot:initrd.gz memory=160MiB on_reboot=restart cmdline="console=ttyS0 nolapic reboot=b"`)
+	h.attach("old")
+	h.shell()
+	if got := h.sh("grep -c XT-PIC /proc/interrupts"); got == "0" {
+		t.Errorf("no interrupt goes through the 8259As:\n%s", h.sh("cat /proc/interrupts"))
+	}
+	h.key("reboot -f\r")
+	h.see(guestTime, "Linux version")
+	h.shell()
+	h.detach()
+	h.ok("destroy old")
+	h.poweroff()
+}

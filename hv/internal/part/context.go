@@ -90,6 +90,9 @@ func (v *VCPU) SetContext(c *abi.VCPUContext) abi.Status {
 		s := &c.Seg[i]
 		v.HW.SetSegment(x86.Seg(i), x86.Segment{Selector: s.Selector, Access: s.Access, Limit: s.Limit, Base: s.Base})
 	}
+	if c.VirtualWire != 0 {
+		v.APIC.VirtualWire()
+	}
 	v.wait = WaitSIPI
 	if c.Online != 0 {
 		v.wait = WaitNothing

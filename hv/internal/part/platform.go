@@ -54,6 +54,7 @@ func newPlatform(d *Domain) (*Platform, error) {
 	timer := bus.Both(p.pic.Line(0), p.ioapic.Line(abi.GSIPIT))
 	p.pit = vpit.New(d.machine.TSCHz, timer, rearm{boot})
 	p.pm = vpm.New(d.machine.TSCHz, d.machine.Now(), p.lines[abi.IRQSCI], d)
+	p.lines[abi.IRQRTC] = bus.Both(p.lines[abi.IRQRTC], p.pm.RTC())
 	return p, p.attach(d)
 }
 
@@ -89,6 +90,7 @@ func (p *Platform) attach(d *Domain) error {
 		{abi.PortPM1aEvt, vpm.Size, p.pm.Ports()},
 		{abi.PortPMTimer, abi.PMTimerLen, p.pm.Timer()},
 		{abi.PortReset, 1, p.pm.ResetPort()},
+		{abi.PortControlA, 1, p.pm.ControlA()},
 		{abi.PortKeyboard, 1, p.pm.Keyboard()},
 	} {
 		if err := d.Ports.Add(r.port, r.size, r.dev); err != nil {

@@ -41,7 +41,7 @@ func TestList(t *testing.T) {
 	}
 	extra := map[string][]uint32{
 		intel: {0x17, 0x2a, 0x3a, 0xce, 0x198, 0x1a0},
-		amd: {0xc0010010, 0xc0010015, 0xc001001a, 0xc001001d, 0xc001001f, 0xc0010055, 0xc0010058, 0xc0010061,
+		amd: {0xc0010000, 0xc0010001, 0xc0010002, 0xc0010003, 0xc0010004, 0xc0010005, 0xc0010006, 0xc0010007, 0xc0010010, 0xc0010015, 0xc001001a, 0xc001001d, 0xc001001f, 0xc0010055, 0xc0010058, 0xc0010061,
 			0xc0010062, 0xc0010063, 0xc0010064, 0xc0010112, 0xc0010113, 0xc0010114, 0xc0011022, 0xc0011029, 0xc001102a},
 	}
 	for name, m := range policies() {
@@ -93,6 +93,8 @@ func TestActions(t *testing.T) {
 		0xc0010015:           {Val: 1 << 24, A: Done},
 		0xc0011029:           {Val: 2, A: Done},
 		0xc0010055:           {A: Done},
+		0xc0010000:           {A: Done},
+		0xc0010007:           {A: Done},
 		0x179:                {A: Done},
 		0x48:                 {A: Fault},
 		0x10a:                {A: Fault},
@@ -151,6 +153,9 @@ func TestWrites(t *testing.T) {
 		{0x8b, 0, Done},
 		{0xc0010015, 1 << 6, Done},
 		{0xc0010062, 1, Done},
+		{0xc0010000, 0x530076, Done},
+		{0xc0010004, 1 << 47, Done},
+		{0xc0010008, 0, Fault},
 		{0x48, 0, Fault},
 		{0x12345678, 0, Fault},
 	} {

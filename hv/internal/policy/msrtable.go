@@ -132,6 +132,11 @@ func (m *MSRs) addAMD() {
 	} {
 		m.ext[msr-amd2] = r
 	}
+	for i := range uint32(8) {
+		// Performance event select and counters 0 to 3 of all families since K7:
+		// no leaf of CPUID says that they are not there.
+		m.ext[0xc001_0000+i-amd2] = rule{ignored, zero}
+	}
 	for msr, r := range map[uint32]rule{
 		0xc001_1022: {ignored, zero}, // DC_CFG
 		0xc001_1029: {stored, slotDECfg},

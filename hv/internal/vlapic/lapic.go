@@ -41,6 +41,7 @@ import (
 	"math/bits"
 	"sync/atomic"
 
+	"ringo/hv/bus"
 	"ringo/hv/x86"
 )
 
@@ -149,6 +150,15 @@ func (l *LAPIC) Reset() {
 func (l *LAPIC) Init() {
 	l.mode.And(^uint32(modeSW))
 	l.initState()
+}
+
+// VirtualWire brings l from the state after Reset to the one in which firmware
+// leaves the boot processor's: software enabled, the 8259As on LINT0, NMIs on LINT1
+// (MultiProcessor Specification 1.4, "Virtual Wire Mode").
+func (l *LAPIC) VirtualWire() {
+	l.writeSVR(svrEnable|svrReset, false)
+	l.lvt[lvtLINT0].Store(uint32(bus.ExtINT) << 8)
+	l.lvt[lvtLINT1].Store(uint32(bus.NMI) << 8)
 }
 
 // initState resets every register that INIT resets. The mode is the caller's.

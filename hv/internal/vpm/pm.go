@@ -3,8 +3,8 @@
 
 // Package vpm is the ACPI fixed hardware of a partition (ACPI 6.5, "ACPI
 // Hardware Specification"): the power-management timer, the PM1a registers with
-// soft-off and the power button, and the two ways in which PCs are reset, port
-// 0xcf9 and the keyboard controller. Port numbers are those of hv/abi, which
+// soft-off, the power button and the clock's alarm, and the three ways in which PCs are reset: port
+// 0xcf9, port 0x92 and the keyboard controller. Port numbers are those of hv/abi, which
 // dom0's ACPI tables use as well.
 //
 // The partition is always in ACPI mode: SCI_EN reads as one and the FADT names
@@ -31,7 +31,7 @@ import (
 // neither block nor allocate.
 type Host interface {
 	PowerOff() // ACPI S5
-	Reset()    // by port 0xcf9 or the keyboard controller
+	Reset()    // by port 0xcf9, port 0x92 or the keyboard controller
 }
 
 // Bits of PM1a status and enable (ACPI 6.5, Tables "PM1 Status Registers Fixed
@@ -40,12 +40,13 @@ const (
 	stsTimer = 1 << 0
 	stsPower = 1 << 8
 	stsSleep = 1 << 9
+	stsRTC   = 1 << 10
 	stsWake  = 1 << 15
 
-	stsAll = stsTimer | stsPower | stsSleep | stsWake
+	stsAll = stsTimer | stsPower | stsSleep | stsRTC | stsWake
 	// The timer's enable bit is not implemented: with a counter of 32 bits no
 	// operating system extends it by interrupt.
-	enAll = 1<<5 | stsPower | stsSleep
+	enAll = 1<<5 | stsPower | stsSleep | stsRTC
 )
 
 // Bits of PM1a control.
@@ -84,6 +85,8 @@ type PM struct {
 	seen    uint64 // when the timer's top bit was last looked at
 	last    uint32 // the timer then
 	reset   uint8  // port 0xcf9
+	portA   uint8  // port 0x92
+	rtc     bool   // the clock's interrupt line
 }
 
 // New makes the block. hz is the rate of the host's TSC, more than
@@ -98,8 +101,27 @@ func New(hz, now uint64, sci bus.Line, host Host) *PM {
 // Reset clears the registers; the timer runs on.
 func (p *PM) Reset(now uint64) {
 	p.mu.Lock()
-	p.status, p.enable, p.control, p.reset = 0, 0, 0, 0
+	p.status, p.enable, p.control, p.reset, p.portA = 0, 0, 0, 0, 0
 	p.update(now)
+	p.mu.Unlock()
+}
+
+// rtc is the clock's interrupt line as a bus.Line.
+type rtc struct{ p *PM }
+
+// RTC returns the input for the interrupt line of the CMOS clock, whose rising
+// edge is an event as well (ACPI 6.5, "Real Time Clock Alarm"). It allocates: for
+// construction only.
+func (p *PM) RTC() bus.Line { return rtc{p} }
+
+func (l rtc) Set(level bool) {
+	p := l.p
+	p.mu.Lock()
+	if level && !p.rtc {
+		p.status |= stsRTC
+	}
+	p.rtc = level
+	p.update(p.seen)
 	p.mu.Unlock()
 }
 
@@ -229,6 +251,39 @@ func (d cf9) Write(_ uint64, _ uint8, val, _ uint64) {
 	}
 }
 
+// Bits of port 0x92 (ICH9 data sheet, "PORT92—INIT Register").
+const (
+	portAInit = 1 << 0
+	portAGate = 1 << 1 // A20, which is always open
+)
+
+// controlA is system control port A as a bus.Device.
+type controlA struct{ p *PM }
+
+// ControlA returns the device for port abi.PortControlA. It allocates: for
+// construction only.
+func (p *PM) ControlA() bus.Device { return controlA{p} }
+
+// Read returns what was written.
+func (d controlA) Read(_ uint64, _ uint8, _ uint64) uint64 {
+	d.p.mu.Lock()
+	v := d.p.portA
+	d.p.mu.Unlock()
+	return uint64(v) | ^uint64(0xff)
+}
+
+// Write resets when bit 0 goes from 0 to 1: INIT for all processors, which is how
+// systems for the 80286 left protected mode and how some still restart.
+func (d controlA) Write(_ uint64, _ uint8, val, _ uint64) {
+	d.p.mu.Lock()
+	old := d.p.portA
+	d.p.portA = uint8(val) & (portAInit | portAGate)
+	d.p.mu.Unlock()
+	if val&^uint64(old)&portAInit != 0 {
+		d.p.host.Reset()
+	}
+}
+
 // keyboard is the command port of a keyboard controller that is not there but
 // for its reset line.
 type keyboard struct{ p *PM }
@@ -253,7 +308,7 @@ func (d keyboard) Write(_ uint64, _ uint8, val, _ uint64) {
 type State struct {
 	Timer                   uint32
 	Status, Enable, Control uint16
-	Reset                   uint8
+	Reset, PortA            uint8
 }
 
 // ErrState says that a State is not one that Export made.
@@ -264,7 +319,7 @@ func (p *PM) Export(now uint64) State {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.update(now)
-	return State{Timer: p.last, Status: p.status, Enable: p.enable, Control: p.control, Reset: p.reset}
+	return State{Timer: p.last, Status: p.status, Enable: p.enable, Control: p.control, Reset: p.reset, PortA: p.portA}
 }
 
 // Import puts p into state s at now, the host's TSC. s is checked as if a guest
@@ -272,12 +327,13 @@ func (p *PM) Export(now uint64) State {
 //
 // Preconditions: the partition does not run.
 func (p *PM) Import(s *State, now uint64) error {
-	if s.Status&^stsAll != 0 || s.Enable&^enAll != 0 || s.Control&^(cntBusMaster|cntType) != 0 || s.Reset&^0b1110 != 0 {
+	if s.Status&^stsAll != 0 || s.Enable&^enAll != 0 || s.Control&^(cntBusMaster|cntType) != 0 || s.Reset&^0b1110 != 0 ||
+		s.PortA&^(portAInit|portAGate) != 0 {
 		return ErrState
 	}
 	p.mu.Lock()
 	p.set(s.Timer, now)
-	p.status, p.enable, p.control, p.reset = s.Status, s.Enable, s.Control, s.Reset
+	p.status, p.enable, p.control, p.reset, p.portA = s.Status, s.Enable, s.Control, s.Reset, s.PortA
 	p.update(now)
 	p.mu.Unlock()
 	return nil

@@ -171,16 +171,60 @@ func TestResets(t *testing.T) {
 			t.Errorf("keyboard command %#x: %d resets", v, m.h.resets)
 		}
 	}
+	a := m.ControlA()
+	m.h.resets = 0
+	a.Write(0, 1, 2, m.now()) // A20
+	if a.Read(0, 1, m.now())&0xff != 2 || m.h.resets != 0 {
+		t.Error("port 0x92: A20")
+	}
+	a.Write(0, 1, 3, m.now())
+	a.Write(0, 1, 1, m.now()) // no edge
+	if m.h.resets != 1 || a.Read(0, 1, m.now())&0xff != 1 {
+		t.Errorf("%d resets by port 0x92", m.h.resets)
+	}
+	a.Write(0, 1, 0xfc, m.now())
+	a.Write(0, 1, 0xff, m.now())
+	if m.h.resets != 2 || a.Read(0, 1, m.now())&0xff != 3 {
+		t.Errorf("%d resets by port 0x92", m.h.resets)
+	}
 	if k.Read(0, 1, m.now())&0xff != 0xff {
 		t.Error("a keyboard controller shows")
+	}
+}
+
+// The rising edge of the clock's interrupt is an event, whether or not the guest
+// listens; Linux writes the enable bit and reads it back.
+func TestRTCEvent(t *testing.T) {
+	m := newMachine()
+	l := m.RTC()
+	l.Set(true)
+	l.Set(true)
+	if m.in(offStatus, 2) != stsRTC || bool(*m.sci) {
+		t.Errorf("status %#x, SCI %v", m.in(offStatus, 2), *m.sci)
+	}
+	m.io.Write(offEnable, 2, stsRTC, m.now())
+	if m.in(offEnable, 2) != stsRTC || !bool(*m.sci) {
+		t.Errorf("enable %#x, SCI %v", m.in(offEnable, 2), *m.sci)
+	}
+	m.io.Write(offStatus, 2, stsRTC, m.now())
+	l.Set(true) // no edge
+	l.Set(false)
+	if m.in(offStatus, 2) != 0 || bool(*m.sci) {
+		t.Error("an event without an edge")
+	}
+	l.Set(true)
+	if !bool(*m.sci) {
+		t.Error("no SCI for the second alarm")
 	}
 }
 
 func TestRandom(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 9))
 	m := newMachine()
-	devs := []bus.Device{m.io, m.io, m.io, m.Timer(), m.ResetPort(), m.Keyboard()}
+	devs := []bus.Device{m.io, m.io, m.io, m.Timer(), m.ResetPort(), m.Keyboard(), m.ControlA()}
+	line := m.RTC()
 	for range 50000 {
+		line.Set(rnd.IntN(2) == 0)
 		d, off, size := devs[rnd.IntN(len(devs))], rnd.Uint64N(Size), uint8(1)<<rnd.IntN(4)
 		if rnd.IntN(2) == 0 {
 			d.Write(off, size, rnd.Uint64(), m.now())
@@ -200,7 +244,7 @@ func TestRandom(t *testing.T) {
 			t.Fatal("copy differs:", d)
 		}
 	}
-	for _, s := range []State{{Status: 2}, {Enable: 1}, {Control: 1}, {Reset: 1}} {
+	for _, s := range []State{{Status: 2}, {Enable: 1}, {Control: 1}, {Reset: 1}, {PortA: 4}} {
 		if m.Import(&s, 0) == nil {
 			t.Errorf("impossible state taken: %+v", s)
 		}

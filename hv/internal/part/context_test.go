@@ -1,0 +1,55 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package part
+
+import (
+	"testing"
+
+	"ringo/hv/abi"
+)
+
+// A boot processor that starts in virtual-wire mode takes interrupts of the 8259As
+// without a write to its local APIC, as "nolapic" wants it; one that does not, and
+// the other processors, take none.
+func TestVirtualWire(t *testing.T) {
+	m, _ := newMachine(t, 8)
+	for _, wire := range []uint32{0, 1} {
+		d, st := create(m, int(wire), 2)
+		if st != abi.OK {
+			t.Fatal(st)
+		}
+		if st := d.VCPUs[0].SetContext(&abi.VCPUContext{RFLAGS: 2, Online: 1, VirtualWire: wire}); st != abi.OK {
+			t.Fatal(st)
+		}
+		d.Unpause() // the buses are complete
+		d.SetLine(abi.IRQCOM1, true)
+		if d.HasExtINT() {
+			t.Error("the 8259As are not masked at the start")
+		}
+		d.SetLine(abi.IRQCOM1, false)
+		for _, w := range [][2]uint16{{0x20, 0x11}, {0x21, 0x30}, {0x21, 4}, {0x21, 1}, {0x21, 0}} {
+			s, ok := d.Ports.At(w[0], 1)
+			if !ok {
+				t.Fatal("no 8259A")
+			}
+			s.Dev.Write(s.Off(w[0]), 1, uint64(w[1]), 0)
+		}
+		d.SetLine(abi.IRQCOM1, true)
+		if d.HasExtINT() != (wire == 1) {
+			t.Errorf("virtual wire %d: an interrupt for vCPU 0: %v", wire, d.HasExtINT())
+		}
+		if d.VCPUs[1].APIC.TakesExtINT() {
+			t.Error("vCPU 1 takes interrupts of the 8259As")
+		}
+		if wire == 1 {
+			if v := d.AckExtINT(); v != 0x34 {
+				t.Errorf("vector %#x", v)
+			}
+		}
+		d.VCPUs[0].Reset()
+		if d.VCPUs[0].APIC.TakesExtINT() {
+			t.Error("after INIT the local APIC is not reset")
+		}
+	}
+}
