@@ -12,6 +12,7 @@ var Modes = []Mode{
 	{"hello", "ends at once", func(p *prog) { p.Jmp(p.shutdown) }},
 	{"triple", "triple fault", (*prog).triple},
 	{"spin", "cli; jmp .", func(p *prog) { p.CLI(); p.Jmp(p.Here()) }},
+	{"poll", "computes for two million instructions, then reads a port that dom0 serves, for good", (*prog).poll},
 	{"hlt", "sti; hlt for good: no interrupt ever comes", (*prog).hlt},
 	{"scribble", "writes to all guest physical addresses, then checks its RAM, and ends", (*prog).scribble},
 	{"flood", "random ports and MSRs for good", (*prog).flood},
@@ -84,6 +85,18 @@ func (p *prog) triple() {
 	p.Lea(RAX, p.buffer) // all zero: limit 0
 	p.LIDT(At(RAX, 0))
 	p.INT3()
+}
+
+// poll has dom0 work for it, seldom.
+func (p *prog) poll() {
+	again := p.Here()
+	p.MovImm(RCX, 1_000_000)
+	count := p.Here()
+	p.SubImm(RCX, 1)
+	p.Jcc(NE, count)
+	p.MovImm(RDX, 0x71)
+	p.In(1)
+	p.Jmp(again)
 }
 
 func (p *prog) hlt() {
