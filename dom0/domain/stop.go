@@ -92,6 +92,9 @@ func (m *Manager) stopped(in *abi.DomainInfo) {
 		action, what = d.cfg.OnCrash, "crashed: "+hcall.Text(in.Why[:])
 	case in.Shutdown == abi.ShutdownReboot:
 		action, what = d.cfg.OnReboot, "reboots"
+		if why := hcall.Text(in.Why[:]); why != "" {
+			what += ": " + why
+		}
 	}
 	restarts := 0
 	if action == config.Restart && m.Now().Sub(d.started) < quick {

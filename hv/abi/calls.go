@@ -96,8 +96,8 @@ type Shutdown uint32
 const (
 	ShutdownNone Shutdown = iota
 	ShutdownPoweroff
-	ShutdownReboot
-	ShutdownCrash // killed by the hypervisor or triple fault; see DomainInfo.Why
+	ShutdownReboot // asked for, or a triple fault; see DomainInfo.Why
+	ShutdownCrash  // killed by the hypervisor; see DomainInfo.Why
 )
 
 // Space is an address space that a domain's device models claim ranges of.

@@ -37,7 +37,7 @@ func TestHostile(t *testing.T) {
 		// console; else it runs until it is destroyed.
 		ends string
 	}{
-		{"triple", "triple fault"},
+		{"triple", `domain "triple" reboots: triple fault: destroying it`},
 		{"scribble", `domain "scribble"`},
 		{"spin", ""},
 		{"hlt", ""},
@@ -46,7 +46,7 @@ func TestHostile(t *testing.T) {
 	} {
 		t.Run(c.mode, func(t *testing.T) {
 			on := &host{Machine: h.Machine, t: t}
-			on.ok(micro(c.mode, c.mode))
+			on.ok(micro(c.mode, c.mode) + " on_reboot=destroy")
 			if c.ends != "" {
 				on.gone(c.mode, c.ends)
 			} else {

@@ -141,6 +141,9 @@ func (c *CPU) Memory(gpa uint64) []byte {
 // Shutdown stops the domain; it does not return.
 func (c *CPU) Shutdown(why abi.Shutdown) { c.end(abi.StateShutdown, why, "") }
 
+// TripleFault is a guest whose CPU shuts down; it does not return.
+func (c *CPU) TripleFault() { c.end(abi.StateShutdown, abi.ShutdownReboot, "triple fault") }
+
 // Crash is a guest that the hypervisor kills; it does not return.
 func (c *CPU) Crash(why string) { c.end(abi.StateCrashed, abi.ShutdownCrash, why) }
 

@@ -4,6 +4,7 @@
 package run
 
 import (
+	"ringo/hv/abi"
 	"ringo/hv/internal/dbg"
 	"ringo/hv/internal/part"
 	"ringo/hv/vcpu"
@@ -73,16 +74,26 @@ func apicWrite(_ *Runner, v *part.VCPU, x *vcpu.Exit) action {
 
 // crash ends v's domain for what its guest did.
 func crash(v *part.VCPU, why string) action {
-	x := &v.Exit
-	dbg.At(dbg.Warning).S("domain ").U(uint64(v.Dom.ID)).S(" vCPU ").U(uint64(v.ID)).S(": ").S(why).
-		S("; exit ").S(x.Reason.String()).S(" at rip ").X(x.RIP).
-		S(" code ").X(x.Raw[0]).S(" info ").X(x.Raw[1]).S(" ").X(x.Raw[2]).End()
+	report(v, why)
 	v.Dom.Crash(why)
 	return look
 }
 
+// report says on the console why v's domain ends.
+func report(v *part.VCPU, why string) {
+	x := &v.Exit
+	dbg.At(dbg.Warning).S("domain ").U(uint64(v.Dom.ID)).S(" vCPU ").U(uint64(v.ID)).S(": ").S(why).
+		S("; exit ").S(x.Reason.String()).S(" at rip ").X(x.RIP).
+		S(" code ").X(x.Raw[0]).S(" info ").X(x.Raw[1]).S(" ").X(x.Raw[2]).End()
+}
+
+// shutdown is what a PC does when its CPU shuts down: it resets. Linux reboots so
+// where it finds no better way.
 func shutdown(_ *Runner, v *part.VCPU, _ *vcpu.Exit) action {
-	return crash(v, "triple fault")
+	const why = "triple fault"
+	report(v, why)
+	v.Dom.End(abi.ShutdownReboot, why)
+	return look
 }
 
 func taskSwitch(_ *Runner, v *part.VCPU, _ *vcpu.Exit) action {
