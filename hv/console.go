@@ -114,30 +114,38 @@ func openConsole(m *part.Machine, opts cmdline.Options, fw *acpi.Tables) {
 func serve(u *uart.UART) {
 	runtime.LockOSThread()
 	in := make([]byte, 64)
-	said := false
+	told := uint64(0)
 	for {
 		u.Transmit()
 		n := kernel.SerialRead(in)
-		con.input.Type(in[:n])
-		if !said {
-			said = reportLost(u)
+		// What is lost is counted before what stood before it is read: dom0 may
+		// be told of a gap too early, never too late.
+		if lost := lost(u); lost > told {
+			if told == 0 {
+				reportLost(u)
+			}
+			con.input.Overrun(lost - told)
+			told = lost
 		}
+		con.input.Type(in[:n])
 		if n == 0 {
 			kernel.SerialWait()
 		}
 	}
 }
 
-// reportLost says that typed characters were lost, if so.
-func reportLost(u *uart.UART) bool {
+// lost is how many typed characters were lost before they were read.
+func lost(u *uart.UART) uint64 {
+	overruns, dropped := kernel.SerialLost()
+	return overruns + u.Overruns() + dropped
+}
+
+// reportLost says that typed characters were lost.
+func reportLost(u *uart.UART) {
 	overruns, dropped := kernel.SerialLost()
 	overruns += u.Overruns()
-	if overruns+dropped == 0 {
-		return false
-	}
 	dbg.At(dbg.Warning).S("serial port: typed characters were lost: ").U(overruns).S(" came before the port was emptied, ").
 		U(dropped).S(" before they were read; this is said once").End()
-	return true
 }
 
 // route sends ISA interrupt irq to vector vec on the boot CPU. It reports false

@@ -9,6 +9,7 @@ import (
 
 	"ringo/boot/kernel"
 	"ringo/hv/abi"
+	"ringo/hv/internal/console"
 	"ringo/hv/internal/dbg"
 	"ringo/hv/internal/part"
 	"ringo/hv/vcpu"
@@ -20,6 +21,7 @@ type key struct {
 	k    byte
 	help string
 	run  func(m *part.Machine)
+	asks bool // before it runs
 }
 
 // keys are in the order of the help.
@@ -27,27 +29,45 @@ var keys []key
 
 func init() {
 	keys = []key{
-		{'h', "this list", help},
-		{'q', "domains", domains},
-		{'r', "run queues and exits", queues},
-		{'d', "registers of all vCPUs", registers},
-		{'0', "registers of dom0", func(m *part.Machine) { domainRegisters(m.Dom0()) }},
-		{'m', "memory", memoryUse},
-		{'t', "time", times},
-		{'*', "all of these", everything},
-		{'C', "crash the hypervisor, to see its dump", func(*part.Machine) { panic("crash requested by a debug key") }},
-		{'R', "restart the machine", func(*part.Machine) { kernel.Reboot() }},
+		{'h', "this list", help, false},
+		{'q', "domains", domains, false},
+		{'r', "run queues and exits", queues, false},
+		{'d', "registers of all vCPUs", registers, false},
+		{'0', "registers of dom0", func(m *part.Machine) { domainRegisters(m.Dom0()) }, false},
+		{'m', "memory", memoryUse, false},
+		{'t', "time", times, false},
+		{'*', "all of these", everything, false},
+		{'C', "crash the hypervisor, to see its dump ", func(*part.Machine) { panic("crash requested by a debug key") }, true},
+		{'R', "restart the machine ", func(*part.Machine) { kernel.Reboot() }, true},
 	}
 }
 
-// debugKey runs the key k. It is called from the console's goroutine, or from a
-// runner for dom0's debug-keys verb.
+// confirm is the question that is open.
+var confirm console.Confirm
+
+// debugKey runs the key k, or asks first. It is called from the console's
+// goroutine, or from a runner for dom0's debug-keys verb.
 func debugKey(m *part.Machine, k byte) {
+	asked, answer := confirm.Type(k)
+	switch answer {
+	case console.More:
+		return
+	case console.No:
+		say().S("not done").End()
+		return
+	case console.Yes:
+		k = asked
+	}
 	for _, c := range keys {
-		if c.k == k {
-			c.run(m)
+		if c.k != k {
+			continue
+		}
+		if c.asks && answer != console.Yes {
+			say().S(c.help).S(": type ").S(confirm.Ask(k, kernel.TSC())).S(" to do it, any other key not to").End()
 			return
 		}
+		c.run(m)
+		return
 	}
 	dbg.At(dbg.Error).S("no debug key '").S(string(rune(k))).S("', h lists them").End()
 }

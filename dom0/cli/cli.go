@@ -28,9 +28,10 @@ type Consoles interface {
 	Console(id uint32) *console.Guest
 }
 
-// Terminal shows a guest's console until the user leaves it; console.Host does.
+// Terminal shows a guest's console until the user leaves it, raw or fit for any
+// terminal; console.Host does.
 type Terminal interface {
-	Attach(name string, g *console.Guest)
+	Attach(name string, g *console.Guest, raw bool)
 }
 
 // Shell runs commands. Its fields are set before the first command; commands may

@@ -100,7 +100,7 @@ func (c *call) show(id uint32, name string) error {
 		return fmt.Errorf("domain %q has no console (any more)", name)
 	}
 	c.flush()
-	c.Terminal.Attach(name, g)
+	c.Terminal.Attach(name, g, c.given('r'))
 	return nil
 }
 

@@ -40,9 +40,8 @@ func init() {
 			short: "make a domain and start it", text: createHelp, run: create},
 		{name: "list", args: "[-l | -v] [DOMAIN]", flags: "lva", long: []string{"--all", "--long", "--verbose"}, most: 1, kind: argDomain,
 			short: "list domains", text: listHelp, run: list},
-		{name: "console", args: "DOMAIN", least: 1, most: 1, kind: argDomain,
-			short: "attach to a domain's console; Ctrl-] leaves it", run: attach,
-			text: "Shows the last 64 KiB of output first. Keys go to the guest as they are."},
+		{name: "console", args: "[-r] DOMAIN", flags: "r", least: 1, most: 1, kind: argDomain,
+			short: "attach to a domain's console; Ctrl-] leaves it", run: attach, text: consoleHelp},
 		{name: "pause", alias: []string{"suspend"}, args: "DOMAIN", least: 1, most: 1, kind: argDomain,
 			short: "stop a domain's vCPUs until unpause", run: pause},
 		{name: "unpause", alias: []string{"resume"}, args: "DOMAIN", least: 1, most: 1, kind: argDomain,
@@ -85,6 +84,10 @@ them); key=value settings change it or stand alone:
   create demo.toml
   create name=g kernel=boot:vmlinuz initrd=boot:i.gz cmdline="console=ttyS0" memory=256MiB
 -c attaches the console, -p leaves the domain paused, -n only checks.`
+	consoleHelp = `Shows the last 64 KiB of output first. Keys go to the guest as they are. Of
+its output text, colours and cursor movements pass. With -r all passes from
+then on, and the guest may do to this terminal what it likes; what is typed
+until the terminal has been reset, or for a second, is ignored.`
 	listHelp = `State is one letter per condition: running, blocked (idle), paused, shutdown,
 crashed, dying. -l prints JSON, -v adds the UUID.`
 	powerHelp = `Domains are not asked first.`

@@ -6,9 +6,10 @@
 //
 // The stream is a serial line or a pipe: nothing tells whether a person is at the
 // other end. A line ends with CR, LF or both; what is typed is echoed. While a
-// guest is attached, bytes pass unchanged both ways until Ctrl-]. Only then do a
-// guest's bytes reach the terminal; whatever else is written is made of
-// printable characters and whole lines.
+// guest is attached, what is typed goes to it unchanged until Ctrl-]. Only then
+// does a guest's output reach the terminal, through package vt unless the user
+// wants it raw; whatever else is written is made of printable characters and
+// whole lines.
 package console
 
 import (
@@ -16,12 +17,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
 	"unicode"
 
 	"golang.org/x/term"
+
+	"ringo/dom0/console/vt"
 )
 
 // Escape is the key that leaves a guest's console: Ctrl-].
@@ -45,7 +50,8 @@ type Host struct {
 	out  io.Writer
 	term *term.Terminal
 
-	dropped uint64 // typed for the attached guest and lost
+	patience time.Duration // with a terminal that does not answer
+	dropped  uint64        // typed for the attached guest and lost
 
 	// mu guards what follows and is held while lines are written; before the
 	// terminal's own lock. While attached, only pass writes.
@@ -56,7 +62,7 @@ type Host struct {
 
 // New returns the host console on a pair of streams. It reads r from now on.
 func New(r io.Reader, w io.Writer, prompt string) *Host {
-	h := &Host{out: w}
+	h := &Host{out: w, patience: maxPatience}
 	h.in = newInput(r, h.Notify)
 	h.term = term.NewTerminal(struct {
 		io.Reader
@@ -125,8 +131,8 @@ func (h *Host) ReadLine() (string, error) {
 	}
 }
 
-// Write writes lines for the user, above the prompt. Control characters other
-// than line ends and tabs become "?": text may hold what a guest has chosen.
+// Write writes lines for the user, above the prompt. What is not printable, but for
+// line ends and tabs, becomes "?": text may hold what a guest has chosen.
 func (h *Host) Write(p []byte) (int, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -147,7 +153,7 @@ func (h *Host) Notify(line string) {
 
 func printable(p []byte) []byte {
 	return bytes.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' || r == unicode.ReplacementChar {
+		if !unicode.IsGraphic(r) && r != '\n' && r != '\t' || r == unicode.ReplacementChar {
 			return '?'
 		}
 		return r
@@ -155,21 +161,37 @@ func printable(p []byte) []byte {
 }
 
 // Attach connects the streams with a guest's console until Ctrl-] or until the
-// guest is gone. It replays the scrollback first.
-func (h *Host) Attach(name string, g *Guest) {
+// guest is gone. It replays the scrollback first. What the guest prints passes a
+// [vt.Filter]; with raw only the scrollback does. When Attach returns, the
+// terminal is as it was, but for its screen, and with raw its title.
+func (h *Host) Attach(name string, g *Guest, raw bool) {
 	_, _ = h.Write(fmt.Appendf(nil, "connected to %q, leave with Ctrl-]\n", name))
 	h.mu.Lock()
 	h.attached = true
 	h.mu.Unlock()
 	h.dropped = 0
-	alive := h.pass(g)
+	var f vt.Filter
+	alive := h.pass(g, &f, raw)
+	reset := vt.SoftReset
+	if f.Moved() {
+		reset = vt.MovedReset
+	}
+	ignored := 0
+	if raw {
+		number := 10000 + rand.IntN(50000)
+		_, _ = io.WriteString(h.out, vt.HardReset+vt.Ask(number))
+		ignored = h.in.fence(number, h.patience)
+		reset = "\r\x1b[K"
+	}
 	h.mu.Lock()
 	h.attached = false
 	held := h.held
 	h.held = nil
-	// The guest may have left colours on and the cursor anywhere.
-	_, _ = io.WriteString(h.out, "\x1b[0m\r\n")
+	_, _ = io.WriteString(h.out, reset+"\r\n")
 	h.mu.Unlock()
+	if ignored > 0 {
+		held = append(held, fmt.Sprintf("%d bytes that were typed, or sent by the terminal, with Ctrl-] were ignored", ignored))
+	}
 	if h.dropped > 0 {
 		held = append(held, fmt.Sprintf("error: %d or more bytes typed for %q were lost", h.dropped, name))
 	}
@@ -181,10 +203,17 @@ func (h *Host) Attach(name string, g *Guest) {
 	}
 }
 
+// maxPatience is how long a terminal may take to answer.
+const maxPatience = time.Second
+
 // pass copies both ways; it reports whether the guest is still there.
-func (h *Host) pass(g *Guest) (alive bool) {
+func (h *Host) pass(g *Guest, f *vt.Filter, raw bool) (alive bool) {
 	var buf [512]byte // small: keys are looked at between two writes
-	off := uint64(0)
+	var clean []byte
+	off, until := uint64(0), uint64(math.MaxUint64) // what is filtered
+	if raw {
+		until = g.End()
+	}
 	for {
 		changed := g.Changed()
 		n, first := g.Read(buf[:], off)
@@ -194,8 +223,11 @@ func (h *Host) pass(g *Guest) (alive bool) {
 			out = out[bytes.IndexByte(out, '\n')+1:]
 		}
 		off = first + uint64(n)
-		if len(out) > 0 {
-			_, _ = h.out.Write(out)
+		start := off - uint64(len(out)) // of out
+		old := out[:min(uint64(len(out)), until-min(until, start))]
+		clean = append(f.Append(clean[:0], old), out[len(old):]...)
+		if len(clean) > 0 {
+			_, _ = h.out.Write(clean)
 		}
 		if h.in.fill() {
 			if h.keys(g) {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"ringo/dom0/console/vt"
 )
 
 // screen is the far end of the stream.
@@ -135,6 +137,9 @@ func TestLines(t *testing.T) {
 		{"cursor", []string{"ist\x1b[H", "l\x1b[4~ -v\n", "ist\x01l\n"}, []string{"list -v", "list"}},
 		{"split sequence", []string{"info\n", "\x1b", "[", "A", "\n"}, []string{"info", "info"}},
 		{"unknown sequences", []string{"\x1b[200~li\x1b[5~s\x1b[99;99;99;99ut\n"}, []string{"list"}},
+		{"answers", []string{"li\x1b[?62;1;6c\x1b[>1;10;0c\x1bP>|term(1)\x1b\\\x1b[12;40R\x1b[0n\x1b[?25;2$y\x1b]11;rgb:0/0/0\x07\x1b_Gx;OK\x1b\\st\n"}, []string{"list"}},
+		{"mouse and focus", []string{"li\x1b[M !\r\x1b[<0;5;5M\x1b[I\x1b[O\x1b[27;5;9~\x1b[57;5ust\n"}, []string{"list"}},
+		{"a command in an answer", []string{"\x1bP1$rdestroy web1\r\n\x1b\\\x1b]ldestroy web1\r\n\x1b\\list\n"}, []string{"list"}},
 		{"lone escape", []string{"\x1b\nlist\n\x1b\x1b[A\n"}, []string{"", "list", "list"}},
 		{"not ASCII", []string{"l\xffi\x80st\xc3\n"}, []string{"list"}},
 		{"long", []string{strings.Repeat("x", 1000) + "\nlist\n"}, []string{strings.Repeat("x", 1000), "list"}},
@@ -168,8 +173,8 @@ func newRig(t *testing.T, g *Guest) *rig {
 			if err != nil {
 				return
 			}
-			if l == "console" {
-				r.Attach("web1", g)
+			if l == "console" || l == "console -r" {
+				r.Attach("web1", g, strings.HasSuffix(l, "-r"))
 			} else {
 				r.line <- l
 			}
@@ -201,11 +206,11 @@ func TestAttach(t *testing.T) {
 		}
 		d.wait(t, "root\n\r\n\x03\x04\x1b[A\xff\x00")
 		r.s.wait(t, "connected to \"web1\", leave with Ctrl-]\r\nlogin: ")
-		r.s.wait(t, "\x1b[0m\r\nringo# list\r\n")
+		r.s.wait(t, vt.SoftReset+"\r\nringo# list\r\n")
 	}
 }
 
-// What a guest writes reaches the terminal unchanged while attached, and not at
+// What a guest writes reaches the terminal, filtered, while attached, and not at
 // all otherwise; notices wait.
 func TestIsolation(t *testing.T) {
 	g := NewGuest()
@@ -213,19 +218,20 @@ func TestIsolation(t *testing.T) {
 	r := newRig(t, g)
 	r.s.wait(t, "ringo# ")
 	const evil = "\x1b]0;owned\x07\x1b[2J\xff\x00"
+	const tame = "\x1b[2J?"
 	put(g, evil)
-	r.Notify("domain \"x\" crashed: \x1b[2J\x9b\xff")
-	r.s.wait(t, "domain \"x\" crashed: ?[2J??\r\nringo# ")
+	r.Notify("domain \"x\" crashed: \x1b[2J\x9b\xff\u202e")
+	r.s.wait(t, "domain \"x\" crashed: ?[2J???\r\nringo# ")
 	if strings.Contains(r.s.String(), "owned") {
 		t.Fatal("a guest wrote to the terminal")
 	}
 	r.typed("console\n")
-	r.s.wait(t, "Ctrl-]\r\n"+evil)
+	r.s.wait(t, "Ctrl-]\r\n"+tame)
 	r.Notify("held back")
 	put(g, "more")
 	r.s.wait(t, "more")
 	r.typed("\x1d")
-	r.s.wait(t, "\x1b[0m\r\nheld back\r\nringo# ")
+	r.s.wait(t, vt.MovedReset+"\r\nheld back\r\nringo# ")
 	put(g, "unseen")
 	r.typed("x\n")
 	<-r.line
@@ -243,7 +249,7 @@ func TestGuestGoes(t *testing.T) {
 	put(g, "last words")
 	g.Close()
 	g.Close()
-	r.s.wait(t, "last words\x1b[0m\r\nthe console of \"web1\" is closed\r\nringo# ")
+	r.s.wait(t, "last words"+vt.SoftReset+"\r\nthe console of \"web1\" is closed\r\nringo# ")
 }
 
 // A guest that restarts keeps its console; typed bytes go to the new device, even

@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
+
+	"ringo/dom0/console/vt"
 )
 
 // Keys that the line editor gets or that are kept from it.
@@ -16,7 +19,6 @@ const (
 	keyEnd    = 5  // Ctrl-E
 	keyKill   = 21 // Ctrl-U
 	keyReturn = '\r'
-	keyEscape = 27
 )
 
 // input is the keyboard: what the queue holds goes either to the line editor or
@@ -30,12 +32,18 @@ type input struct {
 	gap    loss   // what is missing behind rest
 	skipLF bool   // the last line ended with CR: an LF belongs to it
 	cut    bool   // up to the end of the line all is dropped
-	seq    []byte // an escape sequence that has begun
+	scan   vt.Scanner
+	mouse  int           // bytes to come of a report without numbers
+	idle   time.Duration // after which a sequence has no more bytes
 }
+
+// maxIdle is how long a key or an answer of the terminal takes at most between two
+// bytes: a person who typed ESC or Alt-] is not ignored for ever.
+const maxIdle = time.Second
 
 // newInput reads r from now on; notify shows a line to the user.
 func newInput(r io.Reader, notify func(line string)) *input {
-	return &input{queue: newQueue(r), notify: notify}
+	return &input{queue: newQueue(r), notify: notify, idle: maxIdle}
 }
 
 // fill sees to it that rest or gap hold something and reports whether they do.
@@ -69,9 +77,9 @@ const maxKeys = 8
 
 // Read implements io.Reader for the line editor. Both line ends become CR.
 // Ctrl-C drops the line; Ctrl-D, which would end the editor, is ignored: a
-// console has no end. Only ASCII and whole, known escape sequences pass: the
-// editor would wait for the end of others. Of a line of which a part is lost
-// nothing is left.
+// console has no end. Only ASCII and whole, known escape sequences pass: others,
+// and strings, are what a terminal answers when it is asked. Of a line of which a
+// part is lost nothing is left.
 //
 // Preconditions: len(p) >= maxKeys, which the editor's buffer is as long as it
 // holds no partial key.
@@ -85,7 +93,7 @@ func (in *input) Read(p []byte) (int, error) {
 			if err := in.ended(); err != nil {
 				return 0, err
 			}
-			<-in.ready
+			in.wait()
 		}
 		if len(in.rest) == 0 {
 			return in.lost(p), nil
@@ -99,16 +107,16 @@ func (in *input) Read(p []byte) (int, error) {
 				in.skipLF = b == '\r'
 				in.cut = b != '\r' && b != '\n' && b != keyCtrlC
 				in.rest = in.afterLine(in.rest)
-			case len(in.seq) > 0:
-				n += in.sequence(p[n:], b)
+			case in.mouse > 0:
+				in.mouse--
+			case in.scan.Byte(b) != vt.Plain:
+				n += in.sequence(p[n:])
 			case b == '\r' || b == '\n':
 				in.skipLF = b == '\r'
 				p[n] = keyReturn
 				return n + 1, nil
 			case b == keyCtrlC:
 				return n + copy(p[n:], []byte{keyEnd, keyKill, keyReturn}), nil
-			case b == keyEscape:
-				in.seq = append(in.seq, b)
 			case b == keyCtrlD || b == Escape || b >= 0x80:
 			default:
 				p[n] = b
@@ -128,44 +136,85 @@ func (in *input) lost(p []byte) int {
 		text += "; what follows up to Enter is ignored"
 	}
 	in.notify(text)
-	in.gap, in.seq, in.skipLF = loss{}, in.seq[:0], false
+	in.gap, in.skipLF, in.mouse = loss{}, false, 0
+	in.scan.Reset()
 	return copy(p, []byte{keyEnd, keyKill})
 }
 
-// sequences are the escape sequences that pass, after "ESC [" or "ESC O", with
-// what the line editor knows them as.
-var sequences = map[string]string{
-	"A": "[A", "B": "[B", "C": "[C", "D": "[D", "H": "[H", "F": "[F",
-	"1~": "[H", "7~": "[H", "4~": "[F", "8~": "[F", "3~": "[3~",
-	"1;3C": "[1;3C", "1;3D": "[1;3D", "1;5C": "[1;3C", "1;5D": "[1;3D",
+// wait waits for more input, and no longer than idle for more of a sequence.
+func (in *input) wait() {
+	if in.scan.Idle() && in.mouse == 0 {
+		<-in.ready
+		return
+	}
+	select {
+	case <-in.ready:
+	case <-time.After(in.idle):
+		in.scan.Reset()
+		in.mouse = 0
+	}
 }
 
-// sequence adds b to the escape sequence that has begun; when that ends it, it
-// stores what the editor gets in p and returns its length. A byte that cannot
-// belong to a sequence is dropped with it.
-func (in *input) sequence(p []byte, b byte) int {
-	if len(in.seq) < maxKeys { // longer ones are unknown, but have an end too
-		in.seq = append(in.seq, b)
-	}
-	if len(in.seq) == 2 && (b == '[' || b == 'O') {
+// sequences are the escape sequences that pass, without ESC, with what the line
+// editor knows them as.
+var sequences = map[string]string{
+	"[A": "[A", "[B": "[B", "[C": "[C", "[D": "[D", "[H": "[H", "[F": "[F",
+	"OA": "[A", "OB": "[B", "OC": "[C", "OD": "[D", "OH": "[H", "OF": "[F",
+	"[1~": "[H", "[7~": "[H", "[4~": "[F", "[8~": "[F", "[3~": "[3~",
+	"[1;3C": "[1;3C", "[1;3D": "[1;3D", "[1;5C": "[1;3C", "[1;5D": "[1;3D",
+}
+
+// sequence stores what the editor gets for the sequence that has ended in p, if
+// one has, and returns its length.
+func (in *input) sequence(p []byte) int {
+	if !in.scan.Idle() {
 		return 0
 	}
-	param := b >= '0' && b <= '9' || b == ';'
-	if len(in.seq) > 2 && param {
-		return 0
+	q := string(in.scan.Bytes())
+	in.scan.Reset()
+	if q == "[M" {
+		in.mouse = 3 // X10's mouse report: button, column, row
 	}
-	out := ""
-	if len(in.seq) > 2 {
-		out = sequences[string(in.seq[2:])]
+	if out := sequences[q]; out != "" {
+		return copy(p, "\x1b"+out)
 	}
-	in.seq = in.seq[:0]
-	if b == '\r' || b == '\n' || b == keyCtrlC || b == keyEscape {
-		in.rest = append([]byte{b}, in.rest...) // a key of its own
+	return 0
+}
+
+// fence drops input until the terminal has answered vt.Ask(number), or for limit
+// where it does not. It returns how many bytes it dropped that were no answers.
+func (in *input) fence(number int, limit time.Duration) (dropped int) {
+	end := time.After(limit)
+	var scan vt.Scanner
+	last := byte('\n')
+	for {
+		for in.fill() {
+			dropped += int(in.gap.n)
+			in.gap = loss{}
+			for i, b := range in.rest {
+				switch scan.Byte(b) {
+				case vt.Plain:
+					dropped++
+					last = b
+				case vt.Sequence:
+					if vt.IsAnswer(scan.Bytes(), number) {
+						in.rest = in.rest[i+1:]
+						return dropped
+					}
+				}
+			}
+			in.rest = nil
+		}
+		if in.ended() != nil {
+			return dropped
+		}
+		select {
+		case <-in.ready:
+		case <-end:
+			in.cut = last != '\r' && last != '\n'
+			return dropped
+		}
 	}
-	if out == "" {
-		return 0
-	}
-	return copy(p, "\x1b"+out)
 }
 
 // history is the lines typed, newest first, without empty and repeated ones.

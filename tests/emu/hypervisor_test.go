@@ -25,6 +25,12 @@ func TestDebugKeys(t *testing.T) {
 	h.seeRE(verbTime, `TSC \d+`)
 	h.key("q")
 	h.see(verbTime, "domain 0")
+	for _, key := range []string{"C", "R"} { // they ask, and take nothing for the answer
+		h.key(key)
+		h.seeRE(verbTime, `type \d{3} to do it`)
+		h.key("y")
+		h.see(verbTime, "not done")
+	}
 	h.key(ctrlA + ctrlA + ctrlA)
 	h.see(verbTime, "dom0")
 	h.key("\r")
@@ -64,6 +70,7 @@ func crash(h *host) {
 	h.see(verbTime, "debug keys")
 	before := len(h.Transcript())
 	h.key("C")
+	h.key(h.seeRE(verbTime, `type (\d{3}) to do it`)[1])
 	h.seeRE(verbTime, `(?i)\brip\b`)
 	time.Sleep(2 * time.Second) // the rest of the dump
 	dump := h.Transcript()[before:]

@@ -36,6 +36,8 @@ var targets = []target{
 	{"boot/kernel", "FuzzScan2"},
 	{"boot/mb", "FuzzParse"},
 	{"dom0/config", "FuzzParse"},
+	{"dom0/console", "FuzzKeys"},
+	{"dom0/console/vt", "FuzzFilter"},
 	{"dom0/devmodel/rtc", "FuzzAccess"},
 	{"dom0/devmodel/serial", "FuzzAccess"},
 	{"dom0/loader", "FuzzLoad"},
