@@ -15,6 +15,7 @@ func main() {
 	opts, info := bootInfo()
 	fw := firmware(info)
 	setPower(fw)
+	checkClock(fw)
 	m := newMachine(info)
 	callInsn := chooseBackend(m)
 	startCPUs(m, fw, opts)

@@ -24,27 +24,50 @@ func clockInit(c *cpu) {
 		}
 		return
 	}
-	hz := tscFromCPUID()
-	if hz == 0 || !tscDeadline {
-		tsc, ticks := calibrate()
-		switch {
-		case tsc == 0 && hz == 0:
-			dieEarly("\nringo: no way to tell the rate of the time-stamp counter: neither CPUID nor a working PIT (timer 8254)")
-		case tsc == 0:
-			dieEarly("\nringo: no way to tell the rate of the local APIC timer: the PIT (timer 8254) does not count")
+	if !tscDeadline {
+		if ticksPerTSC = timerRate(); ticksPerTSC == 0 {
+			dieEarly("\nringo: the local APIC timer does not count")
 		}
-		ticksPerTSC = ratio(ticks, tsc)
-		if hz == 0 {
-			hz = tsc * pitHz / pitTicks
-		}
+		apicWrite(apicLVTTmr, timerLVT())
 	}
-	setTSCRate(hz)
+	setTSCRate(firstRate())
 	wallOff = rtcSeconds()*1_000_000_000 - Nanotime()
 }
 
-// tscFromCPUID returns the rate if CPUID tells it credibly, else 0: leaf 0x15
-// (SDM Vol. 2, CPUID, "Time Stamp Counter and Core Crystal Clock Information
-// Leaf") or the hypervisors' leaf 0x40000010 (kHz in EAX).
+// What is taken for the rate of a time-stamp counter: between leastHz and mostHz
+// if somebody confirms it (emulators count slowly: Bochs at its instructions per
+// second), at once from sureHz on.
+const (
+	leastHz = 10_000_000
+	sureHz  = 100_000_000
+	mostHz  = 20_000_000_000
+	guessHz = 1_000_000_000 // until CheckRate
+)
+
+// rateSure says that the rate needs no second opinion, see CheckRate.
+var rateSure bool
+
+// firstRate returns the rate that CPUID or the PIT tells, or a guess.
+//
+//go:nosplit
+func firstRate() uint64 {
+	hz := credible(tscFromCPUID())
+	if hz == 0 {
+		hz = credible(tscFromPIT())
+	}
+	if hz == 0 { // nothing that counts contradicts it: an emulator may name any
+		hz = credible(tscFromBase())
+	}
+	rateSure = hz >= sureHz
+	if hz == 0 {
+		return guessHz
+	}
+	return hz
+}
+
+// tscFromCPUID returns the rate if CPUID tells it, else 0: leaf 0x15 (SDM Vol. 2,
+// CPUID, "Time Stamp Counter and Core Crystal Clock Information Leaf") or the
+// hypervisors' leaf 0x40000010 (kHz in EAX).
 //
 //go:nosplit
 func tscFromCPUID() uint64 {
@@ -57,7 +80,7 @@ func tscFromCPUID() uint64 {
 	if _, _, c, _ := cpuid(1, 0); c>>31 != 0 {
 		if n, _, _, _ := cpuid(0x4000_0000, 0); n >= 0x4000_0010 && n < 0x4000_0100 {
 			khz, _, _, _ := cpuid(0x4000_0010, 0)
-			return credible(uint64(khz) * 1000)
+			return uint64(khz) * 1000
 		}
 	}
 	return 0
@@ -65,67 +88,112 @@ func tscFromCPUID() uint64 {
 
 //go:nosplit
 func tscFromCrystal(den, num, crystal uint32) uint64 {
-	if den == 0 || num == 0 || crystal == 0 {
+	if den == 0 {
 		return 0
 	}
-	return credible(uint64(crystal) * uint64(num) / uint64(den))
+	return uint64(crystal) * uint64(num) / uint64(den)
+}
+
+// tscFromBase returns the processor's base frequency where leaf 0x15 ties the
+// counter to it without naming the crystal (SDM Vol. 2, CPUID, "Processor
+// Frequency Information Leaf": MHz in EAX), else 0.
+//
+//go:nosplit
+func tscFromBase() uint64 {
+	if n, _, _, _ := cpuid(0, 0); n < 0x16 {
+		return 0
+	}
+	den, num, _, _ := cpuid(0x15, 0)
+	if den == 0 || num == 0 {
+		return 0
+	}
+	mhz, _, _, _ := cpuid(0x16, 0)
+	return uint64(mhz&0xffff) * 1_000_000
 }
 
 // credible returns hz if that can be the rate of a time-stamp counter, else 0.
-// Emulators count slowly: Bochs at its instructions per second.
 //
 //go:nosplit
 func credible(hz uint64) uint64 {
-	if hz < 10_000_000 || hz > 20_000_000_000 {
+	if hz < leastHz || hz > mostHz {
 		return 0
 	}
 	return hz
 }
 
-// calibrate counts TSC and LAPIC timer ticks during 10 ms of PIT channel 2,
-// three times, and returns the shortest: delays only make it longer. It returns
-// zeros when the PIT does not count.
+// tscFromPIT counts the TSC during 10 ms of PIT channel 2, and again until the
+// shortest time is confirmed or three were seen: delays only make it longer. It
+// returns 0 when the PIT does not count.
 //
 //go:nosplit
-func calibrate() (tsc, ticks uint64) {
+func tscFromPIT() uint64 {
+	best := uint64(0)
 	for i := 0; i < 3; i++ {
-		t, l := calibrateOnce()
+		t := pitOnce()
 		if t == 0 {
-			return 0, 0
+			return 0
 		}
-		if tsc == 0 || t < tsc {
-			tsc, ticks = t, l
+		near := best != 0 && t-best+best>>10 <= best>>9 // by a thousandth
+		if best == 0 || t < best {
+			best = t
+		}
+		if near {
+			break
 		}
 	}
-	return tsc, ticks
+	return best * pitHz / pitTicks
 }
 
 //go:nosplit
-func calibrateOnce() (tsc, ticks uint64) {
+func pitOnce() (tsc uint64) {
 	const patience = 20_000_000
 	outb(0x61, inb(0x61)&^2|1) // gate on, speaker off
 	outb(0x43, 0xb0)           // channel 2, mode 0
-	apicWrite(apicLVTTmr, apicMasked|vecTimer)
 	outb(0x42, pitTicks&0xff)
 	outb(0x42, pitTicks>>8)
-	apicWrite(apicTmrInit, 0xffff_ffff)
 	t0 := rdtsc()
-	n := 0
-	for inb(0x61)&0x20 == 0 {
-		if n++; n == patience {
-			return 0, 0
+	for n := 0; inb(0x61)&0x20 == 0; n++ {
+		if n == patience {
+			return 0
 		}
 	}
-	t1 := rdtsc()
-	ticks = 0xffff_ffff - uint64(apicRead(apicTmrCur))
-	apicWrite(apicTmrInit, 0)
-	if tscDeadline {
-		apicWrite(apicLVTTmr, apicDeadline|vecTimer)
-		mfence()
-	} else {
-		apicWrite(apicLVTTmr, timerLVT())
+	return rdtsc() - t0
+}
+
+// timerRate returns how many ticks of the local APIC timer a tick of the TSC is,
+// 32.32, or 0 when the timer does not count. No third clock is needed.
+//
+//go:nosplit
+func timerRate() uint64 {
+	const long = 1 << 22 // 1.4 ms at 3 GHz, at which the timer makes 140 000 ticks at 100 MHz
+	apicWrite(apicLVTTmr, apicMasked|vecTimer)
+	apicWrite(apicTmrInit, 0xffff_ffff)
+	t0, n0 := timerNow()
+	for rdtsc()-t0 < long {
+		pause()
 	}
-	return t1 - t0, ticks
+	t1, n1 := timerNow()
+	apicWrite(apicTmrInit, 0)
+	if n1 >= n0 {
+		return 0
+	}
+	return ratio(n0-n1, t1-t0)
+}
+
+// timerNow reads TSC and timer at the same time: of some pairs the one with
+// the shortest time between.
+//
+//go:nosplit
+func timerNow() (tsc, count uint64) {
+	short := ^uint64(0)
+	for i := 0; i < 8; i++ {
+		t := rdtsc()
+		n := uint64(apicRead(apicTmrCur))
+		if d := rdtsc() - t; d < short {
+			short, tsc, count = d, t+d/2, n
+		}
+	}
+	return tsc, count
 }
 
 // picInit masks the 8259s, after moving them off the exception vectors: a
@@ -163,9 +231,13 @@ func rtcSeconds() uint64 {
 	return 0
 }
 
+// nmiOff in the index port masks the chipset's NMIs, the watchdog's among them,
+// until the port is written again.
+const nmiOff = 0x80
+
 //go:nosplit
 func cmos(reg uint32) uint32 {
-	outb(0x70, reg|0x80)
+	outb(0x70, reg&^nmiOff)
 	return inb(0x71)
 }
 

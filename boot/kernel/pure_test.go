@@ -72,8 +72,30 @@ func TestCredible(t *testing.T) {
 		t.Errorf("crystal: %d", hz)
 	}
 	for _, c := range [][3]uint32{{0, 1, 1}, {1, 0, 1}, {2, 216, 0}, {1, 1, 1000}} {
-		if hz := tscFromCrystal(c[0], c[1], c[2]); hz != 0 {
+		if hz := credible(tscFromCrystal(c[0], c[1], c[2])); hz != 0 {
 			t.Errorf("%v: %d", c, hz)
+		}
+	}
+}
+
+func TestSecondOpinion(t *testing.T) {
+	const M = 1_000_000
+	for _, c := range []struct {
+		first, second, want uint64
+	}{
+		{0, 0, 0}, {0, 50 * M, 0}, {50 * M, 0, 0}, {0, 3, 0},
+		{0, 1000 * M, 1000 * M},      // no PIT
+		{50 * M, 50*M + 9, 50 * M},   // Bochs: both say so
+		{50 * M, 51 * M, 0},          // no agreement
+		{50 * M, 3000 * M, 3000 * M}, // the first one was slow
+		{0, 100 * M, 100 * M},        // bounds
+		{0, 20_000 * M, 20_000 * M},  //
+		{0, 20_001 * M, 0},           //
+		{5 * M, 5 * M, 0},            // not even together
+		{30_000 * M, 30_000 * M, 0},  //
+	} {
+		if got := secondOpinion(c.first, c.second); got != c.want {
+			t.Errorf("%d and %d: %d, want %d", c.first, c.second, got, c.want)
 		}
 	}
 }

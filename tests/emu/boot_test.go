@@ -6,6 +6,7 @@ package emu
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 
 	"ringo/tools/emu"
@@ -45,6 +46,18 @@ func testBoot(t *testing.T, way emu.Boot, smp, mem int) {
 		if !hasWord(files, want) {
 			t.Errorf("files does not list %s:\n%s", want, files)
 		}
+	}
+	h.poweroff()
+}
+
+// TestBootWithoutPIT: the rate of the time-stamp counter comes from the PM timer.
+func TestBootWithoutPIT(t *testing.T) {
+	h := boot(t, emu.Config{MemMiB: 512, HVArgs: "loglvl=info", Args: []string{"-machine", "q35,pit=off"}})
+	if !strings.Contains(h.Transcript(), "Hz by firmware's clocks") {
+		t.Error("it does not say where the rate is from")
+	}
+	if mhz, err := strconv.ParseFloat(h.info()["cpu_mhz"], 64); err != nil || mhz < 100 || mhz > 20_000 {
+		t.Errorf("%v MHz, %v", mhz, err)
 	}
 	h.poweroff()
 }
