@@ -42,11 +42,11 @@ func (m *Manager) Create(cfg *config.Config, paused bool) (uint32, error) {
 	if err != nil {
 		return 0, err
 	}
-	return m.create(p, paused, 0)
+	return m.create(p, paused, bucket{})
 }
 
-// create makes the domain of a plan; restarts is its count of quick restarts.
-func (m *Manager) create(p *plan, paused bool, restarts int) (uint32, error) {
+// create makes the domain of a plan, which may still make restarts.
+func (m *Manager) create(p *plan, paused bool, restarts bucket) (uint32, error) {
 	// The name is given back before the domain is: who waits for op may make a
 	// domain of that name, as a guest that reboots at once does.
 	d := &dom{cfg: p.cfg, started: m.Now(), restarts: restarts}

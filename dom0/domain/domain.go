@@ -86,6 +86,7 @@ type Options struct {
 type Manager struct {
 	Options
 	changed chan struct{}
+	workers sync.WaitGroup // of Run
 
 	// mu guards what follows. It is not held over hypercalls.
 	mu     sync.Mutex
@@ -103,8 +104,8 @@ type dom struct {
 	op       sync.Mutex
 	cfg      *config.Config
 	started  time.Time
-	restarts int  // in quick succession
-	stopped  bool // its end has been acted upon
+	restarts bucket
+	stopped  bool // its end is seen to; guarded by Manager.mu
 	gone     bool
 }
 
@@ -139,13 +140,7 @@ func randomUUID() (u [16]byte) {
 // the toolstack has not met; nil when the domain does not exist (any more).
 func (m *Manager) take(id uint32, name string) *dom {
 	m.mu.Lock()
-	d := m.doms[id]
-	if d == nil {
-		c := config.Default()
-		c.Name = name
-		d = &dom{id: id, cfg: c}
-		m.doms[id] = d
-	}
+	d := m.entry(id, name)
 	m.mu.Unlock()
 	d.op.Lock()
 	// What the caller knows of the domain is older than the lock.
@@ -153,6 +148,20 @@ func (m *Manager) take(id uint32, name string) *dom {
 		m.discard(d)
 		d.op.Unlock()
 		return nil
+	}
+	return d
+}
+
+// entry returns the entry of a domain, and makes it if there is none.
+//
+// Preconditions: m.mu is held.
+func (m *Manager) entry(id uint32, name string) *dom {
+	d := m.doms[id]
+	if d == nil {
+		c := config.Default()
+		c.Name = name
+		d = &dom{id: id, cfg: c}
+		m.doms[id] = d
 	}
 	return d
 }

@@ -22,7 +22,11 @@ import (
 )
 
 // bootLoader loads a kernel by copying it to 1 MiB.
-type bootLoader struct{ fail error }
+type bootLoader struct {
+	fail error
+	mu   sync.Mutex
+	gate func() // called before each load, nil: nothing
+}
 
 func (l *bootLoader) Check(k loader.Source) error {
 	if k.Size < 4 {
@@ -34,6 +38,12 @@ func (l *bootLoader) Check(k loader.Source) error {
 func (*bootLoader) Populate(memory uint64) ([]abi.MemRange, error) { return loader.Populate(memory) }
 
 func (l *bootLoader) Load(r loader.Request, mem loader.Guest) (abi.VCPUContext, error) {
+	l.mu.Lock()
+	gate := l.gate
+	l.mu.Unlock()
+	if gate != nil {
+		gate()
+	}
 	b := mem.RAM(1<<20, uint64(r.Kernel.Size))
 	if _, err := r.Kernel.R.ReadAt(b, 0); err != nil || int64(len(b)) != r.Kernel.Size {
 		return abi.VCPUContext{}, errors.New("short memory")
@@ -114,7 +124,7 @@ func newRig(t *testing.T) *rig {
 
 // manager makes a toolstack on the machine, as a new dom0 does.
 func (r *rig) manager() *Manager {
-	mem := fileMem("KERNELxxinitrd..bad")
+	mem := fileMem("KERNELxxinitrd..badKERNELxy")
 	mod := func(name string, start, size uint64) (m abi.Module) {
 		hcall.SetText(m.Name[:], name)
 		m.Start, m.Size = start, size
@@ -122,7 +132,7 @@ func (r *rig) manager() *Manager {
 	}
 	return New(Options{
 		HV: r.Client(), Loader: r.load, Devices: r.dev, Memory: r.Machine,
-		Files: NewModules(mem, []abi.Module{mod("vmlinuz", 0, 8), mod("initrd.gz", 8, 8), mod("bad", 16, 3)}),
+		Files: NewModules(mem, []abi.Module{mod("vmlinuz", 0, 8), mod("initrd.gz", 8, 8), mod("bad", 16, 3), mod("other", 19, 8)}),
 		Notify: func(s string) {
 			r.mu.Lock()
 			r.notes = append(r.notes, s)

@@ -7,19 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"ringo/dom0/config"
 	"ringo/dom0/hcall"
 	"ringo/hv/abi"
-)
-
-// A domain that stops sooner than quick after it started counts as restarting
-// too fast; after maxQuick such restarts in a row it is left stopped, else a
-// broken guest would keep dom0 busy loading kernels.
-const (
-	quick    = 10 * time.Second
-	maxQuick = 5
 )
 
 // StateChanged tells the manager of an event on abi.PortDomainState. It does not
@@ -31,8 +22,10 @@ func (m *Manager) StateChanged() {
 	}
 }
 
-// Run acts on domains that stopped, until the context ends.
+// Run acts on domains that stopped, until the context ends and what has begun is
+// done.
 func (m *Manager) Run(ctx context.Context) {
+	defer m.workers.Wait()
 	for {
 		select {
 		case <-ctx.Done():
@@ -45,7 +38,9 @@ func (m *Manager) Run(ctx context.Context) {
 	}
 }
 
-// scan looks for domains that stopped or are gone since the last time.
+// scan looks for domains that stopped or are gone since the last time. Each is
+// seen to by a goroutine of its own: loading a kernel takes a while, and one that
+// crashed need not wait for that.
 func (m *Manager) scan() error {
 	all, err := m.HV.Domains()
 	if err != nil {
@@ -55,8 +50,9 @@ func (m *Manager) scan() error {
 	for i := range all {
 		d := &all[i]
 		alive[d.ID] = true
-		if d.ID != abi.Dom0 && d.State&abi.StateDying == 0 && d.State&(abi.StateShutdown|abi.StateCrashed) != 0 {
-			m.stopped(d)
+		if d.ID != abi.Dom0 && d.State&abi.StateDying == 0 && d.State&(abi.StateShutdown|abi.StateCrashed) != 0 &&
+			m.first(d.ID, hcall.Text(d.Name[:])) {
+			m.workers.Go(func() { m.stopped(d) })
 		}
 	}
 	m.mu.Lock()
@@ -68,11 +64,29 @@ func (m *Manager) scan() error {
 	}
 	m.mu.Unlock()
 	for _, id := range lost {
-		if d := m.take(id, ""); d != nil {
-			d.op.Unlock() // made after the domains were listed
+		if m.first(id, "") {
+			m.workers.Go(func() {
+				if d := m.take(id, ""); d != nil { // made after the domains were listed
+					m.mu.Lock()
+					d.stopped = false
+					m.mu.Unlock()
+					d.op.Unlock()
+					m.StateChanged()
+				}
+			})
 		}
 	}
 	return nil
+}
+
+// first reports, once, that nobody sees to the end of a domain yet.
+func (m *Manager) first(id uint32, name string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d := m.entry(id, name)
+	was := d.stopped
+	d.stopped = true
+	return !was
 }
 
 // stopped does what the configuration says about a domain that stopped.
@@ -82,10 +96,6 @@ func (m *Manager) stopped(in *abi.DomainInfo) {
 		return
 	}
 	defer d.op.Unlock()
-	if d.stopped {
-		return
-	}
-	d.stopped = true
 	action, what := d.cfg.OnPoweroff, "has powered off"
 	switch {
 	case in.State&abi.StateCrashed != 0 || in.Shutdown == abi.ShutdownCrash:
@@ -96,17 +106,14 @@ func (m *Manager) stopped(in *abi.DomainInfo) {
 			what += ": " + why
 		}
 	}
-	restarts := 0
-	if action == config.Restart && m.Now().Sub(d.started) < quick {
-		if restarts = d.restarts + 1; restarts > maxQuick {
-			action = config.Preserve
-			what += fmt.Sprintf(" for the %dth time within seconds: not restarted", restarts)
-		}
+	if action == config.Restart && !d.restarts.take(m.Now()) {
+		action = config.Preserve
+		what += fmt.Sprintf(": too often to restart it (%d times, and once more a minute)", burst)
 	}
 	switch action {
 	case config.Restart:
 		m.Notify(fmt.Sprintf("domain %q %s: restarting", d.cfg.Name, what))
-		if err := m.restart(d, restarts); err != nil {
+		if err := m.restart(d); err != nil {
 			m.Notify(fmt.Sprintf("error: domain %q is gone, it could not be restarted: %v", d.cfg.Name, err))
 		}
 	case config.Preserve:
@@ -123,7 +130,7 @@ func (m *Manager) stopped(in *abi.DomainInfo) {
 // restart ends a domain and makes it anew with the same configuration.
 //
 // Preconditions: d.op is held.
-func (m *Manager) restart(d *dom, restarts int) error {
+func (m *Manager) restart(d *dom) error {
 	p, err := m.plan(d.cfg)
 	if err != nil {
 		return errors.Join(err, m.end(d, false))
@@ -131,7 +138,7 @@ func (m *Manager) restart(d *dom, restarts int) error {
 	if err := m.end(d, true); err != nil {
 		return err
 	}
-	if _, err := m.create(p, false, restarts); err != nil {
+	if _, err := m.create(p, false, d.restarts); err != nil {
 		m.Devices.Forget(p.uuid)
 		return err
 	}

@@ -66,7 +66,7 @@ func TestStops(t *testing.T) {
 				`domain "a" reboots: triple fault: restarting`, `domain "a" reboots: triple fault: restarting`,
 				`domain "a" reboots: triple fault: restarting`, `domain "a" reboots: triple fault: restarting`,
 				`domain "a" reboots: triple fault: restarting`,
-				`domain "a" reboots: triple fault for the 6th time within seconds: not restarted: kept (destroy a frees it)`,
+				`domain "a" reboots: triple fault: too often to restart it (5 times, and once more a minute): kept (destroy a frees it)`,
 			}, 1},
 		{"triple fault, destroy", func(c *config.Config) { c.OnReboot = config.Destroy }, func(c *hcalltest.CPU) { c.TripleFault() },
 			[]string{`domain "a" reboots: triple fault: destroying it`}, 0},
@@ -76,7 +76,7 @@ func TestStops(t *testing.T) {
 			[]string{
 				`domain "a" reboots: restarting`, `domain "a" reboots: restarting`, `domain "a" reboots: restarting`,
 				`domain "a" reboots: restarting`, `domain "a" reboots: restarting`,
-				`domain "a" reboots for the 6th time within seconds: not restarted: kept (destroy a frees it)`,
+				`domain "a" reboots: too often to restart it (5 times, and once more a minute): kept (destroy a frees it)`,
 			}, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -205,5 +205,91 @@ func TestLost(t *testing.T) {
 	if err := r.scan(); err != nil {
 		t.Fatal(err)
 	}
+	r.workers.Wait()
 	r.wantClean(free)
+}
+
+// A guest that restarts for ever, however slowly, is limited; one that restarts
+// once a minute is not.
+func TestBucket(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	restarts := func(every time.Duration) (n int) {
+		var b bucket
+		for at := now; n < 1000 && b.take(at); at = at.Add(every) {
+			n++
+		}
+		return n
+	}
+	for every, want := range map[time.Duration]int{
+		0: 5, 10100 * time.Millisecond: 5, 30 * time.Second: 9, 59 * time.Second: 241, period: 1000, time.Hour: 1000,
+	} {
+		if got := restarts(every); got != want {
+			t.Errorf("every %v: %d restarts, want %d", every, got, want)
+		}
+	}
+	// What was not used is not saved up.
+	b := bucket{}
+	b.take(now)
+	for i := range burst + 1 {
+		if got := b.take(now.Add(24 * time.Hour)); got != (i < burst) {
+			t.Errorf("restart %d after a day: %v", i, got)
+		}
+	}
+}
+
+// A domain that crashes is seen to while another one's kernel is being loaded.
+func TestEndsDoNotWait(t *testing.T) {
+	r := newRig(t)
+	free := r.Free()
+	ctx, cancel := context.WithCancel(context.Background())
+	go r.Run(ctx)
+	boots, die := 0, make(chan bool)
+	r.Guest = func(c *hcalltest.CPU) {
+		if c.Memory(1 << 20)[7] == 'y' {
+			<-die
+			c.Crash("triple fault at 0x1234")
+		}
+		if boots++; boots == 1 {
+			c.Shutdown(abi.ShutdownReboot)
+		}
+		c.Shutdown(abi.ShutdownPoweroff)
+	}
+	b := r.cfg("b", 16)
+	b.Boot.Kernel = "boot:other"
+	if _, err := r.Create(b, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Create(r.cfg("a", 16), true); err != nil {
+		t.Fatal(err)
+	}
+	more, loading := make(chan bool), make(chan bool, 1)
+	r.load.mu.Lock()
+	r.load.gate = func() { loading <- true; <-more }
+	r.load.mu.Unlock()
+	if err := r.Unpause("a"); err != nil {
+		t.Fatal(err)
+	}
+	<-loading // a's kernel, for its restart
+	close(die)
+	want := []string{`domain "a" reboots: restarting`, `domain "b" crashed: triple fault at 0x1234: destroying it`}
+	if d := cmp.Diff(want, r.await(2)); d != "" {
+		t.Error(d)
+	}
+	r.waitGone("b")
+	close(more)
+	r.await(1)
+	r.settle(0)
+	cancel()
+	r.wantClean(free)
+}
+
+// waitGone waits until no domain has a name.
+func (r *rig) waitGone(name string) {
+	r.t.Helper()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if _, err := r.Find(name); err != nil {
+			return
+		}
+	}
+	r.t.Fatalf("%s was to go", name)
 }
