@@ -25,5 +25,5 @@ func main() {
 	if opts.Torture {
 		torture()
 	}
-	run(m, newServices(m, info.CmdLine), dom0)
+	run(m, newServices(m, info.CmdLine, opts), dom0)
 }

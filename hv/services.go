@@ -6,6 +6,7 @@ package main
 import (
 	"runtime"
 
+	"ringo/boot/cmdline"
 	"ringo/boot/kernel"
 	"ringo/hv/abi"
 	"ringo/hv/insn"
@@ -16,9 +17,9 @@ import (
 )
 
 // newServices connects the hypercalls that are not about domains.
-func newServices(m *part.Machine, cmdLine string) *hcall.Services {
+func newServices(m *part.Machine, cmdLine string, opts cmdline.Options) *hcall.Services {
 	return &hcall.Services{
-		Host:         func(h *abi.HostInfo) { hostInfo(m, cmdLine, h) },
+		Host:         func(h *abi.HostInfo) { hostInfo(m, cmdLine, opts, h) },
 		Power:        power,
 		Log:          readLog,
 		ConsoleWrite: con.write,
@@ -46,7 +47,7 @@ func readLog(b []byte, off uint64) (n int, oldest uint64, ok bool) {
 }
 
 // hostInfo describes the machine.
-func hostInfo(m *part.Machine, cmdLine string, h *abi.HostInfo) {
+func hostInfo(m *part.Machine, cmdLine string, opts cmdline.Options, h *abi.HostInfo) {
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
 	h.NumCPUs, h.NumDomains = uint32(len(m.CPUs)), uint32(m.Count())
@@ -65,7 +66,7 @@ func hostInfo(m *part.Machine, cmdLine string, h *abi.HostInfo) {
 	_, _, h.CPUIDLeaf1ECX, h.CPUIDLeaf1EDX = insn.CPUID(1, 0)
 	copy(h.VirtCaps[:], "hvm hap "+m.Backend.Caps().Short)
 	copy(h.Version[:], Release)
-	copy(h.Scheduler[:], "share")
+	copy(h.Scheduler[:], opts.Scheduler.String())
 	copy(h.CmdLine[:len(h.CmdLine)-1], cmdLine)
 }
 

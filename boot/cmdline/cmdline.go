@@ -23,16 +23,6 @@ const (
 	LogDebug
 )
 
-// IOMMU says whether DMA remapping is used.
-type IOMMU uint8
-
-// Values of iommu=.
-const (
-	IOMMUAuto     IOMMU = iota // if the machine has one
-	IOMMUOff                   //
-	IOMMURequired              // do not boot without
-)
-
 // Scheduler selects how vCPUs share the CPUs.
 type Scheduler uint8
 
@@ -42,20 +32,29 @@ const (
 	SchedPinned                  // every vCPU has a CPU of its own
 )
 
+// String returns the scheduler's name as sched= takes it.
+func (s Scheduler) String() string {
+	for _, n := range schedulers {
+		if n.value == s {
+			return n.word
+		}
+	}
+	return ""
+}
+
 // Console is a set of places for the hypervisor's output.
 type Console uint8
 
 // Members of console=.
 const (
 	ConsoleCOM1 Console = 1 << iota
-	ConsoleVGA
 )
 
 // Serial is the first serial port.
 type Serial struct {
-	Baud   uint32 // 0: leave it as the firmware set it ("auto")
+	Baud   uint32 // 0: as boot/kernel has set it, 115200 ("auto")
 	Data   uint8  // bits, 5 to 8
-	Parity byte   // 'n', 'o', 'e', 'm', 's'
+	Parity byte   // 'n', 'o', 'e'
 	Stop   uint8  // bits, 1 or 2
 	Port   uint16 // first I/O port
 }
@@ -65,19 +64,21 @@ type Options struct {
 	Dom0Memory uint64 // dom0_mem=SIZE, in bytes; 0: the default
 	Dom0VCPUs  int    // dom0_max_vcpus=N; 0: the default
 	COM1       Serial // com1=BAUD[,DPS[,PORT]], also "auto" for BAUD
-	// Console is console=com1,vga (a list, or none).
+	// Console is console=com1 (a list, or none).
 	Console   Console
 	LogLevel  Level     // loglvl=none|error|warning|info|debug
 	Scheduler Scheduler // sched=share|pinned; Xen's credit, credit2, null are taken as well
-	IOMMU     IOMMU     // iommu=auto|off|required (and booleans)
 	MaxCPUs   int       // maxcpus=N; 0: all. nosmp is maxcpus=1
 	// Pool is pool=N: the size in MiB of the hypervisor's own memory, 4 at
 	// least; 0: by the machine's RAM. boot/kernel reads it by itself, earlier.
 	Pool int
 	// HVCPUs is hv_cpus=N: the first N CPUs run no guests.
-	HVCPUs   int
-	Watchdog bool // watchdog
-	NoReboot bool // noreboot: halt after a crash
+	HVCPUs int
+	// NeedsIOMMU is iommu=required: do not boot without DMA remapping.
+	NeedsIOMMU bool
+	// NoReboot is noreboot: halt after a crash. boot/kernel reads it by itself,
+	// earlier.
+	NoReboot bool
 	// Torture is torture: the Go runtimes of hv and dom0 are kept busy and
 	// check themselves, see boot/churn; torture=on spares dom0. For tests.
 	Torture bool
@@ -87,7 +88,7 @@ type Options struct {
 func Default() Options {
 	return Options{
 		COM1:     Serial{Baud: 115200, Data: 8, Parity: 'n', Stop: 1, Port: 0x3f8},
-		Console:  ConsoleCOM1 | ConsoleVGA,
+		Console:  ConsoleCOM1,
 		LogLevel: LogInfo,
 	}
 }
@@ -107,12 +108,12 @@ var options = []option{
 	{"console", false, setConsole},
 	{"loglvl", false, func(o *Options, v string) error { return choose(v, &o.LogLevel, levels) }},
 	{"sched", false, func(o *Options, v string) error { return choose(v, &o.Scheduler, schedulers) }},
-	{"iommu", true, func(o *Options, v string) error { return choose(v, &o.IOMMU, iommus) }},
+	{"iommu", true, setIOMMU},
 	{"maxcpus", false, func(o *Options, v string) error { return number(v, &o.MaxCPUs) }},
 	{"nosmp", true, setNoSMP},
 	{"hv_cpus", false, func(o *Options, v string) error { return number(v, &o.HVCPUs) }},
 	{"pool", false, setPool},
-	{"watchdog", true, func(o *Options, v string) error { return choose(v, &o.Watchdog, booleans) }},
+	{"watchdog", true, setWatchdog},
 	{"noreboot", true, func(o *Options, v string) error { return choose(v, &o.NoReboot, booleans) }},
 	{"torture", true, func(o *Options, v string) error { return choose(v, &o.Torture, booleans) }},
 }
@@ -144,11 +145,11 @@ func (o *Options) apply(word string) error {
 		case name == opt.name && given:
 			return o.try(opt, value)
 		case name == opt.name && opt.toggle:
-			return opt.set(o, "on")
+			return o.try(opt, "on")
 		case name == opt.name:
 			return errors.New("needs a value")
 		case opt.toggle && !given && name == "no_"+opt.name:
-			return opt.set(o, "off")
+			return o.try(opt, "off")
 		}
 	}
 	if near := nearest(name); near != "" {
@@ -157,11 +158,17 @@ func (o *Options) apply(word string) error {
 	return errors.New("unknown")
 }
 
+// notYet is the error of a value that is known and does nothing in this version;
+// what else the option says is set.
+type notYet string
+
+func (n notYet) Error() string { return string(n) + " is not in this version" }
+
 // try sets an option; after an error nothing of it is set.
 func (o *Options) try(opt *option, value string) error {
 	next := *o
 	err := opt.set(&next, value)
-	if err == nil {
+	if _, ok := err.(notYet); err == nil || ok {
 		*o = next
 	}
 	return err

@@ -29,18 +29,18 @@ func TestParse(t *testing.T) {
 		{"com1=9600,7e2,0x2f8", func(o *Options) { o.COM1 = Serial{9600, 7, 'e', 2, 0x2f8} }},
 		{"com1=auto", func(o *Options) { o.COM1 = com1; o.COM1.Baud = 0 }},
 		{"com1=57600,,760", func(o *Options) { o.COM1.Baud, o.COM1.Port = 57600, 760 }},
-		{"console=vga,com1", func(o *Options) { o.Console = ConsoleCOM1 | ConsoleVGA }},
+		{"console=none,com1", func(o *Options) {}},
 		{"console=none", func(o *Options) { o.Console = 0 }},
 		{"loglvl=debug  loglvl=error", func(o *Options) { o.LogLevel = LogError }},
 		{"sched=null", func(o *Options) { o.Scheduler = SchedPinned }},
 		{"sched=credit2", func(o *Options) {}},
-		{"iommu=required", func(o *Options) { o.IOMMU = IOMMURequired }},
-		{"iommu=off", func(o *Options) { o.IOMMU = IOMMUOff }},
-		{"no-iommu", func(o *Options) { o.IOMMU = IOMMUOff }},
-		{"iommu=off iommu", func(o *Options) {}},
-		{"nosmp watchdog noreboot", func(o *Options) { o.MaxCPUs, o.Watchdog, o.NoReboot = 1, true, true }},
+		{"iommu=required", func(o *Options) { o.NeedsIOMMU = true }},
+		{"iommu=force", func(o *Options) { o.NeedsIOMMU = true }},
+		{"iommu=off", func(o *Options) {}},
+		{"iommu=required no-iommu", func(o *Options) {}},
+		{"nosmp noreboot", func(o *Options) { o.MaxCPUs, o.NoReboot = 1, true }},
 		{"watchdog=0 noreboot=yes nosmp=off", func(o *Options) { o.NoReboot = true }},
-		{"watchdog no-watchdog", func(o *Options) {}},
+		{"watchdog=off no-watchdog", func(o *Options) {}},
 	} {
 		want := Default()
 		test.want(&want)
@@ -70,7 +70,15 @@ func TestWarnings(t *testing.T) {
 		{"dom0_max_vcpus=-1", `option "dom0_max_vcpus=-1": not a number from 1 to 65535, ignored`},
 		{"com1=100000", `option "com1=100000": baud rate must divide 115200, or be auto, ignored`},
 		{"com1=9600,9n1", `option "com1=9600,9n1": line format must look like 8n1, ignored`},
-		{"com1=9600,8x1", `option "com1=9600,8x1": parity must be n, o, e, m or s, ignored`},
+		{"com1=9600,8x1", `option "com1=9600,8x1": parity must be n, o or e, ignored`},
+		{"com1=9600,8m1", `option "com1=9600,8m1": parity must be n, o or e, ignored`},
+		{"watchdog", `option "watchdog": the watchdog is not in this version, ignored`},
+		{"watchdog=yes", `option "watchdog=yes": the watchdog is not in this version, ignored`},
+		{"watchdog=maybe", `option "watchdog=maybe": must be one of on off yes no true false 1 0, ignored`},
+		{"iommu", `option "iommu": an IOMMU is not in this version, ignored`},
+		{"iommu=auto", `option "iommu=auto": an IOMMU is not in this version, ignored`},
+		{"console=vga", `option "console=vga": vga is not in this version, ignored`},
+		{"console=vga,com1", `option "console=vga,com1": vga is not in this version, ignored`},
 		{"com1=9600,8n1,0x12345", `option "com1=9600,8n1,0x12345": bad I/O port, ignored`},
 		{"console=com1,com9", `option "console=com1,com9": must be one of com1 vga none, ignored`},
 		{"sched=bvt", `option "sched=bvt": must be one of share pinned credit credit2 null, ignored`},
@@ -82,6 +90,24 @@ func TestWarnings(t *testing.T) {
 		}
 		if d := cmp.Diff(Default(), got); d != "" {
 			t.Errorf("%q changed options: %s", test.line, d)
+		}
+	}
+}
+
+// An option's value may be in part of a later version: the rest is set.
+func TestPartOfLater(t *testing.T) {
+	if o, w := Parse("console=none,vga"); o.Console != 0 || len(w) != 1 {
+		t.Errorf("%+v, %q", o, w)
+	}
+	if o, w := Parse("iommu=required iommu=auto"); o.NeedsIOMMU || len(w) != 1 {
+		t.Errorf("%+v, %q", o, w)
+	}
+}
+
+func TestSchedulerNames(t *testing.T) {
+	for s, want := range map[Scheduler]string{SchedShare: "share", SchedPinned: "pinned"} {
+		if s.String() != want {
+			t.Errorf("%d is %q, want %q", s, s, want)
 		}
 	}
 }

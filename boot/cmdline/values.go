@@ -28,11 +28,11 @@ var (
 		{"share", SchedShare}, {"pinned", SchedPinned},
 		{"credit", SchedShare}, {"credit2", SchedShare}, {"null", SchedPinned},
 	}
-	iommus = []named[IOMMU]{
-		{"auto", IOMMUAuto}, {"off", IOMMUOff}, {"required", IOMMURequired}, {"on", IOMMUAuto}, {"force", IOMMURequired},
-		{"yes", IOMMUAuto}, {"no", IOMMUOff}, {"true", IOMMUAuto}, {"false", IOMMUOff}, {"1", IOMMUAuto}, {"0", IOMMUOff},
+	iommus = []named[iommu]{
+		{"auto", iommuAuto}, {"off", iommuOff}, {"required", iommuRequired}, {"on", iommuAuto}, {"force", iommuRequired},
+		{"yes", iommuAuto}, {"no", iommuOff}, {"true", iommuAuto}, {"false", iommuOff}, {"1", iommuAuto}, {"0", iommuOff},
 	}
-	consoles = []named[Console]{{"com1", ConsoleCOM1}, {"vga", ConsoleVGA}, {"none", 0}}
+	consoles = []named[Console]{{"com1", ConsoleCOM1}, {"vga", vga}, {"none", 0}}
 )
 
 // choose sets to to the value of word v.
@@ -50,8 +50,11 @@ func choose[T any](v string, to *T, words []named[T]) error {
 	return errors.New(s)
 }
 
+// vga stands for the screen, which this version does not use.
+const vga Console = 1 << 7
+
 func setConsole(o *Options, v string) error {
-	o.Console = 0
+	set, only := Console(0), true
 	for {
 		var word string
 		var c Console
@@ -59,11 +62,51 @@ func setConsole(o *Options, v string) error {
 		if err := choose(word, &c, consoles); err != nil {
 			return err
 		}
-		o.Console |= c
+		set |= c
+		only = only && c == vga
 		if v == "" {
-			return nil
+			break
 		}
 	}
+	if !only { // alone it leaves what there is
+		o.Console = set &^ vga
+	}
+	if set&vga != 0 {
+		return notYet("vga")
+	}
+	return nil
+}
+
+// iommu is a value of iommu=.
+type iommu uint8
+
+const (
+	iommuAuto iommu = iota // use one if there is one
+	iommuOff
+	iommuRequired
+)
+
+func setIOMMU(o *Options, v string) error {
+	var i iommu
+	if err := choose(v, &i, iommus); err != nil {
+		return err
+	}
+	o.NeedsIOMMU = i == iommuRequired
+	if i == iommuAuto {
+		return notYet("an IOMMU")
+	}
+	return nil
+}
+
+func setWatchdog(o *Options, v string) error {
+	var on bool
+	if err := choose(v, &on, booleans); err != nil {
+		return err
+	}
+	if on {
+		return notYet("the watchdog")
+	}
+	return nil
 }
 
 func setNoSMP(o *Options, v string) error {
@@ -164,9 +207,9 @@ func setSerial(s *Serial, v string) error {
 			return errors.New("line format must look like 8n1")
 		}
 		switch dps[1] {
-		case 'n', 'o', 'e', 'm', 's':
+		case 'n', 'o', 'e':
 		default:
-			return errors.New("parity must be n, o, e, m or s")
+			return errors.New("parity must be n, o or e")
 		}
 		s.Data, s.Parity, s.Stop = dps[0]-'0', dps[1], dps[2]-'0'
 	}

@@ -56,7 +56,7 @@ func bootBare(magic, info uint64) {
 //
 //go:nosplit
 func placePool() (a, size uint64) {
-	if v, ok := cmdLine.number("pool="); ok && v >= 4 {
+	if v, ok := cmdLine.number("pool=", 4); ok {
 		size = v << 20
 		return memMap.place(&taken, size, 1<<20, 1<<32), size
 	}
@@ -170,7 +170,7 @@ func makeProcBlock() {
 			n++
 		}
 	}
-	if _, ok := cmdLine.find("GOMEMLIMIT="); !ok {
+	if !cmdLine.has("GOMEMLIMIT=") {
 		*p64(at) = memLimit()
 		at += 8
 	}

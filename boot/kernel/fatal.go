@@ -205,7 +205,7 @@ func endWorld(crash bool) {
 		hypercall(startInfo.CallInsn, uint64(abi.CallDomShutdown), how, 0, 0, 0)
 		haltForever()
 	}
-	if crash && cmdLine.has("noreboot") {
+	if crash && cmdLine.toggle("noreboot") {
 		say("ringo: halted (noreboot)\n")
 		haltForever()
 	}

@@ -12,6 +12,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/arch/x86/x86asm"
+
+	"ringo/boot/cmdline"
 )
 
 func TestScale(t *testing.T) {
@@ -292,20 +294,48 @@ func TestRTC(t *testing.T) {
 	}
 }
 
-func TestWords(t *testing.T) {
-	var w words
-	s := "loglvl=info noreboot pool=24 x=noreboot2\x00garbage"
+func newWords(s string) *words {
+	w := new(words)
+	s += "\x00garbage"
 	w.copy(addr(unsafe.Pointer(unsafe.StringData(s))), uint64(len(s)))
-	for word, want := range map[string]bool{"noreboot": true, "reboot": false, "pool": false, "noreboot2": false, "loglvl=info": true} {
-		if w.has(word) != want {
-			t.Errorf("has(%q) = %v", word, !want)
+	return w
+}
+
+func TestWords(t *testing.T) {
+	w := newWords("loglvl=info noreboot pool=24 x=noreboot2")
+	for key, want := range map[string]bool{"noreboot": true, "reboot": false, "pool=": true, "noreboot2": false, "loglvl": true} {
+		if w.has(key) != want {
+			t.Errorf("has(%q) = %v", key, !want)
 		}
 	}
-	if v, ok := w.number("pool="); v != 24 || !ok {
+	if v, ok := w.number("pool=", 4); v != 24 || !ok {
 		t.Errorf("pool= is %d %v", v, ok)
 	}
-	if _, ok := w.number("mem="); ok {
+	if _, ok := w.number("mem=", 0); ok {
 		t.Error("mem= is there")
+	}
+}
+
+// The options that are read here too mean the same as to boot/cmdline.
+func TestOneGrammar(t *testing.T) {
+	lines := []string{"", "pool=64", "pool=64M", "pool=3", "pool=4", "pool=", "pool", "pool=65535", "pool=65536", "pool=99999999999999999999",
+		"pool=32 pool=64", "pool=32 pool=x", "xpool=9", "pool=32 pool=3", "pool=+5", "pool=0x20", "  pool=9  "}
+	for _, v := range []string{"", "=", "=on", "=off", "=yes", "=no", "=true", "=false", "=1", "=0", "=maybe", "=yesno", "=on,off", "s"} {
+		for _, prefix := range []string{"", "no-", "no_", "No-"} {
+			for _, before := range []string{"", "noreboot ", "no-noreboot ", "pool=9 noreboot=yes "} {
+				lines = append(lines, before+prefix+"noreboot"+v, before+prefix+"noreboot"+v+" loglvl=info")
+			}
+		}
+	}
+	for _, l := range lines {
+		o, _ := cmdline.Parse(l)
+		w := newWords(l)
+		if got := w.toggle("noreboot"); got != o.NoReboot {
+			t.Errorf("%q: noreboot is %v here, %v to boot/cmdline", l, got, o.NoReboot)
+		}
+		if got, _ := w.number("pool=", 4); got != uint64(o.Pool) {
+			t.Errorf("%q: pool is %d here, %d to boot/cmdline", l, got, o.Pool)
+		}
 	}
 }
 

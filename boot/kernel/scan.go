@@ -171,42 +171,83 @@ func (w *words) copy(p, limit uint64) {
 	}
 }
 
-// find returns where the text behind a word starting with key begins.
+// match reports whether the text at i begins with s.
 //
 //go:nosplit
-func (w *words) find(key string) (i uint64, ok bool) {
+func (w *words) match(i uint64, s string) bool {
+	j := uint64(0)
+	for j < uint64(len(s)) && w.at(i+j) == s[j] {
+		j++
+	}
+	return j == uint64(len(s))
+}
+
+// is reports whether the text at i is s up to the end of the word.
+//
+//go:nosplit
+func (w *words) is(i uint64, s string) bool { return w.match(i, s) && w.at(i+uint64(len(s))) == ' ' }
+
+// begins reports whether a word begins at i.
+//
+//go:nosplit
+func (w *words) begins(i uint64) bool { return i == 0 || w.at(i-1) == ' ' }
+
+// has reports whether a word starts with key.
+//
+//go:nosplit
+func (w *words) has(key string) bool {
 	for i := uint64(0); i < w.n; i++ {
-		if i > 0 && w.at(i-1) != ' ' {
+		if w.begins(i) && w.match(i, key) {
+			return true
+		}
+	}
+	return false
+}
+
+// number returns the value of the last word that is key, which ends in '=', and
+// a decimal number from least to 65535. This and toggle read options as
+// boot/cmdline does, which comes too late for them.
+//
+//go:nosplit
+func (w *words) number(key string, least uint64) (v uint64, ok bool) {
+	const most = 65535
+	for i := uint64(0); i < w.n; i++ {
+		if !w.begins(i) || !w.match(i, key) {
 			continue
 		}
-		j := uint64(0)
-		for j < uint64(len(key)) && w.at(i+j) == key[j] {
-			j++
+		at, n := i+uint64(len(key)), uint64(0)
+		for ; w.at(at) >= '0' && w.at(at) <= '9' && n <= most; at++ {
+			n = n*10 + uint64(w.at(at)-'0')
 		}
-		if j == uint64(len(key)) {
-			return i + j, true
+		if w.at(at) == ' ' && w.at(at-1) != '=' && n >= least && n <= most {
+			v, ok = n, true
 		}
-	}
-	return 0, false
-}
-
-// has reports whether the word is there.
-//
-//go:nosplit
-func (w *words) has(word string) bool {
-	i, ok := w.find(word)
-	return ok && w.at(i) == ' '
-}
-
-// number returns the decimal number behind key, which ends in '='.
-//
-//go:nosplit
-func (w *words) number(key string) (v uint64, ok bool) {
-	i, ok := w.find(key)
-	for ; ok && w.at(i) >= '0' && w.at(i) <= '9' && v < 1<<32; i++ {
-		v = v*10 + uint64(w.at(i)-'0')
 	}
 	return v, ok
+}
+
+// toggle reports whether the switch name is on.
+//
+//go:nosplit
+func (w *words) toggle(name string) (on bool) {
+	for i := uint64(0); i < w.n; i++ {
+		if !w.begins(i) {
+			continue
+		}
+		value := i + uint64(len(name)) + 1
+		switch {
+		case w.is(i, name):
+			on = true
+		case w.match(i, "no") && (w.at(i+2) == '-' || w.at(i+2) == '_') && w.is(i+3, name):
+			on = false
+		case !w.match(i, name) || w.at(value-1) != '=':
+		case w.is(value, "on") || w.is(value, "yes") || w.is(value, "true") || w.is(value, "1"):
+			on = true
+		case w.is(value, "off") || w.is(value, "no") || w.is(value, "false") || w.is(value, "0"):
+			on = false
+		}
+	}
+	return on
 }
 
 var (

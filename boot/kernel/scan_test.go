@@ -70,7 +70,7 @@ func TestScan1(t *testing.T) {
 	}, taken.list(), opt); d != "" {
 		t.Error(d)
 	}
-	if v, _ := cmdLine.number("pool="); v != 20 || !cmdLine.has("noreboot") {
+	if v, _ := cmdLine.number("pool=", 4); v != 20 || !cmdLine.toggle("noreboot") {
 		t.Errorf("command line %q", cmdLine.buf[:cmdLine.n])
 	}
 }

@@ -105,9 +105,17 @@ func TestPasted(t *testing.T) {
 
 // TestVerbs checks the answers that need no guest.
 func TestVerbs(t *testing.T) {
-	h := boot(t, emu.Config{MemMiB: 512, HVArgs: "loglvl=debug maxcpus=1"})
+	h := boot(t, emu.Config{MemMiB: 512, HVArgs: "loglvl=debug maxcpus=1 sched=pinned watchdog console=com1,vga"})
 	if d := h.ok("dmesg"); !strings.Contains(d, "ringo: ") {
 		t.Errorf("dmesg: %q", d)
+	}
+	for _, want := range []string{"the watchdog is not in this version", "vga is not in this version"} {
+		if d := h.ok("dmesg"); !strings.Contains(d, want) {
+			t.Errorf("dmesg does not say %q", want)
+		}
+	}
+	if got := h.info()["scheduler"]; got != "pinned" {
+		t.Errorf("sched=pinned: scheduler %q", got)
 	}
 	help := h.ok("help")
 	for _, verb := range []string{"create", "destroy", "console", "list", "info", "dmesg", "pause", "unpause", "files", "help", "poweroff"} {

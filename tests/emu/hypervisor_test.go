@@ -56,7 +56,7 @@ func TestPanic(t *testing.T) {
 
 // TestPanicNoReboot: with noreboot the machine stands still after the dump.
 func TestPanicNoReboot(t *testing.T) {
-	h := boot(t, emu.Config{MemMiB: 512, HVArgs: "noreboot"})
+	h := boot(t, emu.Config{MemMiB: 512, HVArgs: "noreboot=yes"})
 	crash(h)
 	if s, err := h.Wait(12 * time.Second); err == nil {
 		t.Errorf("it did not stay: %+v", s)

@@ -39,10 +39,10 @@ const (
 
 // Line is the character format.
 type Line struct {
-	Baud   uint32
-	Data   uint8 // bits, 5 to 8
-	Parity byte  // 'n', 'e', 'o'
-	Stop   uint8 // bits, 1 or 2
+	Baud   uint32 // 0: as it is
+	Data   uint8  // bits, 5 to 8
+	Parity byte   // 'n', 'e', 'o'
+	Stop   uint8  // bits, 1 or 2
 }
 
 // UART is an initialised port. Its methods may be called from any CPU.
@@ -62,10 +62,6 @@ func Open(p Ports, l Line) (*UART, bool) {
 	if p.In(scratch) != 0xa5 {
 		return nil, false
 	}
-	div := uint16(1)
-	if l.Baud > 0 && l.Baud < clock {
-		div = uint16(clock / l.Baud)
-	}
 	lcr := l.Data - 5
 	if l.Stop == 2 {
 		lcr |= 1 << 2
@@ -77,9 +73,12 @@ func Open(p Ports, l Line) (*UART, bool) {
 		lcr |= 3 << 3
 	}
 	p.Out(enable, 0)
-	p.Out(line, lcr|dlab)
-	p.Out(data, uint8(div))
-	p.Out(enable, uint8(div>>8))
+	if l.Baud > 0 {
+		div := uint16(clock / min(l.Baud, clock))
+		p.Out(line, lcr|dlab)
+		p.Out(data, uint8(div))
+		p.Out(enable, uint8(div>>8))
+	}
 	p.Out(line, lcr)
 	p.Out(fifo, 0x07) // on, both cleared, interrupt at one byte
 	p.Out(modem, mcrReady|mcrOut2)

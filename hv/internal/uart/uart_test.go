@@ -90,6 +90,14 @@ func TestFlush(t *testing.T) {
 
 func (w *wire) drain() { w.inFIFO, w.busy = 0, false }
 
+// Without a rate ("auto") the divisor stays as it is.
+func TestAutoBaud(t *testing.T) {
+	w := &wire{}
+	if _, ok := Open(w, Line{0, 8, 'n', 1}); !ok || w.div != 0 || w.regs[line] != 3 {
+		t.Errorf("open %v, divisor %d, LCR %#x; want true, none, 3", ok, w.div, w.regs[line])
+	}
+}
+
 func TestWriteAndTransmit(t *testing.T) {
 	w := &wire{}
 	u, ok := Open(w, Line{9600, 8, 'n', 1})
