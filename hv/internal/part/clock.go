@@ -29,7 +29,7 @@ func (d *Domain) startClock() {
 func (v *VCPU) TimeChanged(now uint64) {
 	v.HW.Set(x86.TSCOffset, v.Time.Offset)
 	v.APIC.SetTSCOffset(v.Time.Offset, now)
-	v.publishTime()
+	v.publishTime(false)
 }
 
 // SetSystemTime is a write to MSR_KVM_SYSTEM_TIME_NEW. It reports false for
@@ -38,13 +38,14 @@ func (v *VCPU) SetSystemTime(val uint64) bool {
 	if !v.clock.Write(val) {
 		return false
 	}
-	v.publishTime()
+	v.publishTime(false)
 	return true
 }
 
 // publishTime writes the guest's clock record, if it has one: system time as of
-// the base, seen from a TSC that may have been moved since.
-func (v *VCPU) publishTime() {
+// the base, seen from a TSC that may have been moved since. paused says that the
+// domain has been paused.
+func (v *VCPU) publishTime(paused bool) {
 	a, on := v.clock.Addr()
 	if !on {
 		return
@@ -52,7 +53,7 @@ func (v *VCPU) publishTime() {
 	if hpa, _, ok := v.Dom.ramAt(a, 32, pt.Write); ok {
 		v.base = v.Dom.clock
 		v.base.TSC += v.Time.Offset - v.Dom.offset
-		v.clock.Publish(v.Dom.machine.Phys, hpa, &v.base)
+		v.clock.Publish(v.Dom.machine.Phys, hpa, &v.base, paused)
 	}
 }
 

@@ -95,12 +95,18 @@ func (d *Domain) Pause() abi.Status {
 	return abi.OK
 }
 
-// Unpause lets d run, for the first time or after Pause.
+// Unpause lets d run, for the first time or after Pause. Its clocks have gone on
+// meanwhile.
 func (d *Domain) Unpause() abi.Status {
 	d.mu.Lock()
 	if d.destroy != destroyNone {
 		d.mu.Unlock()
 		return abi.Busy
+	}
+	if d.frozen && d.stop.Load()&stopPaused != 0 {
+		for _, v := range d.VCPUs {
+			v.paused.Store(true)
+		}
 	}
 	if !d.frozen {
 		d.Ports.Freeze()

@@ -156,9 +156,13 @@ type rearm struct{ v *VCPU }
 
 func (r rearm) Kick() { r.v.Rearm() }
 
-// Tick lets v's timers raise what is due at now. It is for v's runner.
+// Tick lets v's timers raise what is due at now, and tells the guest if it has been
+// paused. It is for v's runner, before an entry.
 func (v *VCPU) Tick(now uint64) {
 	v.due.Store(false)
+	if v.paused.Load() && v.paused.Swap(false) {
+		v.publishTime(true)
+	}
 	if t, ok := v.APIC.Deadline(); ok && now >= t {
 		v.APIC.Tick(now)
 	}

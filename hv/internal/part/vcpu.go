@@ -70,6 +70,7 @@ type VCPU struct {
 	attention atomic.Uint32
 	ioDone    atomic.Bool
 	due       atomic.Bool // a timer's deadline has passed or moved
+	paused    atomic.Bool // the guest does not know yet
 	nmi       atomic.Bool
 	initReq   atomic.Bool
 	sipi      atomic.Uint32 // 1<<8 | page number

@@ -9,7 +9,9 @@
 //	ns = system_time + ((tsc - tsc_timestamp) shifted by tsc_shift) * mul >> 32
 //
 // The TSC runs at a constant rate and never stops, so a record is written once,
-// when the guest asks for it, and again only when the vCPU's TSC offset changes.
+// when the guest asks for it, and again only when the vCPU's TSC offset changes or
+// the partition has been paused: time has gone on, and the guest's watchdogs
+// (Linux: soft lockups, RCU stalls) must not take that for a fault of theirs.
 // All vCPUs get the same time base, which the flag "TSC stable" promises.
 //
 // What a hostile guest can do here:
@@ -30,6 +32,7 @@ import (
 const (
 	enabled = 1 << 0 // bit of abi.MSRKVMSystemTime
 	stable  = 1 << 0 // flag of a record: PVCLOCK_TSC_STABLE_BIT
+	stopped = 1 << 1 // PVCLOCK_GUEST_STOPPED, which the guest clears
 
 	recordLen = 32
 	wallLen   = 12
@@ -114,12 +117,16 @@ func (c *Clock) Addr() (a mm.GPA, on bool) { return mm.GPA(c.msr &^ 7), c.msr&en
 
 // Publish writes the record of b to a, the translation of Addr. Its version is
 // odd while the rest changes, so that other vCPUs, which may read it through a
-// shared mapping, repeat.
-func (c *Clock) Publish(m Memory, a mm.HPA, b *Base) {
+// shared mapping, repeat. paused tells the guest that it did not run for a while.
+func (c *Clock) Publish(m Memory, a mm.HPA, b *Base, paused bool) {
+	flags := uint64(stable)
+	if paused {
+		flags |= stopped
+	}
 	m.Store64(a, uint64(c.version+1))
 	m.Store64(a+8, b.TSC)
 	m.Store64(a+16, b.NS)
-	m.Store64(a+24, uint64(b.Rate.Mul)|uint64(uint8(b.Rate.Shift))<<32|stable<<40)
+	m.Store64(a+24, uint64(b.Rate.Mul)|uint64(uint8(b.Rate.Shift))<<32|flags<<40)
 	c.version += 2
 	m.Store64(a, uint64(c.version))
 }

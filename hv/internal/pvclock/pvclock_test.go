@@ -61,8 +61,8 @@ func TestRecord(t *testing.T) {
 	if a, on := c.Addr(); a != 0x7040 || !on || c.Read() != 0x7041 {
 		t.Fatalf("address %#x %v", a, on)
 	}
-	c.Publish(p, 0x40, b)
-	c.Publish(p, 0x40, b)
+	c.Publish(p, 0x40, b, false)
+	c.Publish(p, 0x40, b, false)
 	if d := cmp.Diff([]uint32{1, 1, 1, 1, 2, 3, 3, 3, 3, 4}, p.versions); d != "" {
 		t.Error("version protocol:", d)
 	}
@@ -78,6 +78,9 @@ func TestRecord(t *testing.T) {
 	got := record{le.Uint32(r), le.Uint32(r[4:]), le.Uint64(r[8:]), le.Uint64(r[16:]), le.Uint32(r[24:]), int8(r[28]), r[29], le.Uint16(r[30:])}
 	if d := cmp.Diff(record{4, 0, b.TSC, 42, b.Rate.Mul, -1, 1, 0}, got); d != "" {
 		t.Error(d)
+	}
+	if c.Publish(p, 0x40, b, true); r[29] != 3 || le.Uint32(r) != 6 {
+		t.Errorf("after a pause: flags %#x, version %d", r[29], le.Uint32(r))
 	}
 	c.PublishWall(p, 0x80, b)
 	wall := [3]uint32{le.Uint32(p.b[0x80:]), le.Uint32(p.b[0x84:]), le.Uint32(p.b[0x88:])}
@@ -110,7 +113,7 @@ func TestNoAllocations(t *testing.T) {
 	var m Memory = p
 	if n := testing.AllocsPerRun(100, func() {
 		c.Write(0x1001)
-		c.Publish(m, 0x40, b)
+		c.Publish(m, 0x40, b, true)
 		c.PublishWall(m, 0x80, b)
 		p.versions = p.versions[:0]
 	}); n != 0 {

@@ -4,6 +4,7 @@
 package run
 
 import (
+	"encoding/binary"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -48,5 +49,48 @@ func TestExitTime(t *testing.T) {
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("after %d ticks: %s", span, d)
 		}
+	}
+}
+
+// A guest that was paused finds that in its clock's record before it goes on, once;
+// its clock has gone on.
+func TestPauseIsInTheClock(t *testing.T) {
+	g := newRig(t)
+	d, hw := g.guest("paused")
+	v := d.VCPUs[0]
+	if !v.SetSystemTime(0x3001) {
+		t.Fatal("refused")
+	}
+	const flags, stopped = 0x3000 + 29, 1 << 1
+	var seen []byte
+	forever(hw, func(*x86.Regs) vcpu.Exit {
+		var b [1]byte
+		d.Read(flags, b[:])
+		seen = append(seen, b[0]&stopped)
+		d.Write(flags, []byte{b[0] &^ stopped}) // as Linux does
+		return vcpu.Exit{Reason: vcpu.HLT, Len: 1, TSC: g.now}
+	})
+	v.APIC.Write(apicSVR, 4, 0x1ff, g.now)
+	hw.State[x86.RFLAGS] = 2 | x86.FlagIF
+	d.Unpause()
+	g.run()
+	for range 2 {
+		if st := d.Pause(); st != abi.OK {
+			t.Fatal(st)
+		}
+		g.now += 65e9
+		d.Unpause()
+		v.NMI()
+		g.run()
+		v.NMI()
+		g.run()
+	}
+	if d := cmp.Diff([]byte{0, stopped, 0, stopped, 0}, seen); d != "" {
+		t.Error("flag at each run:", d)
+	}
+	var b [8]byte
+	d.Read(0x3008, b[:])
+	if tsc := binary.LittleEndian.Uint64(b[:]); tsc != 0 {
+		t.Errorf("the record's TSC has moved to %d", tsc)
 	}
 }
