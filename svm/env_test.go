@@ -82,6 +82,9 @@ func run(v *VCPU, n int, x *vcpu.Exit, exits ...fakeExit) int {
 			}
 		}
 		b := v.vmcb
+		if why := refusal(b); why != "" && e.code != exitInvalid {
+			panic("a CPU would refuse this entry: " + why)
+		}
 		if e.guest != nil {
 			e.guest(b)
 		}

@@ -61,6 +61,20 @@ func (v *VCPU) Inject(e vcpu.Event) bool {
 	return accepted
 }
 
+// ClearEvents implements vcpu.VCPU. An entry that was refused has left ev in the
+// VMCB already.
+func (v *VCPU) ClearEvents() {
+	b := v.vmcb
+	v.cancelStep()
+	v.setWindow(false)
+	v.interceptIRET(false)
+	b.setVIntr(b.vintr &^ (vVector | vWindow))
+	b.eventInj = 0
+	b.interruptState &^= interruptShadow
+	v.ev = events{}
+	v.todo &^= todoEvents | todoShutdown
+}
+
 // armEvents writes ev to the VMCB before an entry.
 func (v *VCPU) armEvents() {
 	ev, b := &v.ev, v.vmcb

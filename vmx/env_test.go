@@ -155,6 +155,7 @@ type fakeExit struct {
 	reason, length, qualification, gpa uint64
 	vectoring, vectErr, intInfo        uint64
 	failed                             uint32
+	cut                                bool                                       // the delivery of the entry's event, if any, ends in this exit
 	guest                              func(p *testCPU, fields map[uint32]uint64) // what the guest changed
 }
 
@@ -189,6 +190,12 @@ func (e *fakeExit) happen(v *VCPU, p *testCPU) {
 		p.w.t.Error("VMRESUME of a VMCS that was not launched, or VMLAUNCH of one that was")
 	}
 	f.launched = 1
+	if why := refusal(fields); why != "" && e.reason&reasonEntryFailed == 0 {
+		p.w.t.Errorf("a CPU would refuse this entry: %s", why)
+	}
+	if e.cut {
+		e.vectoring, e.vectErr = fields[uint32(ctlEntryEvent)], fields[uint32(ctlEntryError)]
+	}
 	if e.guest != nil {
 		e.guest(p, fields)
 	}

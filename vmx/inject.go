@@ -53,6 +53,20 @@ func (v *VCPU) Inject(e vcpu.Event) bool {
 	return accepted
 }
 
+// ClearEvents implements vcpu.VCPU. An entry that was refused has left ev in the
+// VMCS already.
+func (v *VCPU) ClearEvents() {
+	if v.ev.armed && v.ev.HasNext && v.ev.Next.Type == vcpu.SoftInterrupt {
+		v.moveRIP(1)
+	}
+	v.put(sEntryEvent, 0)
+	v.setInterrupt(0)
+	v.put(sPendingDebug, 0)
+	v.window(procIRQWindow|procNMIWindow, false)
+	v.ev = events{}
+	v.todo &^= todoEvents | todoShutdown
+}
+
 // armEvents writes ev to the VMCS before an entry.
 func (v *VCPU) armEvents() {
 	ev := &v.ev

@@ -30,9 +30,11 @@ func ResetSegment(s x86.Seg) x86.Segment {
 	return seg
 }
 
-// Reset puts v's registers into the state after reset. It leaves the TSC offset
-// alone, and the x87, SSE and AVX state, which the backends keep.
+// Reset puts v into the state after reset: its registers, with nothing on its
+// way to it and nothing blocked. It leaves the TSC offset alone, and the x87, SSE
+// and AVX state, which the backends keep.
 func Reset(v VCPU) {
+	v.ClearEvents()
 	*v.Regs() = x86.Regs{RDX: ResetRDX}
 	for r := range x86.NumRegs {
 		if r != x86.TSCOffset {

@@ -215,6 +215,12 @@ type VCPU interface {
 	// fault; the next Run returns Shutdown for a triple fault). Return RIP of
 	// a soft event is the present RIP: Advance first.
 	Inject(e Event) bool
+	// ClearEvents forgets what is on its way to the guest (accepted or replayed
+	// events, windows owed, a triple fault that was not yet returned) and what
+	// holds events back (blocking of NMIs, the interrupt shadow, pending debug
+	// exceptions). Whoever gives v another state instead of changing the one
+	// it has calls it before the first Set.
+	ClearEvents()
 	// Advance skips n bytes at RIP and clears the interrupt shadow.
 	Advance(n uint8)
 	// Leave takes v off the CPU that it ran on last. The thread that ran it

@@ -75,6 +75,7 @@ func (v *VCPU) SetContext(c *abi.VCPUContext) abi.Status {
 	if !d.mayHave(c) {
 		return abi.BadArg
 	}
+	v.HW.ClearEvents()
 	for i, r := range c.GPR {
 		if i != 4 {
 			*v.Regs.GPR(uint8(i)) = r

@@ -146,10 +146,12 @@ func (l *LAPIC) Reset() {
 }
 
 // Init brings l into the state after an INIT: IA32_APIC_BASE and the ID stay
-// (SDM Vol. 3, "Local APIC State After an INIT Reset").
+// (SDM Vol. 3, "Local APIC State After an INIT Reset"). The reset of the vCPU
+// that comes along has cleared its TPR threshold.
 func (l *LAPIC) Init() {
 	l.mode.And(^uint32(modeSW))
 	l.initState()
+	l.threshold = 0
 }
 
 // VirtualWire brings l from the state after Reset to the one in which firmware

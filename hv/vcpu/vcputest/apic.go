@@ -199,6 +199,16 @@ func bootAPIC(m Machine, v vcpu.VCPU, script []apicOp) *apicRun {
 		code = append(code, dump...)
 	}
 	Boot64(m, v, append(code, 0xf4))
+	apicHandlers(m, v)
+	r := &apicRun{v: v, l: newLAPIC(), reads: map[uint32]int{}, writes: map[uint32]int{}}
+	if hw, ok := local(v); ok && m.Backend().Caps().VirtualAPIC {
+		r.l.Attach(hw)
+	}
+	return r
+}
+
+// apicHandlers gives every vector a handler that appends it to an empty log.
+func apicHandlers(m Machine, v vcpu.VCPU) {
 	ram := m.RAM()
 	clear(ram[apicStub : apicStub+16*256])
 	for vec := 16; vec < 256; vec++ {
@@ -207,11 +217,6 @@ func bootAPIC(m Machine, v vcpu.VCPU, script []apicOp) *apicRun {
 		copy(ram[apicStub+16*vec:], []byte{0x41, 0xc6, 0x07, byte(vec), 0x49, 0xff, 0xc7, 0x48, 0xcf})
 	}
 	v.Regs().R14, v.Regs().R15 = apicDump, apicLog
-	r := &apicRun{v: v, l: newLAPIC(), reads: map[uint32]int{}, writes: map[uint32]int{}}
-	if hw, ok := local(v); ok && m.Backend().Caps().VirtualAPIC {
-		r.l.Attach(hw)
-	}
-	return r
 }
 
 // maxOps keeps code and dumps in their places.

@@ -4,6 +4,8 @@
 package vcputest
 
 import (
+	"slices"
+
 	"ringo/hv/vcpu"
 	"ringo/hv/x86"
 )
@@ -42,7 +44,7 @@ type Case struct {
 
 // Cases returns the suite.
 func Cases() []Case {
-	return append(append(stateCases(), runCases()...), apicCases()...)
+	return slices.Concat(stateCases(), runCases(), initCases(), apicCases())
 }
 
 // Run checks the statement; errors name it. Precondition: m.Runs, if c.Runs.

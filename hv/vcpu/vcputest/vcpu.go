@@ -214,6 +214,14 @@ func (v *VCPU) APIC() *x86.APICPage { return v.Page }
 // LoadAPIC implements vcpu.LocalAPIC. It is not recorded, but counted.
 func (v *VCPU) LoadAPIC(x2 bool) { v.Loads, v.X2 = v.Loads+1, x2 }
 
+// ClearEvents implements vcpu.VCPU. It is not recorded: its effect is in the
+// fields.
+func (v *VCPU) ClearEvents() {
+	v.Pending, v.HasPending = vcpu.Event{}, false
+	v.window, v.wanted = vcpu.Event{}, false
+	v.Shadow, v.NMIBlocked = false, false
+}
+
 // Advance implements vcpu.VCPU.
 func (v *VCPU) Advance(n uint8) {
 	v.State[x86.RIP] += uint64(n)
