@@ -32,10 +32,16 @@ func (v *VCPU) finish(x *vcpu.Exit) bool {
 // that it handles itself: form fOwn, DR accesses, failed entries.
 func (v *VCPU) finishSlow(form form, x *vcpu.Exit) bool {
 	b, ev := v.vmcb, &v.ev
-	if b.tlbControl == tlbFlushAll {
+	owed := todo(0)
+	switch {
+	case x.Reason == vcpu.Invalid:
+		owed = todoFlush // a CPU may check before it flushes
+	case b.tlbControl == tlbFlushAll:
 		v.on.flushAll = false
+		fallthrough
+	default:
+		b.tlbControl = tlbNothing
 	}
-	b.tlbControl = tlbNothing
 	b.eventInj = 0
 	v.saveDebug()
 	switch x.Reason {
@@ -63,7 +69,7 @@ func (v *VCPU) finishSlow(form form, x *vcpu.Exit) bool {
 	if report && form >= fInsn && form <= fICEBP {
 		x.Len = v.length(b)
 	}
-	v.todo = v.leftover()
+	v.todo = v.leftover() | owed
 	return report
 }
 

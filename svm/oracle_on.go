@@ -38,13 +38,16 @@ func (v *VCPU) seen() uint64 {
 }
 
 // entered checks an entry that has just happened. seen is older than the
-// preparation, so translations older than seen must not be usable.
+// preparation, so translations older than seen must not be usable. An entry that
+// was refused has flushed nothing, and uses nothing.
 func (v *VCPU) entered(seen uint64) {
 	o, b := &v.on.oracle, v.vmcb
-	switch b.tlbControl {
-	case tlbFlushAll:
+	refused := uint32(b.exitCode) == exitInvalid
+	switch {
+	case refused:
+	case b.tlbControl == tlbFlushAll:
 		clear(o.tags[:])
-	case tlbFlushASID:
+	case b.tlbControl == tlbFlushASID:
 		o.tags[b.asid] = tagged{}
 	}
 	if b.asid == 0 || b.asid >= v.b.f.asids || b.asid >= uint32(len(o.tags)) {
@@ -57,6 +60,9 @@ func (v *VCPU) entered(seen uint64) {
 		panic("svm: entered without noticing a new generation of tables")
 	}
 	now := tagged{v, v.tables.Root(), v.tablesGen}
+	if refused && o.tags[b.asid] != (tagged{}) {
+		return
+	}
 	if was := o.tags[b.asid]; was != (tagged{}) && was != now {
 		panic("svm: entered with an ASID that holds other translations")
 	}

@@ -13,6 +13,24 @@ import (
 	"ringo/mm/pt"
 )
 
+// An entry that the CPU refuses has flushed nothing.
+func TestOracleRefusedEntry(t *testing.T) {
+	m := newMachine(t, qemuMax, 1)
+	a, b := m.vcpu(m.tables()), m.vcpu(m.tables())
+	var x vcpu.Exit
+	run(a, 0, &x, fakeExit{code: exitCPUID})
+	b.prepare(m.cpus[0], &x)
+	b.vmcb.asid, b.vmcb.tlbControl, b.vmcb.exitCode = a.vmcb.asid, tlbFlushAll, exitInvalid
+	b.entered(b.tables.Generation())
+	defer func() {
+		if recover() == nil {
+			t.Error("the oracle believes in the flush of a refused entry")
+		}
+	}()
+	b.vmcb.tlbControl, b.vmcb.exitCode = tlbNothing, exitCPUID
+	b.entered(b.tables.Generation())
+}
+
 // The oracle must notice each way of forgetting a flush.
 func TestOracle(t *testing.T) {
 	for name, breakIt := range map[string]func(m *machine, a, b *VCPU){

@@ -78,18 +78,51 @@ func churn(t *testing.T, r Registers, nv, cpus, steps int) {
 				v.prepare(m.cpus[c], &x)
 			}
 			continue
+		case 3: // refused: a CPU may check before it flushes
+			run(v, c, &x, fakeExit{code: exitInvalid})
+			continue
 		}
 		run(v, c, &x, fakeExit{code: exitCPUID, guest: func(*vmcb) { tlbs[c].enter(t, v) }})
 	}
 }
 
 func TestTLB(t *testing.T) {
-	few := qemuMax
-	few.ExtAB = 3
-	by := few
-	by.ExtAD |= extAFlushASID
-	for _, r := range []Registers{qemuMax, few, by, full} {
+	for _, r := range []Registers{qemuMax, full} {
 		churn(t, r, 20, 3, 5000)
+		for _, asids := range []uint32{2, 3, 4} {
+			r.ExtAB = asids
+			churn(t, r, 20, 3, 5000)
+		}
+	}
+}
+
+// The entry that is to flush the whole TLB for a new generation of identifiers is
+// refused: the next one flushes, whoever makes it.
+func TestRefusedEntryFlushesNothing(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		m := newMachine(t, full, 1)
+		c := m.cpus[0]
+		a, b := m.vcpu(m.tables()), m.vcpu(m.tables())
+		var x vcpu.Exit
+		run(b, 0, &x, fakeExit{code: exitHLT})
+		c.asids.next = c.asids.limit // as after many others
+		run(a, 0, &x, fakeExit{code: exitInvalid})
+		next := b
+		if again {
+			next = a
+		}
+		asked := uint32(tlbNothing)
+		run(next, 0, &x, fakeExit{code: exitHLT, guest: func(v *vmcb) { asked = v.tlbControl }})
+		if asked != tlbFlushAll || c.flushAll {
+			t.Errorf("the same vCPU again: %v; the entry asks for %d, flushAll %v", again, asked, c.flushAll)
+		}
+		// And what was the vCPU's own: translations of a CR3 that it loaded.
+		b.Set(x86.CR3, 0x5000)
+		run(b, 0, &x, fakeExit{code: exitInvalid})
+		run(b, 0, &x, fakeExit{code: exitHLT, guest: func(v *vmcb) { asked = v.tlbControl }})
+		if asked == tlbNothing {
+			t.Error("a flush of one vCPU is lost by a refused entry")
+		}
 	}
 }
 
