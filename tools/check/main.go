@@ -49,6 +49,9 @@ func main() {
 	}
 }
 
+// checking are the tests of code that builds with the tag invariants have.
+var checking = []string{"./svm", "./vmx", "./mm/frame", "./mm/pt", "-tags", "invariants"}
+
 // check runs the steps in order. Tests run to their end even if some fail; the
 // other steps stop at the first error.
 func check(emu, long bool) error {
@@ -79,6 +82,9 @@ func check(emu, long bool) error {
 	}
 	var sum tally
 	if err := sum.test(units); err != nil {
+		return err
+	}
+	if err := sum.test(checking); err != nil {
 		return err
 	}
 	if emu {
