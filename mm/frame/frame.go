@@ -72,6 +72,7 @@ const (
 	Control Type = 3 // structures of the CPU: VMCB, bitmaps, save areas
 	Data    Type = 4 // other data of the hypervisor
 	Meta    Type = 5 // the metadata of this package
+	Failed  Type = 6 // memory that is never used again, see [Pool.Retire]
 )
 
 // MaxOrder is the order of the largest block: 4 KiB << 18 = 1 GiB.

@@ -158,17 +158,35 @@ func (d *drop) flush(p *Pool) {
 	if d.n == 0 {
 		return
 	}
-	a, size := p.addr(d.start), uint64(d.n)*mm.PageSize
+	for f, n := d.start, d.n; n > 0; {
+		k := n
+		if p.marked.Load() != 0 {
+			p.mu.Lock()
+			k = p.sound(f, n)
+			p.mu.Unlock()
+		}
+		p.clear(p.addr(f), uint64(k)*mm.PageSize)
+		f, n = f+k, n-k
+		if n > 0 {
+			f, n = f+1, n-1 // one that has failed
+		}
+	}
+	p.mu.Lock()
+	p.release(d.start, d.n)
+	p.debit(d.as, d.n)
+	p.mu.Unlock()
+	d.n = 0
+}
+
+// clear makes memory that is about to be free forget what it held.
+func (p *Pool) clear(a mm.HPA, size uint64) {
+	if size == 0 {
+		return
+	}
 	p.m.Zero(a, size)
 	if mm.Invariants {
 		p.poison(a, size)
 	}
-	p.mu.Lock()
-	p.insertRun(d.start, d.n, true)
-	p.freeFrames += d.n
-	p.debit(d.as, d.n)
-	p.mu.Unlock()
-	d.n = 0
 }
 
 // debit takes n frames off an account. It needs p.mu.

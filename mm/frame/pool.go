@@ -40,6 +40,10 @@ type Pool struct {
 	freeFrames int
 	total      int
 	used       map[account]int
+	// failing are the frames in use that are retired when they are freed, in
+	// ascending order; marked is how many.
+	failing []int
+	marked  atomic.Uint32
 }
 
 type account struct {
