@@ -81,7 +81,10 @@ func run(m *part.Machine, svc *hcall.Services, dom0 *part.Domain) {
 				fatal("CPU ", itoa(c.ID), ": ", err.Error())
 			}
 			ready.Done()
-			loop.New(c, m, svc, loop.Host{Now: kernel.TSC, Wait: kernel.Wait, Arm: kernel.Arm}).Loop()
+			loop.New(c, m, svc, loop.Host{
+				Now: kernel.TSC, Wait: kernel.Wait, Arm: kernel.Arm,
+				MachineCheck: kernel.MachineCheck, LostPage: kernel.LostPage,
+			}).Loop()
 		}()
 	}
 	ready.Wait()

@@ -99,7 +99,7 @@ func domains(m *part.Machine) {
 		d.Info(&in)
 		name, _, _ := bytes.Cut(in.Name[:], []byte{0})
 		say().S("domain ").U(uint64(in.ID)).S(" ").S(string(name)).S(": state ").X(uint64(in.State)).
-			S(", ").MiB(in.Bytes).S(", exits ").U(in.Exits).S(", forwarded ").U(in.Forwards).End()
+			S(", ").MiB(in.Bytes).S(" from ").X(uint64(d.Place())).S(" on, exits ").U(in.Exits).S(", forwarded ").U(in.Forwards).End()
 	})
 }
 
@@ -153,6 +153,9 @@ func memoryUse(m *part.Machine) {
 		S(", page tables ").U(k.Tables * 4).S(", kernel layer ").U(k.Kernel * 4).S("; ").U(k.Threads).S(" threads").End()
 	used, limit := m.Records.Use()
 	say().S("records of domains: ").U(used >> 10).S(" of ").U(limit >> 10).S(" KiB").End()
+	if gone, marked := m.Frames.Retired(); gone+marked > 0 {
+		say().S("failed memory: ").U(uint64(gone)).S(" pages out of use, ").U(uint64(marked)).S(" when they are freed").End()
+	}
 	tortureReport()
 }
 

@@ -43,7 +43,6 @@ var _ vcpu.Backend = (*Backend)(nil)
 // cpu is the state of one physical CPU. Only the thread bound to it uses it.
 type cpu struct {
 	index    int
-	hsave    mm.HPA // VM_HSAVE_PA: the CPU's own, between VMRUN and #VMEXIT
 	host     uint64 // what VMLOAD restores after a run
 	asids    asids
 	flushAll bool // no entry has flushed for asids.gen yet
@@ -121,7 +120,6 @@ func (b *Backend) Enable(n int) error {
 	}
 	c := &cpu{
 		index:  n,
-		hsave:  pages,
 		host:   uint64(pages) + mm.PageSize,
 		asids:  newASIDs(f.asids),
 		ticket: uint64(n) + 1,
@@ -135,23 +133,10 @@ func (b *Backend) Enable(n int) error {
 		c.tscAux = insn.RDMSR(x86.MSRTSCAux)
 	}
 	insn.WRMSR(x86.MSREFER, efer|x86.EFERSVME)
-	insn.WRMSR(msrHSAVE, uint64(c.hsave))
+	insn.WRMSR(msrHSAVE, uint64(pages)) // the CPU's own, between VMRUN and #VMEXIT
 	vmsave(c.host)
 	b.cpus[n] = c
 	return nil
-}
-
-// Disable implements vcpu.Backend.
-func (b *Backend) Disable(n int) {
-	c := b.cpus[n]
-	if c == nil {
-		return
-	}
-	insn.WRMSR(msrHSAVE, 0)
-	insn.WRMSR(x86.MSREFER, insn.RDMSR(x86.MSREFER)&^uint64(x86.EFERSVME))
-	b.cpus[n] = nil
-	b.env.Phys.Zero(c.hsave, 2*mm.PageSize)
-	b.env.Release(c.hsave, 2)
 }
 
 // NewVCPU implements vcpu.Backend.

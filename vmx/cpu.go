@@ -9,14 +9,12 @@ import (
 	"ringo/hv/insn"
 	"ringo/hv/vcpu"
 	"ringo/hv/x86"
-	"ringo/mm"
 )
 
 // cpu is the state of one physical CPU. Only the thread bound to it uses it.
 type cpu struct {
 	p      processor
 	n      int    // its number
-	region mm.HPA // the CPU's own, from VMXON to VMXOFF
 	kick   vcpu.KickWord
 	xcr0   uint32
 	// loaded is the vCPU whose VMCS is current. live is the one whose values
@@ -81,13 +79,14 @@ func (b *Backend) Enable(n int) error {
 	if f.tscAux {
 		c.tscAux = insn.RDMSR(x86.MSRTSCAux)
 	}
-	if c.region, err = b.env.Pages(1); err != nil {
+	region, err := b.env.Pages(1) // the CPU's own, from VMXON on
+	if err != nil {
 		return err
 	}
-	b.env.Phys.Store64(c.region, uint64(f.revision))
-	if vmxon(uint64(c.region)) == 0 {
-		b.env.Phys.Store64(c.region, 0)
-		b.env.Release(c.region, 1)
+	b.env.Phys.Store64(region, uint64(f.revision))
+	if vmxon(uint64(region)) == 0 {
+		b.env.Phys.Store64(region, 0)
+		b.env.Release(region, 1)
 		return errVMXON
 	}
 	// What the TLB holds from before is unknown.
@@ -130,22 +129,6 @@ func (h *hostState) write(p processor) {
 	} {
 		p.write(w.field, w.val)
 	}
-}
-
-// Disable implements vcpu.Backend.
-func (b *Backend) Disable(n int) {
-	c := b.cpus[n]
-	if c == nil {
-		return
-	}
-	if c.loaded != nil {
-		c.loaded.Leave()
-	}
-	vmxoff()
-	insn.SetCR4(insn.CR4() &^ x86.CR4VMXE)
-	b.cpus[n] = nil
-	b.env.Phys.Zero(c.region, mm.PageSize)
-	b.env.Release(c.region, 1)
 }
 
 // flush drops what c's TLB holds: everything (invAll), or what was derived from

@@ -21,7 +21,6 @@ func vmclear(pa uint64) uint64
 func vmptrld(pa uint64) uint64
 
 func vmxon(pa uint64) uint64
-func vmxoff()
 
 // Kinds of invept and invvpid.
 const (

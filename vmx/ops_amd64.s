@@ -61,10 +61,6 @@ TEXT ·vmxon(SB), NOSPLIT, $0-16
 	RESULT(ret+8(FP))
 	RET
 
-TEXT ·vmxoff(SB), NOSPLIT, $0-0
-	VMXOFF
-	RET
-
 TEXT ·invept(SB), NOSPLIT, $16-16
 	MOVQ	kind+0(FP), CX
 	MOVQ	eptp+8(FP), AX

@@ -17,7 +17,6 @@ func TestMacros(t *testing.T) {
 		"VMCLEARAX": {Source: "vmclear (%rax)", Code: []byte{0x66, 0x0f, 0xc7, 0x30}},
 		"VMPTRLDAX": {Source: "vmptrld (%rax)", Code: []byte{0x0f, 0xc7, 0x30}},
 		"VMXONAX":   {Source: "vmxon (%rax)", Code: []byte{0xf3, 0x0f, 0xc7, 0x30}},
-		"VMXOFF":    {Source: "vmxoff", Code: []byte{0x0f, 0x01, 0xc4}},
 		"VMLAUNCH":  {Source: "vmlaunch", Code: []byte{0x0f, 0x01, 0xc2}},
 		"VMRESUME":  {Source: "vmresume", Code: []byte{0x0f, 0x01, 0xc3}},
 		"INVEPTCX":  {Source: "invept (%rax), %rcx", Code: []byte{0x66, 0x0f, 0x38, 0x80, 0x08}},

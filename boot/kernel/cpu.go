@@ -6,6 +6,8 @@ package kernel
 import (
 	"sync/atomic"
 	"unsafe"
+
+	"ringo/boot/mce"
 )
 
 const (
@@ -86,6 +88,7 @@ type cpu struct {
 	evs   [maxEvents * 12]byte
 	sig   sigframe
 	here  frame // of fatalHere
+	mc    mce.Report
 }
 
 var (

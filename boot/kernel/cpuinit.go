@@ -114,11 +114,8 @@ func cpuInit(c *cpu) {
 	wrmsr(x86.MSRSFMASK, fmaskValue)
 	wrmsr(x86.MSRPAT, patDefault)
 	writeCR0(readCR0()&^(x86.CR0EM|x86.CR0TS|x86.CR0CD|x86.CR0NW|x86.CR0AM) | x86.CR0MP | x86.CR0NE | x86.CR0WP)
-	cr4 := readCR4() | x86.CR4PGE
-	if _, _, _, d := cpuid(1, 0); d>>7&1 != 0 {
-		cr4 |= x86.CR4MCE
-	}
-	writeCR4(cr4 &^ (x86.CR4SMAP | x86.CR4SMEP | x86.CR4PCIDE | x86.CR4TSD))
+	writeCR4((readCR4() | x86.CR4PGE) &^ (x86.CR4SMAP | x86.CR4SMEP | x86.CR4PCIDE | x86.CR4TSD))
+	mcInit()
 	fpSetup()
 	c.apic = apicInit()
 }

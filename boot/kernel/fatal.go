@@ -70,6 +70,7 @@ func fatalReport(f *frame, msg string) {
 	say(" on CPU ")
 	sayDec(uint64(self().id))
 	say("\n")
+	sayMC(self())
 	dumpFrame(f)
 	say("  stack:\n")
 	sayStack(f.rip, f.rsp)

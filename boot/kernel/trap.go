@@ -220,17 +220,11 @@ func kernelTrap(f *frame, fp uint64) (act uint64) {
 	return actResume
 }
 
-// dfHandler and mcHandler never return.
+// dfHandler never returns.
 //
 //go:nosplit
 func dfHandler(f *frame, fp uint64) (act uint64) {
 	fatalFrame(f, "double fault")
-	return actResume
-}
-
-//go:nosplit
-func mcHandler(f *frame, fp uint64) (act uint64) {
-	fatalFrame(f, "machine check")
 	return actResume
 }
 

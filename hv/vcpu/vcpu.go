@@ -181,7 +181,6 @@ type Backend interface {
 	// state. It is called once per CPU, on the thread that will run guests
 	// there: a thread bound to that CPU for good.
 	Enable(cpu int) error
-	Disable(cpu int)
 	TableFormat() *pt.Format
 	// NewVCPU makes a vCPU in the architectural reset state (SDM Vol. 3,
 	// "Processor State After Reset") over the second-level tables t.

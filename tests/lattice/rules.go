@@ -30,6 +30,7 @@ var rules = []rule{
 	// From firmware to hv.
 	{pkg: "boot/cmdline", std: core},
 	{pkg: "boot/churn", std: core + " runtime time"},
+	{pkg: "boot/mce"},
 	{pkg: "boot/mb", ours: "mm", std: core},
 	{pkg: "boot/acpi", ours: "mm", std: core},
 	{pkg: "boot/kernel", ours: "mm hv/abi hv/x86 hv/insn boot/...", std: core, mods: tamago},
@@ -41,7 +42,7 @@ var rules = []rule{
 	{pkg: "vmx", ours: "hv/x86 hv/insn hv/vcpu mm mm/phys mm/pt", std: core},
 
 	// The hypervisor, bottom up.
-	{pkg: "hv/internal/run", ours: hvParts + " hv/internal/part hv/internal/hcall", std: core},
+	{pkg: "hv/internal/run", ours: hvParts + " hv/internal/part hv/internal/hcall boot/mce", std: core},
 	{pkg: "hv/internal/hcall", ours: hvParts + " hv/internal/part", std: core},
 	{pkg: "hv/internal/builder", ours: hvParts + " hv/internal/part hv/internal/image boot/layout", std: core},
 	{pkg: "hv/internal/part", ours: hvParts, std: core},

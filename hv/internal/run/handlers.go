@@ -108,7 +108,7 @@ func unexpected(_ *Runner, v *part.VCPU, _ *vcpu.Exit) action {
 // exist to break endless delivery loops (CVE-2015-5307, CVE-2015-8104).
 func reflect(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	if x.Event.Vector == x86.VecMC {
-		return crash(v, "machine check")
+		return machineCheck(r, v)
 	}
 	// INT1: the handler returns behind it.
 	if x.Event.Type == vcpu.SoftException && !r.advance(v, x) {

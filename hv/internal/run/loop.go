@@ -10,6 +10,7 @@ package run
 import (
 	"sync/atomic"
 
+	"ringo/boot/mce"
 	"ringo/hv/abi"
 	"ringo/hv/internal/hcall"
 	"ringo/hv/internal/part"
@@ -27,6 +28,12 @@ type Host struct {
 	Wait func(deadline uint64)
 	// Arm makes sure the CPU is interrupted at the deadline (TSC).
 	Arm func(deadline uint64)
+	// MachineCheck judges and clears the machine check that has just ended the
+	// run of a guest. It does not return if the machine cannot go on.
+	MachineCheck func() mce.Report
+	// LostPage returns, once, a page that has failed without anybody using it;
+	// ok is false when there is none, which is known at once.
+	LostPage func() (page uint64, ok bool)
 }
 
 // Runner is one physical CPU's loop.
@@ -69,6 +76,7 @@ func (r *Runner) idle() { r.host.Wait(min(r.until, r.cpu.Timers.Next())) }
 // runnable before r.until.
 func (r *Runner) turn() bool {
 	if r.next == nil {
+		r.lost()
 		r.now = r.host.Now()
 		r.cpu.Timers.Expire(r.now)
 		var kick int
@@ -170,6 +178,7 @@ const (
 // most. It reports false when v has left the CPU.
 func (r *Runner) attend(v *part.VCPU, now uint64) bool {
 	v.TakeAttention()
+	r.lost()
 	if r.cpu.Timers.Next() <= now {
 		r.cpu.Timers.Expire(now)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"ringo/boot/mce"
 	"ringo/hv/abi"
 	"ringo/hv/internal/event"
 	"ringo/hv/internal/hcall"
@@ -38,6 +39,16 @@ type rig struct {
 	ended  string
 	kicks  []int
 	dom0   *part.Domain
+	mc     mce.Report // of the next machine check
+	lost   []uint64   // pages that have failed
+}
+
+func (g *rig) lostPage() (page uint64, ok bool) {
+	if len(g.lost) == 0 {
+		return 0, false
+	}
+	page, g.lost = g.lost[0], g.lost[1:]
+	return page, true
 }
 
 const ramBase, ramSize = 16 * mm.MiB, 48 * mm.MiB
@@ -83,7 +94,10 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.r = New(cpu, g.m, &hcall.Services{}, Host{Now: g.m.TSC, Wait: func(uint64) { g.now += 1000 }, Arm: func(uint64) {}})
+	g.r = New(cpu, g.m, &hcall.Services{}, Host{
+		Now: g.m.TSC, Wait: func(uint64) { g.now += 1000 }, Arm: func(uint64) {},
+		MachineCheck: func() mce.Report { return g.mc }, LostPage: g.lostPage,
+	})
 	return g
 }
 

@@ -53,13 +53,6 @@ func (b *Backend) Enable(cpu int) error {
 	return nil
 }
 
-// Disable implements vcpu.Backend.
-func (b *Backend) Disable(cpu int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.enabled, cpu)
-}
-
 // Enabled reports whether Enable was called for cpu.
 func (b *Backend) Enabled(cpu int) bool {
 	b.mu.Lock()
