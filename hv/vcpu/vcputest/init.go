@@ -165,16 +165,22 @@ func testInitMOVSS(t T, m Machine) {
 	afterInit(t, m, v, 2, 1, accepts(t, v, nmiEvent))
 }
 
-// The trap of a single step waits behind MOV SS, if the CPU does not lose it or
-// take it early.
+// The trap of a single step waits behind MOV SS, in an entry that is prepared and
+// refused. The guest does not run with TF: Bochs 2.7 does not come out of that on
+// AMD-V.
 func testInitStep(t T, m Machine) {
 	v := m.NewVCPU(t)
 	defer v.Free()
 	var x vcpu.Exit
-	intoMOVSS(t, m, v, x86.FlagTF, &x)
-	if x.Reason != vcpu.Memory && x.Reason != vcpu.Exception {
-		t.Errorf("%+v, want Memory or a trap", x)
+	intoMOVSS(t, m, v, 0, &x)
+	if x.Reason != vcpu.Memory {
+		t.Errorf("%+v, want Memory", x)
 		return
+	}
+	v.Set(x86.RFLAGS, 2|x86.FlagTF)
+	v.Kick()
+	if v.Run(m.CPU(), &x); x.Reason != vcpu.Interrupted {
+		t.Errorf("%+v, want Interrupted", x)
 	}
 	afterInit(t, m, v, 2, 0, nothing)
 }
