@@ -153,5 +153,6 @@ func (v *VCPU) scrub(x *vcpu.Exit) {
 		vcpu.Reset(v)
 		x.RIP, x.CPL = b.rip, 0
 	}
-	v.setCR0(v.Get(x86.CR0)) // its intercept
+	v.setCR0(v.Get(x86.CR0)) // their intercepts
+	v.setCR4(v.Get(x86.CR4))
 }

@@ -47,6 +47,7 @@ const (
 	iTLBSYNC        = 1 << 4
 
 	crRead0  = 1 << 0
+	crRead4  = 1 << 4
 	crWrite0 = 1 << 16
 	crWrite4 = 1 << 20
 	crWrite8 = 1 << 24

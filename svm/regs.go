@@ -29,7 +29,7 @@ func (v *VCPU) Get(r x86.Reg) uint64 {
 	case x86.CR3:
 		return b.cr3
 	case x86.CR4:
-		return b.cr4
+		return b.cr4 &^ v.cr4Forced
 	case x86.CR8:
 		return b.vintr & 15
 	case x86.DR0, x86.DR1, x86.DR2, x86.DR3:
@@ -166,12 +166,21 @@ func (v *VCPU) setCR0(val uint64) {
 	v.setLMA()
 }
 
-// setCR4 also switches between the guest's XCR0 and the host's. XCR0 has an
-// effect under CR4.OSXSAVE only: without it the guest runs under the host's,
+// setCR4 keeps MCE set for the CPU, which would shut down at a machine check
+// otherwise, and has the guest's reads of CR4 intercepted while that makes a
+// difference. It also switches between the guest's XCR0 and the host's. XCR0 has
+// an effect under CR4.OSXSAVE only: without it the guest runs under the host's,
 // which spares two XSETBV per exit.
 func (v *VCPU) setCR4(val uint64) {
 	was := *v.xcr0()
-	v.vmcb.setCR4(val)
+	b := v.vmcb
+	v.cr4Forced = x86.CR4MCE &^ val
+	b.setCR4(val | x86.CR4MCE)
+	if v.cr4Forced != 0 {
+		b.setIntercepts(&b.crIntercepts, crRead4, 0)
+	} else {
+		b.setIntercepts(&b.crIntercepts, 0, crRead4)
+	}
 	v.todo |= todoFlush // the guest's own MOV to CR4 may have (PGE)
 	v.frame.xcr0 = uint32(v.b.f.xcr0)
 	*v.xcr0() = was

@@ -33,6 +33,20 @@ func TestConformance(t *testing.T) {
 	}
 }
 
+// A machine check while the guest runs must end its run, not shut the CPU down: MCE
+// is set whatever the guest says, and it does not notice.
+func TestMCE(t *testing.T) {
+	m := newMachine(t, qemuMax, 1)
+	v := m.vcpu(m.tables())
+	for _, val := range []uint64{0, x86.CR4MCE, x86.CR4PAE, x86.CR4PAE | x86.CR4MCE} {
+		v.Set(x86.CR4, val)
+		b := v.vmcb
+		if b.cr4 != val|x86.CR4MCE || v.Get(x86.CR4) != val || (b.crIntercepts&crRead4 == 0) != (val&x86.CR4MCE != 0) {
+			t.Errorf("CR4 %#x: the CPU has %#x, the guest sees %#x, intercepts %#x", val, b.cr4, v.Get(x86.CR4), b.crIntercepts)
+		}
+	}
+}
+
 func TestNewVCPU(t *testing.T) {
 	m := newMachine(t, qemuMax, 1)
 	tab := m.tables()

@@ -151,13 +151,14 @@ func (v *VCPU) setCR0(val uint64) {
 	v.todo |= todoPaging | todoFlush
 }
 
-// setCR4 does the same for CR4, and switches between the guest's XCR0 and the
+// setCR4 does the same for CR4, keeps MCE set, without which the CPU would shut
+// down at a machine check, and switches between the guest's XCR0 and the
 // host's. XCR0 has an effect under CR4.OSXSAVE only: without it the guest runs
 // under the host's, which spares two XSETBV per exit.
 func (v *VCPU) setCR4(val uint64) {
 	was := *v.xcr0()
 	v.put(sCR4Shadow, val)
-	v.put(sCR4, val|v.b.f.cr4Fixed0)
+	v.put(sCR4, val|v.b.f.cr4Fixed0|x86.CR4MCE)
 	v.frame.xcr0 = uint32(v.b.f.xcr0)
 	*v.xcr0() = was
 	v.todo |= todoPaging | todoFlush

@@ -305,7 +305,7 @@ func TestControlRegisters(t *testing.T) {
 	}{
 		{"CR0", f[uint32(guestCR0)], x86.CR0PE | x86.CR0ET | x86.CR0PG | x86.CR0NE},
 		{"CR0 shadow", f[uint32(ctlCR0Shadow)], x86.CR0PE | x86.CR0ET | x86.CR0PG | x86.CR0CD | x86.CR0NW},
-		{"CR4", f[uint32(guestCR4)], x86.CR4PAE | x86.CR4VMXE},
+		{"CR4", f[uint32(guestCR4)], x86.CR4PAE | x86.CR4MCE | x86.CR4VMXE},
 		{"CR4 shadow", f[uint32(ctlCR4Shadow)], x86.CR4PAE},
 		{"EFER", f[uint32(guestEFER)], x86.EFERLME | x86.EFERLMA},
 		{"entry", f[uint32(ctlEntry)] & entryLongMode, entryLongMode},
