@@ -13,10 +13,10 @@ import (
 
 // cpu is the state of one physical CPU. Only the thread bound to it uses it.
 type cpu struct {
-	p      processor
-	n      int    // its number
-	kick   vcpu.KickWord
-	xcr0   uint32
+	p    processor
+	n    int // its number
+	kick vcpu.KickWord
+	xcr0 uint32
 	// loaded is the vCPU whose VMCS is current. live is the one whose values
 	// the MSRs of liveMSRs have; it may have left.
 	loaded *VCPU
