@@ -74,7 +74,7 @@ func TestRetire(t *testing.T) {
 	// All the rest can be had, and nothing else.
 	got := map[mm.HPA]bool{}
 	for {
-		a, err := p.Alloc(0, owner, frame.RAM)
+		a, err := p.Pages(1, owner, frame.RAM)
 		if err != nil {
 			break
 		}
