@@ -56,6 +56,7 @@ var targets = []target{
 	{"svm", "FuzzInject"},
 	{"tools/mkimage", "FuzzLoad"},
 	{"vmx", "FuzzDecode"},
+	{"vmx", "FuzzEvents"},
 }
 
 // fuzz runs every target for its time in a copy of the tree: what a target finds is
