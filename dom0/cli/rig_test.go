@@ -32,6 +32,8 @@ func (fakeLoader) Check(k loader.Source) error {
 	return nil
 }
 
+func (fakeLoader) Try(loader.Request) error { return nil }
+
 func (fakeLoader) Populate(memory uint64) ([]abi.MemRange, error) { return loader.Populate(memory) }
 
 func (fakeLoader) Load(r loader.Request, mem loader.Guest) (abi.VCPUContext, error) {

@@ -32,7 +32,17 @@ func (m *Manager) Check(cfg *config.Config) error {
 	if err := m.unique(p.cfg.Name, p.uuid); err != nil {
 		return err
 	}
-	return m.memoryFree(p.bytes)
+	if err := m.memoryFree(p.bytes); err != nil {
+		return err
+	}
+	return m.Loader.Try(p.request())
+}
+
+// request says what to load.
+func (p *plan) request() loader.Request {
+	return loader.Request{
+		Kernel: p.kernel, Initrd: p.initrd, Cmdline: p.cfg.Boot.Cmdline, Memory: p.cfg.Memory.Bytes, CPUs: p.cfg.VCPUs,
+	}
 }
 
 // Create makes a domain and, unless paused is set, starts it. cfg is copied. It
@@ -192,9 +202,7 @@ func (m *Manager) load(id uint32, p *plan) error {
 	if err != nil {
 		return err
 	}
-	x, err := m.Loader.Load(loader.Request{
-		Kernel: p.kernel, Initrd: p.initrd, Cmdline: p.cfg.Boot.Cmdline, Memory: p.cfg.Memory.Bytes, CPUs: p.cfg.VCPUs,
-	}, &ram{m.Memory, ext})
+	x, err := m.Loader.Load(p.request(), &ram{m.Memory, ext})
 	if err2 := m.HV.Unmap(id); err == nil {
 		err = err2
 	}

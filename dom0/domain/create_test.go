@@ -244,6 +244,11 @@ func TestCheck(t *testing.T) {
 	if err := r.Check(r.cfg("a", 64)); err != nil {
 		t.Error(err)
 	}
+	r.load.fail = errors.New("no such format")
+	if err := r.Check(r.cfg("a", 64)); err != r.load.fail {
+		t.Errorf("what the loader would refuse is accepted: %v", err)
+	}
+	r.load.fail = nil
 	if err := r.Check(r.cfg("a", 640)); err == nil || !strings.Contains(err.Error(), "give it less (memory=256MiB)") {
 		t.Error(err)
 	}

@@ -27,6 +27,9 @@ import (
 type Loader interface {
 	// Check looks at the beginning of a kernel.
 	Check(kernel loader.Source) error
+	// Try returns the error that Load would return, as far as can be told without
+	// a domain.
+	Try(r loader.Request) error
 	// Populate returns the ranges to back with RAM for memory bytes.
 	Populate(memory uint64) ([]abi.MemRange, error)
 	Load(r loader.Request, mem loader.Guest) (abi.VCPUContext, error)

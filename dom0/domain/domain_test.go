@@ -35,6 +35,8 @@ func (l *bootLoader) Check(k loader.Source) error {
 	return nil
 }
 
+func (l *bootLoader) Try(r loader.Request) error { return l.fail }
+
 func (*bootLoader) Populate(memory uint64) ([]abi.MemRange, error) { return loader.Populate(memory) }
 
 func (l *bootLoader) Load(r loader.Request, mem loader.Guest) (abi.VCPUContext, error) {

@@ -110,6 +110,14 @@ type Images struct {
 // Check implements [Loader].
 func (*Images) Check(kernel loader.Source) error { return loader.Check(kernel) }
 
+// Try implements [Loader].
+func (i *Images) Try(r loader.Request) error {
+	i.one.Lock()
+	defer i.one.Unlock()
+	r.Account = i.Account
+	return loader.Try(r)
+}
+
 // Populate implements [Loader].
 func (*Images) Populate(memory uint64) ([]abi.MemRange, error) { return loader.Populate(memory) }
 

@@ -48,7 +48,7 @@ func charged(t *testing.T, k []byte, memory, budget uint64) (heap, reserved uint
 	r := request(k, memory)
 	r.Account = b.Account("unpacking")
 	heap = allocated(func() { ctx, err = loader.Load(r, m) }) - m.Made()
-	if err == nil && (ctx.RIP < mib || ctx.RIP >= memory) {
+	if err == nil && m.RAM(loader.GPA(ctx.RIP), 1) == nil {
 		t.Errorf("starts at %#x", ctx.RIP)
 	}
 	all, _ := b.Use()

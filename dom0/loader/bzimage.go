@@ -15,6 +15,7 @@ import (
 const (
 	hdrStart       = 0x1f1
 	hdrSetupSects  = 0x1f1 // the header's first byte
+	hdrSysSize     = 0x1f4
 	hdrBootFlag    = 0x1fe
 	hdrJump        = 0x201
 	hdrMagic       = 0x202
@@ -28,11 +29,14 @@ const (
 	hdrCmdline     = 0x228
 	hdrInitrdMax   = 0x22c
 	hdrAlignment   = 0x230
+	hdrRelocatable = 0x234
 	hdrXLoadFlags  = 0x236
 	hdrCmdlineSize = 0x238
 	hdrPayload     = 0x248
 	hdrPayloadLen  = 0x24c
 	hdrSetupData   = 0x250
+	hdrPreferred   = 0x258
+	hdrInitSize    = 0x260
 	hdrEnd         = 0x290 // of the room for the header in the zero page
 )
 
@@ -43,7 +47,9 @@ const (
 	canUseHeap   = 1 << 7
 	xlfKernel64  = 1 << 0
 	xlfAbove4G   = 1 << 1
-	minVersion   = 0x20c // payload of a 64-bit kernel: Linux 3.8
+	minVersion   = 0x206 // length of the command line: Linux 2.6.22
+	prefVersion  = 0x20a // preferred address, memory during start: Linux 2.6.31
+	longVersion  = 0x20c // xloadflags: Linux 3.8
 	ourVersion   = 0x20f
 	initrdMax    = 0x7fffffff
 	linuxCmdline = 2047
@@ -65,9 +71,13 @@ func defaultHeader() []byte {
 
 // bzImage is what we need of a bzImage's header.
 type bzImage struct {
-	header     []byte // from 0x1f1 to the header's end
-	payload    int64  // file offset
-	payloadLen int64
+	header []byte // from 0x1f1 to the header's end, at least to hdrCmdlineSize
+	// A 64-bit Linux is unpacked here: payload is its place in the file.
+	payload, payloadLen int64
+	// Everything else, of which payloadLen is 0, starts itself in 32-bit mode: the
+	// file from code on belongs to address load, and needs memory up to end.
+	code      int64
+	load, end uint64
 }
 
 // parseBzImage checks the setup header in the first bytes of a file of size
@@ -77,52 +87,98 @@ func parseBzImage(b []byte, size int64) (*bzImage, error) {
 	if len(b) < hdrEnd {
 		return nil, io.ErrUnexpectedEOF
 	}
-	if v := le.Uint16(b[hdrVersion:]); v < minVersion {
-		return nil, fmt.Errorf("has boot protocol %d.%02d, too old: 2.12 (Linux 3.8) or later is needed", v>>8, v&0xff)
+	version := le.Uint16(b[hdrVersion:])
+	if version < minVersion {
+		return nil, fmt.Errorf("has boot protocol %d.%02d, too old: 2.06 (Linux 2.6.22) or later is needed", version>>8, version&0xff)
 	}
-	if le.Uint16(b[hdrXLoadFlags:])&xlfKernel64 == 0 {
-		return nil, errors.New("is a 32-bit kernel: use a 64-bit (amd64) one")
+	if b[hdrLoadFlags]&loadedHigh == 0 {
+		return nil, errors.New("is a zImage, which runs below 1 MiB: use a bzImage")
 	}
 	sects := int64(b[hdrSetupSects])
 	if sects == 0 {
 		sects = 4
 	}
-	k := &bzImage{
-		payload:    (sects+1)*512 + int64(le.Uint32(b[hdrPayload:])),
-		payloadLen: int64(le.Uint32(b[hdrPayloadLen:])),
-	}
-	if k.payloadLen < 16 || k.payload > size || k.payloadLen > size-k.payload {
-		return nil, fmt.Errorf("is truncated (its compressed part ends at byte %d, the file has %d): copy it again", k.payload+k.payloadLen, size)
+	k := &bzImage{code: (sects + 1) * 512}
+	if paragraphs := int64(le.Uint32(b[hdrSysSize:])); k.code >= size || paragraphs*16 > size-k.code+15 {
+		return nil, errTruncated
 	}
 	// The header ends where the jump at 0x200 leads.
-	end := min(hdrMagic+int(b[hdrJump]), hdrEnd)
-	if end < hdrPayloadLen+4 {
+	end, least := min(hdrMagic+int(b[hdrJump]), hdrEnd), hdrCmdlineSize+4
+	if version >= longVersion && le.Uint16(b[hdrXLoadFlags:])&xlfKernel64 != 0 && le.Uint32(b[hdrPayloadLen:]) != 0 {
+		k.payload, k.payloadLen = k.code+int64(le.Uint32(b[hdrPayload:])), int64(le.Uint32(b[hdrPayloadLen:]))
+		if k.payloadLen < 16 || k.payload > size || k.payloadLen > size-k.payload {
+			return nil, fmt.Errorf("is truncated (its compressed part ends at byte %d, the file has %d): copy it again", k.payload+k.payloadLen, size)
+		}
+		least = hdrPayloadLen + 4
+	}
+	if end < least {
 		return nil, damage("its setup header is too short")
 	}
 	k.header = append([]byte(nil), b[hdrStart:end]...)
+	k.place(b, uint64(size-k.code))
 	return k, nil
 }
 
-// loadBzImage decompresses the vmlinux inside a bzImage into memory. Its
-// relocations, which follow the ELF file in the stream, are not needed: the
-// kernel stays where it was linked.
+// place finds where the code of size bytes runs, and what it needs.
+func (k *bzImage) place(b []byte, size uint64) {
+	le := binary.LittleEndian
+	if k.load = uint64(le.Uint32(b[hdrCode32:])); k.load == 0 {
+		k.load = oneMiB
+	}
+	k.end = k.load + size
+	if le.Uint16(b[hdrVersion:]) < prefVersion {
+		return
+	}
+	if p := le.Uint64(b[hdrPreferred:]); b[hdrRelocatable] != 0 && p != 0 && p < holeBase {
+		k.load = p
+	}
+	k.end = k.load + max(size, uint64(le.Uint32(b[hdrInitSize:])))
+}
+
+// loadBzImage puts the kernel of a bzImage into memory: a 64-bit Linux unpacked,
+// everything else as it is.
 func (g *guest) loadBzImage(src Source, prefix []byte) (*image, error) {
 	k, err := parseBzImage(prefix, src.Size)
 	if err != nil {
 		return nil, err
 	}
+	if k.payloadLen == 0 {
+		return g.loadCode(src, k)
+	}
 	c, size, err := k.compression(src)
 	if err != nil {
 		return nil, err
 	}
+	// The relocations, which follow the ELF file in the stream, are not needed:
+	// the kernel stays where it was linked.
 	img, err := g.unpackELF(k.stream(src, c), c, size)
 	if err != nil {
 		return nil, err
 	}
-	if img.protocol != linux64 {
+	if img.linuxEntry == 0 {
 		return nil, errors.New("holds no 64-bit Linux: use a bzImage or vmlinux")
 	}
-	img.header = k.header
+	// A PVH note does not decide here.
+	img.protocol, img.entry, img.header = linux64, img.linuxEntry, k.header
+	return img, nil
+}
+
+// loadCode copies the part of a bzImage that runs in protected mode.
+func (g *guest) loadCode(src Source, k *bzImage) (*image, error) {
+	if err := g.fits(k.load, k.end); err != nil {
+		return nil, err
+	}
+	img := &image{
+		protocol: linux32, entry: GPA(k.load), start: GPA(k.load), end: GPA(k.end), header: k.header,
+		taken: []region{{GPA(k.load), k.end - k.load}},
+	}
+	if g.dry {
+		return img, nil
+	}
+	n := src.Size - k.code
+	if err := g.fill(GPA(k.load), uint64(n), io.NewSectionReader(src.R, k.code, n)); err != nil {
+		return nil, err
+	}
 	return img, nil
 }
 
@@ -166,6 +222,9 @@ func Payload(src Source) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("kernel %q is not a bzImage", src.Name)
 	}
 	k, err := parseBzImage(prefix, src.Size)
+	if err == nil && k.payloadLen == 0 {
+		err = errors.New("holds no 64-bit Linux")
+	}
 	if err != nil {
 		return nil, kernelError(src.Name, err)
 	}

@@ -57,11 +57,11 @@ func descriptor(a uint64) uint64 {
 
 // context32 is flat protected mode without paging, as the multiboot and PVH
 // protocols want it; g holds the descriptors.
-func context32(entry GPA) abi.VCPUContext {
+func (g *guest) context32(entry GPA) abi.VCPUContext {
 	c := abi.VCPUContext{
 		RIP: uint64(entry), RFLAGS: flagsReserved,
 		CR0: cr0PE | cr0ET | cr0NE, PAT: patReset,
-		GDTBase: uint64(gdtAt), GDTLimit: gdtLen - 1,
+		GDTBase: uint64(g.at(gdtAt)), GDTLimit: gdtLen - 1,
 		Online: 1,
 	}
 	for i := range c.Seg {
@@ -70,15 +70,15 @@ func context32(entry GPA) abi.VCPUContext {
 	c.Seg[segCS].Selector, c.Seg[segCS].Access = bootCS, accessCode32
 	c.Seg[segLDTR] = abi.Segment{Access: accessNone}
 	c.Seg[segTR] = abi.Segment{Selector: bootTR, Access: accessTSS, Limit: 0x67}
-	c.GPR[rsp] = uint64(stackAt)
+	c.GPR[rsp] = uint64(g.at(stackAt))
 	return c
 }
 
 // context64 is 64-bit mode over the tables of writeTables.
-func context64(entry GPA) abi.VCPUContext {
-	c := context32(entry)
+func (g *guest) context64(entry GPA) abi.VCPUContext {
+	c := g.context32(entry)
 	c.CR0 |= cr0PG
-	c.CR3, c.CR4 = uint64(tablesAt), cr4PAE
+	c.CR3, c.CR4 = uint64(g.at(tablesAt)), cr4PAE
 	c.EFER = eferLME | eferLMA
 	c.Seg[segCS].Access = accessCode64
 	return c
@@ -94,7 +94,7 @@ func (g *guest) writeGDT(code uint64) error {
 	b.put64(bootCS, descriptor(code))
 	b.put64(bootDS, descriptor(accessData))
 	b.put64(bootTR, 0x67|accessTSS<<40)
-	return g.write(gdtAt, b)
+	return g.write(g.at(gdtAt), b)
 }
 
 // Page-table bits.
@@ -110,15 +110,16 @@ const (
 // one directory pointer table, four directories.
 func (g *guest) writeTables() error {
 	const page, bits = 0x1000, ptPresent | ptWrite
+	tables := uint64(g.at(tablesAt))
 	b := record(make([]byte, 6*page))
-	b.put64(0, uint64(tablesAt)+page|bits)
+	b.put64(0, tables+page|bits)
 	for i := range 4 {
-		b.put64(page+8*i, uint64(tablesAt)+uint64(2+i)*page|bits)
+		b.put64(page+8*i, tables+uint64(2+i)*page|bits)
 	}
 	for i := range 4 * 512 {
 		b.put64(2*page+8*i, uint64(i)<<21|bits|ptLarge)
 	}
-	if err := g.write(tablesAt, b); err != nil {
+	if err := g.write(g.at(tablesAt), b); err != nil {
 		return err
 	}
 	return g.writeGDT(accessCode64)

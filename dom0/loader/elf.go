@@ -21,6 +21,7 @@ const (
 	elfLoad        = 1
 	elfNote        = 4
 	elfMaxSegments = 64
+	xenGuestOS     = 6
 	xenPhys32Entry = 18
 )
 
@@ -39,7 +40,7 @@ type elfFile struct {
 	wide  bool // ELF64 for x86-64; otherwise ELF32 for i386
 	entry uint64
 	loads []segment // by file offset
-	note  *segment
+	notes []segment
 	end   uint64 // of the file, as far as its headers tell
 }
 
@@ -123,8 +124,8 @@ func (f *elfFile) add(h []byte) {
 	switch kind := le.Uint32(h); {
 	case kind == elfLoad && s.memsz > 0:
 		f.loads = append(f.loads, s)
-	case kind == elfNote && f.note == nil:
-		f.note = &s
+	case kind == elfNote:
+		f.notes = append(f.notes, s)
 	}
 }
 
@@ -145,15 +146,20 @@ func (g *guest) check(f *elfFile) (start, end uint64, err error) {
 			}
 		}
 		start, end = min(start, s.paddr), max(end, s.paddr+s.memsz)
+		if s.paddr < oneMiB {
+			if err := g.fits(s.paddr, s.paddr+s.memsz); err != nil {
+				return 0, 0, err
+			}
+		}
 	}
-	return start, end, g.fits(start, end)
+	return start, end, g.fits(oneMiB, max(end, oneMiB))
 }
 
 // fits verifies that a kernel may occupy [start, end).
 func (g *guest) fits(start, end uint64) error {
 	switch {
-	case start < oneMiB:
-		return fmt.Errorf("wants to be loaded at %#x: below 1 MiB is not possible", start)
+	case start < oneMiB && end > lowEnd:
+		return fmt.Errorf("wants to be loaded from %#x to %#x: between 640 KiB and 1 MiB is no memory for it", start, end)
 	case end > holeBase:
 		return fmt.Errorf("wants to be loaded up to %#x: above 3 GiB is not possible", end)
 	case GPA(end) > g.lowTop():
@@ -180,6 +186,20 @@ func (g *guest) loadELF(r io.Reader) (*image, error) {
 	if err != nil {
 		return nil, err
 	}
+	img := &image{start: GPA(start), end: max(GPA(end), oneMiB), fileEnd: f.end, header: defaultHeader()}
+	for _, seg := range f.loads {
+		img.taken = append(img.taken, region{GPA(seg.paddr), seg.memsz})
+		if f.wide && seg.hasPhys(f.entry) {
+			img.linuxEntry = GPA(f.entry)
+		}
+	}
+	if g.dry {
+		n, err := g.readNotes(f, prefix) // as far as they are here
+		if img.linuxEntry == 0 || n.pvh && !n.linux {
+			img.protocol = pvh
+		}
+		return img, err
+	}
 	s := &stream{prefix: prefix, r: r}
 	for _, seg := range f.loads {
 		if seg.filesz > 0 {
@@ -194,27 +214,27 @@ func (g *guest) loadELF(r io.Reader) (*image, error) {
 			return nil, err
 		}
 	}
-	img := &image{start: GPA(start), end: GPA(end), fileEnd: f.end, header: defaultHeader()}
 	return img, g.findEntry(f, prefix, img)
 }
 
-// findEntry chooses the way of entering f: an ELF64 whose entry is a physical
-// address is entered there in 64-bit mode, as vmlinux wants it; otherwise a PVH
-// note or a multiboot header is needed.
+// findEntry chooses the way of entering f. A note for PVH decides, unless it is in
+// a Linux, which has both. Without one an ELF64 whose entry is a physical address
+// is entered there in 64-bit mode, as vmlinux wants it; otherwise a multiboot
+// header is needed.
 func (g *guest) findEntry(f *elfFile, prefix []byte, img *image) error {
-	if f.wide {
-		for _, s := range f.loads {
-			if s.hasPhys(f.entry) {
-				img.protocol, img.entry = linux64, GPA(f.entry)
-				return nil
-			}
-		}
+	n, err := g.readNotes(f, prefix)
+	if err != nil {
+		return err
 	}
-	if e, ok := g.pvhEntry(f); ok {
-		if e < img.start || e >= img.end {
+	if img.linuxEntry != 0 && (n.linux || !n.pvh) {
+		img.protocol, img.entry = linux64, img.linuxEntry
+		return nil
+	}
+	if n.pvh {
+		if n.entry < img.start || n.entry >= img.end {
 			return damage("PVH entry outside of the image")
 		}
-		img.protocol, img.entry = pvh, e
+		img.protocol, img.entry = pvh, n.entry
 		return nil
 	}
 	if h, ok := findMultiboot(prefix); ok && !f.wide {

@@ -17,6 +17,8 @@ type guest struct {
 	mem     Guest
 	layout  []abi.MemRange
 	account *account.Account
+	dry     bool   // for Try: there is no memory
+	boot    GPA    // what is added to the addresses of boot structures
 	held    func() // gives back what unpacking reserved; nil: nothing
 }
 

@@ -21,10 +21,7 @@ func (g *guest) loadInitrd(r Request, img *image) (region, error) {
 	if src.R == nil {
 		return region{}, nil
 	}
-	if src.Size <= 0 {
-		return region{}, fmt.Errorf("initrd %q is empty", src.Name)
-	}
-	at, err := g.placeInitrd(uint64(src.Size), img)
+	at, err := g.placeInitrd(src, img)
 	if err != nil {
 		return region{}, err
 	}
@@ -35,13 +32,16 @@ func (g *guest) loadInitrd(r Request, img *image) (region, error) {
 	return rd, nil
 }
 
-// placeInitrd finds the highest page-aligned place for size bytes: below 4 GiB
+// placeInitrd finds the highest page-aligned place for an initrd: below 4 GiB
 // within what the header's initrd_addr_max allows, else above if the kernel
 // takes it there.
-func (g *guest) placeInitrd(size uint64, img *image) (GPA, error) {
-	le := binary.LittleEndian
+func (g *guest) placeInitrd(src Source, img *image) (GPA, error) {
+	if src.Size <= 0 {
+		return 0, fmt.Errorf("initrd %q is empty", src.Name)
+	}
+	le, size := binary.LittleEndian, uint64(src.Size)
 	limit := g.lowTop()
-	if img.protocol == linux64 {
+	if img.isLinux() {
 		last := le.Uint32(img.header[hdrInitrdMax-hdrStart:])
 		limit = min(limit, GPA(last)+1)
 	}
@@ -55,21 +55,26 @@ func (g *guest) placeInitrd(size uint64, img *image) (GPA, error) {
 		return high - GPA(pages), nil
 	}
 	if limit < g.lowTop() || g.highTop() != 0 {
-		return 0, fmt.Errorf("initrd of %d MiB does not fit the %d MiB that this kernel allows: use a smaller one", mib(size), uint64(max(limit, first)-first)>>20)
+		return 0, fmt.Errorf("initrd of %s does not fit the %d MiB that this kernel allows: use a smaller one", amount(size), uint64(max(limit, first)-first)>>20)
 	}
-	return 0, fmt.Errorf("initrd of %d MiB does not fit %d MiB of guest memory: raise memory to at least %d MiB",
-		mib(size), uint64(g.lowTop())>>20, mib(uint64(first)+pages))
+	return 0, fmt.Errorf("initrd of %s does not fit %d MiB of guest memory: raise memory to at least %d MiB",
+		amount(size), uint64(g.lowTop())>>20, mib(uint64(first)+pages))
 }
 
 // takesHighInitrd reports whether the kernel takes an initrd above 4 GiB.
 func (img *image) takesHighInitrd() bool {
-	return img.protocol == linux64 && binary.LittleEndian.Uint16(img.header[hdrXLoadFlags-hdrStart:])&xlfAbove4G != 0
+	le := binary.LittleEndian
+	return img.protocol == linux64 && le.Uint16(img.header[hdrVersion-hdrStart:]) >= longVersion &&
+		le.Uint16(img.header[hdrXLoadFlags-hdrStart:])&xlfAbove4G != 0
 }
 
-// writeCmdline puts the command line, with its final NUL, to cmdlineAt.
-func (g *guest) writeCmdline(r Request, img *image) error {
+// isLinux reports whether header is valid.
+func (img *image) isLinux() bool { return img.protocol == linux64 || img.protocol == linux32 }
+
+// checkCmdline verifies that the kernel takes the command line.
+func checkCmdline(r Request, img *image) error {
 	limit := cmdlineMax - 1
-	if img.protocol == linux64 {
+	if img.isLinux() {
 		if n := binary.LittleEndian.Uint32(img.header[hdrCmdlineSize-hdrStart:]); n < uint32(limit) {
 			limit = int(n)
 		}
@@ -82,5 +87,13 @@ func (g *guest) writeCmdline(r Request, img *image) error {
 			return fmt.Errorf("command line holds a NUL character at position %d", i)
 		}
 	}
-	return g.write(cmdlineAt, append([]byte(r.Cmdline), 0))
+	return nil
+}
+
+// writeCmdline puts the command line, with its final NUL, to cmdlineAt.
+func (g *guest) writeCmdline(r Request, img *image) error {
+	if err := checkCmdline(r, img); err != nil {
+		return err
+	}
+	return g.write(g.at(cmdlineAt), append([]byte(r.Cmdline), 0))
 }

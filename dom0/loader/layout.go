@@ -41,8 +41,10 @@ const (
 	MaxMemory = 1<<40 - (highBase - holeBase)
 )
 
-// Boot structures in low memory. The kernel image never lies there.
+// Boot structures. They lie in low memory, unless the kernel's image does: see
+// placeBoot.
 const (
+	bootAt    GPA = 0x1000
 	gdtAt     GPA = 0x1000 // global descriptor table
 	paramsAt  GPA = 0x2000 // boot_params, one page
 	infoAt    GPA = 0x3000 // hvm_start_info or multiboot information, one page
@@ -52,7 +54,35 @@ const (
 	// cmdlineMax is the longest command line of an image that names no limit
 	// of its own, with the final NUL.
 	cmdlineMax = 0x10000
+	bootEnd    = cmdlineAt + cmdlineMax
 )
+
+// at returns where a boot structure is.
+func (g *guest) at(a GPA) GPA { return a + g.boot }
+
+// placeBoot finds room for the boot structures beside the kernel's image: in low
+// memory, as near to its beginning or its end as can be, or behind the image.
+func (g *guest) placeBoot(img *image) error {
+	free := func(at GPA) bool {
+		for _, t := range img.taken {
+			if t.at < at+bootEnd && at+bootAt < t.at+GPA(t.size) {
+				return false
+			}
+		}
+		return true
+	}
+	if g.boot = 0; free(g.boot) {
+		return nil
+	}
+	for g.boot = lowEnd - bootEnd; g.boot > 0; g.boot -= bootAt {
+		if free(g.boot) {
+			return nil
+		}
+	}
+	g.boot = (img.end + 0xfff) &^ 0xfff
+	img.end = g.boot + bootEnd
+	return g.fits(uint64(g.boot), uint64(img.end))
+}
 
 // Layout returns the memory map (as E820 types) of a guest with memory bytes
 // of RAM, rounded down to whole pages of 4 KiB.

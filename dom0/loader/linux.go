@@ -18,8 +18,8 @@ const (
 	loaderUndefined = 0xff
 )
 
-// startLinux builds what the 64-bit boot protocol wants (Linux,
-// Documentation/arch/x86/boot.rst, "64-bit Boot Protocol").
+// startLinux builds what the 32-bit and the 64-bit boot protocol want (Linux,
+// Documentation/arch/x86/boot.rst, "32-bit Boot Protocol", "64-bit Boot Protocol").
 func (g *guest) startLinux(img *image, rd region) (abi.VCPUContext, error) {
 	zp := record(make([]byte, zpSize))
 	copy(zp[hdrStart:], img.header)
@@ -29,7 +29,7 @@ func (g *guest) startLinux(img *image, rd region) (abi.VCPUContext, error) {
 	zp.put32(hdrCode32, uint32(img.entry))
 	zp.put16(hdrHeapEnd, 0)
 	zp.put64(hdrSetupData, 0)
-	zp.put32(hdrCmdline, uint32(cmdlineAt))
+	zp.put32(hdrCmdline, uint32(g.at(cmdlineAt)))
 	zp.put32(hdrRamdisk, uint32(rd.at))
 	zp.put32(hdrRamdiskSize, uint32(rd.size))
 	zp.put32(zpExtRamdisk, uint32(rd.at>>32))
@@ -42,13 +42,19 @@ func (g *guest) startLinux(img *image, rd region) (abi.VCPUContext, error) {
 		zp.put64(off+8, r.Size)
 		zp.put32(off+16, uint32(r.Type))
 	}
-	if err := g.write(paramsAt, zp); err != nil {
+	if err := g.write(g.at(paramsAt), zp); err != nil {
 		return abi.VCPUContext{}, err
 	}
-	if err := g.writeTables(); err != nil {
+	var c abi.VCPUContext
+	var err error
+	if img.protocol == linux32 {
+		c, err = g.context32(img.entry), g.writeGDT(accessCode32)
+	} else {
+		c, err = g.context64(img.entry), g.writeTables()
+	}
+	if err != nil {
 		return abi.VCPUContext{}, err
 	}
-	c := context64(img.entry)
-	c.GPR[rsi] = uint64(paramsAt)
+	c.GPR[rsi] = uint64(g.at(paramsAt))
 	return c, nil
 }

@@ -72,6 +72,7 @@ type protocol uint8
 
 const (
 	linux64   protocol = iota // 64-bit mode, boot_params in RSI
+	linux32                   // 32-bit mode, boot_params in ESI
 	pvh                       // 32-bit mode, hvm_start_info in EBX
 	multiboot                 // 32-bit mode, multiboot information in EBX
 )
@@ -83,8 +84,12 @@ type image struct {
 	// start and end bound all that the kernel needs to find as RAM before it
 	// has a memory allocator.
 	start, end GPA
+	// taken is what of memory the image occupies.
+	taken []region
 	// fileEnd is where the kernel's ELF file ends, as far as that is known.
 	fileEnd uint64
+	// linuxEntry is where an ELF64 file is entered if it is a Linux; 0: nowhere.
+	linuxEntry GPA
 	// header is the setup header of the Linux boot protocol, from offset
 	// 0x1f1 of the zero page on.
 	header []byte
@@ -99,23 +104,16 @@ type image struct {
 // Preconditions: mem holds the ranges that [Populate] returns for r.Memory;
 // what Load does not write is zero.
 func Load(r Request, mem Guest) (ctx abi.VCPUContext, err error) {
-	var g *guest
-	defer func() {
-		if p := recover(); p != nil {
-			if g != nil {
-				g.release()
-			}
-			ctx, err = abi.VCPUContext{}, fmt.Errorf("kernel %q is damaged (decoder failed: %v)", r.Kernel.Name, p)
-		}
-	}()
 	layout, err := Layout(r.Memory)
 	if err != nil {
 		return ctx, err
 	}
-	g = &guest{mem: mem, layout: layout, account: r.Account}
-	img, err := g.loadKernel(r)
-	g.release()
+	g := &guest{mem: mem, layout: layout, account: r.Account}
+	img, err := g.kernel(r)
 	if err != nil {
+		return ctx, err
+	}
+	if err := g.placeBoot(img); err != nil {
 		return ctx, err
 	}
 	rd, err := g.loadInitrd(r, img)
@@ -150,11 +148,58 @@ func Load(r Request, mem Guest) (ctx abi.VCPUContext, err error) {
 	return ctx, err
 }
 
+// kernel is loadKernel with what a hostile file may do to it.
+func (g *guest) kernel(r Request) (img *image, err error) {
+	defer func() {
+		p := recover()
+		g.release()
+		if p != nil {
+			img, err = nil, fmt.Errorf("kernel %q is damaged (decoder failed: %v)", r.Kernel.Name, p)
+		}
+	}()
+	return g.loadKernel(r)
+}
+
 // Check reports whether src looks like a kernel that Load can start, without
-// reading more than its beginning: for a dry run and for early errors.
+// reading more than its beginning: for early errors.
 func Check(src Source) error {
 	_, _, err := identify(src)
 	return err
+}
+
+// Try returns the error with which Load would fail, as far as that can be told
+// from the beginnings of the files: it reads headers, unpacks the first 64 KiB,
+// and finds places for everything.
+func Try(r Request) error {
+	layout, err := Layout(r.Memory)
+	if err != nil {
+		return err
+	}
+	g := &guest{layout: layout, account: r.Account, dry: true}
+	img, err := g.kernel(r)
+	if err != nil {
+		return err
+	}
+	if err := g.placeBoot(img); err != nil {
+		return err
+	}
+	if r.Initrd.R != nil {
+		if _, err := g.placeInitrd(r.Initrd, img); err != nil {
+			return err
+		}
+	}
+	return checkCmdline(r, img)
+}
+
+// amount is n bytes, for messages.
+func amount(n uint64) string {
+	switch {
+	case n < 1<<20:
+		return fmt.Sprintf("%d KiB", (n+1023)>>10)
+	case n&(1<<20-1) == 0:
+		return fmt.Sprintf("%d MiB", n>>20)
+	}
+	return fmt.Sprintf("%d.%02d MiB", n>>20, n&(1<<20-1)*100>>20)
 }
 
 // mib rounds n up to whole MiB, for messages.

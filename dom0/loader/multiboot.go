@@ -99,6 +99,13 @@ func (g *guest) loadMultiboot(prefix []byte, file *io.SectionReader) (*image, er
 	if err := g.fits(h.load, end); err != nil {
 		return nil, err
 	}
+	img := &image{
+		protocol: multiboot, entry: GPA(h.addr), start: GPA(h.load), end: max(GPA(end), oneMiB),
+		taken: []region{{GPA(h.load), end - h.load}},
+	}
+	if g.dry {
+		return img, nil
+	}
 	if _, err := file.Seek(int64(from), io.SeekStart); err != nil {
 		return nil, err
 	}
@@ -108,7 +115,7 @@ func (g *guest) loadMultiboot(prefix []byte, file *io.SectionReader) (*image, er
 	if err := g.zero(GPA(h.load+size), end-h.load-size); err != nil {
 		return nil, err
 	}
-	return &image{protocol: multiboot, entry: GPA(h.addr), start: GPA(h.load), end: GPA(end)}, nil
+	return img, nil
 }
 
 // startMultiboot builds the boot information.
@@ -119,21 +126,22 @@ func (g *guest) startMultiboot(img *image, rd region, name string) (abi.VCPUCont
 		name = name[:255]
 	}
 	b := record(make([]byte, nameAt+len(name)+1))
+	info := uint32(g.at(infoAt))
 	flags := uint32(mbHasMemory | mbHasCmdline | mbHasMap | mbHasName)
 	b.put32(4, lowEnd>>10)
 	b.put32(8, uint32((g.lowTop()-oneMiB)>>10))
-	b.put32(16, uint32(cmdlineAt))
+	b.put32(16, uint32(g.at(cmdlineAt)))
 	if rd.size > 0 {
 		flags |= mbHasModules
 		b.put32(20, 1)
-		b.put32(24, uint32(infoAt)+moduleAt)
+		b.put32(24, info+moduleAt)
 		b.put32(moduleAt, uint32(rd.at))
 		b.put32(moduleAt+4, uint32(rd.at)+uint32(rd.size))
-		b.put32(moduleAt+8, uint32(infoAt)+nameAt)
+		b.put32(moduleAt+8, info+nameAt)
 		copy(b[nameAt:], name)
 	}
 	b.put32(44, uint32(len(g.layout)*mbEntryLen))
-	b.put32(48, uint32(infoAt)+mapAt)
+	b.put32(48, info+mapAt)
 	for i, r := range g.layout {
 		off := mapAt + i*mbEntryLen
 		b.put32(off, mbEntryLen-4)
@@ -141,16 +149,16 @@ func (g *guest) startMultiboot(img *image, rd region, name string) (abi.VCPUCont
 		b.put64(off+12, r.Size)
 		b.put32(off+20, uint32(r.Type))
 	}
-	b.put32(64, uint32(infoAt)+loaderAt)
+	b.put32(64, info+loaderAt)
 	copy(b[loaderAt:], "ringo")
 	b.put32(0, flags)
-	if err := g.write(infoAt, b); err != nil {
+	if err := g.write(g.at(infoAt), b); err != nil {
 		return abi.VCPUContext{}, err
 	}
 	if err := g.writeGDT(accessCode32); err != nil {
 		return abi.VCPUContext{}, err
 	}
-	c := context32(img.entry)
-	c.GPR[rax], c.GPR[rbx] = mbLoaded, uint64(infoAt)
+	c := g.context32(img.entry)
+	c.GPR[rax], c.GPR[rbx] = mbLoaded, uint64(info)
 	return c, nil
 }

@@ -19,51 +19,71 @@ const (
 	noteSectionMax = 64 << 10
 )
 
-// pvhEntry looks for the note XEN_ELFNOTE_PHYS32_ENTRY in a loaded executable.
-// The notes are read back from guest memory, where they lie when they belong to
-// a loaded segment, as those of kernels do.
-func (g *guest) pvhEntry(f *elfFile) (GPA, bool) {
-	n := f.note
-	if n == nil || n.filesz > noteSectionMax {
-		return 0, false
-	}
-	for _, s := range f.loads {
-		if n.off < s.off || n.off-s.off > s.filesz || n.filesz > s.filesz-(n.off-s.off) {
-			continue
-		}
-		b, err := g.read(GPA(s.paddr+n.off-s.off), n.filesz)
-		if err != nil {
-			return 0, false
-		}
-		return scanNotes(b)
-	}
-	return 0, false
+// notes is what the notes of an executable say.
+type notes struct {
+	pvh   bool // there is an XEN_ELFNOTE_PHYS32_ENTRY, which is entry
+	entry GPA
+	linux bool // the kernel is a Linux, by its own notes or by XEN_ELFNOTE_GUEST_OS
 }
 
-// scanNotes finds the entry point in a sequence of ELF notes, which are padded
-// to four bytes.
-func scanNotes(b []byte) (GPA, bool) {
+// readNotes reads the notes of a loaded executable: from the beginning of the file,
+// or back from guest memory, where they lie when they belong to a loaded segment,
+// as those of kernels do.
+func (g *guest) readNotes(f *elfFile, prefix []byte) (n notes, err error) {
+	for _, s := range f.notes {
+		switch {
+		case s.filesz > noteSectionMax:
+		case s.off <= uint64(len(prefix)) && s.filesz <= uint64(len(prefix))-s.off:
+			n.scan(prefix[s.off : s.off+s.filesz])
+		default:
+			b, err := g.readLoaded(f, s)
+			if err != nil {
+				return n, err
+			}
+			n.scan(b)
+		}
+	}
+	return n, nil
+}
+
+// readLoaded returns the part s of the file from the segment that holds it, or
+// nothing.
+func (g *guest) readLoaded(f *elfFile, s segment) ([]byte, error) {
+	for _, l := range f.loads {
+		if !g.dry && s.off >= l.off && s.off-l.off <= l.filesz && s.filesz <= l.filesz-(s.off-l.off) {
+			return g.read(GPA(l.paddr+s.off-l.off), s.filesz)
+		}
+	}
+	return nil, nil
+}
+
+// scan takes a sequence of ELF notes, which are padded to four bytes.
+func (n *notes) scan(b []byte) {
 	le := binary.LittleEndian
 	for len(b) >= noteHeaderLen {
 		namesz, descsz, kind := uint64(le.Uint32(b)), uint64(le.Uint32(b[4:])), le.Uint32(b[8:])
 		b = b[noteHeaderLen:]
-		desc := (namesz + 3) &^ 3
-		next := desc + (descsz+3)&^3
-		if desc+descsz > uint64(len(b)) {
-			return 0, false
+		at := (namesz + 3) &^ 3
+		if at+descsz > uint64(len(b)) {
+			return
 		}
-		if kind == xenPhys32Entry && string(b[:namesz]) == "Xen\x00" && (descsz == 4 || descsz == 8) {
-			return GPA(le.Uint32(b[desc:])), true
+		desc := b[at : at+descsz]
+		switch name := string(b[:namesz]); {
+		case name == "Linux\x00":
+			n.linux = true
+		case name == "Xen\x00" && kind == xenGuestOS:
+			n.linux = n.linux || string(desc) == "linux\x00" || string(desc) == "linux"
+		case name == "Xen\x00" && kind == xenPhys32Entry && !n.pvh && (descsz == 4 || descsz == 8):
+			n.pvh, n.entry = true, GPA(le.Uint32(desc))
 		}
-		b = b[min(next, uint64(len(b))):]
+		b = b[min(at+(descsz+3)&^3, uint64(len(b))):]
 	}
-	return 0, false
 }
 
 // startPVH builds what a PVH kernel wants (Xen, docs/misc/pvh.pandoc, "x86/HVM
 // direct boot ABI").
 func (g *guest) startPVH(img *image, rd region) (abi.VCPUContext, error) {
-	modules := uint64(infoAt) + 64
+	modules := uint64(g.at(infoAt)) + 64
 	memory := modules + pvhModuleLen
 	b := record(make([]byte, 64+pvhModuleLen+len(g.layout)*pvhMemoryLen))
 	b.put32(0, pvhMagic)
@@ -74,7 +94,7 @@ func (g *guest) startPVH(img *image, rd region) (abi.VCPUContext, error) {
 		b.put64(64, uint64(rd.at))
 		b.put64(72, rd.size)
 	}
-	b.put64(24, uint64(cmdlineAt))
+	b.put64(24, uint64(g.at(cmdlineAt)))
 	b.put64(32, acpiBase)
 	b.put64(40, memory)
 	b.put32(48, uint32(len(g.layout)))
@@ -84,13 +104,13 @@ func (g *guest) startPVH(img *image, rd region) (abi.VCPUContext, error) {
 		b.put64(off+8, r.Size)
 		b.put32(off+16, uint32(r.Type))
 	}
-	if err := g.write(infoAt, b); err != nil {
+	if err := g.write(g.at(infoAt), b); err != nil {
 		return abi.VCPUContext{}, err
 	}
 	if err := g.writeGDT(accessCode32); err != nil {
 		return abi.VCPUContext{}, err
 	}
-	c := context32(img.entry)
-	c.GPR[rbx] = uint64(infoAt)
+	c := g.context32(img.entry)
+	c.GPR[rbx] = uint64(g.at(infoAt))
 	return c, nil
 }

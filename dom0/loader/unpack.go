@@ -53,8 +53,8 @@ func (g *guest) unpackELF(r io.Reader, c *compression, size int64) (*image, erro
 	}
 	defer z.Close()
 	img, err := g.loadELF(z)
-	if err != nil {
-		return nil, err
+	if err != nil || g.dry {
+		return img, err
 	}
 	if size == anySize {
 		z.most = min(z.most, max(z.n, int64(img.fileEnd))+maxTail)

@@ -65,7 +65,7 @@ func bzImageOf(payload []byte, size int) []byte {
 	b[0x1f1] = 1
 	copy(b[0x1fe:], "\x55\xaa\xeb\x6aHdrS\x0f\x02")
 	le.PutUint32(b[0x22c:], 0x7fffffff)
-	b[0x236] = 1
+	b[0x211], b[0x236] = 1, 1
 	le.PutUint32(b[0x238:], 2047)
 	le.PutUint32(b[0x24c:], uint32(len(payload)+4))
 	return le.AppendUint32(append(b, payload...), uint32(size))

@@ -48,7 +48,7 @@ func vmlinux() []byte {
 func bzimage(payload []byte) []byte {
 	b := make([]byte, 5*512)
 	copy(b[0x200:], "\xeb\x6aHdrS\x0f\x02")
-	b[0x236] = 1
+	b[0x211], b[0x236] = 1, 1
 	binary.LittleEndian.PutUint32(b[0x24c:], uint32(len(payload)))
 	return append(b, payload...)
 }

@@ -5,9 +5,9 @@
 // few pages that measures what exits cost, or misbehaves. "mode=NAME" on the
 // command line chooses; see [Modes].
 //
-// It is entered like Linux (64-bit boot protocol, boot_params in RSI), which is
-// how Ringo's loader starts it, or by the PVH protocol, so that QEMU's -kernel
-// runs it on the bare machine. It talks on COM1, polled, and ends by ACPI S5.
+// It is entered by the PVH protocol, as its note says, by Ringo's loader and by
+// QEMU's -kernel on the bare machine, or, as the payload of a bzImage, like Linux
+// (64-bit boot protocol, boot_params in RSI). It talks on COM1, polled, and ends by ACPI S5.
 // The first line is always "micro: NAME"; a line that starts with "FAIL" is a
 // broken promise of the hypervisor.
 package guest

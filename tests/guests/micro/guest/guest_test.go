@@ -91,7 +91,7 @@ func idt(m Image) []byte {
 	return m.Code[end-4096 : end]
 }
 
-// The image is a proper ELF file, and the loader enters it in 64-bit mode.
+// The image is a proper ELF file, and the loader enters it as its note says.
 func TestLoads(t *testing.T) {
 	m := Build()
 	b := m.ELF()
@@ -112,7 +112,7 @@ func TestLoads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ctx.RIP != m.Entry || ctx.EFER == 0 {
+	if ctx.RIP != m.EntryPVH || ctx.EFER != 0 {
 		t.Errorf("entered at %#x, EFER %#x", ctx.RIP, ctx.EFER)
 	}
 	if Base+len(m.Code) > ownEnd {
