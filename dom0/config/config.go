@@ -10,6 +10,7 @@
 //	cpu_weight = 256
 //	cap = 0                  # percent of one CPU, 0 = none
 //	cpus = "0-3,^1"          # affinity
+//	hypervisor = "kvm"       # whose CPUID leaves come first: ringo | kvm
 //	on_poweroff = "destroy"  # destroy | restart | preserve
 //	on_reboot = "restart"
 //	on_crash = "destroy"     # destroy | restart | preserve | coredump-destroy
@@ -33,7 +34,9 @@ type Config struct {
 	// Cap is in percent of one CPU, 0 = none.
 	Cap int `toml:"cap" json:"cap"`
 	// CPUs is the set of CPUs the domain may run on, "" = all.
-	CPUs       string `toml:"cpus,omitempty" json:"cpus,omitempty"`
+	CPUs string `toml:"cpus,omitempty" json:"cpus,omitempty"`
+	// Hypervisor is whose CPUID leaves a guest finds first, "" = Ringo's.
+	Hypervisor string `toml:"hypervisor,omitempty" json:"hypervisor,omitempty"`
 	OnPoweroff Action `toml:"on_poweroff" json:"on_poweroff"`
 	OnReboot   Action `toml:"on_reboot" json:"on_reboot"`
 	OnCrash    Action `toml:"on_crash" json:"on_crash"`
@@ -41,6 +44,12 @@ type Config struct {
 	Disk       []Disk `toml:"disk,omitempty" json:"disk,omitempty"`
 	NIC        []NIC  `toml:"nic,omitempty" json:"nic,omitempty"`
 }
+
+// Values of Hypervisor.
+const (
+	Ringo = "ringo"
+	KVM   = "kvm"
+)
 
 // Boot says what the domain boots: a kernel, or firmware.
 type Boot struct {

@@ -193,6 +193,7 @@ func TestValidate(t *testing.T) {
 		{func(c *Config) { c.Memory = Size{} }, "memory: "},
 		{func(c *Config) { c.Memory = Size{4097} }, "memory: 4097 bytes is not a multiple of 4KiB"},
 		{func(c *Config) { c.CPUs = "x" }, "cpus: "},
+		{func(c *Config) { c.Hypervisor = "xen" }, `hypervisor: "xen" is not known: use ringo or kvm`},
 		{func(c *Config) { c.OnReboot = "explode" }, `on_reboot: "explode" is not an action`},
 		{func(c *Config) { c.OnPoweroff = CoredumpDestroy }, "on_poweroff: "},
 		{func(c *Config) { c.OnCrash = "" }, "on_crash: "},
@@ -213,6 +214,15 @@ func TestValidate(t *testing.T) {
 		c.change(x)
 		if err := x.Validate(); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("want %q, got %v", c.want, err)
+		}
+	}
+}
+
+func TestHypervisor(t *testing.T) {
+	for _, s := range []string{"", "ringo", "kvm"} {
+		c, err := Parse("a.toml", []byte("hypervisor = \""+s+"\""))
+		if err != nil || c.Hypervisor != s || c.Validate() != nil {
+			t.Errorf("%q: %+v, %v", s, c, err)
 		}
 	}
 }

@@ -38,6 +38,9 @@ func (c *Config) Validate() error {
 	if _, err := ParseCPUs(c.CPUs, maxCPU); err != nil {
 		return fmt.Errorf("cpus: %w", err)
 	}
+	if h := c.Hypervisor; h != "" && h != Ringo && h != KVM {
+		return fmt.Errorf("hypervisor: %q is not known: use ringo or kvm", short(h))
+	}
 	if err := c.validateActions(); err != nil {
 		return err
 	}

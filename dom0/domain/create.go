@@ -143,6 +143,9 @@ func (m *Manager) build(d *dom, p *plan, paused bool) (err error) {
 		UUID: p.uuid, VCPUs: uint32(p.cfg.VCPUs), Weight: uint32(p.cfg.CPUWeight), Cap: uint32(p.cfg.Cap),
 		MaxBytes: p.bytes, Affinity: p.cpus,
 	}
+	if p.cfg.Hypervisor == config.KVM {
+		a.Flags |= abi.CreateKVM
+	}
 	hcall.SetText(a.Name[:], p.cfg.Name)
 	if err := m.HV.Create(&a); err != nil {
 		return err

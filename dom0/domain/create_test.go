@@ -257,3 +257,22 @@ func TestCheck(t *testing.T) {
 	}
 	r.wantClean(free)
 }
+
+// hypervisor = "kvm" asks for KVM's CPUID leaves at the base.
+func TestHypervisor(t *testing.T) {
+	r := newRig(t)
+	for name, want := range map[string]uint32{"": 0, config.Ringo: 0, config.KVM: abi.CreateKVM} {
+		c := r.cfg("a", 64)
+		c.Hypervisor = name
+		id, err := r.Create(c, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.Flags(id); got != want {
+			t.Errorf("%q: flags %#x", name, got)
+		}
+		if err := r.Destroy("a"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -4,7 +4,8 @@
 package abi
 
 // Hypervisor CPUID leaves. Ringo's own signature stands at the first base; the
-// KVM-compatible paravirtual leaves, which every Linux knows, at the second.
+// KVM-compatible paravirtual leaves, which every Linux knows, at the second; the
+// other way round for domains created with CreateKVM.
 const (
 	CPUIDBase    = 0x4000_0000
 	CPUIDKVMBase = 0x4000_0100

@@ -99,7 +99,7 @@ type CreateArgs struct {
 	VCPUs    uint32
 	Weight   uint32 // 1-65535; 0 = 256
 	Cap      uint32 // percent of one CPU, 0 = none
-	Flags    uint32 // must be 0
+	Flags    uint32 // CreateKVM; other bits must be 0
 	MaxBytes uint64 // of RAM
 	Affinity uint64 // bit per CPU, 0 = all
 	// Results.
@@ -107,6 +107,10 @@ type CreateArgs struct {
 	Port  uint32 // event port that announces the domain's IOReqs
 	IOReq uint64 // GPA in dom0 of the IOReqPage
 }
+
+// CreateKVM in CreateArgs.Flags makes KVM's CPUID leaves the first: some systems
+// look for a hypervisor at CPUIDBase only.
+const CreateKVM = 1 << 0
 
 // Extent is a part of a domain's RAM that is contiguous in both address spaces.
 type Extent struct {

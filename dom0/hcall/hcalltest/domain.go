@@ -15,7 +15,8 @@ type dom struct {
 	cost    uint64 // hypervisor memory, in bytes
 	mapped  bool
 	vcpu    [abi.MaxVCPUs]abi.VCPUContext
-	set     bool // vCPU 0 has registers
+	flags   uint32 // of its creation
+	set     bool   // vCPU 0 has registers
 	started bool
 	claims  []claim
 	record  []byte
@@ -68,7 +69,7 @@ func (m *Machine) create(gpa uint64) (abi.Status, uint64) {
 	name := hcall.Text(a.Name[:])
 	switch {
 	case name == "" || a.Name[abi.NameLen-1] != 0 || a.VCPUs < 1 || a.VCPUs > abi.MaxVCPUs,
-		a.Weight > 65535, a.Flags != 0, a.MaxBytes == 0 || a.MaxBytes%hcall.PageSize != 0:
+		a.Weight > 65535, a.Flags&^abi.CreateKVM != 0, a.MaxBytes == 0 || a.MaxBytes%hcall.PageSize != 0:
 		return abi.BadArg, 0
 	case m.named(name) != nil:
 		return abi.Exists, 0
@@ -90,7 +91,7 @@ func (m *Machine) create(gpa uint64) (abi.Status, uint64) {
 			ID: a.ID, State: abi.StatePaused, VCPUs: a.VCPUs, MaxBytes: a.MaxBytes, Overhead: baseCost,
 			Weight: a.Weight, Cap: a.Cap, Port: a.Port, IOReq: a.IOReq, UUID: a.UUID, Name: a.Name,
 		},
-		page: new(abi.IOReqPage), cost: baseCost, gone: make(chan struct{}),
+		flags: a.Flags, page: new(abi.IOReqPage), cost: baseCost, gone: make(chan struct{}),
 	}
 	m.answer(gpa, &a)
 	return abi.OK, uint64(a.ID)

@@ -45,6 +45,13 @@ func (m *Machine) IOReqs(gpa uint64) *abi.IOReqPage {
 	panic("hcalltest: no IOReq page there")
 }
 
+// Flags returns abi.CreateArgs.Flags with which a domain was created.
+func (m *Machine) Flags(id uint32) uint32 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.doms[id].flags
+}
+
 // Pending takes all pending event ports, lowest first.
 func (m *Machine) Pending() []uint32 {
 	var ports []uint32

@@ -4,9 +4,12 @@
 package part
 
 import (
+	"encoding/binary"
 	"testing"
 
 	"ringo/hv/abi"
+	"ringo/hv/internal/policy"
+	"ringo/mm"
 )
 
 // A boot processor that starts in virtual-wire mode takes interrupts of the 8259As
@@ -50,6 +53,30 @@ func TestVirtualWire(t *testing.T) {
 		d.VCPUs[0].Reset()
 		if d.VCPUs[0].APIC.TakesExtINT() {
 			t.Error("after INIT the local APIC is not reset")
+		}
+	}
+}
+
+// The flag of a create decides whose CPUID leaves come first; an unknown flag is
+// refused.
+func TestCreateKVM(t *testing.T) {
+	m, _ := newMachine(t, 8)
+	for i, flags := range []uint32{0, abi.CreateKVM, 2} {
+		a := abi.CreateArgs{VCPUs: 1, MaxBytes: mm.MiB, Flags: flags}
+		a.Name[0] = byte('a' + i)
+		d, st := m.Create(&a)
+		if flags == 2 {
+			if st != abi.BadArg {
+				t.Errorf("an unknown flag: %v", st)
+			}
+			continue
+		}
+		if st != abi.OK {
+			t.Fatal(st)
+		}
+		kvm := d.Plat.CPUID.Get(&policy.View{}, abi.CPUIDBase, 0).EBX == binary.LittleEndian.Uint32([]byte(abi.SignatureKVM))
+		if kvm != (flags == abi.CreateKVM) {
+			t.Errorf("flags %d: KVM first is %v", flags, kvm)
 		}
 	}
 }

@@ -28,7 +28,7 @@ func (m *Machine) Dom0() *Domain { return m.domains[0].Load() }
 // Create makes a domain without memory, not yet allowed to run, and fills in
 // the results of a.
 func (m *Machine) Create(a *abi.CreateArgs) (*Domain, abi.Status) {
-	if !validName(&a.Name) || a.VCPUs == 0 || a.VCPUs > abi.MaxVCPUs || a.Flags != 0 ||
+	if !validName(&a.Name) || a.VCPUs == 0 || a.VCPUs > abi.MaxVCPUs || a.Flags&^abi.CreateKVM != 0 ||
 		a.Weight > 65535 || a.MaxBytes == 0 || a.MaxBytes > maxGPA || a.MaxBytes%mm.PageSize != 0 ||
 		a.Affinity != 0 && len(m.CPUs) < 64 && a.Affinity&(1<<len(m.CPUs)-1) == 0 {
 		return nil, abi.BadArg
@@ -68,7 +68,8 @@ func (m *Machine) newDomain(id uint32, maxBytes uint64) *Domain {
 
 // furnish makes the parts of a new domain.
 func (d *Domain) furnish(a *abi.CreateArgs) abi.Status {
-	if err := d.build(int(a.VCPUs), a.Affinity, newPlatform); errors.Is(err, vcpu.ErrTooMany) {
+	platform := func(d *Domain) (*Platform, error) { return newPlatform(d, a.Flags&abi.CreateKVM != 0) }
+	if err := d.build(int(a.VCPUs), a.Affinity, platform); errors.Is(err, vcpu.ErrTooMany) {
 		return abi.NoSlot
 	} else if err != nil {
 		return abi.NoMemory
@@ -102,7 +103,7 @@ func (m *Machine) CreateDom0(vcpus int, size uint64) (d *Domain, ram mm.HPA, err
 	}
 	d = m.newDomain(abi.Dom0, size)
 	copy(d.name[:], "Domain-0")
-	if err := d.build(vcpus, 0, newPrivilegedPlatform); err != nil {
+	if err := d.build(vcpus, 0, func(d *Domain) (*Platform, error) { return newPrivilegedPlatform(d, false) }); err != nil {
 		return nil, 0, err
 	}
 	b, err := m.Frames.Contiguous(frame.Request{Size: size, Align: mm.Page2M}, d.owner, frame.RAM)

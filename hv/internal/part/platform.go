@@ -35,9 +35,10 @@ type Platform struct {
 // isaLines is the number of inputs that the 8259As and the I/O APIC share.
 const isaLines = 16
 
-// newPlatform makes the chips of a guest and puts them on its buses.
-func newPlatform(d *Domain) (*Platform, error) {
-	p, err := newPrivilegedPlatform(d)
+// newPlatform makes the chips of a guest and puts them on its buses. kvm makes KVM's
+// CPUID leaves the first.
+func newPlatform(d *Domain, kvm bool) (*Platform, error) {
+	p, err := newPrivilegedPlatform(d, kvm)
 	if err != nil {
 		return nil, err
 	}
@@ -59,11 +60,11 @@ func newPlatform(d *Domain) (*Platform, error) {
 }
 
 // newPrivilegedPlatform makes what dom0 has.
-func newPrivilegedPlatform(d *Domain) (*Platform, error) {
+func newPrivilegedPlatform(d *Domain, kvm bool) (*Platform, error) {
 	m := d.machine
 	c := policy.NewCPUID(&policy.Config{
 		Host: m.HostCPUID, VCPUs: len(d.VCPUs), TSCHz: m.TSCHz, XCR0: m.Backend.Caps().XCR0Mask,
-		PVClock: !d.Privileged(),
+		PVClock: !d.Privileged(), KVMFirst: kvm,
 	})
 	const page1G = 1 << 26 // leaf 0x80000001, EDX
 	ext := c.Get(&policy.View{}, 0x8000_0001, 0)

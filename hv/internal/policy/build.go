@@ -221,17 +221,22 @@ const (
 // bus in kHz. FreeBSD, macOS and iPXE read it at 0x40000010; Linux does so under
 // some hypervisors' signatures only.
 func (c *CPUID) buildHyper(cfg *Config) {
-	c.own[0].r = vendor(abi.CPUIDBase+numHyper-1, abi.Signature)
-	c.own[1].r.EAX = abi.Version
-	c.kvm[0].r = vendor(abi.CPUIDKVMBase+numHyper-1, abi.SignatureKVM)
+	own, kvm, ownBase, kvmBase := &c.first, &c.other, uint32(abi.CPUIDBase), uint32(abi.CPUIDKVMBase)
+	if cfg.KVMFirst {
+		own, kvm, ownBase, kvmBase = kvm, own, kvmBase, ownBase
+	}
+	own[0].r = vendor(ownBase+numHyper-1, abi.Signature)
+	own[1].r.EAX = abi.Version
+	kvm[0].r = vendor(kvmBase+numHyper-1, abi.SignatureKVM)
 	f := uint32(kvmNoIODelay)
 	if cfg.PVClock {
 		f |= kvmClocksource2 | kvmStableClock
 	}
-	c.kvm[1].r.EAX = f
+	c.clock = cfg.PVClock
+	kvm[1].r.EAX = f
 	if khz := cfg.TSCHz / 1000; khz>>32 == 0 {
 		timing := Result{EAX: uint32(khz), EBX: uint32(khz)}
-		c.own[0x10].r, c.kvm[0x10].r = timing, timing
+		own[0x10].r, kvm[0x10].r = timing, timing
 	}
 }
 

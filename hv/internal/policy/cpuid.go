@@ -48,6 +48,8 @@ type Config struct {
 	XCR0 uint64
 	// PVClock: hv serves abi.MSRKVMSystemTime and abi.MSRKVMWallClock.
 	PVClock bool
+	// KVMFirst: KVM's leaves are at abi.CPUIDBase.
+	KVMFirst bool
 }
 
 // Sizes of the directly indexed tables.
@@ -81,8 +83,8 @@ type entry struct {
 type CPUID struct {
 	basic [numBasic]entry
 	ext   [numExt]entry
-	own   [numHyper]entry // 0x40000000
-	kvm   [numHyper]entry // 0x40000100
+	first [numHyper]entry // 0x40000000
+	other [numHyper]entry // 0x40000100
 
 	cache  [4]Result
 	cacheX [4]Result
@@ -92,6 +94,7 @@ type CPUID struct {
 
 	xsave xsave
 	amd   bool
+	clock bool                          // the paravirtual clock is there
 	host  func(leaf, sub uint32) Result // while building
 }
 
@@ -113,9 +116,9 @@ func (c *CPUID) Get(v *View, leaf, sub uint32) Result {
 	case leaf-extBase < numExt:
 		e = &c.ext[leaf-extBase]
 	case leaf-abi.CPUIDBase < numHyper:
-		e = &c.own[leaf-abi.CPUIDBase]
+		e = &c.first[leaf-abi.CPUIDBase]
 	case leaf-abi.CPUIDKVMBase < numHyper:
-		e = &c.kvm[leaf-abi.CPUIDKVMBase]
+		e = &c.other[leaf-abi.CPUIDKVMBase]
 	default:
 		return Result{}
 	}

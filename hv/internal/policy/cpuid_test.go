@@ -272,6 +272,15 @@ func TestControlRegisters(t *testing.T) {
 	}
 }
 
+// signature is the text of a first hypervisor leaf.
+func signature(r Result) string {
+	var sig []byte
+	for _, w := range []uint32{r.EBX, r.ECX, r.EDX} {
+		sig = append(sig, byte(w), byte(w>>8), byte(w>>16), byte(w>>24))
+	}
+	return string(sig)
+}
+
 func TestHypervisorLeaves(t *testing.T) {
 	cfg := config(amd, zeros)
 	cfg.PVClock = false
@@ -282,13 +291,24 @@ func TestHypervisorLeaves(t *testing.T) {
 	if got := c.Get(v, abi.CPUIDBase+0x10, 0); got != (Result{EAX: 2_500_000, EBX: 2_500_000}) {
 		t.Errorf("timing leaf %+v", got)
 	}
-	r := c.Get(v, abi.CPUIDBase, 0)
-	var sig []byte
-	for _, w := range []uint32{r.EBX, r.ECX, r.EDX} {
-		sig = append(sig, byte(w), byte(w>>8), byte(w>>16), byte(w>>24))
-	}
-	if string(sig) != abi.Signature {
-		t.Errorf("signature %q", sig)
+	for _, kvm := range []bool{false, true} {
+		cfg := config(amd, zeros)
+		cfg.KVMFirst = kvm
+		c := NewCPUID(cfg)
+		own, other := uint32(abi.CPUIDBase), uint32(abi.CPUIDKVMBase)
+		if kvm {
+			own, other = other, own
+		}
+		if s := signature(c.Get(v, own, 0)); s != abi.Signature || c.Get(v, own, 0).EAX != own+0x10 || c.Get(v, own+1, 0).EAX != abi.Version {
+			t.Errorf("KVM first is %v: %#x is of %q", kvm, own, s)
+		}
+		const features = kvmNoIODelay | kvmClocksource2 | kvmStableClock
+		if s := signature(c.Get(v, other, 0)); s != abi.SignatureKVM || c.Get(v, other, 0).EAX != other+0x10 || c.Get(v, other+1, 0).EAX != features {
+			t.Errorf("KVM first is %v: %#x is of %q", kvm, other, s)
+		}
+		if _, a, _ := NewMSRs(c).Read(new(Storage), abi.MSRKVMSystemTime); a != SystemTime {
+			t.Errorf("KVM first is %v: no clock", kvm)
+		}
 	}
 	cfg = config(intel, zeros)
 	cfg.TSCHz = 5_000_000_000 // does not fit in leaf 0x15

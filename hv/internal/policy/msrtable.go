@@ -43,7 +43,7 @@ const (
 
 // NewMSRs makes the policy that belongs to c. It allocates.
 func NewMSRs(c *CPUID) *MSRs {
-	m := &MSRs{phys: 1<<c.PhysBits() - 1<<12, kvm: c.kvm[1].r.EAX&kvmClocksource2 != 0}
+	m := &MSRs{phys: 1<<c.PhysBits() - 1<<12, kvm: c.clock}
 	m.addCommon(c)
 	m.addMTRRs()
 	if c.amd {
