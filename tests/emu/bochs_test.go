@@ -107,7 +107,7 @@ func TestBochsLinux(t *testing.T) {
 // TestBochsUnusable: a CPU without nested paging is refused in one line.
 func TestBochsUnusable(t *testing.T) {
 	m := bochs(t, emu.Config{HV: built.HV, Modules: []emu.Module{{Name: "dom0", Path: built.Dom0}}, SMP: 1, MemMiB: 512, CPU: "bx_generic", HVArgs: "noreboot"})
-	if _, _, err := m.Console.Expect(2*time.Minute, "VT-x: this CPU has no nested paging (EPT)"); err != nil {
+	if _, _, err := m.Console.Expect(bootTime, "VT-x: this CPU has no nested paging (EPT)"); err != nil {
 		t.Fatalf("%v\n%s", err, m.Console.Transcript())
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"ringo/tools/emu"
 )
@@ -77,11 +76,11 @@ func TestMachine(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer m.Kill()
-			if _, _, err := m.Expect(60*time.Second, ">"); err != nil {
+			if _, _, err := m.Expect(bootTime, ">"); err != nil {
 				t.Fatal(err, m.CommandLine())
 			}
 			m.Send("hello")
-			if _, _, err := m.Expect(10*time.Second, "hello"); err != nil {
+			if _, _, err := m.Expect(verbTime, "hello"); err != nil {
 				t.Fatal(err)
 			}
 			if s, err := m.Monitor.HMP("info status"); err != nil || s == "" {
@@ -92,7 +91,7 @@ func TestMachine(t *testing.T) {
 			} else {
 				m.Send(c.key)
 			}
-			s, err := m.Wait(10 * time.Second)
+			s, err := m.Wait(endTime)
 			if err != nil || s.End != c.want {
 				t.Errorf("%+v, %v; want %s", s, err, c.want)
 			}
@@ -118,13 +117,13 @@ func TestMachineInBochs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Kill()
-	if _, _, err := m.Expect(60*time.Second, ">"); err != nil {
+	if _, _, err := m.Expect(bootTime, ">"); err != nil {
 		t.Fatal(err)
 	}
 	if err := m.Send("hello"); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := m.Expect(60*time.Second, "hello"); err != nil {
+	if _, _, err := m.Expect(bootTime, "hello"); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -17,13 +17,18 @@ import (
 	"ringo/tools/initramfs/rootfs"
 )
 
-// Deadlines, far beyond what is usual on a slow machine with two CPUs.
+// Deadlines: how long a test waits before it says that something will not happen.
+// They are far beyond what a machine takes that runs much else beside the tests.
 const (
-	bootTime  = 3 * time.Minute  // power-on to prompt
-	verbTime  = 3 * time.Minute  // a verb's answer
-	guestTime = 6 * time.Minute  // create to a shell
-	endTime   = 60 * time.Second // poweroff to the end of QEMU
+	bootTime  = 10 * time.Minute // power-on to prompt
+	verbTime  = 10 * time.Minute // a verb's answer
+	guestTime = 20 * time.Minute // create to a shell
+	endTime   = 5 * time.Minute  // poweroff to the end of the emulator
 )
+
+// lingers is how long a machine that has stopped must stay as it is. A busy test
+// machine only makes it stay longer.
+const lingers = 12 * time.Second
 
 const prompt = "ringo# "
 

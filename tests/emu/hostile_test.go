@@ -93,21 +93,15 @@ func (h *host) gone(name, why string) {
 	}
 }
 
-// responsive checks that dom0 answers within seconds, and that the guest called
-// good does.
+// responsive checks that dom0 answers, and that the guest called good does.
 func (h *host) responsive() {
 	h.t.Helper()
-	const most = 10 * time.Second
-	began := time.Now()
 	h.ok("list")
 	h.attach("good")
-	word := fmt.Sprintf("ping-%d", began.UnixNano())
+	word := fmt.Sprintf("ping-%d", time.Now().UnixNano())
 	h.key(word)
 	h.see(verbTime, word)
 	h.detach()
-	if d := time.Since(began); d > most {
-		h.t.Errorf("it took %v", d)
-	}
 }
 
 // TestVerifiers runs the guests that check the hypervisor's promises, more of

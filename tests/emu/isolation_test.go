@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"ringo/tools/emu"
 	"ringo/tools/image"
@@ -27,7 +26,7 @@ func TestIsolation(t *testing.T) {
 			h := start(t, emu.Config{Modules: mods, MemMiB: 512})
 			h.see(bootTime, "poke: access")
 			h.see(bootTime, "poke: done")
-			if s, err := h.Wait(time.Minute); err != nil || s.End == emu.Killed {
+			if s, err := h.Wait(endTime); err != nil || s.End == emu.Killed {
 				t.Errorf("after it: %+v, %v", s, err)
 			}
 			text := h.Transcript()

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"ringo/tools/emu"
 )
@@ -66,7 +65,7 @@ func TestKernelEndsInBochs(t *testing.T) {
 func TestKernelNoReboot(t *testing.T) {
 	h := startKernel(t, kernelProgram(t, "crash"), emu.Config{SMP: 2, HVArgs: "cpus=2 mode=0 noreboot"})
 	h.see(bootTime, "ringo: halted (noreboot)")
-	if s, err := h.Wait(8 * time.Second); err == nil {
+	if s, err := h.Wait(lingers); err == nil {
 		t.Errorf("it ended: %+v", s)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"ringo/tools/emu"
 )
@@ -36,7 +35,7 @@ func TestNoStart(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			h := start(t, c.conf)
 			t.Log(h.seeRE(bootTime, `ringo: [^\n]*`+c.pattern+`[^\n]*\n`)[0])
-			if s, err := h.Wait(30 * time.Second); err != nil || s.End != emu.Reset {
+			if s, err := h.Wait(endTime); err != nil || s.End != emu.Reset {
 				t.Errorf("after it: %+v, %v; want a reset", s, err)
 			}
 			if text := h.Transcript(); strings.Contains(text, "goroutine ") || strings.Contains(text, "  rip ") {

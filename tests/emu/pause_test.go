@@ -15,13 +15,13 @@ import (
 // first whether it was paused, on each CPU; its clocks have gone on, and it goes on
 // trusting them.
 func TestPauseIsNoFault(t *testing.T) {
-	const paused = 12 * time.Second
+	const paused = 24 * time.Second
 	h := boot(t, emu.Config{SMP: 2, MemMiB: 1024})
-	// Soft lockups after two seconds, RCU stalls after three.
-	h.ok(`create demo.toml vcpus=2 cmdline="console=ttyS0 watchdog_thresh=1 rcupdate.rcu_cpu_stall_timeout=3"`)
+	// Soft lockups after six seconds, RCU stalls after eight.
+	h.ok(`create demo.toml vcpus=2 cmdline="console=ttyS0 watchdog_thresh=3 rcupdate.rcu_cpu_stall_timeout=8"`)
 	h.attach("demo")
 	h.shell()
-	if got := h.sh("cat /proc/sys/kernel/soft_watchdog /proc/sys/kernel/watchdog_thresh | tr '\\n' ' '"); got != "1 1 " {
+	if got := h.sh("cat /proc/sys/kernel/soft_watchdog /proc/sys/kernel/watchdog_thresh | tr '\\n' ' '"); got != "1 3 " {
 		t.Fatalf("the guest's watchdog: %q", got)
 	}
 	uptime := func() float64 {
@@ -42,7 +42,7 @@ func TestPauseIsNoFault(t *testing.T) {
 	if after := uptime(); after < before+paused.Seconds() {
 		t.Errorf("up %.1f s, then %.1f s: its clock stood still", before, after)
 	}
-	time.Sleep(8 * time.Second) // several periods of the watchdogs
+	time.Sleep(16 * time.Second) // two periods of the watchdogs
 	if got := h.sh("dmesg | grep -c -E 'detected stall|soft lockup|nstable|BUG:|Call Trace' || true"); got != "0" {
 		t.Errorf("the guest's kernel complains: %s", h.sh("dmesg | tail -50"))
 	}

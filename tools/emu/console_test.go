@@ -29,12 +29,12 @@ func TestExpectAcrossWrites(t *testing.T) {
 			io.WriteString(out, s)
 		}
 	}()
-	_, before, err := c.Expect(5*time.Second, "nowhere", "ringo# ")
+	_, before, err := c.Expect(time.Minute, "nowhere", "ringo# ")
 	if err != nil || before != "boot\n" {
 		t.Fatalf("before %q, %v", before, err)
 	}
 	// The match is used up, and the control sequence is gone.
-	which, before, err := c.Expect(5*time.Second, "ringo# ", "two", "rest")
+	which, before, err := c.Expect(time.Minute, "ringo# ", "two", "rest")
 	if err != nil || which != 2 || before != "" {
 		t.Fatalf("which %d, before %q, %v", which, before, err)
 	}
@@ -46,7 +46,7 @@ func TestExpectAcrossWrites(t *testing.T) {
 func TestExpectRE(t *testing.T) {
 	c, out, _ := machineOf(t, 1<<20)
 	go io.WriteString(out, "free_memory : 42\n")
-	got, err := c.ExpectRE(5*time.Second, regexp.MustCompile(`(\w+) +: (\d+)(x)?`))
+	got, err := c.ExpectRE(time.Minute, regexp.MustCompile(`(\w+) +: (\d+)(x)?`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestExpectFails(t *testing.T) {
 		t.Errorf("timeout: %v", err)
 	}
 	out.Close()
-	if _, _, err = c.Expect(5*time.Second, "prompt"); !errors.Is(err, io.EOF) {
+	if _, _, err = c.Expect(time.Minute, "prompt"); !errors.Is(err, io.EOF) {
 		t.Errorf("after the end: %v", err)
 	}
 	// What came before the end can still be found.
@@ -79,7 +79,7 @@ func TestTranscriptIsBounded(t *testing.T) {
 		io.WriteString(out, strings.Repeat("x", 99)+"\n")
 	}
 	io.WriteString(out, "end")
-	if _, _, err := c.Expect(5*time.Second, "end"); err != nil {
+	if _, _, err := c.Expect(time.Minute, "end"); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(c.Transcript()); n > 1250 {
