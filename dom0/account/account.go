@@ -18,6 +18,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+
+	"ringo/dom0/problem"
 )
 
 // collectAt is from how many bytes on a release collects the garbage that they
@@ -116,8 +118,8 @@ func (a *Account) fits(n uint64) error {
 		other = "destroy a guest, or "
 	}
 	more := (n-free)/7*8 + 1<<20 // of which seven eighths count
-	return fmt.Errorf("dom0's memory is not enough: %s takes %d KiB, %d KiB are free: %sboot with a dom0_mem= larger by %d MiB on the hypervisor's command line",
-		a.name, (n+1023)>>10, free>>10, other, more>>20)
+	return problem.New(problem.Full, fmt.Sprintf("%sboot with a dom0_mem= larger by %d MiB on the hypervisor's command line", other, more>>20),
+		"dom0's memory is not enough: %s takes %d KiB, %d KiB are free", a.name, (n+1023)>>10, free>>10)
 }
 
 // Use is what an account holds, and the most that it held so far, in bytes.

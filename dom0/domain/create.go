@@ -10,6 +10,7 @@ import (
 	"ringo/dom0/config"
 	"ringo/dom0/hcall"
 	"ringo/dom0/loader"
+	"ringo/dom0/problem"
 	"ringo/hv/abi"
 )
 
@@ -66,7 +67,7 @@ func (m *Manager) create(p *plan, paused bool, restarts bucket) (uint32, error) 
 	m.mu.Lock()
 	if m.making[name] {
 		m.mu.Unlock()
-		return 0, fmt.Errorf("domain %q is being created already", name)
+		return 0, problem.New(problem.Busy, "", "domain %q is being created already", name)
 	}
 	m.making[name] = true
 	m.mu.Unlock()
@@ -89,13 +90,21 @@ func (m *Manager) create(p *plan, paused bool, restarts bucket) (uint32, error) 
 
 // plan checks a configuration and finds what it names.
 func (m *Manager) plan(cfg *config.Config) (*plan, error) {
+	p, err := m.check(cfg)
+	if err != nil {
+		return nil, invalid(err)
+	}
+	return p, nil
+}
+
+func (m *Manager) check(cfg *config.Config) (*plan, error) {
 	c := *cfg
 	p := &plan{cfg: &c}
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
 	if s := c.Unsupported(); s != "" {
-		return nil, errors.New(s)
+		return nil, problem.New(problem.Unsupported, "", "%s", s)
 	}
 	host, err := m.HV.Host()
 	if err != nil {
@@ -105,7 +114,7 @@ func (m *Manager) plan(cfg *config.Config) (*plan, error) {
 		return nil, fmt.Errorf("cpus: %w", err)
 	}
 	if c.Boot.Kernel == "" {
-		return nil, errors.New("kernel: missing: give kernel=boot:NAME (the command files lists what there is)")
+		return nil, problem.New(problem.Invalid, "give kernel=boot:NAME (the command files lists what there is)", "kernel: missing")
 	}
 	if p.kernel, err = m.Files.Open(c.Boot.Kernel); err != nil {
 		return nil, fmt.Errorf("kernel: %w", err)

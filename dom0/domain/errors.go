@@ -6,10 +6,10 @@ package domain
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"ringo/dom0/config/near"
 	"ringo/dom0/hcall"
+	"ringo/dom0/problem"
 	"ringo/hv/abi"
 )
 
@@ -24,7 +24,7 @@ func (m *Manager) explain(p *plan, err error) error {
 	name := p.cfg.Name
 	var e *hcall.Error
 	if !errors.As(err, &e) {
-		return oneLine(err)
+		return invalid(err)
 	}
 	var better error
 	switch {
@@ -43,27 +43,47 @@ func (m *Manager) explain(p *plan, err error) error {
 	if j, ok := err.(interface{ Unwrap() []error }); ok {
 		rest = j.Unwrap()[1:]
 	}
-	return oneLine(errors.Join(append([]error{better}, rest...)...))
+	if len(rest) == 0 {
+		return better
+	}
+	return Problem(errors.Join(append([]error{better}, rest...)...))
 }
 
-// lined is an error whose message is one line.
-type lined struct{ error }
-
-func (l lined) Error() string { return strings.ReplaceAll(l.error.Error(), "\n", "; ") }
-func (l lined) Unwrap() error { return l.error }
-
-func oneLine(err error) error {
-	if strings.Contains(err.Error(), "\n") {
-		return lined{err}
+// invalid is an error that something in the request has, unless it is of another
+// kind already, or the hypervisor's.
+func invalid(err error) error {
+	var e *hcall.Error
+	if errors.As(err, &e) {
+		return err
 	}
-	return err
+	return problem.Of(problem.Invalid, err)
+}
+
+// Problem returns an error of this package as what it is to the user; nil for nil.
+func Problem(err error) *problem.Error {
+	kind := problem.Internal
+	var e *hcall.Error
+	if errors.As(err, &e) {
+		switch e.Status {
+		case abi.NoDomain, abi.NoVCPU:
+			kind = problem.NotFound
+		case abi.Exists:
+			kind = problem.Exists
+		case abi.Busy:
+			kind = problem.Busy
+		case abi.NoMemory, abi.NoRecord, abi.NoSlot:
+			kind = problem.Full
+		}
+	}
+	return problem.Of(kind, err)
 }
 
 func taken(name string, id uint32) error {
+	const remedy = "choose another name, or destroy it"
 	if id == 0 {
-		return fmt.Errorf("domain %q already exists: choose another name, or destroy it", name)
+		return problem.New(problem.Exists, remedy, "domain %q already exists", name)
 	}
-	return fmt.Errorf("domain %q already exists (id %d): choose another name, or destroy it", name, id)
+	return problem.New(problem.Exists, remedy, "domain %q already exists (id %d)", name, id)
 }
 
 // unique checks that no domain has a name or a UUID.
@@ -77,7 +97,7 @@ func (m *Manager) unique(name string, uuid [16]byte) error {
 			return taken(name, all[i].ID)
 		}
 		if uuid == all[i].UUID && all[i].ID != abi.Dom0 {
-			return fmt.Errorf("uuid: domain %q has it: leave it out to get a new one", hcall.Text(all[i].Name[:]))
+			return problem.New(problem.Exists, "leave it out to get a new one", "uuid: domain %q has it", hcall.Text(all[i].Name[:]))
 		}
 	}
 	return nil
@@ -127,9 +147,10 @@ func (m *Manager) noMemory(need uint64) error {
 	msg := fmt.Sprintf("not enough memory: need %d MiB, %d MiB free", mibUp(need), mibDown(host.FreeBytes))
 	if best != nil {
 		name := hcall.Text(best.Name[:])
-		return fmt.Errorf("%s; %q holds %d MiB (destroy %s)", msg, name, mibUp(best.Bytes), name)
+		return problem.New(problem.Full, "destroy "+name, "%s; %q holds %d MiB", msg, name, mibUp(best.Bytes)).Command()
 	}
-	return fmt.Errorf("%s; give it less (memory=%dMiB)", msg, mibDown(host.FreeBytes))
+	less := fmt.Sprintf("memory=%dMiB", mibDown(host.FreeBytes))
+	return problem.New(problem.Full, less, "%s; give it less", msg).Command()
 }
 
 // noRecord says what to do when the hypervisor has no room for the records of
@@ -139,8 +160,8 @@ func (m *Manager) noRecord(p *plan) error {
 	if p.cfg.VCPUs > 1 {
 		fewer = "give it fewer vcpus, "
 	}
-	return fmt.Errorf("no room for %q: the hypervisor's own memory is full: %sdestroy a domain, or boot with a larger pool= (MiB) on the hypervisor's command line",
-		p.cfg.Name, fewer)
+	return problem.New(problem.Full, fewer+"destroy a domain, or boot with a larger pool= (MiB) on the hypervisor's command line",
+		"no room for %q: the hypervisor's own memory is full", p.cfg.Name)
 }
 
 // noSlot says which table has no room for another domain.
@@ -150,9 +171,9 @@ func (m *Manager) noSlot() error {
 		return err
 	}
 	if host.NumDomains < abi.MaxDomains {
-		return errors.New("this processor has no identifiers for more vCPUs: destroy a domain, or give this one fewer vcpus")
+		return problem.New(problem.Full, "destroy a domain, or give this one fewer vcpus", "this processor has no identifiers for more vCPUs")
 	}
-	return fmt.Errorf("the table of domains is full (%d, with dom0): destroy one first", host.NumDomains)
+	return problem.New(problem.Full, "destroy one first", "the table of domains is full (%d, with dom0)", host.NumDomains)
 }
 
 // notFound says that a domain does not exist, and which one may be meant.
@@ -161,9 +182,9 @@ func notFound(ref string, all []abi.DomainInfo) error {
 	for i := range all {
 		names = append(names, hcall.Text(all[i].Name[:]))
 	}
-	hint := near.Hint(ref, names)
-	if hint == "" {
-		hint = ": list shows what there is"
+	remedy := "list shows what there is"
+	if w, ok := near.Word(ref, names); ok {
+		remedy = fmt.Sprintf("did you mean %q?", w)
 	}
-	return fmt.Errorf("domain %q does not exist%s", ref, hint)
+	return problem.New(problem.NotFound, remedy, "domain %q does not exist", ref)
 }

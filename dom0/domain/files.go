@@ -16,6 +16,7 @@ import (
 	"ringo/dom0/config/near"
 	"ringo/dom0/hcall"
 	"ringo/dom0/loader"
+	"ringo/dom0/problem"
 	"ringo/hv/abi"
 )
 
@@ -61,9 +62,9 @@ func (f *Modules) Open(name string) (loader.Source, error) {
 		known = append(known, strings.TrimPrefix(file.Name, modulePrefix))
 	}
 	if w, ok := near.Word(strings.TrimPrefix(name, modulePrefix), known); ok {
-		return loader.Source{}, fmt.Errorf("no file %q (did you mean %q?)", name, modulePrefix+w)
+		return loader.Source{}, problem.New(problem.NotFound, fmt.Sprintf("did you mean %q?", modulePrefix+w), "no file %q", name)
 	}
-	return loader.Source{}, fmt.Errorf("no file %q: the command files lists what there is", name)
+	return loader.Source{}, problem.New(problem.NotFound, "the command files lists what there is", "no file %q", name)
 }
 
 // List implements [Files].
@@ -89,7 +90,7 @@ func (m *Manager) ReadConfig(name string) ([]byte, error) {
 		return nil, err
 	}
 	if src.Size > config.MaxFile {
-		return nil, fmt.Errorf("%s: %d bytes are too large for a configuration: at most %d", name, src.Size, config.MaxFile)
+		return nil, problem.New(problem.Invalid, "", "%s: %d bytes are too large for a configuration: at most %d", name, src.Size, config.MaxFile)
 	}
 	b, err := io.ReadAll(io.NewSectionReader(src.R, 0, src.Size))
 	if err != nil {

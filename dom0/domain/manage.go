@@ -10,6 +10,7 @@ import (
 
 	"ringo/dom0/config"
 	"ringo/dom0/hcall"
+	"ringo/dom0/problem"
 	"ringo/hv/abi"
 )
 
@@ -73,11 +74,11 @@ func (m *Manager) lock(ref, verb string) (*dom, error) {
 		return nil, err
 	}
 	if in.ID == abi.Dom0 {
-		return nil, fmt.Errorf("%q is the control domain: it cannot be %s", in.Name, verb)
+		return nil, problem.New(problem.Refused, "", "%q is the control domain: it cannot be %s", in.Name, verb)
 	}
 	d := m.take(in.ID, in.Name)
 	if d == nil {
-		return nil, fmt.Errorf("domain %q does not exist any more", ref)
+		return nil, problem.New(problem.NotFound, "", "domain %q does not exist any more", ref)
 	}
 	return d, nil
 }
@@ -127,7 +128,7 @@ func (m *Manager) Unpause(ref string) error {
 // Rename gives a domain another name.
 func (m *Manager) Rename(ref, name string) error {
 	if err := config.CheckName(name); err != nil {
-		return err
+		return invalid(err)
 	}
 	d, err := m.lock(ref, "renamed")
 	if err != nil {
@@ -141,7 +142,7 @@ func (m *Manager) Rename(ref, name string) error {
 	making := m.making[name]
 	m.mu.Unlock()
 	if making {
-		return fmt.Errorf("domain %q is being created: choose another name", name)
+		return problem.New(problem.Busy, "choose another name", "domain %q is being created", name)
 	}
 	if err := m.HV.Rename(d.id, name); err != nil {
 		return err
@@ -162,10 +163,10 @@ func (m *Manager) SetSched(ref string, weight, cap int) error {
 		cap = int(in.Cap)
 	}
 	if weight < 1 || weight > 65535 {
-		return fmt.Errorf("weight %d is out of range: use 1 to 65535", weight)
+		return problem.New(problem.Invalid, "use 1 to 65535", "weight %d is out of range", weight)
 	}
 	if most := 100 * int(in.VCPUs); cap > most {
-		return fmt.Errorf("cap %d is out of range: use 0 to %d for %d vCPUs (0 = none)", cap, most, in.VCPUs)
+		return problem.New(problem.Invalid, fmt.Sprintf("use 0 to %d for %d vCPUs (0 = none)", most, in.VCPUs), "cap %d is out of range", cap)
 	}
 	if in.ID == abi.Dom0 {
 		return m.HV.SetSched(in.ID, uint32(weight), uint32(cap))

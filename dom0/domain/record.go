@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ringo/dom0/config"
+	"ringo/dom0/problem"
 	"ringo/hv/abi"
 )
 
@@ -33,7 +34,7 @@ func encode(d *dom) ([]byte, error) {
 		return nil, err
 	}
 	if b.Len() > abi.RecordLen {
-		return nil, fmt.Errorf("the configuration is too large to store: %d bytes, at most %d: shorten cmdline", b.Len(), abi.RecordLen)
+		return nil, problem.New(problem.Invalid, "shorten cmdline", "the configuration is too large to store: %d bytes, at most %d", b.Len(), abi.RecordLen)
 	}
 	return b.Bytes(), nil
 }
