@@ -15,6 +15,7 @@ import (
 	"ringo/boot/churn"
 	"ringo/boot/kernel"
 	"ringo/dom0/account"
+	"ringo/dom0/api"
 	"ringo/dom0/cli"
 	"ringo/dom0/console"
 	"ringo/dom0/domain"
@@ -62,8 +63,10 @@ func main() {
 	torture(hv)
 
 	shell := &cli.Shell{
-		Manager: manager, HV: hv, Budget: budget, Consoles: devices, Terminal: host,
-		Host: hostname, Version: release, Now: time.Now,
+		API: &api.API{
+			Manager: manager, HV: hv, Budget: budget, Hostname: hostname, Release: release, Now: time.Now,
+		},
+		Terminal: platform.Terminal{Platform: devices, Host: host},
 	}
 	host.Notify("error: the console ended: " + shell.Loop(host).Error())
 	select {} // the guests go on

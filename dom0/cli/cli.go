@@ -14,37 +14,29 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
-	"ringo/dom0/account"
-	"ringo/dom0/config/near"
-	"ringo/dom0/console"
-	"ringo/dom0/domain"
-	"ringo/dom0/hcall"
+	"ringo/dom0/api"
 )
 
-// Consoles finds the consoles of domains; platform.Platform does.
-type Consoles interface {
-	Console(id uint32) *console.Guest
+// Terminal shows a domain's console until the user leaves it, raw or fit for any
+// terminal; platform.Terminal does.
+type Terminal interface {
+	Attach(id uint32, name string, raw bool) error
 }
 
-// Terminal shows a guest's console until the user leaves it, raw or fit for any
-// terminal; console.Host does.
-type Terminal interface {
-	Attach(name string, g *console.Guest, raw bool)
+// Prompt is where lines come from, and their output goes; console.Host is one.
+type Prompt interface {
+	io.Writer
+	ReadLine() (string, error)
+	// SetComplete sets the source of completions: candidates replace line[from:].
+	SetComplete(func(line string) (from int, candidates []string))
 }
 
 // Shell runs commands. Its fields are set before the first command; commands may
 // run concurrently.
 type Shell struct {
-	Manager  *domain.Manager
-	HV       *hcall.Client
-	Consoles Consoles
+	API      *api.API
 	Terminal Terminal // nil: consoles cannot be shown here
-	Budget   *account.Budget
-	Host     string // name of this machine
-	Version  string // of dom0
-	Now      func() time.Time
 
 	mu  sync.Mutex // guards top
 	top sample
@@ -92,7 +84,7 @@ func (s *Shell) Run(line string, w io.Writer) int {
 }
 
 // Loop runs commands of the host console until its stream ends.
-func (s *Shell) Loop(h *console.Host) error {
+func (s *Shell) Loop(h Prompt) error {
 	h.SetComplete(s.Complete)
 	for {
 		line, err := h.ReadLine()
@@ -169,7 +161,7 @@ func unknown(name string) error {
 	if slices.Contains(later, name) {
 		return fmt.Errorf("%s is not available in this version", name)
 	}
-	hint := near.Hint(name, verbNames())
+	hint := api.Hint(name, verbNames())
 	if hint == "" {
 		hint = ": help lists the commands"
 	}

@@ -6,11 +6,10 @@ package cli
 import (
 	"strings"
 
-	"ringo/dom0/config"
+	"ringo/dom0/api"
 )
 
-// Complete proposes completions of the last word of a line; see
-// [console.Complete].
+// Complete proposes completions of the last word of a line; see [Prompt].
 func (s *Shell) Complete(line string) (from int, candidates []string) {
 	from = strings.LastIndexAny(line, " \t") + 1
 	word := line[from:]
@@ -41,7 +40,7 @@ func (s *Shell) Complete(line string) (from int, candidates []string) {
 
 // names returns the names of domains.
 func (s *Shell) names() []string {
-	all, err := s.Manager.List()
+	all, err := api.DomainList.Call(s.API, api.None{})
 	if err != nil {
 		return nil
 	}
@@ -57,7 +56,8 @@ func (s *Shell) names() []string {
 func (s *Shell) settings(word string) []string {
 	var all []string
 	key, _, isSetting := strings.Cut(word, "=")
-	for _, f := range s.Manager.Files.List() {
+	files, _ := api.FileList.Call(s.API, api.None{})
+	for _, f := range files {
 		switch {
 		case isSetting:
 			if key == "kernel" || key == "initrd" {
@@ -70,7 +70,7 @@ func (s *Shell) settings(word string) []string {
 		}
 	}
 	if !isSetting {
-		for _, k := range config.Keys() {
+		for _, k := range api.Settings() {
 			all = append(all, k+"=")
 		}
 	}

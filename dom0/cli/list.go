@@ -10,57 +10,37 @@ import (
 	"strings"
 	"time"
 
-	"ringo/dom0/config"
-	"ringo/dom0/domain"
-	"ringo/dom0/hcall"
-	"ringo/hv/abi"
+	"ringo/dom0/api"
 )
 
 // mib is a size for tables: whole MiB, rounded up.
 func mib(n uint64) uint64 { return (n + 1<<20 - 1) >> 20 }
 
-// letters are the state letters of list, in order.
-var letters = []struct {
-	bit    uint32
-	letter byte
-	word   string // of domstate
-}{
-	{abi.StateRunning, 'r', "running"}, {abi.StateBlocked, 'b', "idle"}, {abi.StatePaused, 'p', "paused"},
-	{abi.StateShutdown, 's', "shut off"}, {abi.StateCrashed, 'c', "crashed"}, {abi.StateDying, 'd', "dying"},
-}
+// places are the conditions of a domain in the order of their letters, which they
+// begin with.
+var places = []api.Condition{api.Running, api.Blocked, api.Paused, api.Shutdown, api.Crashed, api.Dying}
 
-// state returns the six letters of a state.
-func state(bits uint32) string {
+// letters returns the six letters of a domain's state.
+func letters(d api.Domain) string {
 	s := []byte("------")
-	for i, l := range letters {
-		if bits&l.bit != 0 {
-			s[i] = l.letter
+	for i, p := range places {
+		for _, c := range d.Conditions {
+			if c == p {
+				s[i] = p[0]
+			}
 		}
 	}
 	return string(s)
 }
 
-// word is a state in a word; the last condition counts most.
-func word(bits uint32) string {
-	w := "no state"
-	for _, l := range letters {
-		if bits&l.bit != 0 {
-			w = l.word
-		}
-	}
-	return w
-}
-
 // domains returns the domain that an argument names, or all.
-func (c *call) domains() ([]domain.Info, error) {
+func (c *call) domains() ([]api.Domain, error) {
 	if len(c.args) == 0 {
-		return c.Manager.List()
+		return api.DomainList.Call(c.API, api.None{})
 	}
-	in, err := c.Manager.Find(c.args[0])
-	return []domain.Info{in}, err
+	d, err := c.domain()
+	return []api.Domain{d}, err
 }
-
-func seconds(ns uint64) float64 { return float64(ns) / 1e9 }
 
 func list(c *call) error {
 	all, err := c.domains()
@@ -68,7 +48,9 @@ func list(c *call) error {
 		return err
 	}
 	if c.given('l') {
-		return c.listJSON(all)
+		b, err := json.MarshalIndent(all, "", "  ")
+		c.printf("%s\n", b)
+		return err
 	}
 	uuid := func(string) string { return "" }
 	if c.given('v') {
@@ -77,58 +59,22 @@ func list(c *call) error {
 	c.printf("%-40s %5s %5s %5s     %-6s  %8s%s\n", "Name", "ID", "Mem", "VCPUs", "State", "Time(s)", uuid("UUID"))
 	for _, d := range all {
 		c.printf("%-40s %5d %5d %5d     %s  %8.1f%s\n",
-			d.Name, d.ID, mib(d.Bytes), d.VCPUs, state(d.State), seconds(d.CPUTimeNS), uuid(d.UUID))
+			d.Name, d.ID, mib(d.Memory), d.VCPUs, letters(d), d.CPUTime, uuid(d.UUID))
 	}
 	return nil
 }
 
-// entry is a domain in JSON: sizes in bytes, times in RFC 3339.
-type entry struct {
-	ID       uint32         `json:"id"`
-	Name     string         `json:"name"`
-	UUID     string         `json:"uuid"`
-	State    string         `json:"state"`
-	Why      string         `json:"why,omitempty"`
-	Memory   uint64         `json:"memory"`
-	Overhead uint64         `json:"overhead"`
-	VCPUs    uint32         `json:"vcpus"`
-	Weight   uint32         `json:"cpu_weight"`
-	Cap      uint32         `json:"cap"`
-	CPUTime  float64        `json:"cpu_time_seconds"`
-	Exits    uint64         `json:"exits"`
-	Forwards uint64         `json:"forwards"`
-	Started  *time.Time     `json:"started,omitempty"`
-	Config   *config.Config `json:"config,omitempty"`
-}
-
-func (c *call) listJSON(all []domain.Info) error {
-	out := make([]entry, len(all))
-	for i, d := range all {
-		out[i] = entry{
-			ID: d.ID, Name: d.Name, UUID: d.UUID, State: word(d.State), Why: hcall.Text(d.Why[:]), Memory: d.Bytes,
-			Overhead: d.Overhead, VCPUs: d.VCPUs, Weight: d.Weight, Cap: d.Cap, CPUTime: seconds(d.CPUTimeNS),
-			Exits: d.Exits, Forwards: d.Forwards, Config: d.Config,
-		}
-		if !d.Started.IsZero() {
-			out[i].Started = &all[i].Started
-		}
-	}
-	b, err := json.MarshalIndent(out, "", "  ")
-	c.printf("%s\n", b)
-	return err
-}
-
 func domstate(c *call) error {
-	in, err := c.Manager.Find(c.args[0])
+	d, err := c.domain()
 	if err != nil {
 		return err
 	}
-	c.printf("%s\n", word(in.State))
+	c.printf("%s\n", d.State)
 	return nil
 }
 
 func dominfo(c *call) error {
-	d, err := c.Manager.Find(c.args[0])
+	d, err := c.domain()
 	if err != nil {
 		return err
 	}
@@ -138,14 +84,14 @@ func dominfo(c *call) error {
 	line("Id", "%d", d.ID)
 	line("Name", "%s", d.Name)
 	line("UUID", "%s", d.UUID)
-	line("State", "%s", word(d.State))
-	if why := hcall.Text(d.Why[:]); why != "" {
-		line("Why", "%s", why)
+	line("State", "%s", d.State)
+	if d.Why != "" {
+		line("Why", "%s", d.Why)
 	}
 	line("CPU(s)", "%d", d.VCPUs)
-	line("CPU time", "%.1fs", seconds(d.CPUTimeNS))
-	line("Max memory", "%d KiB", d.MaxBytes>>10)
-	line("Used memory", "%d KiB", d.Bytes>>10)
+	line("CPU time", "%.1fs", d.CPUTime)
+	line("Max memory", "%d KiB", d.MaxMemory>>10)
+	line("Used memory", "%d KiB", d.Memory>>10)
 	line("Overhead", "%d KiB", d.Overhead>>10)
 	if d.Config != nil {
 		line("Kernel", "%s", d.Config.Boot.Kernel)
@@ -169,7 +115,7 @@ func vcpuList(c *call) error {
 			cpus = d.Config.CPUs
 		}
 		for i := range d.VCPUs {
-			c.printf("%-40s %5d %5d   %s  %s\n", d.Name, d.ID, i, state(d.State), cpus)
+			c.printf("%-40s %5d %5d   %s  %s\n", d.Name, d.ID, i, letters(d), cpus)
 		}
 	}
 	return nil
@@ -180,7 +126,7 @@ func schedCredit(c *call) error {
 		if c.given('w') || c.given('c') {
 			return fmt.Errorf("-w and -c need -d DOMAIN; %w", c.usage())
 		}
-		all, err := c.Manager.List()
+		all, err := api.DomainList.Call(c.API, api.None{})
 		if err != nil {
 			return err
 		}
@@ -190,8 +136,8 @@ func schedCredit(c *call) error {
 		}
 		return nil
 	}
-	weight, limit := 0, -1
-	for flag, p := range map[byte]*int{'w': &weight, 'c': &limit} {
+	in := api.Sched{Domain: c.opt['d']}
+	for flag, p := range map[byte]**int{'w': &in.Weight, 'c': &in.Cap} {
 		if !c.given(flag) {
 			continue
 		}
@@ -199,10 +145,10 @@ func schedCredit(c *call) error {
 		if err != nil || n < 0 || flag == 'w' && n == 0 {
 			return fmt.Errorf("-%c %s is not a number that fits; %w", flag, c.opt[flag], c.usage())
 		}
-		*p = n
+		*p = &n
 	}
-	if weight == 0 && limit < 0 {
-		c.args = []string{c.opt['d']}
+	if in.Weight == nil && in.Cap == nil {
+		c.args = []string{in.Domain}
 		all, err := c.domains()
 		if err == nil {
 			c.printf("%-40s %5s %6s %5s\n", "Name", "ID", "Weight", "Cap")
@@ -210,7 +156,8 @@ func schedCredit(c *call) error {
 		}
 		return err
 	}
-	return c.Manager.SetSched(c.opt['d'], weight, limit)
+	_, err := api.DomainSched.Call(c.API, in)
+	return err
 }
 
 // duration prints d as xl does: days, hours, minutes and seconds.
@@ -231,7 +178,7 @@ func uptime(c *call) error {
 	if err != nil {
 		return err
 	}
-	host, err := c.HV.Host()
+	host, err := api.HostShow.Call(c.API, api.None{})
 	if err != nil {
 		return err
 	}
@@ -239,10 +186,10 @@ func uptime(c *call) error {
 	for _, d := range all {
 		up := "unknown"
 		switch {
-		case d.ID == abi.Dom0:
-			up = duration(time.Duration(host.UptimeNS))
-		case !d.Started.IsZero():
-			up = duration(c.Now().Sub(d.Started))
+		case d.Control():
+			up = duration(time.Duration(host.Uptime * float64(time.Second)))
+		case d.Started != nil:
+			up = duration(c.API.Now().Sub(*d.Started))
 		}
 		c.printf("%-40s %5d %s\n", d.Name, d.ID, up)
 	}
@@ -250,12 +197,15 @@ func uptime(c *call) error {
 }
 
 func files(c *call) error {
-	list := c.Manager.Files.List()
+	list, err := api.FileList.Call(c.API, api.None{})
+	if err != nil {
+		return err
+	}
 	if len(list) == 0 {
 		c.printf("no boot modules were loaded\n")
 		return nil
 	}
-	name := func(f domain.File) string { return strings.TrimPrefix(f.Name, "boot:") }
+	name := func(f api.File) string { return strings.TrimPrefix(f.Name, "boot:") }
 	width := len("Name")
 	for _, f := range list {
 		width = max(width, len(name(f)))

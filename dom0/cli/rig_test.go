@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ringo/dom0/account"
+	"ringo/dom0/api"
 	"ringo/dom0/console"
 	"ringo/dom0/domain"
 	"ringo/dom0/event"
@@ -107,8 +108,9 @@ func linux(c *hcalltest.CPU) {
 type rig struct {
 	*Shell
 	*hcalltest.Machine
-	client *hcall.Client
-	line   *hcall.Console
+	devices *platform.Platform
+	client  *hcall.Client
+	line    *hcall.Console
 }
 
 func newRig(t *testing.T, notify func(string)) *rig {
@@ -153,10 +155,11 @@ func newRig(t *testing.T, notify func(string)) *rig {
 		}
 	}()
 	return &rig{
-		Shell: &Shell{
-			Manager: manager, HV: hv, Budget: budget, Consoles: devices, Host: "ringo", Version: "0.0-test",
+		Shell: &Shell{API: &api.API{
+			Manager: manager, HV: hv, Budget: budget, Hostname: "ringo", Release: "0.0-test",
 			Now: func() time.Time { return clock.Add(90061 * time.Second) },
-		},
+		}},
+		devices: devices,
 		Machine: m, client: hv, line: line,
 	}
 }
@@ -188,7 +191,7 @@ func (r *rig) left(t *testing.T, n int) {
 // host starts the prompt on the machine's console.
 func (r *rig) host() *console.Host {
 	h := console.New(r.line, r.line, "ringo# ")
-	r.Terminal = h
+	r.Terminal = platform.Terminal{Platform: r.devices, Host: h}
 	go func() { _ = r.Loop(h) }()
 	return h
 }

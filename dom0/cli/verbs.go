@@ -3,7 +3,11 @@
 
 package cli
 
-import "strings"
+import (
+	"strings"
+
+	"ringo/dom0/api"
+)
 
 // verb is a row of the table of commands.
 type verb struct {
@@ -43,13 +47,13 @@ func init() {
 		{name: "console", args: "[-r] DOMAIN", flags: "r", least: 1, most: 1, kind: argDomain,
 			short: "attach to a domain's console; Ctrl-] leaves it", run: attach, text: consoleHelp},
 		{name: "pause", alias: []string{"suspend"}, args: "DOMAIN", least: 1, most: 1, kind: argDomain,
-			short: "stop a domain's vCPUs until unpause", run: pause},
+			short: "stop a domain's vCPUs until unpause", run: on(api.DomainPause)},
 		{name: "unpause", alias: []string{"resume"}, args: "DOMAIN", least: 1, most: 1, kind: argDomain,
-			short: "let a paused domain go on", run: unpause},
+			short: "let a paused domain go on", run: on(api.DomainUnpause)},
 		{name: "shutdown", args: "[-w] [-F] DOMAIN", flags: "wF", least: 1, most: 1, kind: argDomain,
-			short: "ask a domain to power off", run: shutdown},
+			short: "ask a domain to power off", run: on(api.DomainShutdown)},
 		{name: "destroy", args: "DOMAIN", least: 1, most: 1, kind: argDomain,
-			short: "end a domain at once", run: destroy,
+			short: "end a domain at once", run: on(api.DomainDestroy),
 			text: "Pulls the cord. Returns when the domain's memory is scrubbed and free."},
 		{name: "rename", alias: []string{"domrename"}, args: "DOMAIN NEWNAME", least: 2, most: 2, kind: argDomain,
 			short: "give a domain another name", run: rename},
@@ -73,8 +77,8 @@ func init() {
 			text: "The answer is in the hypervisor's log: see dmesg."},
 		{name: "version", short: "print versions", run: version},
 		{name: "help", alias: []string{"?"}, args: "[COMMAND]", most: 1, kind: argVerb, short: "this list, or help on a command", run: help},
-		{name: "restart", short: "restart the machine at once", run: restart, text: powerHelp},
-		{name: "poweroff", short: "turn the machine off at once", run: poweroff, text: powerHelp},
+		{name: "restart", short: "restart the machine at once", run: power(api.Restart), text: powerHelp},
+		{name: "poweroff", short: "turn the machine off at once", run: power(api.Off), text: powerHelp},
 	}
 }
 

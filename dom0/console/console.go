@@ -41,7 +41,7 @@ const maxHeld = 100
 
 // Complete proposes completions of the last word of line: the word is
 // line[from:], each candidate replaces it.
-type Complete func(line string) (from int, candidates []string)
+type Complete = func(line string) (from int, candidates []string)
 
 // Host is the host console. ReadLine and Attach are called by one goroutine;
 // Write and Notify by any.

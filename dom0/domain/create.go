@@ -36,7 +36,10 @@ func (m *Manager) Check(cfg *config.Config) error {
 	if err := m.memoryFree(p.bytes); err != nil {
 		return err
 	}
-	return m.Loader.Try(p.request())
+	if err := m.Loader.Try(p.request()); err != nil {
+		return invalid(err)
+	}
+	return nil
 }
 
 // request says what to load.

@@ -245,7 +245,7 @@ func TestCheck(t *testing.T) {
 		t.Error(err)
 	}
 	r.load.fail = errors.New("no such format")
-	if err := r.Check(r.cfg("a", 64)); err != r.load.fail {
+	if err := r.Check(r.cfg("a", 64)); !errors.Is(err, r.load.fail) {
 		t.Errorf("what the loader would refuse is accepted: %v", err)
 	}
 	r.load.fail = nil

@@ -88,7 +88,7 @@ func TestCheck(t *testing.T) {
 		"hv/internal/part": {"ringo/hv/internal/sched", "ringo/hv/internal/run", "ringo/svm"},
 		"hv/internal/vpit": {"ringo/hv/bus", "time"},
 		"hv":               {"ringo/svm", "ringo/hv/internal/run", "runtime/debug", "ringo/drivers/pci", "ringo/dom0/cli"},
-		"dom0/cli":         {"ringo/dom0/domain", "fmt", "golang.org/x/term", "ringo/mm", "ringo/hv/x86"},
+		"dom0/cli":         {"ringo/dom0/api", "ringo/dom0/domain", "fmt", "golang.org/x/term", "ringo/mm", "ringo/hv/x86"},
 		"dom0/devmodel/x":  {"ringo/hv/bus", "ringo/dom0/domain", "ringo/dom0/hcall"},
 		"dom0/domain":      {"ringo/dom0/loader", "ringo/dom0/cli"},
 		"dom0/new":         {},
@@ -101,6 +101,8 @@ func TestCheck(t *testing.T) {
 	})
 	want := []string{
 		"boot/mb imports ringo/mm/phys/phystest",
+		"dom0/cli imports golang.org/x/term",
+		"dom0/cli imports ringo/dom0/domain",
 		"dom0/cli imports ringo/hv/x86",
 		"dom0/cli imports ringo/mm",
 		"dom0/devmodel/x imports ringo/dom0/domain",

@@ -1,0 +1,248 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ringo/dom0/account"
+	"ringo/dom0/domain"
+	"ringo/dom0/hcall"
+	"ringo/dom0/hcall/hcalltest"
+	"ringo/dom0/loader"
+	"ringo/dom0/problem"
+	"ringo/hv/abi"
+)
+
+// kernels are all kernels: nothing is loaded.
+type kernels struct{}
+
+func (kernels) Try(loader.Request) error                       { return nil }
+func (kernels) Check(loader.Source) error                      { return nil }
+func (kernels) Populate(memory uint64) ([]abi.MemRange, error) { return loader.Populate(memory) }
+func (kernels) Load(loader.Request, loader.Guest) (abi.VCPUContext, error) {
+	return abi.VCPUContext{}, nil
+}
+
+// noDevices makes none.
+type noDevices struct{}
+
+func (noDevices) Attach(domain.Attachment) ([]domain.Claim, error) { return nil, nil }
+func (noDevices) Detach(uint32, bool)                              {}
+func (noDevices) Forget([16]byte)                                  {}
+func (noDevices) Room() error                                      { return nil }
+
+type memory []byte
+
+func (m memory) Slice(a, n uint64) []byte { return m[a:][:n] }
+
+var clock = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+
+func newAPI(t *testing.T) (*API, *hcalltest.Machine) {
+	m := hcalltest.New(256<<20, 4)
+	m.Guest = func(c *hcalltest.CPU) { c.WaitIRQ(0) }
+	m.SetTrace([]abi.TraceRecord{{TSC: 1000, Domain: 1}, {TSC: 4000, Reason: 1}})
+	m.SetExits(1, 10)
+	mem := memory("kernel" + "name = \"file\"\n[boot]\nkernel = \"boot:vmlinuz\"\n" + "nmae = 5\n")
+	mod := func(name string, start, size uint64) (x abi.Module) {
+		hcall.SetText(x.Name[:], name)
+		x.Start, x.Size = start, size
+		return x
+	}
+	hv, uuid := m.Client(), byte(6)
+	manager := domain.New(domain.Options{
+		HV: hv, Loader: kernels{}, Devices: noDevices{}, Memory: m, Now: func() time.Time { return clock },
+		Files:   domain.NewModules(mem, []abi.Module{mod("vmlinuz", 0, 6), mod("file.toml", 6, 45), mod("bad.toml", 51, 9)}),
+		NewUUID: func() (u [16]byte) { uuid++; u[15] = uuid; return u },
+	})
+	return &API{Manager: manager, HV: hv, Budget: account.New(64 << 20), Hostname: "ringo", Release: "0.0-test", Now: func() time.Time { return clock }}, m
+}
+
+// try calls a verb and returns its error as a view sees it, nil if there is none.
+func try[I, O any](v *Verb[I, O]) func(*API, I) *Error {
+	return func(a *API, in I) *Error {
+		_, err := v.Call(a, in)
+		if err == nil {
+			return nil
+		}
+		e, ok := err.(*Error)
+		if !ok {
+			return &Error{Message: fmt.Sprintf("%T is not an *Error: %v", err, err)}
+		}
+		return e
+	}
+}
+
+func web1(settings ...string) Create {
+	return Create{Settings: append([]string{"name=web1", "kernel=boot:vmlinuz", "memory=32MiB"}, settings...), Paused: true}
+}
+
+func TestKinds(t *testing.T) {
+	n, big := 0, 70000
+	for _, c := range []struct {
+		name         string
+		err          func(a *API) *Error
+		kind         Kind
+		text, remedy string
+	}{
+		{name: "no domain", err: func(a *API) *Error { return try(DomainShow)(a, Ref{"wbe1"}) },
+			kind: problem.NotFound, text: `domain "wbe1" does not exist`, remedy: `did you mean "web1"?`},
+		{name: "taken", err: func(a *API) *Error { return try(DomainCreate)(a, web1()) },
+			kind: problem.Exists, text: `domain "web1" already exists (id 1)`, remedy: "choose another name, or destroy it"},
+		{name: "too large", err: func(a *API) *Error { return try(DomainCheck)(a, web1("name=b", "memory=1GiB")) },
+			kind: problem.Full, text: `not enough memory: need 1024 MiB, 223 MiB free; "web1" holds 32 MiB`, remedy: "destroy web1"},
+		{name: "no file", err: func(a *API) *Error { return try(DomainCreate)(a, Create{File: "fle.toml"}) },
+			kind: problem.NotFound, text: `no file "fle.toml"`, remedy: `did you mean "boot:file.toml"?`},
+		{name: "bad file", err: func(a *API) *Error { return try(DomainCreate)(a, Create{File: "bad.toml"}) },
+			kind: problem.Invalid, text: `bad.toml:1: unknown key "nmae" (did you mean "name"?)`},
+		{name: "bad setting", err: func(a *API) *Error { return try(DomainCreate)(a, web1("vcpus=many")) },
+			kind: problem.Invalid, text: `vcpus: "many" is not a whole number`},
+		{name: "no setting", err: func(a *API) *Error { return try(DomainCreate)(a, web1("vcpus")) },
+			kind: problem.Invalid, text: `"vcpus" is not a setting`, remedy: "write key=value"},
+		{name: "bad value", err: func(a *API) *Error { return try(DomainCreate)(a, web1("vcpus=99")) },
+			kind: problem.Invalid, text: `vcpus: 99 is out of range: use 1 to 32`},
+		{name: "no such CPU", err: func(a *API) *Error { return try(DomainCreate)(a, web1("name=b", "cpus=9")) },
+			kind: problem.Invalid, text: `cpus: there is no CPU 9: this machine has CPUs 0 to 3`},
+		{name: "later", err: func(a *API) *Error {
+			return try(DomainCreate)(a, Create{Settings: []string{"name=b", "firmware=bios"}})
+		},
+			kind: problem.Unsupported, text: `firmware: booting by firmware is not supported yet: give a kernel`},
+		{name: "shutdown", err: func(a *API) *Error { return try(DomainShutdown)(a, Ref{"web1"}) },
+			kind: problem.Unsupported, text: `domain "web1" cannot be asked to power off in this version`,
+			remedy: "do it inside (console web1), or pull the cord (destroy web1)"},
+		{name: "dom0", err: func(a *API) *Error { return try(DomainPause)(a, Ref{"0"}) },
+			kind: problem.Refused, text: `"Domain-0" is the control domain: it cannot be paused`},
+		{name: "bad name", err: func(a *API) *Error { return try(DomainRename)(a, Rename{"web1", "17"}) },
+			kind: problem.Invalid, text: `"17" is not a name: it would be taken for an id: add a letter`},
+		{name: "weight 0", err: func(a *API) *Error { return try(DomainSched)(a, Sched{"web1", &n, nil}) },
+			kind: problem.Invalid, text: "weight 0 is out of range", remedy: "use 1 to 65535"},
+		{name: "weight", err: func(a *API) *Error { return try(DomainSched)(a, Sched{"web1", &big, nil}) },
+			kind: problem.Invalid, text: "weight 70000 is out of range", remedy: "use 1 to 65535"},
+		{name: "action", err: func(a *API) *Error { return try(HostPower)(a, Power{"up"}) },
+			kind: problem.Invalid, text: `"up" is not an action`, remedy: "use off or restart"},
+		{name: "no CPU", err: func(a *API) *Error { return try(HostTrace)(a, CPU{4}) },
+			kind: problem.NotFound, text: "there is no CPU 4", remedy: "this machine has CPUs 0 to 3"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a, _ := newAPI(t)
+			if e := try(DomainCreate)(a, web1()); e != nil {
+				t.Fatal(e)
+			}
+			e := c.err(a)
+			if e == nil || e.Kind != c.kind || e.Message != c.text || e.Remedy != c.remedy {
+				t.Errorf("got %+v", e)
+			}
+		})
+	}
+}
+
+// What the hypervisor refuses has a kind too, and is still known by its status.
+func TestRefusals(t *testing.T) {
+	for st, want := range map[abi.Status]Kind{
+		abi.Busy: problem.Busy, abi.NoMemory: problem.Full, abi.NoRecord: problem.Full, abi.NoDomain: problem.NotFound, abi.BadArg: problem.Internal,
+	} {
+		a, m := newAPI(t)
+		if e := try(DomainCreate)(a, web1()); e != nil {
+			t.Fatal(e)
+		}
+		m.Fail = func(nr abi.Call, _ int) abi.Status {
+			if nr == abi.CallDomPause {
+				return st
+			}
+			return abi.OK
+		}
+		e := try(DomainPause)(a, Ref{"web1"})
+		if e == nil || e.Kind != want || !errors.Is(e, st) {
+			t.Errorf("%v: %+v", st, e)
+		}
+	}
+}
+
+// Every verb does what it says, and its reply has a form in JSON without null.
+func TestEveryVerb(t *testing.T) {
+	a, m := newAPI(t)
+	var called []string
+	show := func(name string, out any, err error) string {
+		t.Helper()
+		called = append(called, name)
+		b, jerr := json.Marshal(out)
+		if err != nil || jerr != nil || strings.Contains(string(b), "null") {
+			t.Errorf("%s: %v %v %s", name, err, jerr, b)
+		}
+		return string(b)
+	}
+	created, err := DomainCreate.Call(a, Create{File: "file.toml", Settings: []string{"name=web1", "memory=32MiB"}, Paused: true})
+	if got := show(DomainCreate.Name, created, err); got != `{"id":1,"name":"web1"}` {
+		t.Error(got)
+	}
+	cfg, err := DomainCheck.Call(a, Create{File: "file.toml", Settings: []string{"memory=32MiB"}})
+	if show(DomainCheck.Name, cfg, err); cfg.Name != "file" {
+		t.Errorf("%+v", cfg)
+	}
+	w := 100
+	_, err = DomainSched.Call(a, Sched{Domain: "web1", Weight: &w})
+	show(DomainSched.Name, None{}, err)
+	_, err = DomainRename.Call(a, Rename{"web1", "shop"})
+	show(DomainRename.Name, None{}, err)
+	d, err := DomainShow.Call(a, Ref{"shop"})
+	want := `{"id":1,"name":"shop","uuid":"00000000-0000-0000-0000-000000000007","state":"paused","conditions":["paused"],` +
+		`"memory":33423360,"max_memory":33423360,"overhead":135168,"vcpus":1,"cpu_weight":100,"cap":0,"cpu_time_seconds":0,"exits":0,"forwards":0,` +
+		`"started":"2026-11-20T12:00:00Z","config":`
+	if got := show(DomainShow.Name, d, err); !strings.HasPrefix(got, want) {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	_, err = DomainUnpause.Call(a, Ref{"1"})
+	show(DomainUnpause.Name, None{}, err)
+	_, err = DomainPause.Call(a, Ref{"1"})
+	show(DomainPause.Name, None{}, err)
+	all, err := DomainList.Call(a, None{})
+	if show(DomainList.Name, all, err); len(all) != 2 || !all[0].Control() || all[1].Control() || all[1].State != "paused" {
+		t.Errorf("%+v", all)
+	}
+	exits, err := DomainExits.Call(a, Ref{})
+	if show(DomainExits.Name, exits, err); !cmp.Equal(exits, []ExitCount{{"io", 10}}) {
+		t.Errorf("%+v", exits)
+	}
+	tr, err := HostTrace.Call(a, CPU{0})
+	if show(HostTrace.Name, tr, err); len(tr) != 2 || tr[0].Before != 1.5e-6 || tr[1].Reason != "io" {
+		t.Errorf("%+v", tr)
+	}
+	h, err := HostShow.Call(a, None{})
+	if show(HostShow.Name, h, err); h.Name != "ringo" || h.HWCaps != "078bfbff:80202001" || h.Domains != 2 || h.Dom0Budget == 0 {
+		t.Errorf("%+v", h)
+	}
+	v, err := HostVersion.Call(a, None{})
+	show(HostVersion.Name, v, err)
+	files, err := FileList.Call(a, None{})
+	if show(FileList.Name, files, err); len(files) != 3 || files[0] != (File{"boot:bad.toml", 9}) {
+		t.Errorf("%+v", files)
+	}
+	_, err = HostKeys.Call(a, Keys{"h"})
+	show(HostKeys.Name, None{}, err)
+	log, err := HostLog.Call(a, None{})
+	if show(HostLog.Name, log, err); !strings.Contains(log.Text, "debug key 'h'") {
+		t.Errorf("%q", log.Text)
+	}
+	_, err = DomainDestroy.Call(a, Ref{"shop"})
+	show(DomainDestroy.Name, None{}, err)
+	_, err = HostPower.Call(a, Power{Restart})
+	if show(HostPower.Name, None{}, err); !cmp.Equal(m.Powered(), []abi.Power{abi.PowerReboot}) {
+		t.Error(m.Powered())
+	}
+	called = append(called, DomainShutdown.Name) // it only fails, see TestKinds
+	names := Names()
+	slices.Sort(names)
+	slices.Sort(called)
+	if d := cmp.Diff(names, called); d != "" {
+		t.Error(d)
+	}
+}

@@ -1,0 +1,152 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package api
+
+import (
+	"time"
+
+	"ringo/dom0/config"
+	"ringo/dom0/domain"
+	"ringo/dom0/hcall"
+	"ringo/dom0/problem"
+	"ringo/hv/abi"
+)
+
+// Config is a domain's configuration.
+type Config = config.Config
+
+// Domain is a domain.
+type Domain struct {
+	ID         uint32      `json:"id"`
+	Name       string      `json:"name"`
+	UUID       string      `json:"uuid"`
+	State      string      `json:"state"`         // the condition that counts most, in words
+	Conditions []Condition `json:"conditions"`    // all of them
+	Why        string      `json:"why,omitempty"` // it stopped
+	Memory     uint64      `json:"memory"`        // bytes of RAM
+	MaxMemory  uint64      `json:"max_memory"`
+	Overhead   uint64      `json:"overhead"` // bytes of the hypervisor's memory
+	VCPUs      uint32      `json:"vcpus"`
+	Weight     uint32      `json:"cpu_weight"`
+	Cap        uint32      `json:"cap"` // percent of one CPU, 0: none
+	CPUTime    float64     `json:"cpu_time_seconds"`
+	Exits      uint64      `json:"exits"`
+	Forwards   uint64      `json:"forwards"` // accesses that dom0 answered
+	Started    *time.Time  `json:"started,omitempty"`
+	Config     *Config     `json:"config,omitempty"` // nil for dom0
+}
+
+// Control says that the domain is dom0.
+func (d *Domain) Control() bool { return d.ID == abi.Dom0 }
+
+// Condition is one of a domain's conditions.
+type Condition string
+
+// Conditions, each with those that count less before it.
+const (
+	Running  Condition = "running"
+	Blocked  Condition = "blocked"
+	Paused   Condition = "paused"
+	Shutdown Condition = "shutdown"
+	Crashed  Condition = "crashed"
+	Dying    Condition = "dying"
+)
+
+var conditions = []struct {
+	bit  uint32
+	is   Condition
+	word string
+}{
+	{abi.StateRunning, Running, "running"}, {abi.StateBlocked, Blocked, "idle"}, {abi.StatePaused, Paused, "paused"},
+	{abi.StateShutdown, Shutdown, "shut off"}, {abi.StateCrashed, Crashed, "crashed"}, {abi.StateDying, Dying, "dying"},
+}
+
+func seconds(ns uint64) float64 { return float64(ns) / 1e9 }
+
+func newDomain(in *domain.Info) Domain {
+	d := Domain{
+		ID: in.ID, Name: in.Name, UUID: in.UUID, State: "no state", Conditions: []Condition{}, Why: hcall.Text(in.Why[:]),
+		Memory: in.Bytes, MaxMemory: in.MaxBytes, Overhead: in.Overhead, VCPUs: in.VCPUs, Weight: in.Weight, Cap: in.Cap,
+		CPUTime: seconds(in.CPUTimeNS), Exits: in.Exits, Forwards: in.Forwards, Config: in.Config,
+	}
+	for _, c := range conditions {
+		if in.State&c.bit != 0 {
+			d.State, d.Conditions = c.word, append(d.Conditions, c.is)
+		}
+	}
+	if !in.Started.IsZero() {
+		d.Started = &in.Started
+	}
+	return d
+}
+
+// Ref names a domain, by its name or id.
+type Ref struct {
+	Domain string `json:"domain"`
+}
+
+// Rename is a request for another name.
+type Rename struct {
+	Domain string `json:"domain"`
+	Name   string `json:"name"`
+}
+
+// Sched is a request to change how a domain shares the CPUs; nil leaves a value as
+// it is.
+type Sched struct {
+	Domain string `json:"domain"`
+	Weight *int   `json:"cpu_weight,omitempty"`
+	Cap    *int   `json:"cap,omitempty"`
+}
+
+// Verbs of domains.
+var (
+	DomainList = add("domain.list", func(a *API, _ *None) ([]Domain, error) {
+		all, err := a.Manager.List()
+		out := make([]Domain, len(all))
+		for i := range all {
+			out[i] = newDomain(&all[i])
+		}
+		return out, err
+	})
+	DomainShow = add("domain.show", func(a *API, in *Ref) (Domain, error) {
+		d, err := a.Manager.Find(in.Domain)
+		if err != nil {
+			return Domain{}, err
+		}
+		return newDomain(&d), nil
+	})
+	// DomainDestroy returns when the domain's memory is scrubbed and free.
+	DomainDestroy = act("domain.destroy", func(a *API, in *Ref) error { return a.Manager.Destroy(in.Domain) })
+	DomainPause   = act("domain.pause", func(a *API, in *Ref) error { return a.Manager.Pause(in.Domain) })
+	DomainUnpause = act("domain.unpause", func(a *API, in *Ref) error { return a.Manager.Unpause(in.Domain) })
+	DomainRename  = act("domain.rename", func(a *API, in *Rename) error { return a.Manager.Rename(in.Domain, in.Name) })
+	DomainSched   = act("domain.sched", sched)
+	// DomainShutdown has nobody to ask yet: no guest has an agent or a power button.
+	DomainShutdown = act("domain.shutdown", func(a *API, in *Ref) error {
+		d, err := a.Manager.Find(in.Domain)
+		if err != nil {
+			return err
+		}
+		return problem.New(problem.Unsupported, "do it inside (console "+d.Name+"), or pull the cord (destroy "+d.Name+")",
+			"domain %q cannot be asked to power off in this version", d.Name)
+	})
+)
+
+// sched changes a weight and a cap, which the manager knows as 0 and -1 for "as it
+// is".
+func sched(a *API, in *Sched) error {
+	weight, limit := 0, -1
+	if in.Weight != nil {
+		if weight = *in.Weight; weight < 1 {
+			return problem.New(problem.Invalid, "use 1 to 65535", "weight %d is out of range", weight)
+		}
+	}
+	if in.Cap != nil {
+		if limit = *in.Cap; limit < 0 {
+			return problem.New(problem.Invalid, "use 0 for none", "cap %d is out of range", limit)
+		}
+	}
+	return a.Manager.SetSched(in.Domain, weight, limit)
+}
