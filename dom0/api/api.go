@@ -34,9 +34,6 @@ type API struct {
 // Error is what a call fails with; its kinds are those of package problem.
 type Error = problem.Error
 
-// Kind is a kind of errors.
-type Kind = problem.Kind
-
 // Verb is what a view can ask for: I is the request and O the reply.
 type Verb[I, O any] struct {
 	// Name is the object and the verb, as "domain.create"; it is unique.
@@ -47,18 +44,21 @@ type Verb[I, O any] struct {
 // Call runs the verb. An error is an *[Error], whose text is one line.
 func (v *Verb[I, O]) Call(a *API, in I) (O, error) {
 	out, err := v.do(a, &in)
-	if err != nil {
-		return out, domain.Problem(err)
+	if e := (*Error)(domain.Problem(err)); e != nil {
+		return out, e
 	}
 	return out, nil
 }
 
-// verbs are the names of all verbs.
-var verbs []string
+// verbs are all names.
+var verbs = map[string]bool{}
 
-// add makes a verb.
+// add makes a verb. It panics for a name that there is already.
 func add[I, O any](name string, do func(*API, *I) (O, error)) *Verb[I, O] {
-	verbs = append(verbs, name)
+	if verbs[name] {
+		panic("api: two verbs have one name")
+	}
+	verbs[name] = true
 	return &Verb[I, O]{name, do}
 }
 
@@ -69,9 +69,6 @@ func act[I any](name string, do func(*API, *I) error) *Verb[I, None] {
 
 // None is an empty request or reply.
 type None struct{}
-
-// Names returns the names of all verbs.
-func Names() []string { return append([]string(nil), verbs...) }
 
 // Hint proposes the known word nearest to word, as the end of a message: "" if
 // none is near.
