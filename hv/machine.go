@@ -22,6 +22,9 @@ var direct = phys.NewDirect(layout.DirectMap, layout.DirectMapSize)
 
 // newMachine takes stock of the memory and makes an empty ledger.
 func newMachine(info *mb.Info) *part.Machine {
+	if err := kernel.CheckMappings(); err != nil {
+		fatal(err.Error())
+	}
 	pool, err := frame.Boot(direct, mm.Usable(regions(info), reserved(info)))
 	if err != nil {
 		fatal("no usable memory: ", err.Error(), "; give the machine more RAM")

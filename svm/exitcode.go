@@ -44,7 +44,6 @@ const (
 	fICEBP             // the same; a trap
 	fIO
 	fFERR
-	fMem // a second-level fault
 )
 
 type codeInfo struct {

@@ -118,6 +118,7 @@ func bootCommon() {
 		dieEarly("\nringo: the runtime's pool is too small for the page tables of this machine's memory; use pool=64")
 	}
 	writeCR3(rootTable)
+	poolBase = layout.PoolMap
 	idtInit()
 	c := newCPU()
 	if c == nil {

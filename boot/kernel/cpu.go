@@ -15,19 +15,25 @@ const (
 
 	pageSize = 4096
 
-	// A CPU's block is contiguous in physical memory: struct cpu, then its
-	// stacks. An RSP within the block means that the layer itself was
-	// interrupted.
-	blockPages = 12
+	// A CPU's block, at layout.CPUMap: struct cpu, then its stacks, with a
+	// page that is not mapped below each. An RSP within the block means that
+	// the layer itself was interrupted.
+	blockPages = 19
 	blockSize  = blockPages * pageSize
 
-	stackKernelTop = 4 * pageSize  // pages 1-3
-	stackIRQTop    = 6 * pageSize  // ordinary exceptions and interrupts
-	stackPFTop     = 8 * pageSize  // page faults
-	stackNMITop    = 9 * pageSize  //
-	stackDFTop     = 10 * pageSize //
-	stackMCTop     = 11 * pageSize //
-	stackUDTop     = 12 * pageSize // system calls by #UD
+	stackKernelTop = 5 * pageSize  // pages 2-4
+	stackIRQTop    = 8 * pageSize  // pages 6-7: ordinary exceptions and interrupts
+	stackPFTop     = 11 * pageSize // pages 9-10: page faults
+	stackNMITop    = 13 * pageSize // page 12
+	stackDFTop     = 15 * pageSize // page 14
+	stackMCTop     = 17 * pageSize // page 16
+	stackUDTop     = 19 * pageSize // page 18: system calls by #UD
+
+	// idlePage is the idle thread's, behind the block.
+	idlePage = 20
+
+	// cpuMapped has a bit for each page that is mapped.
+	cpuMapped = 1<<0 | 7<<2 | 3<<6 | 3<<9 | 1<<12 | 1<<14 | 1<<16 | 1<<18 | 1<<idlePage
 
 	istIRQ = 1
 	istPF  = 2

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"ringo/boot/layout"
 	"ringo/hv/x86"
 )
 
@@ -78,25 +79,52 @@ func newCPU() *cpu {
 	if booted != 0 {
 		mmlock.lock()
 	}
-	pa := frames.allocRun(blockPages + 1)
+	a := mapBlock(n)
 	if booted != 0 {
 		mmlock.unlock()
 	}
-	if pa == 0 {
+	if a == 0 {
 		return nil
 	}
-	a := phys(pa)
 	c := (*cpu)(ptr(a))
 	c.self, c.id = a, n
 	c.ksp = a + stackKernelTop
-	t := thr(a + blockSize) // the idle thread's page is not part of the block
+	t := thr(a + idlePage*pageSize)
 	t.class, t.state, t.cpu, t.aff = clsIdle, stRunning, n, 1<<n
 	t.f.rip, t.f.cs, t.f.sseg, t.f.rflags = addrIdle(), selCode, selData, 2
-	t.f.rsp = a + blockSize + pageSize
+	t.f.rsp = a + (idlePage+1)*pageSize
 	t.fs = addr(unsafe.Pointer(&c.tls)) + 56
 	c.idle, c.cur = t.addr(), t.addr()
 	*p64(addr(unsafe.Pointer(&cpus)) + uint64(n)*8) = a
 	return c
+}
+
+// mapBlock maps the pages of a CPU's block and returns its address, 0 when the
+// pool has no frame left. What an earlier try has mapped stays. Preconditions:
+// mmlock, or the boot CPU alone.
+//
+//go:nosplit
+func mapBlock(n uint32) uint64 {
+	a := layout.CPUMap + uint64(n)*layout.CPUSpan
+	for i := uint64(0); i <= idlePage; i++ {
+		if cpuMapped>>i&1 == 0 {
+			continue
+		}
+		e := entry(a+i*pageSize, 1, true)
+		if e == 0 {
+			return 0
+		}
+		if *p64(e) != 0 {
+			continue
+		}
+		f := frames.alloc()
+		if f == 0 {
+			return 0
+		}
+		frames.kernel++
+		*p64(e) = f | pteP | pteW | pteNX | pteG
+	}
+	return a
 }
 
 // cpuInit sets up the CPU it runs on.
@@ -114,10 +142,34 @@ func cpuInit(c *cpu) {
 	wrmsr(x86.MSRSFMASK, fmaskValue)
 	wrmsr(x86.MSRPAT, patDefault)
 	writeCR0(readCR0()&^(x86.CR0EM|x86.CR0TS|x86.CR0CD|x86.CR0NW|x86.CR0AM) | x86.CR0MP | x86.CR0NE | x86.CR0WP)
-	writeCR4((readCR4() | x86.CR4PGE) &^ (x86.CR4SMAP | x86.CR4SMEP | x86.CR4PCIDE | x86.CR4TSD))
+	cr4 := readCR4() | x86.CR4PGE
+	if n, _, _, _ := cpuid(0, 0); n >= 7 {
+		_, b, c, _ := cpuid(7, 0)
+		cr4 |= walls(b, c)
+	}
+	writeCR4(cr4 &^ (x86.CR4PCIDE | x86.CR4TSD))
 	mcInit()
 	fpSetup()
 	c.apic = apicInit()
+}
+
+// walls returns the bits of CR4 that keep ring 0 off pages of ring 3, and ring 3
+// off the descriptor tables' addresses, as far as EBX and ECX of CPUID leaf 7 offer
+// them. There is neither such a page nor such code: they cost nothing, and catch
+// an entry of the page tables that says otherwise.
+//
+//go:nosplit
+func walls(b, c uint32) (cr4 uint64) {
+	if b>>7&1 != 0 {
+		cr4 |= x86.CR4SMEP
+	}
+	if b>>20&1 != 0 {
+		cr4 |= x86.CR4SMAP
+	}
+	if c>>2&1 != 0 {
+		cr4 |= x86.CR4UMIP
+	}
+	return cr4
 }
 
 // loadTables loads GDT, TSS and IDT.

@@ -31,7 +31,7 @@ func (p *pool) init(start, end uint64) {
 func (p *pool) alloc() uint64 {
 	f := p.free
 	if f != 0 {
-		p.free = *p64(phys(f))
+		p.free = *p64(frameAt(f))
 		p.freeCount--
 	} else {
 		if p.next >= p.end {
@@ -40,21 +40,7 @@ func (p *pool) alloc() uint64 {
 		f = p.next
 		p.next += pageSize
 	}
-	stosq(phys(f), pageSize/8, 0)
-	return f
-}
-
-// allocRun returns n cleared adjacent frames, counted as the layer's, or 0.
-//
-//go:nosplit
-func (p *pool) allocRun(n uint64) uint64 {
-	if p.end-p.next < n*pageSize {
-		return 0
-	}
-	f := p.next
-	p.next += n * pageSize
-	p.kernel += n
-	stosq(phys(f), n*pageSize/8, 0)
+	stosq(frameAt(f), pageSize/8, 0)
 	return f
 }
 
@@ -63,7 +49,7 @@ func (p *pool) allocRun(n uint64) uint64 {
 //
 //go:nosplit
 func (p *pool) release(f uint64) {
-	*p64(phys(f)) = p.free
+	*p64(frameAt(f)) = p.free
 	p.free = f
 	p.freeCount++
 }

@@ -66,6 +66,9 @@ func enter(nr, a0, a1, a2 uint64) (r uint64)
 
 func mfence()
 
+// fillStack pushes until it faults.
+func fillStack()
+
 // callerRegs returns RIP, RSP and RBP of its caller.
 func callerRegs() (rip, rsp, rbp uint64)
 

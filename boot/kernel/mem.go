@@ -17,6 +17,10 @@ import (
 // into a buffer.
 var dmBase uint64 = layout.DirectMap
 
+// poolBase is the same for frames of the pool: layout.PoolMap once the layer's
+// own tables are in use.
+var poolBase uint64 = layout.DirectMap
+
 //go:nosplit
 func ptr(a uint64) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&a)) }
 
@@ -35,7 +39,13 @@ func p32(a uint64) *uint32 { return (*uint32)(ptr(a)) }
 //go:nosplit
 func p64(a uint64) *uint64 { return (*uint64)(ptr(a)) }
 
-// phys returns the direct-map address of a physical address.
+// frameAt returns the address at which a frame of the pool is seen.
+//
+//go:nosplit
+func frameAt(pa uint64) uint64 { return poolBase + pa }
+
+// phys returns the direct-map address of a physical address outside of image and
+// pool.
 //
 //go:nosplit
 func phys(pa uint64) uint64 { return dmBase + pa }

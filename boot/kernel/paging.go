@@ -38,7 +38,7 @@ var rootTable uint64 // physical; CR3 of every CPU
 func entry(va, level uint64, alloc bool) uint64 {
 	t := rootTable
 	for l := uint64(4); ; l-- {
-		e := phys(t) + va>>(3+9*l)&511*8
+		e := frameAt(t) + va>>(3+9*l)&511*8
 		if l == level {
 			return e
 		}
@@ -196,7 +196,7 @@ func zapCollect(c *cpu, start, end uint64, tables bool) (n, nt, next uint64) {
 		va += pageSize
 		if tables && (va >= end || va&(size2M-1) == 0) {
 			d := entry(va-pageSize, 2, false)
-			if t := *p64(d) & pteAddr; emptyTable(phys(t)) {
+			if t := *p64(d) & pteAddr; emptyTable(frameAt(t)) {
 				c.batch[n%zapBatch] = t
 				n++
 				nt++
@@ -214,13 +214,13 @@ func zapCollect(c *cpu, start, end uint64, tables bool) (n, nt, next uint64) {
 func lowest(va uint64) (e, span uint64) {
 	t := rootTable
 	for l := uint64(4); l > 1; l-- {
-		v := *p64(phys(t) + va>>(3+9*l)&511*8)
+		v := *p64(frameAt(t) + va>>(3+9*l)&511*8)
 		if v&pteP == 0 {
 			return 0, 1 << (3 + 9*l)
 		}
 		t = v & pteAddr
 	}
-	return phys(t) + va>>12&511*8, pageSize
+	return frameAt(t) + va>>12&511*8, pageSize
 }
 
 //go:nosplit

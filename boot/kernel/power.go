@@ -128,13 +128,21 @@ func mustBoot() {
 	}
 }
 
-// CrashForTest makes the layer itself fault, to test its crash dump.
-func CrashForTest() {
+// CrashForTest makes the layer itself fault, to test its crash dump; with overflow
+// it fills its stack.
+func CrashForTest(overflow bool) {
 	mustBoot()
-	enter(sysCrash, 0, 0, 0)
+	n := uint64(0)
+	if overflow {
+		n = 1
+	}
+	enter(sysCrash, n, 0, 0)
 }
 
 //go:nosplit
 func ownCrash(c *cpu, t *thread) uint64 {
+	if t.f.rdi != 0 {
+		fillStack()
+	}
 	return *p64(0x30)
 }

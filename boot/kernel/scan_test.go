@@ -16,11 +16,12 @@ func physMem(t *testing.T, size int) []byte {
 	t.Helper()
 	words := make([]uint64, size/8)
 	b := unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), size)
-	old := dmBase
+	old, oldPool := dmBase, poolBase
 	dmBase = addr(unsafe.Pointer(&words[0]))
+	poolBase = dmBase
 	memMap, taken, modules, cmdLine = spans{}, spans{}, spans{}, words0
 	t.Cleanup(func() {
-		dmBase = old
+		dmBase, poolBase = old, oldPool
 		memMap, taken, modules, cmdLine = spans{}, spans{}, spans{}, words0
 	})
 	return b

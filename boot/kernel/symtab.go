@@ -156,13 +156,12 @@ func peek(a uint64) (v uint64, ok bool) {
 	switch {
 	case booted == 0: // host tests
 	case a >= layout.ImageBase && a < imageEnd():
-	case a >= dmBase+frames.start && a < dmBase+frames.end:
-	case a >= layout.UserBase && a < layout.UserEnd:
+	case a >= layout.UserBase && a < layout.UserEnd, a >= layout.CPUMap && a < layout.CPUMap+maxCPU*layout.CPUSpan:
 		e, _ := lowest(a)
 		if e == 0 || *p64(e)&pteP == 0 {
 			return 0, false
 		}
-		a = phys(*p64(e)&pteAddr) + a&(pageSize-1)
+		a = frameAt(*p64(e)&pteAddr) + a&(pageSize-1)
 	default:
 		return 0, false
 	}

@@ -48,6 +48,7 @@ const (
 	sysLogRaw
 	sysCrash
 	sysLeave
+	sysAudit
 )
 
 // restart makes the thread repeat its system call when it runs again. SYSCALL
@@ -192,6 +193,7 @@ var ownTable = [...]handler{
 	sysLogRaw - ownFirst:     ownConsole,
 	sysCrash - ownFirst:      ownCrash,
 	sysLeave - ownFirst:      ownLeave,
+	sysAudit - ownFirst:      ownAudit,
 }
 
 //go:nosplit

@@ -169,8 +169,8 @@ func newSlot() uint64 {
 	if pa == 0 {
 		return 0
 	}
-	threadSpare = phys(pa) + threadSlot
-	return phys(pa)
+	threadSpare = frameAt(pa) + threadSlot
+	return frameAt(pa)
 }
 
 // list is a doubly linked list through next and prev.

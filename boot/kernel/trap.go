@@ -195,6 +195,9 @@ func pfHandler(f *frame, fp uint64) (act uint64) {
 			}
 			return actResume
 		}
+		if va-c.self < blockSize { // only what keeps the stacks apart is not mapped there
+			fatalFrame(f, "stack overflow in the kernel layer")
+		}
 		fatalFrame(f, "page fault in the kernel layer")
 	}
 	t := thr(c.cur)

@@ -20,9 +20,18 @@ const (
 
 	// DirectMap is where physical address 0 is seen: virtual address v of the
 	// direct map is physical address v-DirectMap. RAM and device windows,
-	// never executable.
+	// never executable, but neither the image nor the pool of its runtime.
 	DirectMap     = 0xffff_8000_0000_0000
 	DirectMapSize = 1 << 46
+
+	// PoolMap is where the pool of the runtime and the kernel layer is seen:
+	// virtual address v is physical address v-PoolMap. Page tables lie there.
+	PoolMap = 0xffff_c000_0000_0000
+
+	// CPUMap is where the kernel layer has its structures and stacks, CPUSpan
+	// bytes for each CPU, with pages between that are not mapped.
+	CPUMap  = 0xffff_e000_0000_0000
+	CPUSpan = 1 << 17
 
 	// DeviceBase to DeviceEnd (the top of the low 4 GiB: IOAPIC, LAPIC, HPET,
 	// firmware windows) is also mapped at virtual == physical, uncached, for

@@ -39,13 +39,3 @@ func (d Direct) Shared(addr uint64) *abi.SharedInfo {
 	// SAFETY: hv gives a whole page for as long as dom0 lives.
 	return (*abi.SharedInfo)(unsafe.Pointer(&d.Slice(addr, PageSize)[0]))
 }
-
-// Page is a page of dom0's own RAM at a guest physical address; it implements
-// [Buffer].
-type Page uint64
-
-// GPA returns the page's guest physical address.
-func (p Page) GPA() uint64 { return uint64(p) }
-
-// Bytes returns the page.
-func (p Page) Bytes() []byte { return Direct{}.Slice(uint64(p), PageSize) }

@@ -5,9 +5,11 @@ package emu
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
+	"ringo/hv/x86"
 	"ringo/tools/emu"
 )
 
@@ -76,7 +78,9 @@ func crash(h *host) {
 }
 
 // TestWriteXorExecute looks at the page tables of every CPU as the hypervisor
-// (or dom0) runs at the prompt: no page is both writable and executable.
+// (or dom0) runs at the prompt: no page is both writable and executable, and ring 0
+// is kept off pages of ring 3. What else holds of the tables, each boot checks
+// (kernel.CheckMappings).
 func TestWriteXorExecute(t *testing.T) {
 	h := boot(t, emu.Config{MemMiB: 512})
 	if _, err := h.Monitor.Do("stop", nil); err != nil {
@@ -104,6 +108,17 @@ func TestWriteXorExecute(t *testing.T) {
 			if strings.Trim(p[1], "0") == "" {
 				t.Errorf("CPU %s: page 0 is mapped", cpu)
 			}
+		}
+		regs, err := h.Monitor.HMP("info registers")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var cr4 uint64
+		if m := regexp.MustCompile(`CR4=([0-9a-f]+)`).FindStringSubmatch(regs); m != nil {
+			cr4, _ = strconv.ParseUint(m[1], 16, 64)
+		}
+		if want := uint64(x86.CR4SMEP | x86.CR4SMAP | x86.CR4UMIP); cr4&want != want {
+			t.Errorf("CPU %s: CR4 %#x lacks SMEP, SMAP or UMIP", cpu, cr4)
 		}
 	}
 }

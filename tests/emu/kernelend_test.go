@@ -25,6 +25,7 @@ var ways = []struct {
 	{"poweroff", 4, emu.Poweroff, nil},
 	{"map", 5, emu.Reset, []string{"concurrent map"}},
 	{"fault", 6, emu.Reset, []string{"FATAL: page fault in the kernel layer", "cr2 0000000000000030", "kernel.ownCrash+0x", "kernel.syscallEntry", "before that:", "main.inner"}},
+	{"kernel stack", 8, emu.Reset, []string{"FATAL: stack overflow in the kernel layer", "kernel.fillStack+0x", "before that:", "main.inner"}},
 	{"stack", 7, emu.Reset, []string{"FATAL: out of memory", "  stack:"}},
 }
 

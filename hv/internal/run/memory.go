@@ -14,27 +14,26 @@ import (
 // tables do not allow: a device, or nothing at all.
 func memory(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	r.cpu.Amend(uint64(x.Mem.GPA))
-	m := &x.Mem
-	switch {
+	switch m := &x.Mem; {
 	case m.Walk:
 		return crash(v, "its page tables are not in its memory")
 	case m.Fetch:
 		return crash(v, "it executes outside its memory")
-	}
-	d := deviceAt(v, m.GPA, 1)
-	if d.ok {
-		return r.emu.memory(v, x, d) // nothing is ever mapped where a device is
-	}
-	if _, _, _, mapped := v.Dom.Tables.Lookup(pt.Addr(m.GPA)); mapped {
+	case deviceAt(v, m.GPA, 1).ok:
+		return r.emu.memory(v, x) // nothing is ever mapped where a device is
+	default:
+		if _, _, _, mapped := v.Dom.Tables.Lookup(pt.Addr(m.GPA)); !mapped {
+			break
+		}
 		if m.Present {
 			return readOnly(v)
 		}
 		return resume // mapped meanwhile
 	}
-	if v.Dom.Foreign(m.GPA) {
+	if v.Dom.Foreign(x.Mem.GPA) {
 		return trespass(v, x)
 	}
-	return r.emu.memory(v, x, d)
+	return r.emu.memory(v, x)
 }
 
 // readOnly answers a write to memory that the guest may only read.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"ringo/boot/kernel"
+	"ringo/boot/layout"
 	"ringo/tests/guests/kerneltest/args"
 )
 
@@ -34,7 +35,7 @@ func main() {
 		{"channels", channels}, {"maps", maps}, {"sleep", sleep}, {"timers", tickers},
 		{"faults", faults}, {"traceback", traceback}, {"preempt", preempt},
 		{"memory", memory}, {"release", release}, {"collector", collector},
-		{"random", random}, {"files", files}, {"log", logRing},
+		{"mappings", mappings}, {"random", random}, {"files", files}, {"log", logRing},
 		{"irq", irqs}, {"waitirq", waitIRQ}, {"runner", runners}, {"share", share},
 	} {
 		if only := args.Get("only", -1); only >= 0 && t.name != os.Args[0] {
@@ -129,6 +130,9 @@ func faults(int) {
 		{"page 0", "nil pointer dereference", func() { poke(8) }},
 		{"unmapped", "invalid memory address", func() { poke(0x7000_0000_0000) }},
 		{"text", "invalid memory address", func() { poke(0x101000) }},
+		{"text in the direct map", "", func() { poke(kernel.Phys(kernel.ImageRange().Start) + 0x1000) }},
+		{"pool in the direct map", "", func() { poke(kernel.Phys(kernel.PoolRange().Start)) }},
+		{"between stacks", "", func() { poke(layout.CPUMap + 0x1000) }},
 		{"not canonical", "", func() { poke(0x8000_0000_0000_0000) }},
 	} {
 		for range 3 {
@@ -241,6 +245,13 @@ func collector(int) {
 	runtime.ReadMemStats(&m)
 	if m.NumGC == 0 {
 		args.Fail("no collection")
+	}
+}
+
+// mappings: nothing is writable and executable, not even by another address.
+func mappings(int) {
+	if err := kernel.CheckMappings(); err != nil {
+		args.Fail("%v", err)
 	}
 }
 

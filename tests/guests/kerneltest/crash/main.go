@@ -22,6 +22,7 @@ const (
 	modeMap           // concurrent map writes: a throw of the runtime
 	modeTrap          // a fault in the layer itself
 	modeStack         // goroutine stack overflow
+	modeFull          // the layer's own stack runs over
 )
 
 var sink atomic.Uint64
@@ -61,7 +62,9 @@ func inner(mode int) {
 	case modeMap:
 		mapRace()
 	case modeTrap:
-		kernel.CrashForTest()
+		kernel.CrashForTest(false)
+	case modeFull:
+		kernel.CrashForTest(true)
 	case modeStack:
 		println(deep(0))
 	}
