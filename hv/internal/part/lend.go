@@ -163,15 +163,13 @@ func (l *lending) unlink(m *memory, dom0 *Domain) bool {
 			c.off = m.extents[c.extent].Size
 		}
 		e := m.extents[c.extent]
-		n := min(c.off, frame.Step)
+		// The pieces that mapSome has mapped: no large page must be split, for which
+		// there might be no memory.
+		end := e.HPA + c.off
+		n := min(c.off, (end-1)%frame.Step+1)
 		c.off -= n
-		// Splitting a large page may need a table; without memory for it, take
-		// out the rest of the extent at once, which needs none.
-		if _, err := dom0.Tables.Unmap(pt.Addr(e.HPA+c.off), n); err != nil {
-			if _, err := dom0.Tables.Unmap(pt.Addr(e.HPA), c.off+n); err != nil {
-				panic("part: dom0's tables cannot be edited")
-			}
-			c.off = 0
+		if _, err := dom0.Tables.Unmap(pt.Addr(end-n), n); err != nil {
+			panic("part: dom0's tables cannot be edited")
 		}
 		budget -= min(budget, n)
 	}
