@@ -125,10 +125,13 @@ func skip(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	return resume
 }
 
-func pause(_ *Runner, v *part.VCPU, _ *vcpu.Exit) action {
-	// The spin-loop filter has fired: whoever holds the lock may wait for this
-	// CPU.
-	return look
+// pause is an exit of the spin-loop filter: whoever holds the lock may wait for this
+// CPU. What waits first gets it for a moment.
+func pause(r *Runner, v *part.VCPU, _ *vcpu.Exit) action {
+	if v.Attention() {
+		return look
+	}
+	return r.yield(v)
 }
 
 func hlt(r *Runner, v *part.VCPU, x *vcpu.Exit) action {

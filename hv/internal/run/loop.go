@@ -208,6 +208,23 @@ func (r *Runner) attend(v *part.VCPU, now uint64) bool {
 	return true
 }
 
+// yield gives the CPU to whoever waits for it first, if anybody does.
+func (r *Runner) yield(v *part.VCPU) action {
+	if !r.m.Sched.Waits(r.id) {
+		return resume
+	}
+	now := r.host.Now()
+	v.Yield(now)
+	next, until, kick, ok := r.m.Sched.Yield(r.id, now)
+	if !ok { // it is gone
+		r.leave(now, true, nil, 0)
+		return gone
+	}
+	r.next, r.until, r.now = next, until, now
+	r.resched(kick)
+	return gone
+}
+
 // hand gives the CPU to the vCPU to, whose access v has just answered, unless
 // something wants v's attention. v goes on when to waits again, or after a moment.
 // to pays for the time since it made the access, or v has begun to run or to

@@ -80,3 +80,30 @@ func TestAccessesDoNotStarve(t *testing.T) {
 		}
 	}
 }
+
+// A vCPU that spins leaves its CPU to one that has work; alone it goes on.
+func TestSpinnersYield(t *testing.T) {
+	g := newRig(t)
+	var spun, worked uint64
+	a, va := g.guest("a")
+	forever(va, func(*x86.Regs) vcpu.Exit {
+		g.now, spun = g.now+20_000, spun+20_000
+		return vcpu.Exit{Reason: vcpu.Pause, Len: 2, TSC: g.now}
+	})
+	b, vb := g.guest("b")
+	forever(vb, func(*x86.Regs) vcpu.Exit {
+		g.now, worked = g.now+100_000, worked+100_000
+		return vcpu.Exit{Reason: vcpu.Interrupted, TSC: g.now}
+	})
+	spell := func() (uint64, uint64) {
+		spun, worked = 0, 0
+		for end := g.now + 1e9; g.now < end && g.r.turn(); {
+		}
+		return spun, worked
+	}
+	a.Unpause()
+	b.Unpause()
+	if s, w := spell(); w < 10*s || s < 5e6 {
+		t.Errorf("spun %d us, worked %d us", s/1000, w/1000)
+	}
+}

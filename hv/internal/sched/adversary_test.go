@@ -32,10 +32,10 @@ func (a attack) byte(n int) byte {
 func (a attack) plan(n int) (p []deed) {
 	for i := 1 + 8*n; i < 9+8*n; i += 2 {
 		kind, t := a.byte(i), a.byte(i+1)
-		if kind%4 == 3 {
+		if what(kind%5) == nothing {
 			continue
 		}
-		d := deed{what(kind % 4), 5 << (t % 12)}
+		d := deed{what(kind % 5), 5 << (t % 12)}
 		d.time += d.time * uint64(t/12) / 22
 		if d.what == access {
 			d.time = 1 + d.time%100
@@ -95,12 +95,12 @@ func (a attack) fair() float64 {
 }
 
 // check asserts what the scheduler promises: on one CPU four fifths of the fair
-// share in any 200 ms, but for a slice; on more than one half of it in any second.
+// share in any 200 ms, but for a slice; on more than two fifths of it in any second.
 // Nobody waits longer than a tick for each of the others, the server, and itself.
 func (a attack) check(t *testing.T, r result) {
 	t.Helper()
 	_, window := a.time()
-	want := .5
+	want := .4
 	if a.cpus() == 1 {
 		want = .8 - float64(tick/3)/float64(window)/a.fair()
 	}
@@ -129,6 +129,8 @@ var attacks = []attack{
 	{0, 0, 6, 1, 0}, {0, 0, 9, 1, 0}, {4, 0, 9, 1, 0, 0, 0, 0, 0, 0, 6, 1, 0},
 	// Sleeps for as short as it can, and makes accesses.
 	{0, 2, 0, 1, 0},
+	// Spins, so that others run, and computes.
+	{4, 0, 7, 4, 0, 0, 3, 3, 0, 4, 0, 0, 8, 4, 0, 3, 0},
 	// Two on two CPUs: sleeps and accesses move them from one to the other.
 	{7, 1, 13, 2, 30, 3, 0, 3, 0, 2, 25, 1, 25, 0, 89, 3, 0},
 	{5, 0, 232, 0, 39, 0, 7, 2, 53, 1, 26, 0, 190, 2, 7, 3, 0},

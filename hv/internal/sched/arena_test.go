@@ -21,10 +21,12 @@ type arena struct {
 }
 
 // overhead is what an exit and an entry cost, poll what the server spends before
-// it sleeps.
+// it sleeps, filter how long a spin lasts at least that makes an exit (some thousand
+// PAUSEs).
 const (
 	overhead = 3
 	poll     = 2
+	filter   = 20
 )
 
 // stage is a CPU.
@@ -48,6 +50,8 @@ const (
 	compute what = iota
 	access       // the server works for time
 	sleep        // for time
+	nothing
+	spin // in vain, until an exit of the filter for spin loops
 )
 
 // actor is a vCPU.
@@ -97,6 +101,9 @@ func (a *actor) begin() {
 		a.at = (a.at + 1) % len(a.plan)
 	} else if len(a.plan) > 0 {
 		a.left = 0
+		if a.plan[a.at].what == spin {
+			a.left = filter
+		}
 	}
 }
 
@@ -132,9 +139,9 @@ func (m *arena) look(cpu int) {
 		e, until, kick := m.s.Pick(cpu, m.now)
 		m.mark(kick)
 		m.start(cpu, e, until)
-	case a.left == 0 && a == m.server:
+	case a.left == 0 && a == m.server && c.from <= m.now:
 		m.serve(cpu)
-	case a.left == 0:
+	case a.left == 0 && c.from <= m.now:
 		m.act(cpu, a)
 	default:
 		if until, ok := m.s.Stay(cpu, m.now); ok {
@@ -212,6 +219,11 @@ func (m *arena) act(cpu int, a *actor) {
 		a.begin()
 		m.cpus[cpu].lose(m.now)
 		return
+	case spin:
+		a.at = (a.at + 1) % len(a.plan)
+		a.begin()
+		m.yield(cpu, a)
+		return
 	case access:
 		a.asked = m.now
 		m.queue = append(m.queue, a)
@@ -225,6 +237,18 @@ func (m *arena) act(cpu int, a *actor) {
 		a.begin()
 	}
 	m.leave(cpu, false, nil, 0)
+}
+
+// yield is Runner.yield.
+func (m *arena) yield(cpu int, a *actor) {
+	c := &m.cpus[cpu]
+	if e, until, kick, ok := m.s.Yield(cpu, m.now); ok {
+		a.since = m.now
+		m.mark(kick)
+		m.start(cpu, e, until)
+		return
+	}
+	c.lose(m.now)
 }
 
 // expire wakes those whose timers are due, on the CPUs where they fell asleep.

@@ -227,6 +227,9 @@ func (s *Scheduler) help(q *queue, called int) int {
 	return called
 }
 
+// Waits reports whether something waits for cpu now.
+func (s *Scheduler) Waits(cpu int) bool { return s.queues[cpu].count.Load() > 0 }
+
 // Wanted returns the flag of cpu that tells its runner to Switch: it is
 // set for every kick, and cleared by Pick. So a kick that reached the CPU
 // outside of a guest, or came from itself, is not lost.

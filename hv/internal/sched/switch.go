@@ -70,6 +70,30 @@ func (s *Scheduler) Switch(cpu int, now uint64, runnable bool, to *Entity, spent
 	return e, until, kick
 }
 
+// Yield is a Switch by what waits for another entity without knowing for which, as
+// a vCPU that spins for a lock: the first that waits runs for a moment. What ran
+// keeps its place, as in a hand-over. If nobody waits, ok is false, and nothing has
+// changed but the account.
+//
+// Preconditions: called by the runner of cpu, after Pick returned an entity.
+func (s *Scheduler) Yield(cpu int, now uint64) (e *Entity, until uint64, kick int, ok bool) {
+	q := &s.queues[cpu]
+	q.mu.Lock()
+	s.charge(q, now)
+	to := q.waiting.head
+	if to == nil || !s.claim(q, cpu, to, now) {
+		q.mu.Unlock()
+		return nil, 0, NoCPU, false
+	}
+	q.wanted.Store(false)
+	until, kick, astray := s.hand(q, cpu, to, now, true, 0)
+	q.mu.Unlock()
+	if astray != nil {
+		kick = s.Wake(astray, now)
+	}
+	return to, until, kick, true
+}
+
 // hand ends the run of cur and starts to, which was claimed.
 //
 // Preconditions: q is locked, cur is charged.

@@ -193,3 +193,25 @@ func verifyRest(t *testing.T, s *Scheduler, entities int) {
 	}
 	verify(t, s, entities)
 }
+
+// Who spins gives its CPU to the first that waits, for a moment, and comes back.
+func TestYield(t *testing.T) {
+	s, heavy, light, now := pair(t)
+	e, until, kick, ok := s.Yield(0, now)
+	if !ok || e != light || until != now+s.least || kick != NoCPU {
+		t.Errorf("%v: until %d, kick %d", ok, until-now, kick)
+	}
+	if _, ok := s.Stay(0, until); ok {
+		t.Error("it stays although who has yielded is behind")
+	}
+	if e, _, _ := s.Switch(0, until, true, nil, 0); e != heavy {
+		t.Error("who has yielded does not come back")
+	}
+	s.Block(light)
+	if _, _, _, ok := s.Yield(0, until+ms); ok || s.queues[0].cur != heavy {
+		t.Error("yields to nobody")
+	}
+	if heavy.Ran() != ms {
+		t.Errorf("charged %d us", heavy.Ran())
+	}
+}
