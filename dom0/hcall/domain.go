@@ -40,6 +40,9 @@ func (c *Client) Map(dom uint32) ([]abi.Extent, error) {
 			return nil, fail(abi.CallDomMap, st, "map the memory of domain %d", dom)
 		}
 		get(c.buf, &l)
+		if all == nil {
+			all = make([]abi.Extent, 0, l.Total) // once: there may be many
+		}
 		all = append(all, l.E[:min(l.Count, uint32(len(l.E)))]...)
 		if st == abi.OK {
 			return all, nil

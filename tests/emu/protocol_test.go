@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"ringo/tests/guests/micro/guest"
 	"ringo/tools/debian"
 	"ringo/tools/emu"
 )
@@ -25,6 +26,39 @@ func memtest(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// TestUnikernel runs an ELF64 file whose entry is that of its PVH note, in 32-bit
+// mode, as those that TamaGo makes for microVMs are.
+func TestUnikernel(t *testing.T) {
+	m := guest.Build()
+	m.Entry = m.EntryPVH
+	h := boot(t, emu.Config{MemMiB: 768, Modules: modules(file(t, "micro.elf", string(m.ELF())))})
+	h.ok(micro("uni", "echo"))
+	h.echoes("uni")
+	h.poweroff()
+}
+
+// TestI386 starts Debian's kernel for i386, without a disk, until it finds none.
+func TestI386(t *testing.T) {
+	if !*long {
+		t.Skip("needs -long")
+	}
+	kernel := filepath.Join(built.root, "build", "test", "vmlinuz-i386")
+	if _, err := os.Stat(kernel); err != nil {
+		if err := debian.FetchFor(os.Stderr, "i386", "linux-image-686", "/boot/vmlinuz-*", kernel); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := boot(t, emu.Config{MemMiB: 1024, Modules: modules(kernel)})
+	h.ok(`create name=old kernel=boot:vmlinuz-i386 memory=256MiB on_crash=preserve cmdline="console=ttyS0"`)
+	h.attach("old")
+	h.see(guestTime, "Linux version")
+	h.see(guestTime, "-686 ")
+	h.see(guestTime, "Unable to mount root fs")
+	h.detach()
+	h.ok("destroy old")
+	h.poweroff()
 }
 
 // TestMemtest runs a kernel that is no Linux, for i386 and for x86-64, by the 32-bit

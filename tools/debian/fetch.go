@@ -20,13 +20,25 @@ import (
 // needed once the package lists are there. A package without files of its own
 // stands for the first package it depends on.
 func Fetch(log io.Writer, pkg, pattern, dst string) error {
+	return FetchFor(log, "", pkg, pattern, dst)
+}
+
+// FetchFor is Fetch for an architecture that need not be one of this machine, by
+// Debian's name. It gets that one's package lists, for this once.
+func FetchFor(log io.Writer, arch, pkg, pattern, dst string) error {
 	dir, err := os.MkdirTemp(filepath.Dir(dst), "fetch-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
 	fmt.Fprintf(log, "fetching %s from the Debian package %s\n", path.Base(pattern), pkg)
-	deb, err := download(log, pkg, dir)
+	var foreign []string
+	if arch != "" {
+		if foreign, err = lists(log, dir, arch); err != nil {
+			return err
+		}
+	}
+	deb, err := download(log, pkg, dir, foreign)
 	if err != nil {
 		return fmt.Errorf("%w; or install it:\n    %s", err, Command([]string{pkg}))
 	}
@@ -34,23 +46,45 @@ func Fetch(log io.Writer, pkg, pattern, dst string) error {
 	if !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	dep, derr := dependency(pkg)
+	dep, derr := dependency(pkg, foreign)
 	if derr != nil {
 		return errors.Join(err, derr)
 	}
-	if deb, err = download(log, dep, dir); err != nil {
+	if deb, err = download(log, dep, dir, foreign); err != nil {
 		return err
 	}
 	return extract(deb, pattern, dst)
 }
 
-// download gets a package file and returns its name.
-func download(log io.Writer, pkg, dir string) (string, error) {
-	err := apt(log, dir, "download", pkg)
-	if err != nil && os.Geteuid() == 0 {
+// lists gets the package lists of an architecture below dir, and returns the
+// options with which apt's programs use them.
+func lists(log io.Writer, dir, arch string) ([]string, error) {
+	at := filepath.Join(dir, "lists")
+	cache := filepath.Join(dir, "cache")
+	for _, d := range []string{filepath.Join(at, "partial"), filepath.Join(cache, "archives", "partial")} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return nil, err
+		}
+	}
+	options := []string{
+		"-o", "APT::Architecture=" + arch, "-o", "APT::Architectures=" + arch,
+		"-o", "Dir::State::lists=" + at, "-o", "Dir::Cache=" + cache,
+	}
+	if err := apt(log, "", append([]string{"update"}, options...)...); err != nil {
+		fmt.Fprintf(log, "%v; going on with what came\n", err)
+	}
+	return options, nil
+}
+
+// download gets a package file and returns its name. foreign is what lists
+// returned.
+func download(log io.Writer, pkg, dir string, foreign []string) (string, error) {
+	get := append([]string{"download", pkg}, foreign...)
+	err := apt(log, dir, get...)
+	if err != nil && foreign == nil && os.Geteuid() == 0 {
 		// Fresh machines have no package lists.
 		if err = apt(log, "", "update"); err == nil {
-			err = apt(log, dir, "download", pkg)
+			err = apt(log, dir, get...)
 		}
 	}
 	if err != nil {
@@ -64,8 +98,9 @@ func download(log io.Writer, pkg, dir string) (string, error) {
 }
 
 // dependency is the first package that pkg depends on.
-func dependency(pkg string) (string, error) {
-	out, err := exec.Command("apt-cache", "depends", "--no-recommends", "--no-suggests", pkg).Output()
+func dependency(pkg string, foreign []string) (string, error) {
+	args := append([]string{"depends", "--no-recommends", "--no-suggests", pkg}, foreign...)
+	out, err := exec.Command("apt-cache", args...).Output()
 	if err != nil {
 		return "", fmt.Errorf("apt-cache depends %s: %w", pkg, err)
 	}
