@@ -35,6 +35,7 @@ var targets = []target{
 	{"boot/cmdline", "FuzzParse"},
 	{"boot/kernel", "FuzzScan2"},
 	{"boot/mb", "FuzzParse"},
+	{"dom0/cli", "FuzzLine"},
 	{"dom0/config", "FuzzParse"},
 	{"dom0/console", "FuzzKeys"},
 	{"dom0/console/vt", "FuzzFilter"},
