@@ -48,7 +48,7 @@ func main() {
 	host := console.New(line, line, hostname+"# ")
 	files := domain.NewModules(direct, start.Modules[:start.NumModules])
 	manager := domain.New(domain.Options{
-		HV: hv, Loader: &domain.Images{Account: budget.Account("unpacking")}, Files: files,
+		HV: hv, Loader: domain.Images{Account: budget.Account("unpacking")}, Files: files,
 		Devices: devices, Memory: direct, Notify: host.Notify,
 	})
 	events.Handle(abi.PortDomainState, manager.StateChanged)

@@ -31,9 +31,10 @@ const collectAt = 8 << 20
 type Budget struct {
 	limit uint64
 
-	mu   sync.Mutex
-	used uint64
-	all  []*Account // by time of creation
+	mu    sync.Mutex
+	freed *sync.Cond // something was given back; its lock is mu
+	used  uint64
+	all   []*Account // by time of creation
 }
 
 // Account is what is reserved for one purpose.
@@ -48,7 +49,11 @@ type Account struct {
 const own = 4 << 20
 
 // New returns the budget of memory bytes.
-func New(memory uint64) *Budget { return &Budget{limit: memory - memory/8 - min(own, memory/4)} }
+func New(memory uint64) *Budget {
+	b := &Budget{limit: memory - memory/8 - min(own, memory/4)}
+	b.freed = sync.NewCond(&b.mu)
+	return b
+}
 
 // Account returns the account with a name, which says in refusals what memory is
 // for: "a guest". It is made at the first call.
@@ -75,12 +80,31 @@ func (a *Account) Reserve(n uint64) (release func(), err error) {
 	if a == nil {
 		return func() {}, nil
 	}
-	b := a.b
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	a.b.mu.Lock()
+	defer a.b.mu.Unlock()
+	return a.take(n)
+}
+
+// ReserveNext is Reserve for what is held briefly: it waits while n bytes are free
+// but for what the same account holds. Who holds some of it must not call it.
+func (a *Account) ReserveNext(n uint64) (release func(), err error) {
+	if a == nil {
+		return func() {}, nil
+	}
+	a.b.mu.Lock()
+	defer a.b.mu.Unlock()
+	for free := a.b.limit - a.b.used; n > free && n <= free+a.used; free = a.b.limit - a.b.used {
+		a.b.freed.Wait()
+	}
+	return a.take(n)
+}
+
+// take is Reserve. Preconditions: a.b.mu is held.
+func (a *Account) take(n uint64) (release func(), err error) {
 	if err := a.fits(n); err != nil {
 		return nil, err
 	}
+	b := a.b
 	a.used += n
 	a.most = max(a.most, a.used)
 	b.used += n
@@ -93,6 +117,7 @@ func (a *Account) Reserve(n uint64) (release func(), err error) {
 		defer b.mu.Unlock()
 		a.used -= n
 		b.used -= n
+		b.freed.Broadcast()
 	}), nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -116,5 +117,45 @@ func TestConcurrent(t *testing.T) {
 		if u.Bytes != 0 {
 			t.Errorf("%d bytes remain in %q", u.Bytes, u.Name)
 		}
+	}
+}
+
+// Who needs what others of the same account will give back waits; who needs more
+// than that is refused at once.
+func TestReserveNext(t *testing.T) {
+	b := New(60 << 20) // 48.5 MiB to reserve
+	guests, kernels := b.Account("a guest"), b.Account("unpacking")
+	releaseGuest := must(t, guests, 10<<20)
+	first, err := kernels.ReserveNext(30 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kernels.ReserveNext(39 << 20); err == nil {
+		t.Error("what guests hold is waited for")
+	}
+	got := make(chan error)
+	for _, n := range []uint64{20 << 20, 20 << 20, 20 << 20, 38 << 20} { // one after the other
+		go func() {
+			release, err := kernels.ReserveNext(n)
+			if err == nil {
+				release()
+			}
+			got <- err
+		}()
+	}
+	select {
+	case err := <-got:
+		t.Fatalf("more than there is: %v", err)
+	case <-time.After(10 * time.Millisecond):
+	}
+	first()
+	for range 4 {
+		if err := <-got; err != nil {
+			t.Error(err)
+		}
+	}
+	releaseGuest()
+	if all, _ := b.Use(); all[0].Bytes != 0 || all[1].Bytes != 0 {
+		t.Errorf("left: %+v", all)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
 
 	"ringo/dom0/account"
 	"ringo/dom0/config"
@@ -103,29 +102,22 @@ func (m *Manager) ReadConfig(name string) ([]byte, error) {
 type Images struct {
 	// Account is what unpacking reserves dom0's memory from.
 	Account *account.Account
-	// one is held while a kernel is loaded: many guests that restart at once
-	// need the memory for one of them.
-	one sync.Mutex
 }
 
 // Check implements [Loader].
-func (*Images) Check(kernel loader.Source) error { return loader.Check(kernel) }
+func (Images) Check(kernel loader.Source) error { return loader.Check(kernel) }
 
 // Try implements [Loader].
-func (i *Images) Try(r loader.Request) error {
-	i.one.Lock()
-	defer i.one.Unlock()
+func (i Images) Try(r loader.Request) error {
 	r.Account = i.Account
 	return loader.Try(r)
 }
 
 // Populate implements [Loader].
-func (*Images) Populate(memory uint64) ([]abi.MemRange, error) { return loader.Populate(memory) }
+func (Images) Populate(memory uint64) ([]abi.MemRange, error) { return loader.Populate(memory) }
 
 // Load implements [Loader].
-func (i *Images) Load(r loader.Request, mem loader.Guest) (abi.VCPUContext, error) {
-	i.one.Lock()
-	defer i.one.Unlock()
+func (i Images) Load(r loader.Request, mem loader.Guest) (abi.VCPUContext, error) {
 	r.Account = i.Account
 	return loader.Load(r, mem)
 }

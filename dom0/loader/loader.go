@@ -62,8 +62,8 @@ type Request struct {
 	Memory uint64
 	// CPUs is the number of vCPUs for the ACPI tables.
 	CPUs int
-	// Account is what the decompressor's memory is reserved from. Nil has no
-	// limit.
+	// Account is what the decompressor's memory is reserved from; several loads
+	// at once wait for each other where it is not enough for all. Nil has no limit.
 	Account *account.Account
 }
 

@@ -32,7 +32,7 @@ func (g *guest) unpack(r io.Reader, c *compression, size int64) (*unpacked, erro
 		need += window
 		r = io.MultiReader(bytes.NewReader(head[:n]), r)
 	}
-	held, err := g.account.Reserve(need)
+	held, err := g.account.ReserveNext(need)
 	if err != nil {
 		return nil, fmt.Errorf("is not unpacked: %w", err)
 	}
