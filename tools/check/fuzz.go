@@ -44,6 +44,8 @@ var targets = []target{
 	{"dom0/loader", "FuzzLoad"},
 	{"hv/decode", "FuzzDecode"},
 	{"hv/internal/image", "FuzzParse"},
+	{"hv/internal/run", "FuzzEmulate"},
+	{"hv/internal/run", "FuzzEmulateRace"},
 	{"hv/internal/sched", "FuzzAdversary"},
 	{"hv/internal/vlapic", "FuzzClock"},
 	{"hv/internal/vlapic", "FuzzHostileGuest"},
