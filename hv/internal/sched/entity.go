@@ -37,6 +37,8 @@ type Entity struct {
 	hard, soft CPUSet
 
 	v         uint64 // virtual time; compared modulo 2^64
+	bonus     uint64 // Scheduler.bonus and least as virtual time
+	least     uint64
 	remainder uint64 // of the division that made v
 	ran       atomic.Uint64
 	usage     uint64 // running time, fading within a window
@@ -175,7 +177,8 @@ func (s *Scheduler) attach(e *Entity, cpu int, hard CPUSet, now uint64) {
 	q.members.Add(1)
 	e.cpu.Store(int32(cpu))
 	e.state, e.woken, e.leaving = blocked, false, false
-	e.weight, e.cap, e.hard, e.soft = DefaultWeight, 0, hard, hard
+	e.cap, e.hard, e.soft = 0, hard, hard
+	s.weigh(e, DefaultWeight)
 	if s.pinned {
 		e.hard = CPUSet{}
 		e.hard.Add(cpu)
@@ -244,8 +247,14 @@ func (s *Scheduler) SetWeight(e *Entity, weight uint32) error {
 	if e.state == waiting || e.state == running {
 		q.load.Add(int64(weight) - int64(e.weight))
 	}
-	e.weight, e.remainder = weight, 0
+	s.weigh(e, weight)
 	return nil
+}
+
+// weigh gives e its weight.
+func (s *Scheduler) weigh(e *Entity, weight uint32) {
+	e.weight, e.remainder = weight, 0
+	e.bonus, e.least = e.virtual(s.bonus), e.virtual(s.least)
 }
 
 // SetCap limits e to a share of one CPU in hundredths of a percent, 1 to

@@ -143,7 +143,7 @@ func (s *Scheduler) rank(e *Entity, from, to *queue, now uint64) {
 		return
 	}
 	own, other := e.recent(now, s.window), rival.recent(now, s.window)+rival.virtual(elapsed(since, now))
-	most := int64(e.virtual(s.bonus))
+	most := int64(e.bonus)
 	e.v += uint64(min(max(int64(own-other)/8, -most), most))
 }
 

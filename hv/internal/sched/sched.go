@@ -68,6 +68,7 @@ type Scheduler struct {
 	bonus    uint64 // most that a waking entity is ahead of others
 	least    uint64 // lead that is worth a preemption
 	toll     uint64 // price of a preemption, which the one that wakes up pays
+	most     uint64 // most of one bill: who works may have been busy otherwise
 	interval uint64 // between balances
 	window   uint64 // in which usage fades
 	period   uint64 // of caps
@@ -103,7 +104,7 @@ func New(c Config) *Scheduler {
 	}
 	s := &Scheduler{
 		queues: make([]queue, c.CPUs), pinned: c.Pinned,
-		slice: c.Tick / 3, bonus: c.Tick / 3, least: c.Tick / 20, toll: c.Tick / 2000,
+		slice: c.Tick / 3, bonus: c.Tick / 3, least: c.Tick / 20, toll: c.Tick / 2000, most: c.Tick / 100,
 		interval: 10 * c.Tick, window: 40 * c.Tick, period: 3 * c.Tick,
 	}
 	for n := range s.queues {
@@ -265,11 +266,13 @@ func (s *Scheduler) charge(q *queue, now uint64) {
 }
 
 // Bill charges to for the time t that from has run on its behalf, which gets its
-// turn back. Either may be in any state; from may be nil.
+// turn back; but not for more than a hundredth of a tick, since from may have had
+// other things to do meanwhile. Either may be in any state; from may be nil.
 func (s *Scheduler) Bill(from, to *Entity, t uint64) {
 	if from == to {
 		return
 	}
+	t = min(t, s.most)
 	if from != nil {
 		s.adjust(from, t, (*Entity).refund)
 	}
@@ -364,7 +367,7 @@ func (s *Scheduler) enqueue(e *Entity, q *queue, cpu int, now uint64, help bool)
 		s.charge(q, now)
 	}
 	s.limit(q, e)
-	preempts := q.cur != nil && before(e.v+e.virtual(s.least), q.cur.v)
+	preempts := q.cur != nil && before(e.v+e.least, q.cur.v)
 	if preempts {
 		e.owe(s.toll)
 		q.cur.refund(s.toll)
@@ -381,7 +384,7 @@ func (s *Scheduler) enqueue(e *Entity, q *queue, cpu int, now uint64, help bool)
 
 // limit sees to it that e, which joins q, is not further behind than it may be.
 func (s *Scheduler) limit(q *queue, e *Entity) {
-	if floor := q.min - e.virtual(s.bonus); before(e.v, floor) {
+	if floor := q.min - e.bonus; before(e.v, floor) {
 		e.v = floor
 	}
 }

@@ -42,8 +42,8 @@ func (s *Scheduler) Stay(cpu int, now uint64) (until uint64, ok bool) {
 // behind others as if it had slept. While it is runnable, to runs for a moment
 // only: there may be others who wait for the one that handed over.
 //
-// Of what ran last, the time spent was on behalf of to, which is charged for it.
-// Where to is not returned, the caller passes it on to [Scheduler.Bill].
+// Of what ran last, the time spent was on behalf of to, which is charged for it as
+// by [Scheduler.Bill]. Where to is not returned, the caller passes it on to that.
 //
 // kick is a CPU to kick, or NoCPU.
 //
@@ -99,9 +99,13 @@ func (s *Scheduler) Yield(cpu int, now uint64) (e *Entity, until uint64, kick in
 // Preconditions: q is locked, cur is charged.
 func (s *Scheduler) hand(q *queue, cpu int, to *Entity, now uint64, runnable bool, spent uint64) (until uint64, kick int, astray *Entity) {
 	from := q.cur
-	from.refund(spent)
+	spent = min(spent, s.most)
 	to.owe(spent)
-	if floor := to.v - from.virtual(s.bonus); before(from.v, floor) {
+	floor := to.v - from.bonus
+	if before(floor, from.v) {
+		from.refund(spent)
+	}
+	if before(from.v, floor) {
 		from.v = floor
 	}
 	kick, astray = s.release(q, cpu, now, runnable)
@@ -144,7 +148,7 @@ func (s *Scheduler) release(q *queue, cpu int, now uint64, runnable bool) (kick 
 // whose locked queue is q. What was running is then next in that queue, unless
 // others are further behind: so no idle CPU is called to help it.
 func (s *Scheduler) claim(q *queue, cpu int, e *Entity, now uint64) bool {
-	if int(e.cpu.Load()) != cpu || elapsed(q.balanced, now) >= s.interval || q.ahead(e, s.least) {
+	if int(e.cpu.Load()) != cpu || elapsed(q.balanced, now) >= s.interval || q.ahead(e) {
 		return false
 	}
 	switch e.state {
@@ -162,11 +166,11 @@ func (s *Scheduler) claim(q *queue, cpu int, e *Entity, now uint64) bool {
 }
 
 // ahead reports whether e has had more than the first other one that waits in q,
-// by more than lead of e's running time.
-func (q *queue) ahead(e *Entity, lead uint64) bool {
+// by more than is worth a preemption.
+func (q *queue) ahead(e *Entity) bool {
 	h := q.waiting.head
 	if h == e {
 		h = e.next
 	}
-	return h != nil && before(h.v+e.virtual(lead), e.v)
+	return h != nil && before(h.v+e.least, e.v)
 }

@@ -178,6 +178,10 @@ func TestBill(t *testing.T) {
 		t.Errorf("after an interrupt: owes %d, got back %d", first.v-10, v-40-run.v)
 	}
 	s.Interrupted(NoCPU, first, 1)
+	v = first.v
+	if s.Bill(nil, first, sec); first.v != v+tick/100 {
+		t.Errorf("billed %d us at once", first.v-v)
+	}
 	if _, _, kick := s.Switch(0, 200, false, nil, 0); kick != NoCPU {
 		t.Error("kick", kick)
 	}
