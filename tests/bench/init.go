@@ -8,36 +8,174 @@ import (
 	"compress/gzip"
 	"encoding/binary"
 
+	. "ringo/tests/guests/micro/asm"
+
+	"ringo/hv/abi"
 	"ringo/tools/initramfs/cpio"
 )
 
-// initPrint is what the timing init prints before a decimal number.
-const initPrint = "\ninit at TSC "
+// What the init of the measured Linux prints.
+const (
+	initPrint = "init at TSC " // its first instruction
+	initDone  = "init done"
+)
 
-// initCode prints the time-stamp counter at its first instruction and then
-// sleeps. It is position independent and writes to its own page.
-var initCode = []byte{
-	0x0f, 0x31, // RDTSC
-	0x48, 0xc1, 0xe2, 0x20, 0x48, 0x09, 0xd0, // SHL RDX, 32; OR RAX, RDX
-	0x48, 0x8d, 0x3d, 0x70, 0, 0, 0, 0xb9, 10, 0, 0, 0, // LEA RDI, end; MOV ECX, 10
-	0x31, 0xd2, 0x48, 0xf7, 0xf1, 0x80, 0xc2, '0', // digit: XOR EDX, EDX; DIV RCX; ADD DL, '0'
-	0x48, 0xff, 0xcf, 0x88, 0x17, // DEC RDI; MOV [RDI], DL
-	0x48, 0x85, 0xc0, 0x75, 0xee, 0x48, 0x89, 0xfb, // TEST RAX, RAX; JNZ digit; MOV RBX, RDI
-	0x48, 0x8d, 0x35, 0x2e, 0, 0, 0, 0xba, 13, 0, 0, 0, // LEA RSI, text; MOV EDX, 13
-	0xbf, 1, 0, 0, 0, 0xb8, 1, 0, 0, 0, 0x0f, 0x05, // write(1, text, 13)
-	0x48, 0x89, 0xde, 0x48, 0x8d, 0x15, 0x35, 0, 0, 0, // MOV RSI, RBX; LEA RDX, end+1
-	0x48, 0x29, 0xf2, 0xb8, 1, 0, 0, 0, 0x0f, 0x05, // SUB RDX, RSI; write(1, digits, ...)
-	0xb8, 34, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xf7, // forever: pause()
-	'\n', 'i', 'n', 'i', 't', ' ', 'a', 't', ' ', 'T', 'S', 'C', ' ', // text
-	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // digits
-	'\n', // end
+// linuxRow is the end of the names of rows that init measures: in ring 3 of a booted
+// Linux.
+const linuxRow = "_linux"
+
+// System calls (Linux, arch/x86/entry/syscalls/syscall_64.tbl).
+const (
+	sysRead  = 0
+	sysWrite = 1
+	sysPause = 34
+	sysIOPL  = 172
+)
+
+// initBase is where the program is linked and loaded, behind its ELF headers.
+const initBase = 0x400000 + 64 + 56
+
+// initProg is the program while it is put together.
+type initProg struct {
+	*Asm
+	texts  map[string]Label
+	order  []string
+	buffer Label // its end is where numbers end
+}
+
+// initCode is the program: it prints the time-stamp counter at its first instruction,
+// waits for a line of input, measures some exits, and sleeps.
+func initCode() []byte {
+	p := &initProg{Asm: New(initBase), texts: map[string]Label{}}
+	p.buffer = p.NewLabel()
+	p.RDTSC()
+	p.Shl(RDX, 32)
+	p.Or(RAX, RDX)
+	p.Mov(R14, RAX)
+	p.report("\n" + initPrint)
+	p.Lea(RSI, p.buffer)
+	p.SubImm(RSI, 1)
+	p.call(sysRead, 0, 1)
+	p.call(sysIOPL, 3, 0)
+	p.row("cpuid", func() { p.MovImm(RAX, 0); p.MovImm(RCX, 0) }, p.CPUID)
+	p.row("port_unclaimed_out", func() { p.MovImm(RDX, 0x80) }, func() { p.Out(1) })
+	p.row("port_pit_in", func() { p.MovImm(RDX, 0x40) }, func() { p.In(1) })
+	p.row("port_pic_in", func() { p.MovImm(RDX, 0x21) }, func() { p.In(1) })
+	p.row("port_pmtimer_in", func() { p.MovImm(RDX, abi.PortPMTimer) }, func() { p.In(4) })
+	p.row("port_dom0_in", func() { p.MovImm(RDX, abi.PortCOM1+7) }, func() { p.In(1) })
+	p.print(initDone + "\n")
+	again := p.Here()
+	p.call(sysPause, 0, 0)
+	p.Jmp(again)
+	for _, s := range p.order {
+		p.Place(p.texts[s])
+		p.Data([]byte(s)...)
+	}
+	p.Data(make([]byte, 32)...)
+	p.Place(p.buffer)
+	return p.Link()
+}
+
+// call makes a system call with RSI as it is.
+func (p *initProg) call(nr, rdi, rdx uint64) {
+	p.MovImm(RDI, rdi)
+	p.MovImm(RDX, rdx)
+	p.MovImm(RAX, nr)
+	p.Raw(0x0f, 0x05) // SYSCALL: RCX and R11 are lost
+}
+
+func (p *initProg) print(s string) {
+	l, ok := p.texts[s]
+	if !ok {
+		l = p.NewLabel()
+		p.texts[s] = l
+		p.order = append(p.order, s)
+	}
+	p.Lea(RSI, l)
+	p.call(sysWrite, 1, uint64(len(s)))
+}
+
+// report prints s, the decimal number in R14 and the end of the line.
+func (p *initProg) report(s string) {
+	p.print(s)
+	p.Mov(RAX, R14)
+	p.Lea(RSI, p.buffer)
+	p.MovImm(RCX, 10)
+	p.MovImm(RBX, '\n')
+	p.SubImm(RSI, 1)
+	p.Store(At(RSI, 0), RBX, 1)
+	digit := p.Here()
+	p.MovImm(RDX, 0)
+	p.Div(RCX)
+	p.AddImm(RDX, '0')
+	p.SubImm(RSI, 1)
+	p.Store(At(RSI, 0), RDX, 1)
+	p.CmpImm(RAX, 0)
+	p.Jcc(NE, digit)
+	p.Lea(RDX, p.buffer)
+	p.Sub(RDX, RSI)
+	p.MovImm(RDI, 1)
+	p.MovImm(RAX, sysWrite)
+	p.Raw(0x0f, 0x05)
+}
+
+// Loops of a row: the least of the batches counts, so that an interrupt in some of
+// them does not.
+const (
+	initBatches = 16
+	initCount   = 100
+)
+
+// row measures op, which setup precedes, less setup alone, as the micro guest does.
+func (p *initProg) row(name string, setup, op func()) {
+	p.loop(R14, func() { setup(); op() })
+	p.loop(R15, setup)
+	p.Mov(RAX, R14)
+	p.Sub(RAX, R15)
+	p.AddImm(RAX, initCount/2)
+	p.MovImm(RDX, 0)
+	p.MovImm(RCX, initCount)
+	p.Div(RCX)
+	p.Mov(R14, RAX)
+	p.report("bench " + name + linuxRow + " ")
+}
+
+// loop leaves in least the fewest ticks of initCount times body.
+func (p *initProg) loop(least Reg, body func()) {
+	more := p.NewLabel()
+	p.MovImm(least, ^uint64(0))
+	p.MovImm(RBP, initBatches)
+	batch := p.Here()
+	p.MovImm(R12, initCount)
+	p.tsc(R13)
+	again := p.Here()
+	body()
+	p.SubImm(R12, 1)
+	p.Jcc(NE, again)
+	p.tsc(RAX)
+	p.Sub(RAX, R13)
+	p.Cmp(RAX, least)
+	p.Jcc(AE, more)
+	p.Mov(least, RAX)
+	p.Place(more)
+	p.SubImm(RBP, 1)
+	p.Jcc(NE, batch)
+}
+
+func (p *initProg) tsc(r Reg) {
+	p.LFENCE()
+	p.RDTSC()
+	p.Shl(RDX, 32)
+	p.Or(RAX, RDX)
+	p.Mov(r, RAX)
 }
 
 // initELF is initCode as an executable (ELF-64 Object File Format, "ELF
 // header", "Program header").
 func initELF() []byte {
 	const base, headers = 0x400000, 64 + 56
-	size := uint64(headers + len(initCode))
+	code := initCode()
+	size := uint64(headers + len(code))
 	b := []byte("\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00")
 	le := binary.LittleEndian
 	b = le.AppendUint16(b, 2)  // an executable
@@ -55,7 +193,7 @@ func initELF() []byte {
 	for _, v := range []uint64{0, base, base, size, size, 4096} {
 		b = le.AppendUint64(b, v)
 	}
-	return append(b, initCode...)
+	return append(b, code...)
 }
 
 // initrd is an initramfs whose /init is the timing init.

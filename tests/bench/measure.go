@@ -47,14 +47,14 @@ func (v values) countInstructions(f files) error {
 	if _, _, err := m.Expect(deadline, "\n"+prompt); err != nil {
 		return err
 	}
-	if err := v.runMicro(m); err != nil {
+	if err := v.runMicro(m, f); err != nil {
 		return err
 	}
-	return v.runLinux(m)
+	return v.runLinux(m, f)
 }
 
 // runMicro has the measuring guest print its figures; it then ends by itself.
-func (v values) runMicro(m *emu.Machine) error {
+func (v values) runMicro(m *emu.Machine, f files) error {
 	m.Send("create name=micro kernel=boot:micro.elf memory=64MiB cmdline=mode=bench\rconsole micro\r")
 	which, text, err := m.Expect(deadline, "bench done", "error: ")
 	if err != nil {
@@ -68,6 +68,9 @@ func (v values) runMicro(m *emu.Machine) error {
 		return fmt.Errorf("the guest did not measure: %v; it printed:\n%s", err, text)
 	}
 	others(os.Stderr, text)
+	for name, x := range got {
+		f.micros[name] = x
+	}
 	_, _, err = m.Expect(deadline, "\n"+prompt)
 	return err
 }
@@ -75,7 +78,7 @@ func (v values) runMicro(m *emu.Machine) error {
 // runLinux measures from create to the first instruction of /init. The guest's
 // own counter starts at 0 when the guest starts; what dom0 did before (mostly
 // unpacking the kernel) lies between two readings of the host's counter.
-func (v values) runLinux(m *emu.Machine) error {
+func (v values) runLinux(m *emu.Machine, f files) error {
 	m.Send("debug-keys t\r" +
 		"create name=linux kernel=boot:vmlinux.lz4 initrd=boot:init.gz memory=256MiB cmdline=console=ttyS0\r" +
 		"debug-keys t\r" + "console linux\r")
@@ -101,7 +104,62 @@ func (v values) runLinux(m *emu.Machine) error {
 		return err
 	}
 	v[initFigure] = (after - before + guest) / 1e9
-	return nil
+	if err := v.bootCost(m); err != nil {
+		return err
+	}
+	return f.inLinux(m)
+}
+
+// bootCost is what the exits of the boot have cost; init waits meanwhile.
+func (v values) bootCost(m *emu.Machine) error {
+	m.Send("\x1d" + "stats linux\r")
+	_, text, err := m.Expect(deadline, " cycles, ", "error: ")
+	if err != nil {
+		return err
+	}
+	rest, err := m.ExpectRE(deadline, regexp.MustCompile(`^[0-9.]+%\n`))
+	if err != nil {
+		return err
+	}
+	text += " cycles, " + rest[0]
+	fmt.Fprintln(os.Stderr, text)
+	mean, share, err := parseStats(text)
+	v[costFigure], v[shareFigure] = mean, share
+	return err
+}
+
+// What the verb stats prints last.
+var statsEnd = regexp.MustCompile(`(?m)^total +\d+ +(\d+)\s+hypervisor: \d+ of \d+ cycles, ([0-9.]+)%`)
+
+// parseStats takes the mean cost of an exit, in cycles, and the hypervisor's share of
+// the time, in percent, out of what stats prints.
+func parseStats(text string) (mean, share float64, err error) {
+	g := statsEnd.FindStringSubmatch(text)
+	if g == nil {
+		return 0, 0, fmt.Errorf("stats printed:\n%s", text)
+	}
+	if mean, err = strconv.ParseFloat(g[1], 64); err != nil {
+		return 0, 0, err
+	}
+	share, err = strconv.ParseFloat(g[2], 64)
+	return mean, share, err
+}
+
+// inLinux has init measure, and adds what it prints.
+func (f files) inLinux(m *emu.Machine) error {
+	m.Send("console linux\r\r")
+	_, text, err := m.Expect(deadline, "\n"+initDone)
+	if err != nil {
+		return err
+	}
+	got, err := parseMicro(text)
+	if err == nil && len(got) == 0 {
+		err = fmt.Errorf("init printed no figure:\n%s", text)
+	}
+	for name, x := range got {
+		f.micros[name] = x
+	}
+	return err
 }
 
 // number waits for a decimal in the group of re.

@@ -20,37 +20,96 @@ const (
 // may use RAX, RBX, RCX, RDX, RSI, RDI and R8 to R11.
 type row func(name string, setup, op func())
 
-// bench measures each kind of exit.
+// Suffixes of the rows that are measured again.
+const (
+	AgainEnd  = "_end"  // at the end, after a write to DR7
+	AgainCR3  = "_cr3"  // after a switch to other page tables
+	AgainUser = "_user" // in ring 3
+	AgainTurn = "_turn" // each exit under other page tables than the one before
+)
+
+// bench measures each kind of exit: first in a machine as it was booted, then again
+// in the states in which real systems are. Ring 3 is the last, since there is no way
+// back.
 func (p *prog) bench() {
+	again := func(suffix string) row {
+		return func(name string, setup, op func()) { p.measure(name+suffix, setup, op) }
+	}
 	p.rows(p.measure)
+	p.xAPIC(p.rowsXAPIC, p.measure)
 	p.benchTouch()
+	p.rowsState(p.measure)
+
+	p.MovImm(RAX, 0x400) // as every Linux does while it boots
+	p.MovToDR(7, RAX)
+	p.Lea(RAX, p.tables2)
+	p.MovToCR(3, RAX)
+	p.rows(again(AgainCR3))
+	p.Lea(RAX, p.tables)
+	p.MovToCR(3, RAX)
+	p.measure("cpuid"+AgainTurn, func() { p.turnCR3(); p.MovImm(RAX, 0); p.MovImm(RCX, 0) }, p.CPUID)
+	p.rows(again(AgainEnd))
+	p.xAPIC(p.rowsXAPIC, again(AgainEnd))
+	p.xAPIC(p.rowsX2APIC, p.measure)
+
+	p.enterUser()
+	p.rowsUser(again(AgainUser))
 	p.line("bench done")
 	p.Jmp(p.shutdown)
 }
 
-// rows gives all kinds of exits to r, in an order that the guest's state allows:
-// x2APIC mode comes last.
+// turnCR3 goes to the other page tables.
+func (p *prog) turnCR3() {
+	p.Lea(RSI, p.tables)
+	p.Lea(RDI, p.tables2)
+	p.Xor(RSI, RDI)
+	p.MovFromCR(RAX, 3)
+	p.Xor(RAX, RSI)
+	p.MovToCR(3, RAX)
+}
+
+// rows gives the kinds of exits to r that can be had at any time in ring 0.
 func (p *prog) rows(r row) {
-	r("cpuid", func() { p.MovImm(RAX, 0); p.MovImm(RCX, 0) }, p.CPUID)
-	p.MovImm(RAX, 0x400)
-	p.MovToDR(7, RAX)
-	r("cpuid_dr7", func() { p.MovImm(RAX, 0); p.MovImm(RCX, 0) }, p.CPUID)
+	p.rowsUser(r)
 	r("rdmsr_apicbase", func() { p.MovImm(RCX, 0x1b) }, p.RDMSR)
+	r("rdmsr_unknown", func() { p.MovImm(RCX, 0xc0fe) }, p.RDMSR)
+	p.rowHypercall(r)
+}
+
+// rowsUser are those that ring 3 can cause as well.
+func (p *prog) rowsUser(r row) {
+	r("cpuid", func() { p.MovImm(RAX, 0); p.MovImm(RCX, 0) }, p.CPUID)
 	r("port_unclaimed_out", func() { p.MovImm(RDX, 0x80) }, func() { p.Out(1) })
 	r("port_pit_in", func() { p.MovImm(RDX, 0x40) }, func() { p.In(1) })
+	r("port_pic_in", func() { p.MovImm(RDX, 0x21) }, func() { p.In(1) })
 	r("port_pmtimer_in", func() { p.MovImm(RDX, abi.PortPMTimer) }, func() { p.In(4) })
 	r("port_dom0_in", func() { p.MovImm(RDX, abi.PortCOM1+7) }, func() { p.In(1) })
 	r("port_dom0_out", func() { p.MovImm(RDX, abi.PortCOM1+7) }, func() { p.Out(1) })
-	p.rowHypercall(r)
 	r("mmio_none_read", func() { p.MovImm(RBX, 0xf0000000) }, func() { p.Load(RAX, At(RBX, 0), 4) })
+}
 
-	// The local APIC, first by its page.
-	noAPIC := p.NewLabel()
+// rowsState are writes to control and debug registers.
+func (p *prog) rowsState(r row) {
+	r("cr0_ts_toggle", func() { p.MovFromCR(RAX, 0) }, func() { p.XorImm(RAX, 1<<3); p.MovToCR(0, RAX) })
+	r("cr4_pge_toggle", func() { p.MovFromCR(RAX, 4) }, func() { p.XorImm(RAX, 1<<7); p.MovToCR(4, RAX) })
+	r("cr8_write", func() { p.MovImm(RAX, 0) }, func() { p.Raw(0x44, 0x0f, 0x22, 0xc0) }) // MOV CR8, RAX
+	r("dr7_write", func() { p.MovImm(RAX, 0x400) }, func() { p.MovToDR(7, RAX) })
+}
+
+// xAPIC emits rows for the local APIC, skipped where there is none.
+func (p *prog) xAPIC(rows func(row), r row) {
+	none := p.NewLabel()
 	p.MovImm(RAX, 1)
 	p.MovImm(RCX, 0)
 	p.CPUID()
 	p.AndImm(RDX, 1<<9)
-	p.Jcc(E, noAPIC)
+	p.Jcc(E, none)
+	rows(r)
+	p.Place(none)
+}
+
+// rowsXAPIC are those of the local APIC's page.
+func (p *prog) rowsXAPIC(r row) {
 	p.MovImm(RBX, abi.LAPICBase)
 	p.MovImm(RAX, 0x1ff) // enable, spurious vector 0xff
 	p.Store(At(RBX, 0xf0), RAX, 4)
@@ -58,8 +117,20 @@ func (p *prog) rows(r row) {
 	r("xapic_tpr_write", apic, func() { p.Store(At(RBX, 0x80), RAX, 4) })
 	r("xapic_eoi_write", apic, func() { p.Store(At(RBX, 0xb0), RAX, 4) })
 	r("xapic_id_read", apic, func() { p.Load(RAX, At(RBX, 0x20), 4) })
-	p.rowsX2APIC(r)
-	p.Place(noAPIC)
+}
+
+// enterUser goes to ring 3, with leave to use all ports.
+func (p *prog) enterUser() {
+	there := p.NewLabel()
+	p.Mov(RBX, RSP)
+	p.PushImm(selUserData | 3)
+	p.Push(RBX)
+	p.PushImm(3<<12 | 2) // IOPL 3
+	p.PushImm(selUserCode | 3)
+	p.Lea(RAX, there)
+	p.Push(RAX)
+	p.IRETQ()
+	p.Place(there)
 }
 
 // endless repeats one kind of exit for good, for profiles: that which
@@ -76,6 +147,11 @@ func (p *prog) endless() {
 	p.Raw(0xff, 0xe0) // JMP RAX
 	p.Place(there)
 	p.rows(p.repeat)
+	p.xAPIC(p.rowsXAPIC, p.repeat)
+	p.rowsState(p.repeat)
+	p.xAPIC(p.rowsX2APIC, p.repeat)
+	p.enterUser()
+	p.rowsUser(func(name string, setup, op func()) { p.repeat(name+AgainUser, setup, op) })
 	p.Place(none)
 	p.line("loop: no such figure")
 	p.Jmp(p.shutdown)

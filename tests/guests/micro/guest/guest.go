@@ -27,6 +27,9 @@ const Base = 0x100000
 const (
 	selCode = 0x10
 	selData = 0x18
+
+	selUserCode = 0x20
+	selUserData = 0x28
 )
 
 // window is the virtual address of 1 GiB through which all of the guest
@@ -50,9 +53,9 @@ type prog struct {
 	// Subroutines.
 	putc, puts, putdec, puthex, shutdown, mapWindow Label
 	// Variables: eight bytes each, except the tables.
-	cmdline, ramCount, ram, ticks, faults, buffer Label
-	gdtr, idtr, idt, gdt, stack, tables, winDir   Label
-	gates                                         map[int]Label
+	cmdline, ramCount, ram, ticks, faults, buffer        Label
+	gdtr, idtr, idt, gdt, stack, tables, tables2, winDir Label
+	gates                                                map[int]Label
 }
 
 type str struct {
@@ -75,7 +78,7 @@ func Build() Image {
 	p := &prog{Asm: New(Base), gates: map[int]Label{}}
 	for _, l := range []*Label{&p.putc, &p.puts, &p.putdec, &p.puthex, &p.shutdown, &p.mapWindow,
 		&p.cmdline, &p.ramCount, &p.ram, &p.ticks, &p.faults, &p.buffer,
-		&p.gdtr, &p.idtr, &p.idt, &p.gdt, &p.stack, &p.tables, &p.winDir} {
+		&p.gdtr, &p.idtr, &p.idt, &p.gdt, &p.stack, &p.tables, &p.tables2, &p.winDir} {
 		*l = p.NewLabel()
 	}
 	entry, entryPVH := p.start()
@@ -273,8 +276,10 @@ func (p *prog) data() {
 	p.Data(make([]byte, 16)...)
 	p.Data(0xff, 0xff, 0, 0, 0, 0x9b, 0xaf, 0) // selCode
 	p.Data(0xff, 0xff, 0, 0, 0, 0x93, 0xcf, 0) // selData
+	p.Data(0xff, 0xff, 0, 0, 0, 0xfb, 0xaf, 0) // selUserCode
+	p.Data(0xff, 0xff, 0, 0, 0, 0xf3, 0xcf, 0) // selUserData
 	p.Place(p.gdtr)
-	p.Data(31, 0)
+	p.Data(47, 0)
 	p.Quad(p.gdt)
 	p.Place(p.idtr)
 	p.Data(0xff, 0x0f)
@@ -288,9 +293,10 @@ func (p *prog) data() {
 }
 
 // pageTables emits tables that map the low 4 GiB to themselves with pages of
-// 2 MiB, and above them the window's directory, which starts empty.
+// 2 MiB, for ring 3 too, and above them the window's directory, which starts empty;
+// and a second root of the same.
 func (p *prog) pageTables() {
-	at := func(n int) uint64 { return p.Addr(p.tables) + uint64(n)<<12 | 3 }
+	at := func(n int) uint64 { return p.Addr(p.tables) + uint64(n)<<12 | 7 }
 	page := func(entries ...uint64) {
 		b := make([]byte, 4096)
 		for i, e := range entries {
@@ -304,10 +310,12 @@ func (p *prog) pageTables() {
 	for g := range uint64(4) {
 		var es []uint64
 		for i := range uint64(512) {
-			es = append(es, g<<30|i<<21|0x83)
+			es = append(es, g<<30|i<<21|0x87)
 		}
 		page(es...)
 	}
 	p.Place(p.winDir)
 	page()
+	p.Place(p.tables2)
+	page(at(1))
 }

@@ -84,10 +84,10 @@ func TestIDT(t *testing.T) {
 	}
 }
 
-// idt finds the interrupt table: six tables, the directory of the window and
+// idt finds the interrupt table: six tables, the directory of the window, a root and
 // the stack are behind it.
 func idt(m Image) []byte {
-	end := len(m.Code) - 7*4096 - 16384
+	end := len(m.Code) - 8*4096 - 16384
 	return m.Code[end-4096 : end]
 }
 

@@ -102,7 +102,7 @@ func (p *prog) emitMapWindow() {
 	p.Mov(RAX, RDI)
 	p.Shr(RAX, 30)
 	p.Shl(RAX, 30)
-	p.OrImm(RAX, 0x83)
+	p.OrImm(RAX, 0x87)
 	p.MovImm(RCX, 512)
 	next := p.Here()
 	p.Store(At(R8, 0), RAX, 8)
