@@ -29,6 +29,16 @@ type Models struct {
 	done  func(dom, vcpu uint32)
 	ports bus.Bus[uint16]
 	mem   bus.Bus[uint64]
+	last  found
+}
+
+// found is the answer to the last search for a port: a driver asks one register again
+// and again.
+type found struct {
+	dev  bus.Device // nil: there was none yet
+	port uint64
+	size uint8
+	off  uint64
 }
 
 // New returns the models of a domain with vcpus vCPUs, whose slots are in page.
@@ -82,7 +92,13 @@ func (m *Models) answer(q *abi.IOReq) {
 func (m *Models) find(q *abi.IOReq) (dev bus.Device, off uint64, ok bool) {
 	switch abi.Space(q.Space) {
 	case abi.SpacePort:
-		return m.ports.Find(uint16(q.Addr), q.Size)
+		if l := &m.last; l.dev != nil && l.port == q.Addr && l.size == q.Size {
+			return l.dev, l.off, true
+		}
+		if dev, off, ok = m.ports.Find(uint16(q.Addr), q.Size); ok {
+			m.last = found{dev, q.Addr, q.Size, off}
+		}
+		return dev, off, ok
 	case abi.SpaceMemory:
 		return m.mem.Find(q.Addr, q.Size)
 	}

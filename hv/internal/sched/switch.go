@@ -62,7 +62,13 @@ func (s *Scheduler) Switch(cpu int, now uint64, runnable bool, to *Entity, spent
 		if kick, astray = s.release(q, cpu, now, runnable); astray != nil {
 			kick = cpu // there is one CPU to kick: the one for astray, below
 		}
-		e, until, kick = s.choose(q, cpu, now, kick)
+		if h := q.waiting.head; h != nil && q.release.Load() > now && elapsed(q.balanced, now) < s.interval {
+			q.take(h) // what choose would do, and by far the most frequent
+			e, until = h, s.start(q, h, now)
+			q.mu.Unlock()
+		} else {
+			e, until, kick = s.choose(q, cpu, now, kick)
+		}
 	}
 	if astray != nil {
 		kick = s.Wake(astray, now)
