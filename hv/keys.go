@@ -104,11 +104,11 @@ func domains(m *part.Machine) {
 }
 
 func queues(m *part.Machine) {
-	var n [vcpu.NumReasons]uint64
-	m.AddCounts(&n)
-	for r, c := range n {
-		if c != 0 {
-			say().S("exits ").S(vcpu.Reason(r).String()).S(": ").U(c).End()
+	var all vcpu.Costs
+	m.AddCosts(&all)
+	for r := range vcpu.NumReasons {
+		if c := &all[r]; c.Count != 0 {
+			say().S("exits ").S(r.String()).S(": ").U(c.Count).S(", mean ").U(c.Cycles / c.Count).S(" cycles").End()
 		}
 	}
 	each(m, func(d *part.Domain) {

@@ -16,9 +16,6 @@ import (
 // MaxCPUs is the number of CPUs a backend can serve.
 const MaxCPUs = 256
 
-// ticketStep keeps the tickets of CPUs apart; 0 is nobody's.
-const ticketStep = MaxCPUs + 1
-
 // PAUSE filter: an exit after a spin of this many PAUSEs, each within the
 // threshold of cycles from the last one (APM Vol. 2, "Pause Intercept
 // Filtering"). Without the filter PAUSE is not intercepted.
@@ -46,10 +43,9 @@ type cpu struct {
 	host     uint64 // what VMLOAD restores after a run
 	asids    asids
 	flushAll bool // no entry has flushed for asids.gen yet
-	// ticket is a number that no other CPU ever has. It changes when another
-	// vCPU comes to run: a vCPU that holds it ran here last, and nowhere else
-	// since.
-	ticket uint64
+	// loaded is the vCPU that ran last, if it has not left. Only it may enter
+	// without prepare.
+	loaded *VCPU
 	kick   vcpu.KickWord
 	tscAux uint64
 	xcr0   uint32
@@ -119,13 +115,12 @@ func (b *Backend) Enable(n int) error {
 		return err
 	}
 	c := &cpu{
-		index:  n,
-		host:   uint64(pages) + mm.PageSize,
-		asids:  newASIDs(f.asids),
-		ticket: uint64(n) + 1,
-		kick:   b.env.Kick(n),
-		cr3:    insn.CR3(),
-		xcr0:   uint32(f.xcr0),
+		index: n,
+		host:  uint64(pages) + mm.PageSize,
+		asids: newASIDs(f.asids),
+		kick:  b.env.Kick(n),
+		cr3:   insn.CR3(),
+		xcr0:  uint32(f.xcr0),
 	}
 	c.gdtBase, _ = insn.SGDT()
 	c.idtBase, _ = insn.SIDT()
@@ -141,7 +136,8 @@ func (b *Backend) Enable(n int) error {
 
 // NewVCPU implements vcpu.Backend.
 func (b *Backend) NewVCPU(t *pt.Tables) (vcpu.VCPU, error) {
-	n := 1 + (frameHead+b.f.fpuSize+mm.PageSize-1)/mm.PageSize
+	n := 2 + (frameHead+b.f.fpuSize+mm.PageSize-1)/mm.PageSize
+	costs := mm.HPA(n-1) * mm.PageSize
 	pages, err := b.env.Pages(n)
 	if err != nil {
 		return nil, err
@@ -149,7 +145,10 @@ func (b *Backend) NewVCPU(t *pt.Tables) (vcpu.VCPU, error) {
 	v := &VCPU{
 		b:      b,
 		vmcb:   vmcbAt(b.env, pages),
-		frame:  frameAt(b.env, pages+mm.PageSize),
+		frame:  frameAt(b.env, pages+vmcbAbove),
+		costs:  costsAt(b.env, pages+costs),
+		cost:   uint64(b.env.Virt(pages + costs)),
+		at:     -1,
 		tables: t,
 		pages:  pages,
 		npages: n,
@@ -159,6 +158,7 @@ func (b *Backend) NewVCPU(t *pt.Tables) (vcpu.VCPU, error) {
 	}
 	v.frame.vmcb = uint64(pages)
 	v.frame.fpu.Reset()
+	v.frame.meter.Start(v.cost)
 	v.control()
 	v.tablesGen = t.Generation()
 	vcpu.Reset(v)

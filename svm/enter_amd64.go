@@ -4,20 +4,20 @@
 package svm
 
 // The entry code, one per way of saving the x87, SSE and AVX state. Each enters
-// the guest of f and returns 1 after an exit, or returns 0 without entering
-// because Go wants to preempt this goroutine or f was kicked.
+// the guest of f and returns after an exit. When Go wants to preempt this goroutine,
+// or f was kicked, it returns without entering, with the exit code exitRefused.
 //
 // Preconditions: EFER.SVME, HSAVE and f.host are this CPU's (Backend.Enable);
 // interrupts are on; VMCB and frame are mapped without demand paging.
 
 //go:noescape
-func enterFXSAVE(f *frame) uint64
+func enterFXSAVE(f *frame)
 
 //go:noescape
-func enterXSAVE(f *frame) uint64
+func enterXSAVE(f *frame)
 
 //go:noescape
-func enterXSAVEOPT(f *frame) uint64
+func enterXSAVEOPT(f *frame)
 
 // vmsave stores the host state that VMLOAD will restore to the page at physical
 // address pa: FS, GS, TR, LDTR, KernelGSBase, STAR, LSTAR, CSTAR, SFMASK,

@@ -31,16 +31,32 @@ GLOBL mxcsr<>(SB), RODATA|NOPTR, $4
 	MOVQ	(TLS), CX; \
 	CMPQ	g_stackguard0(CX), $stackPreempt; \
 	JEQ	refuse; \
-	CMPL	frame_kick(DI), $0; \
-	JNE	refuse; \
 	MOVQ	frame_cpuKick(DI), CX; \
-	CMPL	(CX), $0; \
+	MOVL	(CX), AX; \
+	ORL	frame_kick(DI), AX; \
 	JNE	refuse; \
 	MOVQ	BP, frame_hostBP(DI)
+
+// Adds the cycles since the last exit to what exits of its reason cost (vcpu.Cost:
+// count, sum, histogram; its first entry is that of BSRL = 4). They take 32 bits.
+#define METER \
+	RDTSC; \
+	SUBL	(frame_meter+meter_TSC)(DI), AX; \
+	MOVQ	(frame_meter+meter_Row)(DI), CX; \
+	INCQ	0(CX); \
+	ADDQ	AX, 8(CX); \
+	ORL	$16, AX; \
+	BSRL	AX, AX; \
+	ADDL	$1, 0(CX)(AX*4); \
+	JCS	full; \
+metered:
 
 // From DI = frame with the guest's FPU state loaded, to DI = frame with the
 // guest's general-purpose registers saved.
 #define RUN \
+	METER \
+	MOVQ	(frame_regs+regs_RAX)(DI), AX; \
+	MOVQ	AX, (vmcb_rax-const_vmcbAbove)(DI); \
 	MOVQ	frame_vmcb(DI), AX; \
 	VMLOAD; \
 	MOVQ	(frame_regs+regs_RBX)(DI), BX; \
@@ -74,21 +90,23 @@ GLOBL mxcsr<>(SB), RODATA|NOPTR, $4
 	MOVQ	R12, (frame_regs+regs_R12)(DI); \
 	MOVQ	R13, (frame_regs+regs_R13)(DI); \
 	MOVQ	R14, (frame_regs+regs_R14)(DI); \
-	MOVQ	R15, (frame_regs+regs_R15)(DI)
+	MOVQ	R15, (frame_regs+regs_R15)(DI); \
+	MOVQ	(vmcb_rax-const_vmcbAbove)(DI), AX; \
+	MOVQ	AX, (frame_regs+regs_RAX)(DI)
 
 // From DI = frame with the guest's FPU state saved, to the caller. The guest's
 // values are cleared from every register (a mispredicted path of the
-// hypervisor would otherwise compute with them), then GIF is set.
+// hypervisor would otherwise compute with them), then GIF is set. R14 and X15 get
+// their Go values where the caller, as of every ABI0 function, has the call behind
+// it.
 #define END \
 	MOVQ	frame_host(DI), AX; \
 	VMLOAD; \
 	LDMXCSR	mxcsr<>(SB); \
-	XORPS	X15, X15; \
-	MOVQ	(TLS), R14; \
 	MOVQ	frame_hostBP(DI), BP; \
 	RDTSC; \
-	MOVL	AX, (frame_tsc+0)(DI); \
-	MOVL	DX, (frame_tsc+4)(DI); \
+	MOVL	AX, (frame_meter+meter_TSC+0)(DI); \
+	MOVL	DX, (frame_meter+meter_TSC+4)(DI); \
 	XORL	BX, BX; \
 	XORL	SI, SI; \
 	XORL	R8, R8; \
@@ -97,26 +115,31 @@ GLOBL mxcsr<>(SB), RODATA|NOPTR, $4
 	XORL	R11, R11; \
 	XORL	R12, R12; \
 	XORL	R13, R13; \
+	XORL	R14, R14; \
 	XORL	R15, R15; \
 	STGI; \
-	MOVQ	$1, ret+8(FP); \
 	RET
 
+// What else is jumped to.
 #define REFUSE \
+refuse: \
+	MOVQ	$const_exitRefused, (vmcb_exitCode-const_vmcbAbove)(DI); \
 	STGI; \
-	MOVQ	$0, ret+8(FP); \
-	RET
+	RET; \
+full: \
+	SUBL	$1, 0(CX)(AX*4); \
+	JMP	metered
 
 // XSAVE and XRSTOR work on everything that the host's XCR0 has, whatever the
-// guest enabled: so they run under the host's XCR0. The guest's is read back
-// after each run, since not every CPU intercepts XSETBV (QEMU does not).
+// guest enabled: so they run under the host's XCR0, which is their mask. The
+// guest's is read back after each run, since not every CPU intercepts XSETBV (QEMU
+// does not).
 #define XENTER(save) \
 	BEGIN; \
-	MOVL	$-1, AX; \
-	MOVL	AX, DX; \
+	MOVL	frame_hostXCR0(DI), AX; \
+	XORL	DX, DX; \
 	XRSTOR64	frame_fpu(DI); \
-	MOVL	frame_xcr0(DI), AX; \
-	CMPL	AX, frame_hostXCR0(DI); \
+	CMPL	AX, frame_xcr0(DI); \
 	JNE	guestxcr0; \
 run: \
 	RUN; \
@@ -126,11 +149,10 @@ run: \
 	CMPL	AX, frame_fastXCR0(DI); \
 	JNE	slow; \
 saved: \
-	MOVL	$-1, AX; \
-	MOVL	AX, DX; \
 	save	frame_fpu(DI); \
 	END; \
 guestxcr0: \
+	MOVL	frame_xcr0(DI), AX; \
 	XORL	CX, CX; \
 	XORL	DX, DX; \
 	XSETBV; \
@@ -143,18 +165,18 @@ slow: \
 	XSETBV; \
 	MOVL	$0x400, AX; \
 	MOVQ	AX, DR7; \
+	MOVL	frame_hostXCR0(DI), AX; \
 	JMP	saved; \
-refuse: \
 	REFUSE
 
-TEXT ·enterXSAVEOPT(SB), NOSPLIT, $0-16
+TEXT ·enterXSAVEOPT(SB), NOSPLIT, $0-8
 	XENTER(XSAVEOPT64)
 
-TEXT ·enterXSAVE(SB), NOSPLIT, $0-16
+TEXT ·enterXSAVE(SB), NOSPLIT, $0-8
 	XENTER(XSAVE64)
 
 // Without OSXSAVE there is no XCR0, and hostXCR0 is 0: DR7 is cleared each time.
-TEXT ·enterFXSAVE(SB), NOSPLIT, $0-16
+TEXT ·enterFXSAVE(SB), NOSPLIT, $0-8
 	BEGIN
 	FXRSTOR64	frame_fpu(DI)
 	RUN
@@ -162,7 +184,6 @@ TEXT ·enterFXSAVE(SB), NOSPLIT, $0-16
 	MOVL	$0x400, AX
 	MOVQ	AX, DR7
 	END
-refuse:
 	REFUSE
 
 TEXT ·vmsave(SB), NOSPLIT, $0-8

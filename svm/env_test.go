@@ -43,7 +43,7 @@ func newMachine(t *testing.T, r Registers, cpus int) *machine {
 		t.Fatal(err)
 	}
 	for i := range cpus {
-		b.cpus[i] = &cpu{host: uint64(i+1) << 40, asids: newASIDs(b.f.asids), ticket: uint64(i) + 1, kick: b.env.Kick(i), xcr0: uint32(b.f.xcr0)}
+		b.cpus[i] = &cpu{host: uint64(i+1) << 40, index: i, asids: newASIDs(b.f.asids), kick: b.env.Kick(i), xcr0: uint32(b.f.xcr0)}
 	}
 	return &machine{b, env}
 }
@@ -76,7 +76,10 @@ func run(v *VCPU, n int, x *vcpu.Exit, exits ...fakeExit) int {
 	c := v.b.cpus[n]
 	for i, e := range exits {
 		seen := v.seen()
-		if c.ticket != v.ticket || v.todo != 0 || v.tables.Generation() != v.tablesGen {
+		if v.at != n && v.at >= 0 {
+			v.Leave()
+		}
+		if v.at != n || v.todo != 0 || v.tables.Generation() != v.tablesGen {
 			if !v.prepare(c, x) {
 				return i
 			}
@@ -90,7 +93,6 @@ func run(v *VCPU, n int, x *vcpu.Exit, exits ...fakeExit) int {
 		}
 		b.exitCode, b.exitInfo1, b.exitInfo2, b.exitIntInfo = e.code, e.info1, e.info2, e.intInfo
 		v.entered(seen)
-		b.clean = v.clean
 		if v.finish(x) {
 			return i + 1
 		}

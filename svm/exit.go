@@ -15,7 +15,7 @@ import (
 // keep what they held.
 func decode(b *vmcb, f *features, x *vcpu.Exit) form {
 	code := b.exitCode
-	x.CPL, x.RIP, x.Len = b.cpl&3, b.rip, 0
+	x.CPL, x.RIP, x.Len, x.Ahead = b.cpl&3, b.rip, 0, false
 	x.Raw = [3]uint64{code, b.exitInfo1, b.exitInfo2}
 	if code < exitINTR || code >= numSmallCodes {
 		return decodeRange(b, f, uint32(code), x)
@@ -98,21 +98,13 @@ func codeSize(b *vmcb) uint8 {
 }
 
 const (
-	attribL  = 1 << 9
-	attribDB = 1 << 10
+	attribConforms = 1 << 2 // of a code segment
+	attribDPL      = 3 << 5
+	attribL        = 1 << 9
+	attribDB       = 1 << 10
 )
 
-// plainIO is decodeIO for accesses without a string instruction; it reports
-// false for the others.
-func plainIO(b *vmcb, x *vcpu.Exit) bool {
-	info := uint32(b.exitInfo1)
-	if info&4 != 0 {
-		return false
-	}
-	x.IO = vcpu.IOExit{Port: uint16(info >> 16), Size: uint8(info >> 4 & 7), In: info&1 != 0}
-	x.Len = distance(b.rip, b.exitInfo2)
-	return true
-}
+const ioString = 1 << 2 // INS or OUTS
 
 // decodeIO splits EXITINFO1 of a port access (APM Vol. 2, "I/O Intercepts",
 // Figure "EXITINFO1 for IOIO Intercept"): TYPE 0, STR 2, REP 3, SZ8 4, SZ16 5,
@@ -126,7 +118,7 @@ func decodeIO(info uint32, n, mode uint8, assists bool) vcpu.IOExit {
 		Port:   uint16(info >> 16),
 		Size:   uint8(info >> 4 & 7),
 		In:     info&1 != 0,
-		String: info&4 != 0,
+		String: info&ioString != 0,
 		Rep:    info&8 != 0,
 	}
 	if !x.String {

@@ -27,6 +27,7 @@ const (
 	exitVMMCALL   = 0x81
 	exitICEBP     = 0x88
 	exitNPF       = 0x400
+	exitRefused   = 0x7fff_fff0 // ours: the guest was not entered
 	exitInvalid   = 0xffff_ffff // VMEXIT_INVALID is -1; QEMU writes 32 bits of it
 	numSmallCodes = 0xa5
 )
@@ -95,12 +96,13 @@ var codes = [numSmallCodes]codeInfo{
 	0xa4:         {vcpu.Privileged, fInsn}, // TLBSYNC
 }
 
-// quick are the reasons of the codes that Run translates by itself, from
-// exitINTR on: frequent ones of form fInsn, fMSR and fIO.
-var quick = [...]vcpu.Reason{
-	exitCPUID - exitINTR:   vcpu.CPUID,
-	exitHLT - exitINTR:     vcpu.HLT,
-	exitIOIO - exitINTR:    vcpu.IO,
-	exitMSR - exitINTR:     vcpu.RDMSR,
-	exitVMMCALL - exitINTR: vcpu.Hypercall,
+// quick has, at the low byte of a code, the reason of those that Run translates by
+// itself: frequent ones of form fInsn, fMSR and fIO. What else has such a low byte is
+// no code of instructions, and not here.
+var quick = [256]uint64{
+	exitCPUID:   uint64(vcpu.CPUID),
+	exitHLT:     uint64(vcpu.HLT),
+	exitIOIO:    uint64(vcpu.IO),
+	exitMSR:     uint64(vcpu.RDMSR),
+	exitVMMCALL: uint64(vcpu.Hypercall),
 }

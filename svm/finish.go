@@ -14,10 +14,18 @@ const dr6BS = 1 << 14 // single step (APM Vol. 2, "Debug-Status Register")
 // package. It reports false when the guest shall simply go on.
 func (v *VCPU) finish(x *vcpu.Exit) bool {
 	b := v.vmcb
+	if b.exitCode == exitRefused {
+		v.refused(x)
+		return true
+	}
+	b.clean = v.clean
 	v.lens.asked.n = 0
 	form := decode(b, &v.b.f, x)
+	v.frame.meter.Exit(v.cost, x.Reason)
 	if b.interruptState&interruptShadow != 0 {
 		v.ev.shadow, v.ev.shadowRIP = true, b.rip
+	} else if b.rip != v.ev.shadowRIP {
+		v.ev.shadow = false
 	}
 	if v.todo != 0 || b.exitIntInfo&evValid != 0 || form <= fOwn {
 		return v.finishSlow(form, x)
@@ -70,6 +78,7 @@ func (v *VCPU) finishSlow(form form, x *vcpu.Exit) bool {
 		x.Len = v.length(b)
 	}
 	v.todo = v.leftover() | owed
+	v.frame.meter.Exit(v.cost, x.Reason)
 	return report
 }
 

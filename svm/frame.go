@@ -8,10 +8,14 @@ import (
 
 	"ringo/hv/vcpu"
 	"ringo/hv/x86"
+	"ringo/mm"
 )
 
 // regs gives the entry code the names regs_RAX and so on in go_asm.h.
 type regs = x86.Regs
+
+// meter does the same for vcpu.Meter.
+type meter = vcpu.Meter
 
 // frame is what the entry code reads and writes with interrupts off. It has no
 // Go pointers and lies in pages of its own. The FPU image begins in its last
@@ -23,18 +27,22 @@ type frame struct {
 	hostBP uint64 // across the run
 	// cpuKick is the address of the CPU's own kick word, see vcpu.Env.
 	cpuKick uint64
-	tsc     uint64 // the time-stamp counter after the run
+	meter   vcpu.Meter
 	// kick, when not 0, keeps the entry code from entering. Any thread sets it.
 	kick atomic.Uint32
 	// xcr0 is what the guest runs with, see setCR4; hostXCR0 the one Go code runs with. fastXCR0
 	// is hostXCR0, or 0 to send the exit through its slow part, which also
 	// clears DR7 (XCR0 is never 0).
 	xcr0, hostXCR0, fastXCR0 uint32
-	_                        [frameHead - 128 - 5*8 - 4*4]byte
+	_                        [frameHead - 128 - 7*8 - 4*4]byte
 	fpu                      vcpu.FPUImage
 }
 
-const frameHead = 256 // bytes
+const (
+	frameHead = 256 // bytes
+	// vmcbAbove is how far before the frame the VMCB lies.
+	vmcbAbove = mm.PageSize
+)
 
 // mxcsrReset is for the entry code.
 const mxcsrReset = vcpu.MXCSRReset

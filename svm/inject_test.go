@@ -326,7 +326,7 @@ func FuzzInject(f *testing.F) {
 				}
 			}
 			c := r.v.b.cpus[0]
-			if c.ticket != r.v.ticket || r.v.todo != 0 {
+			if r.v.at != 0 || r.v.todo != 0 {
 				if !r.v.prepare(c, &r.x) {
 					return
 				}

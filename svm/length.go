@@ -26,18 +26,30 @@ type lengths struct {
 	asked   lengthKey // the last exit without a length, if n is not 0
 }
 
+// lengthKey is an instruction, and its length. The attributes of CS have its
+// privilege level, which for a segment that does not conform is the CPU's. The codes
+// of instructions have one byte.
 type lengthKey struct {
 	rip, cr3 uint64
-	code     uint64
+	attrib   uint16
+	code     uint8
 	n        uint8
+	_        [12]byte // a power of two in size
 }
 
-// known returns what is remembered about the instruction that ended the run, 0
-// for nothing: an entry that was never made has length 0. It is small enough to
-// be inlined where speed counts.
+// keyOf is the key of the instruction that ended the run.
+func keyOf(b *vmcb) lengthKey {
+	return lengthKey{rip: b.rip, cr3: b.cr3, attrib: b.cs.attrib, code: uint8(b.exitCode)}
+}
+
+// slot spreads neighbouring instructions; they are at least two bytes apart.
+func slot(rip uint64) uint64 { return rip >> 1 & 31 }
+
+// known returns what is remembered about the instruction that ended the run, 0 for
+// nothing. Run has it in line.
 func (l *lengths) known(b *vmcb) uint8 {
-	e := &l.entries[slot(b.rip)]
-	if e.rip != b.rip || e.cr3 != b.cr3 || e.code != b.exitCode || b.cpl != 0 || b.cs.attrib&attribL == 0 {
+	e, k := l.entries[slot(b.rip)], keyOf(b)
+	if k.n = e.n; e != k {
 		return 0
 	}
 	return e.n
@@ -49,9 +61,6 @@ func (v *VCPU) length(b *vmcb) uint8 {
 		return distance(b.rip, b.nextRIP)
 	}
 	v.lens.asked.n = 0
-	if b.cpl != 0 || b.cs.attrib&attribL == 0 {
-		return 0
-	}
 	if n := v.lens.known(b); n != 0 {
 		return n
 	}
@@ -61,10 +70,12 @@ func (v *VCPU) length(b *vmcb) uint8 {
 
 // ask remembers an exit whose length Advance may tell. The attribute L means
 // 64-bit code only in long mode; entries of other modes are never made, and
-// setLMA forgets all when the mode changes.
+// setLMA forgets all when the mode changes. Nor are any of conforming segments.
 func (l *lengths) ask(b *vmcb) {
-	if b.efer&x86.EFERLMA != 0 {
-		l.asked = lengthKey{rip: b.rip, cr3: b.cr3, code: b.exitCode, n: 1}
+	const kernel64 = attribL
+	if b.cpl == 0 && b.efer&x86.EFERLMA != 0 && b.cs.attrib&(attribL|attribDPL|attribConforms) == kernel64 {
+		l.asked = keyOf(b)
+		l.asked.n = 1
 	}
 }
 
@@ -78,9 +89,6 @@ func (l *lengths) learn(b *vmcb, n uint8) {
 }
 
 func (l *lengths) forget() { *l = lengths{} }
-
-// slot spreads neighbouring instructions; they are at least two bytes apart.
-func slot(rip uint64) uint64 { return rip >> 1 & 31 }
 
 // Advance implements vcpu.VCPU.
 func (v *VCPU) Advance(n uint8) {

@@ -10,7 +10,7 @@ import (
 	"ringo/mm"
 )
 
-// vmcbAt and frameAt give typed access to pages of Env.Pages.
+// vmcbAt, frameAt and costsAt give typed access to pages of Env.Pages.
 //
 // Preconditions: a is page-aligned memory of this vCPU (frameAt: at least
 // frameBytes of it), mapped for as long as the result is used.
@@ -24,6 +24,11 @@ func frameAt(env *vcpu.Env, a mm.HPA) *frame {
 	// SAFETY: as above; frame has no pointers, and the caller allocated
 	// enough pages for it and the FPU image that begins at its end.
 	return (*frame)(unsafe.Add(nil, env.Virt(a)))
+}
+
+func costsAt(env *vcpu.Env, a mm.HPA) *vcpu.Costs {
+	// SAFETY: as above; the costs have no pointers and fit into a page.
+	return (*vcpu.Costs)(unsafe.Add(nil, env.Virt(a)))
 }
 
 // saveWords is the state save area of b as words, for scrubbing.

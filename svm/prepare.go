@@ -16,7 +16,7 @@ import (
 func (v *VCPU) prepare(c *cpu, x *vcpu.Exit) bool {
 	if v.todo == 0 && v.on == c && v.tables.Generation() == v.tablesGen &&
 		v.asidGen == c.asids.gen && !c.flushAll && c.tscAux == v.tscAux {
-		v.take(c) // nothing has changed but that others ran here
+		v.load(c) // nothing has changed but that others ran here
 		return true
 	}
 	if v.todo&todoShutdown != 0 {
@@ -24,6 +24,7 @@ func (v *VCPU) prepare(c *cpu, x *vcpu.Exit) bool {
 		*x = vcpu.Exit{Reason: vcpu.Shutdown, CPL: v.vmcb.cpl & 3, RIP: v.vmcb.rip, TSC: insn.RDTSC()}
 		return false
 	}
+	v.load(c)
 	if v.on != c {
 		v.on, v.asidGen = c, 0
 		v.vmcb.clean = 0 // APM Vol. 2, "VMCB Clean Field": another CPU
@@ -34,9 +35,6 @@ func (v *VCPU) prepare(c *cpu, x *vcpu.Exit) bool {
 	if g := v.tables.Generation(); g != v.tablesGen {
 		v.tablesGen, flush = g, true
 		v.lens.forget()
-	}
-	if c.ticket != v.ticket {
-		v.take(c)
 	}
 	if c.tscAux != v.tscAux {
 		c.tscAux = v.tscAux
@@ -53,10 +51,17 @@ func (v *VCPU) prepare(c *cpu, x *vcpu.Exit) bool {
 	return true
 }
 
-// take makes v the one that ran last on c.
-func (v *VCPU) take(c *cpu) {
-	c.ticket += ticketStep
-	v.ticket = c.ticket
+// load makes v the one that ran last on c.
+func (v *VCPU) load(c *cpu) {
+	switch {
+	case v.at == c.index:
+		return
+	case v.at >= 0:
+		panic("svm: a vCPU came to another CPU without Leave")
+	case c.loaded != nil:
+		c.loaded.Leave()
+	}
+	c.loaded, v.at = v, c.index
 }
 
 // tag gives v an address-space identifier of c under which the TLB holds

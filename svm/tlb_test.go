@@ -74,7 +74,10 @@ func churn(t *testing.T, r Registers, nv, cpus, steps int) {
 		case 1:
 			v.Set(x86.CR3, v.Get(x86.CR3))
 		case 2: // kicked
-			if m.cpus[c].ticket != v.ticket || v.todo != 0 || v.tables.Generation() != v.tablesGen {
+			if v.at != c && v.at >= 0 {
+				v.Leave()
+			}
+			if v.at != c || v.todo != 0 || v.tables.Generation() != v.tablesGen {
 				v.prepare(m.cpus[c], &x)
 			}
 			continue

@@ -16,16 +16,18 @@ type VCPU struct {
 	b      *Backend
 	vmcb   *vmcb
 	frame  *frame
+	costs  *vcpu.Costs
+	cost   uint64 // its address
 	tables *pt.Tables
-	pages  mm.HPA // VMCB, then frame
+	pages  mm.HPA // VMCB, frame, costs
 	npages int
 
-	// on is the CPU that v ran on last, nil at first, and ticket its ticket if
-	// v was the last one to run there. asidGen is the generation of on that
-	// vmcb.asid belongs to, 0 for none; tablesGen is the generation of tables
-	// that the TLB may know.
+	// on is the CPU that v ran on last, nil at first; at is its number while v
+	// is the one that it has loaded, else -1. asidGen is the generation of on
+	// that vmcb.asid belongs to, 0 for none; tablesGen is the generation of
+	// tables that the TLB may know.
 	on        *cpu
-	ticket    uint64
+	at        int
 	asidGen   uint64
 	tablesGen uint64
 
@@ -44,7 +46,10 @@ type VCPU struct {
 	parkedXCR0 uint32 // XCR0 while CR4.OSXSAVE is clear
 }
 
-var _ vcpu.VCPU = (*VCPU)(nil)
+var (
+	_ vcpu.VCPU    = (*VCPU)(nil)
+	_ vcpu.Metered = (*VCPU)(nil)
+)
 
 // todo are the reasons to take the slow way through prepare.
 type todo uint8
@@ -61,53 +66,50 @@ const (
 // ones: they are translated here when nothing else is going on, all others by
 // finish.
 func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
-	c := v.on
-	if c == nil || c.index != cpu {
-		c = v.b.cpus[cpu]
-	}
 	for {
 		seen := v.seen()
-		gen := v.tables.Generation()
-		if (c.ticket != v.ticket || v.todo != 0 || gen != v.tablesGen) && !v.prepare(c, x) {
-			return
-		}
-		v.vmcb.rax = v.frame.regs.RAX
-		in := uint64(0)
-		if v.fpu == vcpu.XSAVEOPT {
-			in = enterXSAVEOPT(v.frame)
-		} else {
-			in = v.enterOther()
-		}
-		if in == 0 {
-			v.refused(c, x)
-			return
-		}
-		v.entered(seen)
-		b := v.vmcb
-		f := v.frame
-		f.regs.RAX = b.rax
-		x.TSC = f.tsc
-		b.clean = v.clean
-		if n := b.exitCode - exitINTR; n < uint64(len(quick)) && quick[n] != 0 && v.todo == 0 && b.quiet() {
-			x.Reason = quick[n]
-			if n == exitMSR-exitINTR && b.exitInfo1 != 0 {
-				x.Reason = vcpu.WRMSR
-			}
-			x.CPL, x.RIP = b.cpl&3, b.rip
-			x.Raw = [3]uint64{n + exitINTR, b.exitInfo1, b.exitInfo2}
-			if n != exitIOIO-exitINTR {
-				if x.Len = v.lens.known(b); x.Len == 0 {
-					x.Len = v.length(b)
-				}
+		switch {
+		case v.at != cpu, v.todo != 0, v.tables.Generation() != v.tablesGen:
+			if !v.prepare(v.b.cpus[cpu], x) {
 				return
 			}
-			if plainIO(b, x) {
+		}
+		if v.fpu == vcpu.XSAVEOPT {
+			enterXSAVEOPT(v.frame)
+		} else {
+			v.enterOther()
+		}
+		v.entered(seen)
+		b, f := v.vmcb, v.frame
+		x.TSC = f.meter.TSC
+		code := uint8(b.exitCode)
+		if why := quick[code]; why != 0 && v.todo == 0 && b.quiet() {
+			if code == exitMSR && b.exitInfo1 != 0 {
+				why = uint64(vcpu.WRMSR)
+			}
+			b.clean = v.clean
+			rip := b.rip
+			x.Reason, x.CPL, x.RIP, x.Raw[1] = vcpu.Reason(why), b.cpl, rip, b.exitInfo1
+			f.meter.Row = v.cost + why<<vcpu.CostShift
+			if code != exitIOIO {
+				if e := &v.lens.entries[slot(rip)]; e.rip == rip && e.cr3 == b.cr3 && e.attrib == b.cs.attrib && e.code == code {
+					x.Len, x.Ahead = e.n, true
+					b.rip = rip + uint64(e.n)
+					return
+				}
+				x.Len, x.Ahead = v.length(b), false
+				return
+			}
+			if info, size := uint32(b.exitInfo1), b.exitInfo2-rip; info&ioString == 0 && size-1 < 15 {
+				x.IO = vcpu.IOExit{Port: uint16(info >> 16), Size: uint8(info >> 4 & 7), In: info&1 != 0}
+				x.Len, x.Ahead = uint8(size), true
+				b.rip = rip + size
 				return
 			}
 		}
 		if v.finish(x) {
 			if x.Reason == vcpu.Interrupted {
-				v.takeKick(c)
+				v.takeKick()
 			}
 			return
 		}
@@ -116,21 +118,21 @@ func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 
 // quiet reports whether the exit left nothing to look after but the exit itself:
 // no event was cut short, there is no interrupt shadow.
-func (b *vmcb) quiet() bool { return (b.exitIntInfo>>31|b.interruptState)&1 == 0 }
+func (b *vmcb) quiet() bool { return int32(b.exitIntInfo) >= 0 && uint8(b.interruptState)&1 == 0 }
 
-// enterOther enters the guest on hosts without XSAVEOPT. It returns 0 when a
-// preemption request or a kick came first. Every path from there leads to a
-// function with a stack check, which is where Go's preemption happens.
-func (v *VCPU) enterOther() uint64 {
+// enterOther enters the guest on hosts without XSAVEOPT.
+func (v *VCPU) enterOther() {
 	if v.fpu == vcpu.XSAVE {
-		return enterXSAVE(v.frame)
+		enterXSAVE(v.frame)
+	} else {
+		enterFXSAVE(v.frame)
 	}
-	return enterFXSAVE(v.frame)
 }
 
-// refused reports a run that did not happen.
-func (v *VCPU) refused(c *cpu, x *vcpu.Exit) {
-	v.takeKick(c)
+// refused reports a run that did not happen, because a preemption request or a kick
+// came first. Every path from there leads to a function with a stack check, which is
+// where Go's preemption happens.
+func (v *VCPU) refused(x *vcpu.Exit) {
 	v.cancelStep()
 	*x = vcpu.Exit{Reason: vcpu.Interrupted, CPL: v.vmcb.cpl & 3, RIP: v.vmcb.rip, TSC: insn.RDTSC()}
 }
@@ -138,16 +140,23 @@ func (v *VCPU) refused(c *cpu, x *vcpu.Exit) {
 // takeKick clears the words that keep v from entering. Whoever set one changed
 // something first, and the caller of Run looks after Interrupted: nothing is
 // missed.
-func (v *VCPU) takeKick(c *cpu) {
+func (v *VCPU) takeKick() {
 	v.frame.kick.Store(0)
-	c.kick.Clear()
+	v.on.kick.Clear()
 }
 
 // Regs implements vcpu.VCPU.
 func (v *VCPU) Regs() *x86.Regs { return &v.frame.regs }
 
-// Leave implements vcpu.VCPU. A VMCB stays with no CPU.
-func (v *VCPU) Leave() {}
+// Meter implements vcpu.Metered.
+func (v *VCPU) Meter() (*vcpu.Meter, *vcpu.Costs) { return &v.frame.meter, v.costs }
+
+// Leave implements vcpu.VCPU.
+func (v *VCPU) Leave() {
+	if v.at >= 0 {
+		v.on.loaded, v.at = nil, -1
+	}
+}
 
 // Kick implements vcpu.VCPU.
 func (v *VCPU) Kick() { v.frame.kick.Store(1) }
@@ -157,8 +166,9 @@ func (v *VCPU) Free() {
 	if v.npages == 0 {
 		return
 	}
+	v.Leave()
 	env := v.b.env
 	env.Phys.Zero(v.pages, uint64(v.npages)*mm.PageSize)
 	env.Release(v.pages, v.npages)
-	*v = VCPU{b: v.b}
+	*v = VCPU{b: v.b, at: -1}
 }

@@ -69,8 +69,8 @@ func TestNewVCPU(t *testing.T) {
 	if got := binary.LittleEndian.Uint32(f.fpu[24:]); got != 0x1f80 || f.fpu[vcpu.FPULegacy] != 3 || v.Get(x86.XCR0) != 1 {
 		t.Errorf("MXCSR %#x, XSTATE_BV %#x, XCR0 %#x", got, f.fpu[vcpu.FPULegacy], f.xcr0)
 	}
-	if n := frameHead + m.f.fpuSize; v.npages-1 != (n+4095)/4096 {
-		t.Errorf("%d pages for %d bytes", v.npages-1, n)
+	if n := frameHead + m.f.fpuSize; v.npages-2 != (n+4095)/4096 {
+		t.Errorf("%d pages for %d bytes", v.npages-2, n)
 	}
 	v.Free()
 	v.Free()
@@ -165,6 +165,7 @@ func TestCleanBitsAcrossCPUs(t *testing.T) {
 	if v.vmcb.clean != cleanAll {
 		t.Errorf("after a run: %#x", v.vmcb.clean)
 	}
+	v.Leave()
 	v.prepare(m.cpus[1], &x)
 	if v.vmcb.clean != 0 {
 		t.Errorf("on another CPU: %#x", v.vmcb.clean)
@@ -230,7 +231,7 @@ func TestLengths(t *testing.T) {
 			b.efer = x86.EFERSVME
 			if long {
 				b.efer |= x86.EFERLMA
-				b.cs.attrib = attribL
+				b.cs.attrib = attribL | uint16(cpl)<<5
 			}
 		}}
 	}
@@ -251,6 +252,10 @@ func TestLengths(t *testing.T) {
 	step(cpuid(0x1000, 1, 3, true), 0, 2)
 	step(cpuid(0x1000, 1, 0, true), 3, 3)
 	step(cpuid(0x1000, 1, 0, false), 0, 2) // nor is 32-bit code
+	conforming := cpuid(0x1000, 1, 0, true)
+	conforming.guest = func(b *vmcb) { cpuid(0x1000, 1, 0, true).guest(b); b.cs.attrib |= attribConforms }
+	step(conforming, 0, 2) // its DPL says nothing about the privilege level
+	step(conforming, 0, 2)
 	step(fakeExit{code: exitMSR, guest: cpuid(0x1000, 1, 0, true).guest}, 0, 0)
 	step(cpuid(0x5000, 1, 0, true), 0, 0)
 	v.Inject(vcpu.Event{Type: vcpu.HardException, Vector: 6})

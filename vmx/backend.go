@@ -33,7 +33,7 @@ type Backend struct {
 	mu     sync.Mutex
 	vpids  vpids
 	// pretend stands for the entry code in tests.
-	pretend func(*VCPU) uint64
+	pretend func(*VCPU)
 }
 
 var _ vcpu.Backend = (*Backend)(nil)
@@ -84,7 +84,8 @@ const (
 
 // NewVCPU implements vcpu.Backend.
 func (b *Backend) NewVCPU(t *pt.Tables) (vcpu.VCPU, error) {
-	n := 2 + (frameHead+b.f.fpuSize+mm.PageSize-1)/mm.PageSize
+	n := 3 + (frameHead+b.f.fpuSize+mm.PageSize-1)/mm.PageSize
+	costs := mm.HPA(n-1) * mm.PageSize
 	pages, err := b.env.Pages(n)
 	if err != nil {
 		return nil, err
@@ -96,6 +97,8 @@ func (b *Backend) NewVCPU(t *pt.Tables) (vcpu.VCPU, error) {
 		tables: t,
 		pages:  pages,
 		npages: n,
+		costs:  costsAt(b.env, pages+costs),
+		cost:   uint64(b.env.Virt(pages + costs)),
 		at:     -1,
 		fpu:    b.f.fpu,
 		eptp:   uint64(t.Root()) | eptpWriteBack | eptpWalk4,
@@ -114,6 +117,7 @@ func (b *Backend) NewVCPU(t *pt.Tables) (vcpu.VCPU, error) {
 	}
 	b.env.Phys.Store64(pages, uint64(b.f.revision))
 	v.frame.fpu.Reset()
+	v.frame.meter.Start(v.cost)
 	v.valid = stable | volatile
 	v.put(sProc, uint64(b.f.proc))
 	v.put(sProc2, uint64(b.f.proc2))

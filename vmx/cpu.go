@@ -72,7 +72,7 @@ func (b *Backend) Enable(n int) error {
 		insn.SetCR4(insn.CR4() &^ x86.CR4VMXE)
 		return errControl
 	}
-	c := &cpu{p: native{}, n: n, kick: b.env.Kick(n), xcr0: uint32(f.xcr0), host: readHost()}
+	c := &cpu{p: new(native), n: n, kick: b.env.Kick(n), xcr0: uint32(f.xcr0), host: readHost()}
 	if c.host.tr&^7 == 0 {
 		return errTR
 	}

@@ -4,20 +4,21 @@
 package vmx
 
 // The entry code, one per way of saving the x87, SSE and AVX state. Each enters
-// the guest of f and returns 1 after an exit or a failed entry, or returns 0
-// without trying because Go wants to preempt this goroutine or f was kicked.
+// the guest of f and returns after an exit or a failed entry. When Go wants to
+// preempt this goroutine, or f was kicked, it returns without trying, with the
+// reason reasonRefused.
 //
 // Preconditions: the VMCS of f is current; interrupts are on; frame is mapped
 // without demand paging.
 
 //go:noescape
-func enterFXSAVE(f *frame) uint64
+func enterFXSAVE(f *frame)
 
 //go:noescape
-func enterXSAVE(f *frame) uint64
+func enterXSAVE(f *frame)
 
 //go:noescape
-func enterXSAVEOPT(f *frame) uint64
+func enterXSAVEOPT(f *frame)
 
 // exitAddress is where exits continue: HOST_RIP.
 func exitAddress() uint64

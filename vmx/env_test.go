@@ -96,6 +96,20 @@ func (p *testCPU) load(a mm.HPA) {
 func (p *testCPU) invept(kind, eptp uint64)  { p.flushes = append(p.flushes, flush{false, kind, eptp}) }
 func (p *testCPU) invvpid(kind, vpid uint64) { p.flushes = append(p.flushes, flush{true, kind, vpid}) }
 
+func (p *testCPU) readVolatile(val *[numSlots]uint64) { p.readSlots(val, volatile) }
+
+func (p *testCPU) readLive(val *[numLive]uint64) {
+	for i, msr := range liveMSRs {
+		val[i] = p.rdmsr(msr)
+	}
+}
+
+func (p *testCPU) writeLive(val *[numLive]uint64) {
+	for i, msr := range liveMSRs {
+		p.wrmsr(msr, val[i])
+	}
+}
+
 func (p *testCPU) rdmsr(msr uint32) uint64      { return p.msrs[msr] }
 func (p *testCPU) wrmsr(msr uint32, val uint64) { p.msrs[msr] = val }
 
@@ -166,13 +180,12 @@ var errOver = errors.New("no more exits")
 // one fakeExit each. It returns the number of entries.
 func run(v *VCPU, n int, x *vcpu.Exit, exits ...fakeExit) (entries int) {
 	v.fpu = fpuPretend
-	v.b.pretend = func(v *VCPU) uint64 {
+	v.b.pretend = func(v *VCPU) {
 		if entries == len(exits) {
 			panic(errOver)
 		}
 		exits[entries].happen(v, v.on.p.(*testCPU))
 		entries++
-		return 1
 	}
 	defer func() {
 		if e := recover(); e != nil && e != errOver {

@@ -31,6 +31,8 @@ const (
 	// loaded or run. reasonNotTried is ours: VMLAUNCH or VMRESUME refused.
 	reasonEntryFailed = 1 << 31
 	reasonNotTried    = reasonEntryFailed | 0xffff
+	// reasonRefused is ours too: the entry code stayed out.
+	reasonRefused = 0x7fff_0000
 )
 
 // form is what an exit reason carries besides its number.
@@ -103,13 +105,14 @@ var reasons = [numReasons]reasonInfo{
 	59:                 {vcpu.Privileged, fInsn}, // VMFUNC
 }
 
-// quick are the reasons that Run translates by itself: frequent ones of form
-// fInsn, IN and OUT.
-var quick = [...]vcpu.Reason{
-	reasonCPUID:  vcpu.CPUID,
-	reasonHLT:    vcpu.HLT,
-	reasonVMCALL: vcpu.Hypercall,
-	reasonRDMSR:  vcpu.RDMSR,
-	reasonWRMSR:  vcpu.WRMSR,
-	reasonIO:     vcpu.IO, // but for INS and OUTS
+// quick has, at the low byte of an exit reason, the neutral reason of those that Run
+// translates by itself: frequent ones of form fInsn, IN and OUT. Of those that have
+// higher bits, failed entries and ours, none is here.
+var quick = [256]uint64{
+	reasonCPUID:  uint64(vcpu.CPUID),
+	reasonHLT:    uint64(vcpu.HLT),
+	reasonVMCALL: uint64(vcpu.Hypercall),
+	reasonRDMSR:  uint64(vcpu.RDMSR),
+	reasonWRMSR:  uint64(vcpu.WRMSR),
+	reasonIO:     uint64(vcpu.IO), // but for INS and OUTS
 }

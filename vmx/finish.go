@@ -12,11 +12,16 @@ import (
 // package. It reports false when the guest shall simply go on.
 func (v *VCPU) finish(x *vcpu.Exit) bool {
 	f := v.frame
-	var i information
 	reason := uint32(f.reason)
+	if reason == reasonRefused {
+		v.refused(x)
+		return true
+	}
+	var i information
 	v.inform(reason, &i)
-	x.CPL, x.RIP, x.Len = v.frame.cpl(), f.rip, 0
+	x.CPL, x.RIP, x.Len, x.Ahead = v.frame.cpl(), f.rip, 0, false
 	form := decode(reason, &i, v.b.f.insInfo, x)
+	f.meter.Exit(v.cost, x.Reason)
 	if form >= fInsn && form <= fIO || x.Reason == vcpu.Exception && x.Event.Type == vcpu.SoftException {
 		x.Len = uint8(f.length)
 	}

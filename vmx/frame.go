@@ -13,6 +13,9 @@ import (
 // regs gives the entry code the names regs_RAX and so on in go_asm.h.
 type regs = x86.Regs
 
+// meter does the same for vcpu.Meter.
+type meter = vcpu.Meter
+
 // frame is what the entry code reads and writes with interrupts off. It has no
 // Go pointers and lies in pages of its own. The FPU image begins in its last
 // field and may be longer.
@@ -27,7 +30,7 @@ type frame struct {
 	// and for reasons that have one (from reasonCR on) the qualification.
 	reason, length, vectoring, interrupt, ssAccess, intInfo, qualification uint64
 
-	tsc uint64 // the time-stamp counter after the run
+	meter vcpu.Meter
 
 	hostBP uint64 // across the run
 	hostSP uint64 // what HOST_RSP holds, 0 unknown
@@ -41,11 +44,11 @@ type frame struct {
 	failed uint32
 	// xcr0 is what the guest runs with, hostXCR0 the one Go code runs with.
 	xcr0, hostXCR0 uint32
-	_              [frameHead - 128 - 13*8 - 5*4]byte
+	_              [frameHead - 128 - 15*8 - 5*4]byte
 	fpu            vcpu.FPUImage
 }
 
-const frameHead = 256 // bytes
+const frameHead = 320 // bytes
 
 // mxcsrReset is for the entry code.
 const mxcsrReset = vcpu.MXCSRReset

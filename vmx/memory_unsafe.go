@@ -37,6 +37,12 @@ func virtualAPICAt(env *vcpu.Env, a mm.HPA) *x86.APICPage {
 	return (*x86.APICPage)(unsafe.Add(nil, env.Virt(a)))
 }
 
+// costsAt does the same for the page of the costs.
+func costsAt(env *vcpu.Env, a mm.HPA) *vcpu.Costs {
+	// SAFETY: as above, for less than a page.
+	return (*vcpu.Costs)(unsafe.Add(nil, env.Virt(a)))
+}
+
 // descriptorBase is the base of the TSS whose selector in the GDT at gdt is sel
 // (SDM Vol. 3, "TSS Descriptor in 64-bit Mode").
 func descriptorBase(gdt uint64, sel uint16) uint64 {

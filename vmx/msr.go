@@ -8,9 +8,9 @@ import "ringo/hv/x86"
 // liveMSRs are the MSRs that the guest uses without exits and the CPU does not
 // switch. They keep the values of the vCPU that ran last (cpu.live), also while
 // the host runs: the host has no use for them, see the package comment.
-var liveMSRs = [...]uint32{x86.MSRSTAR, x86.MSRLSTAR, x86.MSRCSTAR, x86.MSRSFMASK, x86.MSRKernelGSBase}
+var liveMSRs = [numLive]uint32{x86.MSRSTAR, x86.MSRLSTAR, x86.MSRCSTAR, x86.MSRSFMASK, x86.MSRKernelGSBase}
 
-const numLive = len(liveMSRs)
+const numLive = 5
 
 // liveIndex is the index of r in liveMSRs.
 func liveIndex(r x86.Reg) (int, bool) {
@@ -62,9 +62,7 @@ func (v *VCPU) setLive(i int, val uint64) {
 // loadMSRs gives the CPU v's values, unless it has them.
 func (v *VCPU) loadMSRs(c *cpu) {
 	if c.live != v || v.liveSet {
-		for i, msr := range liveMSRs {
-			c.p.wrmsr(msr, v.live[i])
-		}
+		c.p.writeLive(&v.live)
 		c.live, v.liveSet = v, false
 	}
 	if c.tscAux != v.tscAux && v.b.f.tscAux {
@@ -76,8 +74,6 @@ func (v *VCPU) loadMSRs(c *cpu) {
 // saveMSRs takes note of what the guest left there.
 func (v *VCPU) saveMSRs() {
 	if v.on.live == v {
-		for i, msr := range liveMSRs {
-			v.live[i] = v.on.p.rdmsr(msr)
-		}
+		v.on.p.readLive(&v.live)
 	}
 }

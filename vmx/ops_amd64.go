@@ -15,6 +15,19 @@ func vmwrite(field, val uint64) uint64
 //go:noescape
 func vmreads(fields *[numSlots]uint32, vals *[numSlots]uint64, mask uint64)
 
+// vmreadVolatile reads every field of a volatile slot to vals.
+//
+//go:noescape
+func vmreadVolatile(vals *[numSlots]uint64)
+
+// rdmsrs and wrmsrs read and write the numLive MSRs of list.
+//
+//go:noescape
+func rdmsrs(list *[numLive]uint32, vals *[numLive]uint64)
+
+//go:noescape
+func wrmsrs(list *[numLive]uint32, vals *[numLive]uint64)
+
 // vmclear writes the VMCS at physical address pa back to memory: it is then on
 // no CPU, and in the state clear. vmptrld makes it the current one.
 func vmclear(pa uint64) uint64

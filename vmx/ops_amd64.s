@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 #include "textflag.h"
+#include "go_asm.h"
 #include "ops_amd64.h"
 
 // SETHI: neither CF (no current VMCS) nor ZF (an error number in the VMCS).
@@ -34,6 +35,97 @@ next:
 	JNE	next
 
 done:
+	RET
+
+// All volatile slots at once, in two instructions each: DI = vals.
+#define READ(field, slot) \
+	MOVL	$(field), CX; \
+	VMREADDI; \
+	LONG	$(8*(slot))
+
+TEXT ·vmreadVolatile(SB), NOSPLIT, $0-8
+	MOVQ	vals+0(FP), DI
+	READ(const_guestRSP, const_sRSP)
+	READ(const_guestRFLAGS, const_sRFLAGS)
+	READ(const_guestCR3, const_sCR3)
+	READ(const_guestDR7, const_sDR7)
+	READ(const_guestGDTRBase, const_sGDTRBase)
+	READ(const_guestGDTRLimit, const_sGDTRLimit)
+	READ(const_guestIDTRBase, const_sIDTRBase)
+	READ(const_guestIDTRLimit, const_sIDTRLimit)
+	READ(const_guestSysenterCS, const_sSysenterCS)
+	READ(const_guestSysenterESP, const_sSysenterESP)
+	READ(const_guestSysenterEIP, const_sSysenterEIP)
+	READ(const_guestInterruptState, const_sInterrupt)
+	READ(const_guestPendingDebug, const_sPendingDebug)
+	READ(const_guestPDPTE0+0, const_sPDPTE0+0)
+	READ(const_guestPDPTE0+2, const_sPDPTE0+1)
+	READ(const_guestPDPTE0+4, const_sPDPTE0+2)
+	READ(const_guestPDPTE0+6, const_sPDPTE0+3)
+	READ(const_guestESSelector+0, const_sSelector+0)
+	READ(const_guestESSelector+2, const_sSelector+1)
+	READ(const_guestESSelector+4, const_sSelector+2)
+	READ(const_guestESSelector+6, const_sSelector+3)
+	READ(const_guestESSelector+8, const_sSelector+4)
+	READ(const_guestESSelector+10, const_sSelector+5)
+	READ(const_guestESSelector+12, const_sSelector+6)
+	READ(const_guestESSelector+14, const_sSelector+7)
+	READ(const_guestESLimit+0, const_sLimit+0)
+	READ(const_guestESLimit+2, const_sLimit+1)
+	READ(const_guestESLimit+4, const_sLimit+2)
+	READ(const_guestESLimit+6, const_sLimit+3)
+	READ(const_guestESLimit+8, const_sLimit+4)
+	READ(const_guestESLimit+10, const_sLimit+5)
+	READ(const_guestESLimit+12, const_sLimit+6)
+	READ(const_guestESLimit+14, const_sLimit+7)
+	READ(const_guestESAccess+0, const_sAccess+0)
+	READ(const_guestESAccess+2, const_sAccess+1)
+	READ(const_guestESAccess+4, const_sAccess+2)
+	READ(const_guestESAccess+6, const_sAccess+3)
+	READ(const_guestESAccess+8, const_sAccess+4)
+	READ(const_guestESAccess+10, const_sAccess+5)
+	READ(const_guestESAccess+12, const_sAccess+6)
+	READ(const_guestESAccess+14, const_sAccess+7)
+	READ(const_guestESBase+0, const_sBase+0)
+	READ(const_guestESBase+2, const_sBase+1)
+	READ(const_guestESBase+4, const_sBase+2)
+	READ(const_guestESBase+6, const_sBase+3)
+	READ(const_guestESBase+8, const_sBase+4)
+	READ(const_guestESBase+10, const_sBase+5)
+	READ(const_guestESBase+12, const_sBase+6)
+	READ(const_guestESBase+14, const_sBase+7)
+	RET
+
+#define LOADMSR(i) \
+	MOVL	(4*i)(SI), CX; \
+	RDMSR; \
+	MOVL	AX, (8*i)(DI); \
+	MOVL	DX, (8*i+4)(DI)
+
+TEXT ·rdmsrs(SB), NOSPLIT, $0-16
+	MOVQ	list+0(FP), SI
+	MOVQ	vals+8(FP), DI
+	LOADMSR(0)
+	LOADMSR(1)
+	LOADMSR(2)
+	LOADMSR(3)
+	LOADMSR(4)
+	RET
+
+#define STOREMSR(i) \
+	MOVL	(4*i)(SI), CX; \
+	MOVL	(8*i)(DI), AX; \
+	MOVL	(8*i+4)(DI), DX; \
+	WRMSR
+
+TEXT ·wrmsrs(SB), NOSPLIT, $0-16
+	MOVQ	list+0(FP), SI
+	MOVQ	vals+8(FP), DI
+	STOREMSR(0)
+	STOREMSR(1)
+	STOREMSR(2)
+	STOREMSR(3)
+	STOREMSR(4)
 	RET
 
 TEXT ·vmwrite(SB), NOSPLIT, $0-24

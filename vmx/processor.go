@@ -12,8 +12,10 @@ import (
 // guest. Tests have one that keeps VMCSs in maps.
 type processor interface {
 	read(field uint32) uint64
-	// readSlots takes the slots of mask from the VMCS to val.
+	// readSlots takes the slots of mask from the VMCS to val, readVolatile all that
+	// are volatile: those cost a third.
 	readSlots(val *[numSlots]uint64, mask uint64)
+	readVolatile(val *[numSlots]uint64)
 	write(field uint32, val uint64)
 	clear(vmcs mm.HPA)
 	load(vmcs mm.HPA)
@@ -21,6 +23,9 @@ type processor interface {
 	invvpid(kind, vpid uint64)
 	rdmsr(msr uint32) uint64
 	wrmsr(msr uint32, val uint64)
+	// readLive and writeLive are the same for liveMSRs.
+	readLive(val *[numLive]uint64)
+	writeLive(val *[numLive]uint64)
 	breakpoints() (a, b, c, d, dr6 uint64)
 	setBreakpoints(a, b, c, d, dr6 uint64)
 }
@@ -29,39 +34,43 @@ type processor interface {
 // does not take, is an error in this package.
 type native struct{}
 
-func (native) read(field uint32) uint64 { return vmread(uint64(field)) }
+func (*native) read(field uint32) uint64 { return vmread(uint64(field)) }
 
-func (native) readSlots(val *[numSlots]uint64, mask uint64) { vmreads(&fieldOf, val, mask) }
+func (*native) readSlots(val *[numSlots]uint64, mask uint64) { vmreads(&fieldOf, val, mask) }
+func (*native) readVolatile(val *[numSlots]uint64)           { vmreadVolatile(val) }
 
-func (native) write(field uint32, val uint64) {
+func (*native) readLive(val *[numLive]uint64)  { rdmsrs(&liveMSRs, val) }
+func (*native) writeLive(val *[numLive]uint64) { wrmsrs(&liveMSRs, val) }
+
+func (*native) write(field uint32, val uint64) {
 	if vmwrite(uint64(field), val) == 0 {
 		panic("vmx: VMWRITE failed")
 	}
 }
 
-func (native) clear(vmcs mm.HPA) {
+func (*native) clear(vmcs mm.HPA) {
 	if vmclear(uint64(vmcs)) == 0 {
 		panic("vmx: VMCLEAR failed")
 	}
 }
 
-func (native) load(vmcs mm.HPA) {
+func (*native) load(vmcs mm.HPA) {
 	if vmptrld(uint64(vmcs)) == 0 {
 		panic("vmx: VMPTRLD failed")
 	}
 }
 
-func (native) invept(kind, eptp uint64)     { invept(kind, eptp) }
-func (native) invvpid(kind, vpid uint64)    { invvpid(kind, vpid) }
-func (native) rdmsr(msr uint32) uint64      { return insn.RDMSR(msr) }
-func (native) wrmsr(msr uint32, val uint64) { insn.WRMSR(msr, val) }
+func (*native) invept(kind, eptp uint64)     { invept(kind, eptp) }
+func (*native) invvpid(kind, vpid uint64)    { invvpid(kind, vpid) }
+func (*native) rdmsr(msr uint32) uint64      { return insn.RDMSR(msr) }
+func (*native) wrmsr(msr uint32, val uint64) { insn.WRMSR(msr, val) }
 
-func (native) breakpoints() (a, b, c, d, dr6 uint64) {
+func (*native) breakpoints() (a, b, c, d, dr6 uint64) {
 	a, b, c, d = insn.DR0123()
 	return a, b, c, d, insn.DR6()
 }
 
-func (native) setBreakpoints(a, b, c, d, dr6 uint64) {
+func (*native) setBreakpoints(a, b, c, d, dr6 uint64) {
 	insn.SetDR0123(a, b, c, d)
 	insn.SetDR6(dr6)
 }

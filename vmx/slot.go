@@ -147,7 +147,11 @@ func (v *VCPU) writeDirty() {
 
 // readAll makes every copy valid. Precondition: v is loaded.
 func (v *VCPU) readAll() {
-	v.on.p.readSlots(&v.val, volatile&^v.valid)
+	if v.dirty == 0 {
+		v.on.p.readVolatile(&v.val)
+	} else {
+		v.on.p.readSlots(&v.val, volatile&^v.valid) // what is to be written is not to be read
+	}
 	v.valid = stable | volatile
 }
 

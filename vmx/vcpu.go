@@ -15,9 +15,11 @@ import (
 type VCPU struct {
 	b      *Backend
 	frame  *frame
+	costs  *vcpu.Costs
+	cost   uint64 // its address
 	apic   *x86.APICPage
 	tables *pt.Tables
-	pages  mm.HPA // VMCS, virtual-APIC page, frame
+	pages  mm.HPA // VMCS, virtual-APIC page, frame, costs
 	npages int
 	eptp   uint64
 	vpid   uint16 // 0: the CPU has none
@@ -50,6 +52,7 @@ type VCPU struct {
 
 var (
 	_ vcpu.VCPU      = (*VCPU)(nil)
+	_ vcpu.Metered   = (*VCPU)(nil)
 	_ vcpu.LocalAPIC = (*VCPU)(nil)
 )
 
@@ -80,25 +83,33 @@ func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 				return
 			}
 		}
-		in := uint64(0)
 		if v.fpu == vcpu.XSAVEOPT {
-			in = enterXSAVEOPT(v.frame)
+			enterXSAVEOPT(v.frame)
 		} else {
-			in = v.enterOther()
-		}
-		if in == 0 {
-			v.refused(x)
-			return
+			v.enterOther()
 		}
 		v.entered(seen)
 		f := v.frame
-		x.TSC = f.tsc
+		x.TSC = f.meter.TSC
 		v.valid = stable
-		if n := uint32(f.reason); n < uint32(len(quick)) && quick[n] != 0 && v.todo == 0 && f.vectoring&evValid == 0 {
-			x.Reason, x.Len = quick[n], uint8(f.length)
-			x.CPL, x.RIP = f.cpl(), f.rip
-			x.Raw[0], x.Raw[1], x.Raw[2] = uint64(n), 0, 0
-			if n != reasonIO || f.quickIO(x) {
+		n := uint8(f.reason)
+		if why := quick[n]; why != 0 && v.todo == 0 && f.plain() {
+			rip := f.rip
+			x.Reason, x.CPL, x.RIP = vcpu.Reason(why), f.cpl(), rip
+			f.meter.Row = v.cost + why<<vcpu.CostShift
+			// Where RIP wraps, and for INS and OUTS, finish looks closer.
+			next, size := rip+f.length, uint8(f.length)
+			if n != reasonIO {
+				if uint32(next) >= uint32(size) {
+					x.Len, x.Ahead = size, true
+					f.rip = next
+					return
+				}
+			} else if q := f.qualification; q&ioString == 0 && uint32(next) >= uint32(size) {
+				x.Raw[1] = q
+				x.IO = vcpu.IOExit{Port: uint16(q >> 16), Size: uint8(q&7) + 1, In: q&ioIn != 0}
+				x.Len, x.Ahead = size, true
+				f.rip = next
 				return
 			}
 		}
@@ -111,30 +122,25 @@ func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 	}
 }
 
-// quickIO is the rest of a port access, but for INS and OUTS.
-func (f *frame) quickIO(x *vcpu.Exit) bool {
-	q := f.qualification
-	x.Raw[1] = q
-	x.IO = vcpu.IOExit{Port: uint16(q >> 16), Size: uint8(q&7) + 1, In: q&ioIn != 0}
-	return q&ioString == 0
-}
+// plain reports whether the exit cut no event short, and was in no interrupt shadow.
+func (f *frame) plain() bool { return int32(f.vectoring) >= 0 && uint8(f.interrupt)&blockedOnce == 0 }
 
-// enterOther enters the guest on hosts without XSAVEOPT. It returns 0 when a
-// preemption request or a kick came first. Every path from there leads to a
-// function with a stack check, which is where Go's preemption happens.
-func (v *VCPU) enterOther() uint64 {
+// enterOther enters the guest on hosts without XSAVEOPT.
+func (v *VCPU) enterOther() {
 	switch v.fpu {
 	case vcpu.XSAVE:
-		return enterXSAVE(v.frame)
+		enterXSAVE(v.frame)
 	case vcpu.FXSAVE:
-		return enterFXSAVE(v.frame)
+		enterFXSAVE(v.frame)
+	default:
+		v.b.pretend(v)
 	}
-	return v.b.pretend(v)
 }
 
-// refused reports a run that did not happen.
+// refused reports a run that did not happen, because a preemption request or a kick
+// came first. Every path from there leads to a function with a stack check, which is
+// where Go's preemption happens.
 func (v *VCPU) refused(x *vcpu.Exit) {
-	v.takeKick()
 	*x = vcpu.Exit{Reason: vcpu.Interrupted, CPL: v.frame.cpl(), RIP: v.frame.rip, TSC: insn.RDTSC()}
 }
 
@@ -151,6 +157,9 @@ func (f *frame) cpl() uint8 { return uint8(f.ssAccess >> x86.SegDPLShift & 3) }
 
 // Regs implements vcpu.VCPU.
 func (v *VCPU) Regs() *x86.Regs { return &v.frame.regs }
+
+// Meter implements vcpu.Metered.
+func (v *VCPU) Meter() (*vcpu.Meter, *vcpu.Costs) { return &v.frame.meter, v.costs }
 
 // Kick implements vcpu.VCPU.
 func (v *VCPU) Kick() { v.frame.kick.Store(1) }

@@ -4,9 +4,11 @@
 package vmx
 
 import (
+	"cmp"
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -344,7 +346,9 @@ func TestQuickExits(t *testing.T) {
 		run(v, 0, &x, fakeExit{reason: reason, length: 2})
 		reads, writes := p.reads, p.writes
 		run(v, 0, &x, fakeExit{reason: reason, length: 2})
-		v.Advance(x.Len)
+		if !x.Ahead || v.Get(x86.RIP) != x.RIP+2 {
+			t.Errorf("reason %d: RIP %#x, not behind the instruction at %#x", reason, v.Get(x86.RIP), x.RIP)
+		}
 		if x.Reason != want || x.Len != 2 || p.reads != reads || p.writes != writes {
 			t.Errorf("reason %d: %+v, %d VMREADs, %d VMWRITEs", reason, x, p.reads-reads, p.writes-writes)
 		}
@@ -356,9 +360,8 @@ func TestQuickExits(t *testing.T) {
 	if want := (vcpu.IOExit{Port: 0x80, Size: 2, In: true}); x.Reason != vcpu.IO || x.IO != want || x.Len != 1 || p.reads != reads || p.writes != writes {
 		t.Errorf("port: %+v, %d VMREADs, %d VMWRITEs", x, p.reads-reads, p.writes-writes)
 	}
-	m.pretend = func(v *VCPU) uint64 {
+	m.pretend = func(v *VCPU) {
 		io[0].happen(v, p)
-		return 1
 	}
 	if n := testing.AllocsPerRun(100, func() {
 		v.Run(0, &x)
@@ -367,6 +370,40 @@ func TestQuickExits(t *testing.T) {
 		v.Leave()
 	}); n != 0 {
 		t.Errorf("%v allocations per exit", n)
+	}
+}
+
+// The list of fields in the assembly is that of the volatile slots.
+func TestReadVolatile(t *testing.T) {
+	text, err := os.ReadFile("ops_amd64.s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	slots := map[string]slot{"RSP": sRSP, "RFLAGS": sRFLAGS, "CR3": sCR3, "DR7": sDR7, "GDTRBase": sGDTRBase, "GDTRLimit": sGDTRLimit,
+		"IDTRBase": sIDTRBase, "IDTRLimit": sIDTRLimit, "SysenterCS": sSysenterCS, "SysenterESP": sSysenterESP, "SysenterEIP": sSysenterEIP,
+		"Interrupt": sInterrupt, "PendingDebug": sPendingDebug, "PDPTE0": sPDPTE0, "Selector": sSelector, "Limit": sLimit, "Access": sAccess, "Base": sBase}
+	fields := map[string]uint32{"RSP": uint32(guestRSP), "RFLAGS": uint32(guestRFLAGS), "CR3": uint32(guestCR3), "DR7": uint32(guestDR7),
+		"GDTRBase": uint32(guestGDTRBase), "GDTRLimit": uint32(guestGDTRLimit), "IDTRBase": uint32(guestIDTRBase), "IDTRLimit": uint32(guestIDTRLimit),
+		"SysenterCS": uint32(guestSysenterCS), "SysenterESP": uint32(guestSysenterESP), "SysenterEIP": uint32(guestSysenterEIP),
+		"InterruptState": uint32(guestInterruptState), "PendingDebug": uint32(guestPendingDebug), "PDPTE0": uint32(guestPDPTE0),
+		"ESSelector": uint32(guestESSelector), "ESLimit": uint32(guestESLimit), "ESAccess": uint32(guestESAccess), "ESBase": uint32(guestESBase)}
+	number := func(s string) int {
+		n, err := strconv.Atoi(cmp.Or(s, "0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	seen := uint64(0)
+	for _, m := range regexp.MustCompile(`READ\(const_guest(\w+)\+?(\d*), const_s(\w+)\+?(\d*)\)`).FindAllStringSubmatch(string(text), -1) {
+		s := slots[m[3]] + slot(number(m[4]))
+		if got := fields[m[1]] + uint32(number(m[2])); got != fieldOf[s] {
+			t.Errorf("%s: slot %d is field %#x, read is %#x", m[0], s, fieldOf[s], got)
+		}
+		seen |= 1 << s
+	}
+	if seen != volatile {
+		t.Errorf("slots %#x are read, want %#x", seen, uint64(volatile))
 	}
 }
 
@@ -420,7 +457,13 @@ func TestKick(t *testing.T) {
 		t.Error("not kicked")
 	}
 	var x vcpu.Exit
-	v.refused(&x)
+	v.fpu = fpuPretend
+	v.b.pretend = func(v *VCPU) { v.frame.reason = reasonRefused }
+	row := v.frame.meter.Row
+	v.Run(0, &x)
+	if v.frame.meter.Row != row {
+		t.Error("a refused entry counts as an exit")
+	}
 	if x.Reason != vcpu.Interrupted || x.RIP != 0x1000 || v.frame.kick.Load() != 0 {
 		t.Errorf("%+v", x)
 	}

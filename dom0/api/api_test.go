@@ -52,7 +52,7 @@ func newAPI(t *testing.T) (*API, *hcalltest.Machine) {
 	m := hcalltest.New(256<<20, 4)
 	m.Guest = func(c *hcalltest.CPU) { c.WaitIRQ(0) }
 	m.SetTrace([]abi.TraceRecord{{TSC: 1000, Domain: 1}, {TSC: 4000, Reason: 1}})
-	m.SetExits(1, 10)
+	m.SetExits(1, 10, 21000, 4095)
 	mem := memory("kernel" + "name = \"file\"\n[boot]\nkernel = \"boot:vmlinuz\"\n" + "nmae = 5\n")
 	mod := func(name string, start, size uint64) (x abi.Module) {
 		hcall.SetText(x.Name[:], name)
@@ -210,7 +210,7 @@ func TestEveryVerb(t *testing.T) {
 		t.Errorf("%+v", all)
 	}
 	exits, err := DomainExits.Call(a, Ref{})
-	if show(DomainExits.Name, exits, err); !cmp.Equal(exits, []ExitCount{{"io", 10}}) {
+	if show(DomainExits.Name, exits, err); !cmp.Equal(exits, Exits{[]ExitCount{{"io", 10, 21000, 4095}}, 1_000_000}) {
 		t.Errorf("%+v", exits)
 	}
 	tr, err := HostTrace.Call(a, CPU{0})

@@ -11,10 +11,19 @@ import (
 	"ringo/hv/abi"
 )
 
-// ExitCount is how often guests left for a reason.
+// ExitCount is how often guests left for a reason, and what that cost: cycles of the
+// time-stamp counter from the exit to the next entry.
 type ExitCount struct {
 	Reason string `json:"reason"`
 	Count  uint64 `json:"count"`
+	Cycles uint64 `json:"cycles"`     // in all
+	P99    uint64 `json:"cycles_p99"` // that 99 % of the exits did not exceed
+}
+
+// Exits are those of a domain, or of all.
+type Exits struct {
+	Reasons []ExitCount `json:"reasons"`
+	Cycles  uint64      `json:"cycles"` // during which its vCPUs had a CPU
 }
 
 // CPU names a CPU of the machine, from 0 on.
@@ -36,20 +45,20 @@ type TraceRecord struct {
 var (
 	// DomainExits counts those of a domain, or of all domains since power-on where
 	// none is named. Reasons without exits are left out.
-	DomainExits = add("domain.exits", func(a *API, in *Ref) ([]ExitCount, error) {
+	DomainExits = add("domain.exits", func(a *API, in *Ref) (out Exits, err error) {
 		id := abi.AllDomains
 		if in.Domain != "" {
 			d, err := a.Manager.Find(in.Domain)
 			if err != nil {
-				return nil, err
+				return out, err
 			}
 			id = uint64(d.ID)
 		}
 		e, err := a.HV.ExitCounts(id)
-		out := []ExitCount{}
+		out.Reasons, out.Cycles = []ExitCount{}, e.Time
 		for i, n := range e.Count {
 			if n > 0 {
-				out = append(out, ExitCount{reason(&e, i), n})
+				out.Reasons = append(out.Reasons, ExitCount{reason(&e, i), n, e.Cycles[i], e.P99[i]})
 			}
 		}
 		return out, err

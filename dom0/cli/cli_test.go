@@ -118,8 +118,8 @@ func (r *rig) figures() {
 	r.Machine.Host.HVBytes = 11<<20 + 1
 	r.Update(0, func(d *abi.DomainInfo) { d.CPUTimeNS = 36.6e9; d.Exits = 12345 })
 	r.SetTrace([]abi.TraceRecord{{TSC: 1000, RIP: 0xffffffff81000000, Domain: 1, Info: 5}, {TSC: 4000, Reason: 1, VCPU: 1}, {TSC: 5000, Reason: 9}})
-	r.SetExits(0, 30)
-	r.SetExits(1, 10)
+	r.SetExits(0, 30, 6600, 255)
+	r.SetExits(1, 10, 21000, 4095)
 }
 
 func TestErrors(t *testing.T) {

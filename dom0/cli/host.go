@@ -115,7 +115,8 @@ func top(c *call) error {
 	return nil
 }
 
-// stats prints the exit counters of a domain, or of all since power-on.
+// stats prints the exit counters of a domain, or of all since power-on, and what
+// exits cost: cycles from the exit to the next entry.
 func stats(c *call) error {
 	in := api.Ref{}
 	if len(c.args) > 0 {
@@ -125,16 +126,26 @@ func stats(c *call) error {
 	if err != nil {
 		return err
 	}
-	total := uint64(0)
-	for _, e := range exits {
+	var total, cycles uint64
+	for _, e := range exits.Reasons {
 		total += e.Count
+		cycles += e.Cycles
 	}
-	c.printf("%-16s %15s %7s\n", "Exit", "Count", "Share")
-	for _, e := range exits {
-		c.printf("%-16s %15d %6.1f%%\n", e.Reason, e.Count, float64(e.Count)/float64(total)*100)
+	c.printf("%-16s %15s %7s %12s %12s\n", "Exit", "Count", "Share", "Mean(cycles)", "p99(cycles)")
+	for _, e := range exits.Reasons {
+		c.printf("%-16s %15d %6.1f%% %12.0f %12d\n", e.Reason, e.Count, ratio(e.Count, total)*100, ratio(e.Cycles, e.Count), e.P99)
 	}
-	c.printf("%-16s %15d\n", "total", total)
+	c.printf("%-16s %15d %7s %12.0f\n", "total", total, "", ratio(cycles, total))
+	c.printf("hypervisor: %d of %d cycles, %.2f%%\n", cycles, exits.Cycles, ratio(cycles, exits.Cycles)*100)
 	return nil
+}
+
+// ratio is a/b, 0 if there is nothing to divide by.
+func ratio(a, b uint64) float64 {
+	if b == 0 {
+		return 0
+	}
+	return float64(a) / float64(b)
 }
 
 // trace prints the trace ring of a CPU, oldest first, with the time before the

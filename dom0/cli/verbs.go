@@ -68,7 +68,7 @@ func init() {
 		{name: "uptime", args: "[DOMAIN]", most: 1, kind: argDomain, short: "how long domains have been running", run: uptime},
 		{name: "top", short: "what domains use", run: top,
 			text: "CPU(%) is of one CPU, since the last top, or since power-on the first time."},
-		{name: "stats", args: "[DOMAIN]", most: 1, kind: argDomain, short: "count exits by reason", run: stats},
+		{name: "stats", args: "[DOMAIN]", most: 1, kind: argDomain, short: "count exits by reason, and what they cost", run: stats},
 		{name: "trace", args: "[CPU]", most: 1, short: "show the last exits on a CPU", run: trace},
 		{name: "files", short: "list boot modules, which create can use", run: files},
 		{name: "info", alias: []string{"nodeinfo"}, short: "describe the host", run: info},

@@ -23,7 +23,7 @@ func TestSizes(t *testing.T) {
 		{"IOReq", unsafe.Sizeof(IOReq{}), 64},
 		{"IOReqPage", unsafe.Sizeof(IOReqPage{}), 4096},
 		{"TraceRecord", unsafe.Sizeof(TraceRecord{}), 32},
-		{"ExitCounts", unsafe.Sizeof(ExitCounts{}), 768},
+		{"ExitCounts", unsafe.Sizeof(ExitCounts{}), 1288},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s is %d bytes, want %d", c.name, c.got, c.want)

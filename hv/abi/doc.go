@@ -20,11 +20,12 @@
 // # Changelog
 //
 //	1  first version; NoRecord was added to it
+//	2  ExitCounts has what exits cost
 package abi
 
 // Version is the version of this contract. It changes with every incompatible
 // change of a structure or call.
-const Version = 1
+const Version = 2
 
 // Status is the result of a hypercall.
 type Status uint64

@@ -239,10 +239,15 @@ type HostInfo struct {
 // MaxReasons bounds ExitCounts.
 const MaxReasons = 32
 
-// ExitCounts is the number of exits by reason since boot.
+// ExitCounts is the number of exits by reason since boot, and what they cost: cycles
+// of the time-stamp counter from the exit to the next entry, without those during
+// which others had the CPU.
 type ExitCounts struct {
-	Count [MaxReasons]uint64
-	Name  [MaxReasons][16]byte
+	Count  [MaxReasons]uint64
+	Cycles [MaxReasons]uint64 // sum
+	P99    [MaxReasons]uint64 // 99 % of the exits cost at most so many cycles, a power of two less one
+	Name   [MaxReasons][16]byte
+	Time   uint64 // cycles during which the vCPUs had a CPU
 }
 
 // TraceRecord is one exit in a CPU's trace ring.

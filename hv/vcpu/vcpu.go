@@ -108,7 +108,11 @@ type Exit struct {
 	// Len is the length of the instruction in bytes; 0 means unknown: decode.
 	Len uint8
 	// CPL is the privilege level at the exit, 0 to 3.
-	CPL   uint8
+	CPL uint8
+	// Ahead says that the vCPU's RIP is behind the instruction, Len bytes beyond
+	// RIP here, and the interrupt shadow over: there is nothing to skip. Whoever
+	// raises a fault, or has the instruction executed again, puts RIP back.
+	Ahead bool
 	IO    IOExit
 	CR    CRExit
 	Mem   MemExit
@@ -117,7 +121,9 @@ type Exit struct {
 	RIP   uint64
 	// TSC is the host's time-stamp counter as Run saw it after the exit.
 	TSC uint64
-	Raw [3]uint64 // exit code, and two words of information
+	// Raw is the exit code, and two words of information; of the frequent exits
+	// only the first word of information.
+	Raw [3]uint64
 }
 
 // EventType has Intel's encoding (SDM Vol. 3, "VM-Entry Controls for Event
@@ -234,6 +240,12 @@ type VCPU interface {
 	Kick()
 	// Free returns v's memory, scrubbed. v must not run, and is dead after.
 	Free()
+}
+
+// Metered is what every VCPU is besides: it knows what its exits cost. What Meter
+// returns is gone after Free.
+type Metered interface {
+	Meter() (*Meter, *Costs)
 }
 
 // LocalAPIC is what a VCPU is besides on a CPU with [Caps.VirtualAPIC]. Its

@@ -10,7 +10,10 @@ import (
 	"ringo/mm"
 )
 
-func nop(*Context) (abi.Status, uint64) { return abi.OK, abi.Version }
+func nop(*Context) (abi.Status, uint64) { return Nop() }
+
+// Nop is the answer to abi.CallNop, which is open to everybody.
+func Nop() (abi.Status, uint64) { return abi.OK, abi.Version }
 
 func host(c *Context) (abi.Status, uint64) {
 	c.s.Host(view[abi.HostInfo](c))
@@ -180,16 +183,17 @@ func (c *Context) startState(hw vcpu.VCPU) {
 
 func exitCounts(c *Context) (abi.Status, uint64) {
 	out := view[abi.ExitCounts](c)
-	var n [vcpu.NumReasons]uint64
+	var sum vcpu.Costs
 	if c.arg[0] == abi.AllDomains {
-		c.m.AddCounts(&n)
+		out.Time = c.m.AddCosts(&sum)
 	} else if d := c.m.Find(c.arg[0]); d != nil {
-		d.AddCounts(&n)
+		out.Time = d.AddCosts(&sum)
 	} else {
 		return abi.NoDomain, 0
 	}
 	for r := range vcpu.NumReasons {
-		out.Count[r] = n[r]
+		n := &sum[r]
+		out.Count[r], out.Cycles[r], out.P99[r] = n.Count, n.Cycles, n.Quantile(990)
 		copy(out.Name[r][:], r.String())
 	}
 	return abi.OK, 0

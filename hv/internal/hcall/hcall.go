@@ -117,6 +117,19 @@ func (c *Context) Do(v *part.VCPU) (heir *part.VCPU) {
 	return nil
 }
 
+// Heir returns the vCPU that the call in g hands the CPU of its caller, of domain from,
+// to: that whose access dom0 has answered. nil is for all other calls, and for those
+// that are refused: Do answers them.
+func (c *Context) Heir(from *part.Domain, g *x86.Regs) *part.VCPU {
+	if g.RAX != uint64(abi.CallIOReqDone) || g.RDX != 1 || !from.Privileged() {
+		return nil
+	}
+	if d := c.m.Find(g.RDI); d != nil && g.RSI < uint64(len(d.VCPUs)) {
+		return d.VCPUs[g.RSI]
+	}
+	return nil
+}
+
 // withOperands is the rest of Do for calls that name a domain or memory.
 func (c *Context) withOperands(row *call) (heir *part.VCPU) {
 	c.dom, c.vcpu, c.data, c.hand = nil, nil, nil, false

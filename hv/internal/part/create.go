@@ -144,6 +144,7 @@ func (d *Domain) build(n int, affinity uint64, platform func(*Domain) (*Platform
 			return err
 		}
 		v.Regs = v.HW.Regs()
+		v.Meter, v.costs = v.HW.(vcpu.Metered).Meter()
 		d.VCPUs = append(d.VCPUs, v)
 		v.Sched.Owner = v
 		if err = m.Sched.Add(&v.Sched, sched.CPUSet{affinity}, m.Now()); err != nil {
@@ -162,8 +163,13 @@ func (d *Domain) build(n int, affinity uint64, platform func(*Domain) (*Platform
 			v.APIC.Attach(hw)
 		}
 	}
-	d.Plat, err = platform(d)
-	return err
+	if d.Plat, err = platform(d); err != nil {
+		return err
+	}
+	for _, v := range d.VCPUs {
+		v.CPUID = d.Plat.CPUID
+	}
+	return nil
 }
 
 // shareIOReq makes the page of access slots and maps it into dom0.

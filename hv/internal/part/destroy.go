@@ -5,7 +5,6 @@ package part
 
 import (
 	"ringo/hv/abi"
-	"ringo/hv/vcpu"
 	"ringo/mm"
 	"ringo/mm/frame"
 	"ringo/mm/pt"
@@ -112,11 +111,9 @@ func (m *memory) freeSome() bool {
 // Preconditions: d.mu is held, nothing of d runs or is mapped.
 func (d *Domain) remove() {
 	m := d.machine
-	var n [vcpu.NumReasons]uint64
-	d.AddCounts(&n)
-	for i := range n {
-		m.gone[i].Add(n[i])
-	}
+	m.gone.mu.Lock()
+	m.gone.time += d.addCosts(&m.gone.costs)
+	m.gone.mu.Unlock()
 	d.dismantle()
 	m.domains[d.ID%MaxDomains].Store(nil)
 }
@@ -126,6 +123,7 @@ func (d *Domain) remove() {
 func (d *Domain) dismantle() {
 	for _, v := range d.VCPUs {
 		d.machine.Sched.Remove(&v.Sched)
+		v.costs = nil
 		v.HW.Free()
 	}
 	if d.ioreqAt != 0 {

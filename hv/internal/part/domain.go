@@ -107,9 +107,7 @@ func (d *Domain) Info(in *abi.DomainInfo) {
 	var ticks uint64
 	for _, v := range d.VCPUs {
 		ticks += v.cpuTime.Load()
-		for _, n := range &v.counts {
-			in.Exits += n
-		}
 	}
+	in.Exits = d.exits()
 	in.CPUTimeNS = d.machine.NS(ticks)
 }

@@ -93,7 +93,6 @@ type Pending struct {
 	Kind PendingKind
 	Read bool
 	Size uint8 // bytes
-	Len  uint8 // of the instruction
 	// Op is the instruction that makes a memory access, and Place where its
 	// operands lie.
 	Op    decode.Emulation

@@ -65,7 +65,12 @@ type Machine struct {
 
 	mu     sync.Mutex // serializes creation and renaming
 	nextID uint32
-	gone   [vcpu.NumReasons]atomic.Uint64 // exits of domains that are no more
+	// gone is the exits of domains that are no more.
+	gone struct {
+		mu    sync.Mutex
+		costs vcpu.Costs
+		time  uint64
+	}
 }
 
 // Foreign reports whether a partition that sees the computer's addresses (dom0)
@@ -185,27 +190,61 @@ func validName(name *[abi.NameLen]byte) bool {
 	return true
 }
 
-// AddCounts adds the exits of all domains that are or were to n.
-func (m *Machine) AddCounts(n *[vcpu.NumReasons]uint64) {
+// AddCosts adds the exits of all domains that are or were to sum, and returns the
+// cycles during which their vCPUs had a CPU.
+func (m *Machine) AddCosts(sum *vcpu.Costs) (time uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for i := range n {
-		n[i] += m.gone[i].Load()
+	m.gone.mu.Lock()
+	for i := range sum {
+		m.gone.costs[i].AddTo(&sum[i])
 	}
+	time = m.gone.time
+	m.gone.mu.Unlock()
 	for i := range m.domains {
 		if d := m.domains[i].Load(); d != nil {
-			d.AddCounts(n)
+			time += d.AddCosts(sum)
 		}
 	}
+	return time
 }
 
-// AddCounts adds the exits of d's vCPUs to n. The runners go on counting.
-func (d *Domain) AddCounts(n *[vcpu.NumReasons]uint64) {
+// AddCosts adds the exits of d's vCPUs to sum, and returns the cycles during which
+// they had a CPU, up to the end of each one's last turn. The runners go on counting;
+// an exit counts when the guest is entered again.
+func (d *Domain) AddCosts(sum *vcpu.Costs) (time uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.addCosts(sum)
+}
+
+// addCosts is AddCosts with d.mu held.
+func (d *Domain) addCosts(sum *vcpu.Costs) (time uint64) {
 	for _, v := range d.VCPUs {
-		for i := range n {
-			n[i] += v.counts[i]
+		if v.costs == nil {
+			continue
+		}
+		for i := range sum {
+			v.costs[i].AddTo(&sum[i])
+		}
+		time += v.cpuTime.Load()
+	}
+	return time
+}
+
+// exits is the number of exits of d's vCPUs.
+//
+// Preconditions: d.mu is held.
+func (d *Domain) exits() (n uint64) {
+	for _, v := range d.VCPUs {
+		if v.costs == nil {
+			continue
+		}
+		for r := range vcpu.NumReasons {
+			n += atomic.LoadUint64(&v.costs[r].Count)
 		}
 	}
+	return n
 }
 
 // Resched passes on what the scheduler asked for: its methods return a CPU

@@ -46,10 +46,13 @@ const (
 type VCPU struct {
 	HW   vcpu.VCPU
 	Regs *x86.Regs // HW's
-	APIC *vlapic.LAPIC
-	Dom  *Domain
-	ID   int
-	Tag  uint32 // domain and vCPU as pcpu.Record wants them
+	// Meter is HW's.
+	Meter *vcpu.Meter
+	APIC  *vlapic.LAPIC
+	CPUID *policy.CPUID // Dom's
+	Dom   *Domain
+	ID    int
+	Tag   uint32 // domain and vCPU as pcpu.Record wants them
 	// Exit is the last exit; it lives here because arguments that pass through
 	// an interface escape to the heap.
 	Exit vcpu.Exit
@@ -88,7 +91,8 @@ type VCPU struct {
 	base    pvclock.Base // what publishTime writes
 	started uint64       // TSC at Begin
 	cpuTime atomic.Uint64
-	counts  [vcpu.NumReasons]uint64 // written by the runner
+	// costs is HW's until it is freed, then nil: under Domain.mu.
+	costs *vcpu.Costs
 	// rounds counts returns to the run loop: who saw it change knows that v
 	// has been out of the guest since.
 	rounds atomic.Uint64
@@ -113,15 +117,6 @@ func (v *VCPU) Attention() bool { return v.attention.Load() != 0 }
 func (v *VCPU) TakeAttention() {
 	v.attention.Store(0)
 	v.rounds.Add(1)
-}
-
-// Count counts an exit. A reason that does not exist counts as Unknown.
-func (v *VCPU) Count(r vcpu.Reason) {
-	if r < vcpu.NumReasons {
-		v.counts[r]++
-	} else {
-		v.counts[vcpu.Unknown]++
-	}
 }
 
 // SetAttention makes the run loop look at v again. It is for v's runner.
@@ -231,13 +226,14 @@ func (v *VCPU) Interruptible() bool {
 
 // Begin moves v from Runnable to Running on c. It reports false when v was
 // paused since the scheduler picked it; the caller then gives it back. The
-// attention word is set when v has anything to look at: who made it Runnable has
-// seen to that.
+// attention word is set when v has anything to look at but the answer that it waited
+// for: who made it Runnable has seen to that.
 func (v *VCPU) Begin(c *pcpu.CPU, now uint64) bool {
 	v.mu.Lock()
 	ok := v.State() == Runnable
 	if ok {
 		v.cpu, v.started = c, now
+		v.Meter.Return(now)
 		v.state.Store(uint32(Running))
 		v.rounds.Add(1)
 		c.Attention = &v.attention
@@ -331,7 +327,10 @@ func (v *VCPU) alarm(now uint64) uint64 {
 }
 
 // account adds the time since Begin to v's CPU time.
-func (v *VCPU) account(now uint64) { v.cpuTime.Add(now - v.started) }
+func (v *VCPU) account(now uint64) {
+	v.cpuTime.Add(now - v.started)
+	v.Meter.Leave(now)
+}
 
 // expired is the timer's callback. It does not touch the virtual timers, which
 // belong to v's runner and would lock v.mu in turn: it only wakes v. v pays for it,
@@ -412,14 +411,17 @@ func (v *VCPU) PostIO() {
 
 // Answered is [VCPU.PostIO] by a runner that then hands its CPU to v. It reports
 // whether v was waiting for the answer: from now on v is runnable, and it is the
-// runner who owes it a CPU, by [sched.Scheduler.Switch] or [VCPU.WakeHere].
+// runner who owes it a CPU, by [sched.Scheduler.Switch] or [VCPU.WakeHere]. The
+// attention word stays as it is: unless something else has come, v has the answer to
+// look at and nothing more.
 func (v *VCPU) Answered() bool {
 	v.ioDone.Store(true)
-	v.attention.Store(1)
 	v.mu.Lock()
 	ok := v.State() == Blocked && v.wait == WaitIO
 	if ok {
-		v.ready() // no list has its timer, see Block
+		v.state.Store(uint32(Runnable)) // no list has its timer, see Block
+	} else {
+		v.attention.Store(1)
 	}
 	v.mu.Unlock()
 	return ok

@@ -81,6 +81,9 @@ type entry struct {
 
 // CPUID is the table of one partition. It does not change once made.
 type CPUID struct {
+	// constant has a bit for each basic leaf that depends on nothing.
+	constant uint32
+
 	basic [numBasic]entry
 	ext   [numExt]entry
 	first [numHyper]entry // 0x40000000
@@ -98,14 +101,12 @@ type CPUID struct {
 	host  func(leaf, sub uint32) Result // while building
 }
 
-// Constant returns what [CPUID.Get] answers if it is a basic leaf that depends on
-// nothing, else nil. The caller does not change it.
-func (c *CPUID) Constant(leaf uint32) *Result {
-	if leaf >= numBasic || c.basic[leaf].fix != plain {
-		return nil
-	}
-	return &c.basic[leaf].r
-}
+// Constant reports whether leaf is a basic one that depends on nothing.
+func (c *CPUID) Constant(leaf uint32) bool { return leaf < numBasic && c.constant>>(leaf%32)&1 != 0 }
+
+// Basic returns what [CPUID.Get] answers for a leaf that is Constant. The caller does
+// not change it.
+func (c *CPUID) Basic(leaf uint32) *Result { return &c.basic[leaf].r }
 
 // Get answers CPUID on the vCPU of v. It does not allocate.
 func (c *CPUID) Get(v *View, leaf, sub uint32) Result {
@@ -180,6 +181,11 @@ func NewCPUID(cfg *Config) *CPUID {
 	c.buildExt()
 	c.buildTiming(cfg.TSCHz)
 	c.buildHyper(cfg)
+	for leaf := range c.basic {
+		if c.basic[leaf].fix == plain {
+			c.constant |= 1 << leaf
+		}
+	}
 	c.host = nil
 	return c
 }

@@ -6,6 +6,7 @@ package run
 import (
 	"ringo/hv/abi"
 	"ringo/hv/internal/dbg"
+	"ringo/hv/internal/hcall"
 	"ringo/hv/internal/part"
 	"ringo/hv/vcpu"
 	"ringo/hv/x86"
@@ -57,6 +58,17 @@ func init() {
 
 func lookAgain(*Runner, *part.VCPU, *vcpu.Exit) action { return look }
 func goOn(*Runner, *part.VCPU, *vcpu.Exit) action      { return resume }
+
+// rarely handles what a handler without calls, and so without a stack frame, left.
+func rarely(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
+	switch x.Reason {
+	case vcpu.CPUID:
+		return anyCPUID(r, v, x)
+	case vcpu.RDMSR:
+		return anyRDMSR(r, v, x)
+	}
+	return unexpected(r, v, x)
+}
 
 func fault(v *part.VCPU) action { return raise(v, x86.VecGP, true, 0) }
 
@@ -142,14 +154,31 @@ func hlt(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	return block
 }
 
+// hypercall answers the two most frequent calls: that which does nothing, and dom0's
+// word that an access is answered.
 func hypercall(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
+	if x.CPL == 0 && x.Ahead {
+		g := v.Regs
+		if g.RAX == uint64(abi.CallNop) {
+			st, val := hcall.Nop()
+			g.RAX, g.RDX = uint64(st), val
+			return resume
+		}
+		if to := r.calls.Heir(v.Dom, g); to != nil {
+			g.RAX, g.RDX = uint64(abi.OK), 0
+			return r.hand(v, to)
+		}
+	}
+	return anyHypercall(r, v, x)
+}
+
+func anyHypercall(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	if x.CPL != 0 {
 		return undefined(r, v, x)
 	}
-	if x.Len == 0 && !r.length(v, x) {
+	if !r.advance(v, x) {
 		return resume
 	}
-	v.HW.Advance(x.Len)
 	// A call that stops v's domain has set its attention word.
 	if to := r.calls.Do(v); to != nil {
 		return r.hand(v, to)
@@ -157,13 +186,18 @@ func hypercall(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	return resume
 }
 
-// advance skips the instruction of the exit. When it must be executed again
-// instead, the guest just resumes.
+// advance skips the instruction of the exit, unless the backend has; raise takes that
+// back. When the instruction must be executed again instead, it reports false, and the
+// guest just resumes.
 func (r *Runner) advance(v *part.VCPU, x *vcpu.Exit) bool {
+	if x.Ahead {
+		return true
+	}
 	if x.Len == 0 && !r.length(v, x) {
 		return false
 	}
 	v.HW.Advance(x.Len)
+	x.Ahead = true
 	return true
 }
 

@@ -98,9 +98,9 @@ func (r *Runner) turn() bool {
 	return true
 }
 
-// changed reports whether v, whose turn it is, has anything to look at; if not,
-// because it handed its CPU over and nothing has happened since, the timer is
-// armed for it.
+// changed reports whether v, whose turn it is, has anything to look at. If not,
+// because it handed its CPU over, or waited for an answer that has come, and nothing
+// else has happened since, the timer is armed for it, and the answer taken.
 func (r *Runner) changed(v *part.VCPU) bool {
 	if v.Attention() || r.want.Load() {
 		return true
@@ -109,8 +109,21 @@ func (r *Runner) changed(v *part.VCPU) bool {
 	if due <= r.now {
 		return true
 	}
+	if v.Wait() != part.WaitNothing && !r.answered(v, r.now) {
+		return true
+	}
 	r.arm(due)
 	return false
+}
+
+// answered takes the answer that v waits for. It reports false when v must go on
+// waiting, for the next answer or for something else.
+func (r *Runner) answered(v *part.VCPU, now uint64) bool {
+	if v.Wait() != part.WaitIO || !v.TakeIO() {
+		return false
+	}
+	v.SetWait(part.WaitNothing)
+	return r.finish(v, now) != block // else the instruction makes one more access
 }
 
 // leave takes what ran off the CPU, which stays runnable or not, and chooses who
@@ -138,18 +151,18 @@ func (r *Runner) arm(due uint64) { r.host.Arm(min(r.until, due, r.cpu.Timers.Nex
 func (r *Runner) serve(v *part.VCPU) {
 	x := &v.Exit
 	for {
-		for v.Attention() {
-			if !r.attend(v, r.host.Now()) {
-				return
-			}
+		if v.Attention() && !r.settle(v) {
+			return
 		}
 		v.HW.Run(r.id, x)
-		reason := x.Reason
-		v.Count(reason)
-		r.cpu.Record(v.Tag, reason, x)
-		a := handlers[reason](r, v, x)
+		why := x.Reason
+		r.cpu.Record(v.Tag, why, x)
+		a := handlers[why](r, v, x)
 		if a == resume {
 			continue // by far the most frequent
+		}
+		if a == rare {
+			a = rarely(r, v, x)
 		}
 		switch a {
 		case look:
@@ -164,6 +177,17 @@ func (r *Runner) serve(v *part.VCPU) {
 	}
 }
 
+// settle attends to v until it has nothing to look at. It reports false when v has
+// left the CPU.
+func (r *Runner) settle(v *part.VCPU) bool {
+	for v.Attention() {
+		if !r.attend(v, r.host.Now()) {
+			return false
+		}
+	}
+	return true
+}
+
 // action is what a handler wants next.
 type action uint8
 
@@ -172,6 +196,7 @@ const (
 	look                 // something may have to be delivered first
 	block                // v waits, see VCPU.Wait
 	gone                 // v has left the CPU
+	rare                 // the handler knows the frequent case only: rarely knows the others
 )
 
 // attend does everything that must happen before an entry and is not needed on
@@ -252,14 +277,8 @@ func (r *Runner) hand(v, to *part.VCPU) action {
 // progress moves v out of the state it waited in. It reports false when v must
 // go on waiting.
 func (r *Runner) progress(v *part.VCPU, now uint64) bool {
-	if v.Wait() == part.WaitIO {
-		if !v.TakeIO() {
-			return false
-		}
-		v.SetWait(part.WaitNothing)
-		if r.finish(v, now) == block {
-			return false // the instruction makes one more access
-		}
+	if v.Wait() == part.WaitIO && !r.answered(v, now) {
+		return false
 	}
 	if v.TakeInit() {
 		v.Reset()

@@ -10,54 +10,68 @@ import (
 	"ringo/hv/x86"
 )
 
-// cpuid answers from the partition's table.
-func cpuid(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
-	if x.Len == 0 && !r.length(v, x) {
+// cpuid answers from the partition's table. It calls nothing: most leaves depend on
+// nothing.
+func cpuid(_ *Runner, v *part.VCPU, x *vcpu.Exit) action {
+	g, c := v.Regs, v.CPUID
+	leaf := uint32(g.RAX)
+	if !c.Constant(leaf) || !x.Ahead {
+		return rare
+	}
+	res := c.Basic(leaf)
+	g.RAX, g.RBX, g.RCX, g.RDX = uint64(res.EAX), uint64(res.EBX), uint64(res.ECX), uint64(res.EDX)
+	return resume
+}
+
+// anyCPUID answers every leaf.
+func anyCPUID(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
+	if !r.advance(v, x) {
 		return resume
 	}
 	g := v.Regs
 	leaf := uint32(g.RAX)
-	c := v.Dom.Plat.CPUID
-	res := c.Constant(leaf)
-	if res == nil {
-		const features, states = 1, 0xd // the leaves that depend on CR4 and XCR0
-		if leaf == features || leaf == states {
-			v.View.CR4, v.View.XCR0 = v.HW.Get(x86.CR4), v.HW.Get(x86.XCR0)
-		}
-		answer := c.Get(&v.View, leaf, uint32(g.RCX))
-		res = &answer
+	const features, states = 1, 0xd // the leaves that depend on CR4 and XCR0
+	if leaf == features || leaf == states {
+		v.View.CR4, v.View.XCR0 = v.HW.Get(x86.CR4), v.HW.Get(x86.XCR0)
 	}
+	res := v.CPUID.Get(&v.View, leaf, uint32(g.RCX))
 	g.RAX, g.RBX, g.RCX, g.RDX = uint64(res.EAX), uint64(res.EBX), uint64(res.ECX), uint64(res.EDX)
-	v.HW.Advance(x.Len)
 	return resume
 }
 
-// rdmsr reads an MSR as the policy says.
-func rdmsr(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
-	if x.Len == 0 && !r.length(v, x) {
+// rdmsr reads the MSR that a guest without x2APIC mode reads most. It calls nothing.
+func rdmsr(_ *Runner, v *part.VCPU, x *vcpu.Exit) action {
+	g := v.Regs
+	if uint32(g.RCX) != x86.MSRAPICBase || !x.Ahead {
+		return rare
+	}
+	val := v.APIC.Base()
+	g.RAX, g.RDX = val&0xffff_ffff, val>>32
+	return resume
+}
+
+// anyRDMSR reads an MSR as the policy says.
+func anyRDMSR(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
+	if !x.Ahead && !r.advance(v, x) {
 		return resume
 	}
 	g := v.Regs
 	var val uint64
 	var ok bool
 	a := resume
-	switch msr := uint32(g.RCX); {
-	case msr == x86.MSRAPICBase:
-		val, ok = v.APIC.Base(), true
-	case policy.IsLAPIC(msr):
+	if msr := uint32(g.RCX); policy.IsLAPIC(msr) {
 		syncCR8(v)
 		val, ok = v.APIC.ReadMSR(msr, x.TSC)
 		if v.APIC.Virtual() {
 			a = look // the timer may have fired meanwhile
 		}
-	default:
+	} else {
 		val, ok = readMSR(v, msr, x.TSC)
 	}
 	if !ok {
 		return fault(v)
 	}
 	g.RAX, g.RDX = val&0xffff_ffff, val>>32
-	v.HW.Advance(x.Len)
 	return a
 }
 
@@ -89,7 +103,7 @@ func readMSR(v *part.VCPU, msr uint32, now uint64) (uint64, bool) {
 
 // wrmsr writes an MSR as the policy says.
 func wrmsr(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
-	if x.Len == 0 && !r.length(v, x) {
+	if !x.Ahead && !r.advance(v, x) {
 		return resume
 	}
 	g := v.Regs
@@ -104,7 +118,6 @@ func wrmsr(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	if !ok {
 		return fault(v)
 	}
-	v.HW.Advance(x.Len)
 	return a
 }
 
@@ -158,7 +171,7 @@ func writeLAPIC(v *part.VCPU, msr uint32, val, now uint64) (action, bool) {
 
 // xsetbv writes XCR0 (SDM Vol. 2, "XSETBV").
 func xsetbv(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
-	if x.Len == 0 && !r.length(v, x) {
+	if !x.Ahead && !r.advance(v, x) {
 		return resume
 	}
 	g := v.Regs
@@ -170,6 +183,5 @@ func xsetbv(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 		return fault(v)
 	}
 	v.HW.Set(x86.XCR0, val)
-	v.HW.Advance(x.Len)
 	return resume
 }

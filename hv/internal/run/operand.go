@@ -136,6 +136,10 @@ func (e *emulator) inject(f gwalk.Fault, seg x86.Seg) {
 
 // raise injects a fault at the present instruction.
 func raise(v *part.VCPU, vec uint8, hasErr bool, code uint32) action {
+	if x := &v.Exit; x.Ahead {
+		x.Ahead = false
+		v.HW.Set(x86.RIP, x.RIP)
+	}
 	v.HW.Inject(vcpu.Event{Type: vcpu.HardException, Vector: vec, HasErr: hasErr, Err: code})
 	return resume
 }

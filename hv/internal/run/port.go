@@ -13,7 +13,7 @@ import (
 // dom0, or as a bus without a device does.
 func port(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	io := &x.IO
-	if io.String || x.Len == 0 {
+	if !x.Ahead {
 		return unusualPort(r, v, x)
 	}
 	s, ok := v.Dom.Ports.At(io.Port, io.Size)
@@ -23,7 +23,7 @@ func port(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 			v.Regs.RAX = merge(v.Regs.RAX, ^uint64(0), io.Size)
 		}
 	case part.IsClaimed(s.Dev):
-		v.IO.Kind, v.IO.Len = part.PendingPort, x.Len
+		v.IO.Kind = part.PendingPort
 		return forward(v, abi.SpacePort, uint64(io.Port), io.In, io.Size, v.Regs.RAX)
 	case io.In:
 		val := s.Dev.Read(s.Off(io.Port), io.Size, x.TSC)
@@ -32,7 +32,6 @@ func port(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 		s.Dev.Write(s.Off(io.Port), io.Size, v.Regs.RAX&mask(io.Size), x.TSC)
 		v.SetAttention() // it may have raised a line or moved a timer
 	}
-	v.HW.Advance(x.Len)
 	return resume
 }
 
@@ -41,7 +40,7 @@ func unusualPort(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	switch {
 	case x.IO.String:
 		return r.emu.io(v, x)
-	case !r.length(v, x):
+	case !r.advance(v, x):
 		return resume
 	}
 	return port(r, v, x)
@@ -85,6 +84,5 @@ func (r *Runner) finish(v *part.VCPU, now uint64) action {
 		rax := &v.Regs.RAX
 		*rax = merge(*rax, val, v.IO.Size)
 	}
-	v.HW.Advance(v.IO.Len)
 	return resume
 }

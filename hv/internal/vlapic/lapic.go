@@ -116,6 +116,7 @@ type LAPIC struct {
 	tpr    uint8
 	ppr    uint8
 	id     uint32
+	base   uint32 // what of IA32_APIC_BASE does not change
 	svr    uint32
 	esr    uint32
 	icr    uint64

@@ -66,11 +66,7 @@ func (l *LAPIC) WriteMSR(msr uint32, val, now uint64) (ok bool) {
 
 // Base returns IA32_APIC_BASE.
 func (l *LAPIC) Base() uint64 {
-	v := uint64(BasePage)
-	if l.id == 0 {
-		v |= baseBSP
-	}
-	return v | uint64(l.mode.Load()&(modeHW|modeX2))
+	return uint64(l.base | l.mode.Load()&(modeHW|modeX2))
 }
 
 // setBase changes the mode (SDM Vol. 3, "x2APIC State Transitions"):

@@ -25,7 +25,10 @@ func NewSet(tscHz uint64, sinks []Sink) *Set {
 	s := &Set{cpus: make([]LAPIC, len(sinks))}
 	for i := range s.cpus {
 		l := &s.cpus[i]
-		l.id, l.set, l.sink = uint32(i), s, sinks[i]
+		l.id, l.base, l.set, l.sink = uint32(i), BasePage, s, sinks[i]
+		if i == 0 {
+			l.base |= baseBSP
+		}
 		l.timer.minPeriod = tscHz / (1e9 / minPeriodNS)
 		l.Reset()
 	}

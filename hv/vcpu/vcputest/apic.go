@@ -162,7 +162,7 @@ func (r *apicRun) run(t T, m Machine) bool {
 			r.l.WriteMSR(uint32(g.RCX), g.RDX<<32|g.RAX&0xffff_ffff, 0)
 		case vcpu.CRWrite:
 			r.v.Set(x86.CR8, g.RAX)
-			r.v.Advance(4)
+			Skip(r.v, &x, 4)
 			continue
 		case vcpu.CPUID:
 			if k := opKind(g.RCX); k == opLeave {
@@ -175,7 +175,7 @@ func (r *apicRun) run(t T, m Machine) bool {
 			t.Errorf("unexpected exit %+v", x)
 			return false
 		}
-		r.v.Advance(Length(&x))
+		Skip(r.v, &x, Length(&x))
 	}
 	t.Errorf("the guest does not end: RIP %#x", x.RIP)
 	return false

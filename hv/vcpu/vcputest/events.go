@@ -35,7 +35,7 @@ func testWindow(t T, m Machine) {
 	if !Expect(t, m, v, &x, vcpu.CPUID, 0) {
 		return
 	}
-	v.Advance(2)
+	Skip(v, &x, 2)
 	if v.Inject(irq(0x30)) {
 		t.Errorf("accepted with IF clear")
 	}
@@ -150,7 +150,7 @@ func testNMI(t T, m Machine) {
 	if !Expect(t, m, v, &x, vcpu.CPUID, 0x200) {
 		return
 	}
-	v.Advance(2)
+	Skip(v, &x, 2)
 	if v.Inject(nmi) {
 		t.Errorf("accepted inside the handler")
 		return
@@ -169,7 +169,7 @@ func testNMI(t T, m Machine) {
 	if !Expect(t, m, v, &x, vcpu.CPUID, 0x200) {
 		return
 	}
-	v.Advance(2)
+	Skip(v, &x, 2)
 	if Expect(t, m, v, &x, vcpu.HLT, 1) && count(m) != 2 {
 		t.Errorf("%d NMIs, want 2", count(m))
 	}

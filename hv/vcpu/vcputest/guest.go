@@ -70,6 +70,15 @@ func Handler(m Machine, vector uint8, entry uint64) {
 	binary.LittleEndian.PutUint64(gate[8:], entry>>32)
 }
 
+// Skip moves v behind the instruction of x, which has n bytes, unless the backend has
+// done so.
+func Skip(v vcpu.VCPU, x *vcpu.Exit, n uint8) {
+	if x.Ahead {
+		return
+	}
+	v.Advance(n)
+}
+
 // Length is the length of the instruction of x: what the backend says, or else
 // what the instruction has without prefixes, which is how the suite's guests
 // are written.

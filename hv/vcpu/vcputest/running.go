@@ -12,6 +12,7 @@ func runCases() []Case {
 	return []Case{
 		{"CPUID exits, and its answer reaches the guest", true, testCPUID},
 		{"prefixed instructions are not cut short", true, testPrefix},
+		{"what exits cost is counted", true, testMeter},
 		{"port accesses", true, testPorts},
 		{"MSR accesses", true, testMSR},
 		{"HLT and WBINVD", true, testPlain},
@@ -42,8 +43,38 @@ func testCPUID(t T, m Machine) {
 		t.Errorf("RAX %#x, %+v", v.Regs().RAX, x)
 	}
 	v.Regs().RBX = 0x1122_3344
-	v.Advance(Length(&x))
+	Skip(v, &x, Length(&x))
 	Expect(t, m, v, &x, vcpu.HLT, 15)
+}
+
+func testMeter(t T, m Machine) {
+	const rounds = 5
+	v := m.NewVCPU(t)
+	defer v.Free()
+	// loop: cpuid; jmp loop
+	Boot64(m, v, []byte{0x0f, 0xa2, 0xeb, 0xfc})
+	var x vcpu.Exit
+	for range rounds + 1 { // the last one counts at the next entry only
+		if !Expect(t, m, v, &x, vcpu.CPUID, 0) {
+			return
+		}
+		Skip(v, &x, 2)
+	}
+	own := v
+	if w, ok := v.(interface{ Unwrap() vcpu.VCPU }); ok {
+		own = w.Unwrap()
+	}
+	_, costs := own.(vcpu.Metered).Meter()
+	c, sum := &costs[vcpu.CPUID], uint64(0)
+	for _, n := range c.Hist {
+		sum += uint64(n)
+	}
+	if c.Count != rounds || sum != rounds || c.Cycles == 0 || c.Quantile(1000) < c.Cycles/rounds {
+		t.Errorf("%+v after %d rounds", c, rounds)
+	}
+	if first := &costs[vcpu.NumReasons]; first.Count != 1 {
+		t.Errorf("%d first entries", first.Count)
+	}
 }
 
 func testPrefix(t T, m Machine) {
@@ -63,7 +94,7 @@ func testPrefix(t T, m Machine) {
 			if x.Len != 0 && x.Len != step.n {
 				t.Errorf("length %d, want %d or 0", x.Len, step.n)
 			}
-			v.Advance(step.n)
+			Skip(v, &x, step.n)
 		}
 	}
 }
@@ -102,7 +133,7 @@ func testPorts(t T, m Machine) {
 		if got != step.want || x.Len != 0 && x.Len != step.n {
 			t.Errorf("got %+v, length %d; want %+v, length %d", x.IO, x.Len, step.want, step.n)
 		}
-		v.Advance(step.n)
+		Skip(v, &x, step.n)
 	}
 }
 
@@ -125,17 +156,17 @@ func testMSR(t T, m Machine) {
 		return
 	}
 	v.Regs().RAX, v.Regs().RDX = 0xfee0_0900, 1
-	v.Advance(Length(&x))
+	Skip(v, &x, Length(&x))
 	if !Expect(t, m, v, &x, vcpu.WRMSR, 7) || v.Regs().RAX != 0xfee0_0900 || v.Regs().RDX != 1 {
 		t.Errorf("RDX:RAX %#x:%#x", v.Regs().RDX, v.Regs().RAX)
 		return
 	}
-	v.Advance(Length(&x))
+	Skip(v, &x, Length(&x))
 	// LSTAR may exit or not; then the answer is Set.
 	Next(t, m, v, &x)
 	if x.Reason == vcpu.WRMSR && v.Regs().RCX == x86.MSRLSTAR {
 		v.Set(x86.LSTAR, v.Regs().RAX)
-		v.Advance(Length(&x))
+		Skip(v, &x, Length(&x))
 		Next(t, m, v, &x)
 	}
 	if got := v.Get(x86.LSTAR); got != 0x1234_5678 {
@@ -159,7 +190,7 @@ func testPlain(t T, m Machine) {
 		if !Expect(t, m, v, &x, step.reason, step.at) {
 			return
 		}
-		v.Advance(Length(&x))
+		Skip(v, &x, Length(&x))
 	}
 }
 
@@ -185,7 +216,7 @@ func testMemory(t T, m Machine) {
 		if x.Mem != step.want {
 			t.Errorf("got %+v, want %+v", x.Mem, step.want)
 		}
-		v.Advance(step.n)
+		Skip(v, &x, step.n)
 	}
 }
 
@@ -213,13 +244,13 @@ func testCR(t T, m Machine) {
 		return
 	}
 	v.Set(x86.CR0, v.Regs().RBX)
-	v.Advance(Length(&x))
+	Skip(v, &x, Length(&x))
 	// CD is not the real one: reads must show it. Some CPUs do that without an
 	// exit.
 	Next(t, m, v, &x)
 	if x.Reason == vcpu.CRRead {
 		v.Regs().RCX = v.Get(x86.CR0)
-		v.Advance(Length(&x))
+		Skip(v, &x, Length(&x))
 		Next(t, m, v, &x)
 	}
 	if got := v.Regs().RCX; got != v.Regs().RBX {
@@ -228,7 +259,7 @@ func testCR(t T, m Machine) {
 	if !isCR(t, &x, vcpu.CRWrite, 6, 4, 2) {
 		return
 	}
-	v.Advance(Length(&x))
+	Skip(v, &x, Length(&x))
 	if Expect(t, m, v, &x, vcpu.HLT, 12) && v.Regs().RAX != guestPML4 {
 		t.Errorf("CR3 %#x", v.Regs().RAX)
 	}
@@ -263,7 +294,7 @@ func testDR(t T, m Machine) {
 		for ; x.Reason == vcpu.DRAccess || x.Reason == vcpu.DRWrite; Next(t, m, v, &x) {
 			if x.Reason == vcpu.DRWrite {
 				v.Set(x86.DR0+x86.Reg(x.CR.CR), v.Regs().RBX)
-				v.Advance(3)
+				Skip(v, &x, 3)
 			}
 		}
 		if x.Reason != vcpu.HLT {
@@ -309,7 +340,7 @@ func testRealMode(t T, m Machine) {
 		t.Errorf("%+v, RAX %#x", x, v.Regs().RAX)
 		return
 	}
-	v.Advance(2)
+	Skip(v, &x, 2)
 	Next(t, m, v, &x)
 	if x.Reason != vcpu.HLT || x.RIP != 7 || uint16(v.Regs().RBX) != 0x600 {
 		t.Errorf("%+v, BX %#x", x, v.Regs().RBX)

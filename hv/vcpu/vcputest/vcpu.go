@@ -79,6 +79,9 @@ type VCPU struct {
 	Loads int
 	X2    bool
 
+	meter vcpu.Meter
+	costs vcpu.Costs
+
 	window vcpu.Event // the event that Inject refused last
 	wanted bool
 	kicked atomic.Bool
@@ -127,8 +130,12 @@ func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 	if x.RIP == 0 {
 		x.RIP = v.State[x86.RIP]
 	}
+	v.costs[min(x.Reason, vcpu.NumReasons)].Add(1)
 	v.Calls = append(v.Calls, Call{Op: OpRun, CPU: cpu, Reason: x.Reason})
 }
+
+// Meter implements vcpu.Metered: every exit has cost a cycle.
+func (v *VCPU) Meter() (*vcpu.Meter, *vcpu.Costs) { return &v.meter, &v.costs }
 
 func (v *VCPU) run(x *vcpu.Exit) {
 	if v.kicked.Swap(false) {

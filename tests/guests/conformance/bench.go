@@ -36,16 +36,16 @@ func bench(h *harness) {
 			case vcpu.CPUID:
 				r := g.v.Regs()
 				r.RAX, r.RBX, r.RCX, r.RDX = 1, 2, 3, 4
-				g.v.Advance(vcputest.Length(&x))
+				vcputest.Skip(g.v, &x, vcputest.Length(&x))
 			case vcpu.RDMSR:
 				r := g.v.Regs()
 				r.RAX, r.RDX = 1, 2
-				g.v.Advance(vcputest.Length(&x))
+				vcputest.Skip(g.v, &x, vcputest.Length(&x))
 			case vcpu.IO, vcpu.Hypercall:
-				g.v.Advance(vcputest.Length(&x))
+				vcputest.Skip(g.v, &x, vcputest.Length(&x))
 			case vcpu.HLT:
 				samples = append(samples, binary.LittleEndian.Uint64(g.RAM()[dataPage+8:]))
-				g.v.Advance(1)
+				vcputest.Skip(g.v, &x, 1)
 			case vcpu.Interrupted:
 			default:
 				h.Fatalf("%+v", x)

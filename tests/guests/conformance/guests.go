@@ -73,7 +73,7 @@ func (g *tormented) step(cpu int) {
 		r := g.v.Regs()
 		r.RCX &= 0xffff_ffff
 		r.RAX, r.RBX, r.RDX = 0x4000_0001, 0x1122_3344, 0x0abb_ccdd
-		g.v.Advance(vcputest.Length(&g.x))
+		vcputest.Skip(g.v, &g.x, vcputest.Length(&g.x))
 		g.rounds++
 	case vcpu.Hypercall:
 		d := g.RAM()[dataPage:]
@@ -146,7 +146,7 @@ func msrIsolation(h *harness) {
 			vcputest.Boot64(gs[i], gs[i].v, code)
 			gs[i].v.Regs().RAX = uint64(0x1234_5000 + i)
 			vcputest.Expect(h, h, gs[i].v, &x, vcpu.HLT, 7)
-			gs[i].v.Advance(1)
+			vcputest.Skip(gs[i].v, &x, 1)
 			h.checkHost()
 		}
 		for i := range gs {

@@ -57,14 +57,14 @@ func hostile(h *harness) {
 			switch x.Reason {
 			case vcpu.XSETBV:
 				g.v.Set(x86.XCR0, r.RAX&0xffff_ffff)
-				g.v.Advance(vcputest.Length(&x))
+				vcputest.Skip(g.v, &x, vcputest.Length(&x))
 			case vcpu.DRWrite:
 				val := r.RBX
 				if x.CR.CR == 7 {
 					val = r.RCX
 				}
 				g.v.Set(drs[x.CR.CR&7], val)
-				g.v.Advance(3)
+				vcputest.Skip(g.v, &x, 3)
 			case vcpu.Exception:
 				if x.Event.Vector == x86.VecDB { // swallow it, and TF with it
 					g.v.Set(x86.RFLAGS, g.v.Get(x86.RFLAGS)&^x86.FlagTF)
@@ -161,7 +161,7 @@ func asids(h *harness) {
 			if got := byte(g.v.Regs().RAX); got != want {
 				h.Errorf("guest %d reads %#x, want %#x", i, got, want)
 			}
-			g.v.Advance(2)
+			vcputest.Skip(g.v, &x, 2)
 			if want == 0xee {
 				g.swap(g.mem + vcputest.GuestData)
 			}

@@ -129,26 +129,26 @@ func answer(g *guest, x *vcpu.Exit, rng *rand.Rand) {
 		g.v.Set(x86.RIP, vcputest.GuestCode+rng.Uint64N(4096))
 	case vcpu.Exception:
 		if !g.v.Inject(x.Event) {
-			g.v.Advance(1)
+			vcputest.Skip(g.v, x, 1)
 		}
 	case vcpu.CRWrite:
 		if x.CR.CR == 0 && rng.IntN(2) == 0 {
 			g.v.Set(x86.CR0, g.v.Get(x86.CR0)^(1<<rng.IntN(5)))
 		}
-		g.v.Advance(3)
+		vcputest.Skip(g.v, x, 3)
 	case vcpu.DRWrite:
 		g.v.Set(drs[x.CR.CR&7], r.RAX)
-		g.v.Advance(3)
+		vcputest.Skip(g.v, x, 3)
 	case vcpu.XSETBV:
 		g.v.Set(x86.XCR0, r.RAX&0xffff_ffff)
-		g.v.Advance(3)
+		vcputest.Skip(g.v, x, 3)
 	default:
 		n := vcputest.Length(x)
 		if n == 0 || rng.IntN(8) == 0 {
 			g.v.Inject(vcpu.Event{Type: vcpu.HardException, Vector: x86.VecGP, HasErr: true})
 			return
 		}
-		g.v.Advance(n)
+		vcputest.Skip(g.v, x, n)
 	}
 }
 
