@@ -9,6 +9,7 @@ import (
 
 	"ringo/boot/layout"
 	"ringo/hv/abi"
+	"ringo/hv/insn"
 )
 
 // booted is 1 once the Go program runs on this layer. In an ordinary process
@@ -117,7 +118,7 @@ func bootCommon() {
 	if !buildTables() {
 		dieEarly("\nringo: the runtime's pool is too small for the page tables of this machine's memory; use pool=64")
 	}
-	writeCR3(rootTable)
+	insn.SetCR3(rootTable)
 	poolBase = layout.PoolMap
 	idtInit()
 	c := newCPU()
@@ -132,7 +133,7 @@ func bootCommon() {
 	fdInit()
 	t := firstThread(c)
 	c.cur = t.addr()
-	c.acct = rdtsc()
+	c.acct = insn.RDTSC()
 	makeProcBlock()
 	atomic.StoreUint64(&online, 1)
 	booted = 1

@@ -3,6 +3,8 @@
 
 package kernel
 
+import "ringo/hv/insn"
+
 const clockRealtime = 0
 
 // sysClockGettime serves the clocks that the assembly fast path does not.
@@ -26,7 +28,7 @@ func sysClockGettime(c *cpu, t *thread) uint64 {
 // TSC reads the time-stamp counter.
 //
 //go:nosplit
-func TSC() uint64 { return rdtsc() }
+func TSC() uint64 { return insn.RDTSC() }
 
 // TSCHz is the rate of the time-stamp counter, 0 when not booted.
 func TSCHz() uint64 { return tscHz }
@@ -35,7 +37,7 @@ func TSCHz() uint64 { return tscHz }
 // the same on every CPU.
 //
 //go:nosplit
-func Nanotime() uint64 { return scale(rdtsc()-tscZero, nsPerTSC) }
+func Nanotime() uint64 { return scale(insn.RDTSC()-tscZero, nsPerTSC) }
 
 // SetWall sets the wall clock, in nanoseconds since 1970.
 func SetWall(ns uint64) { wallOff = ns - Nanotime() }

@@ -3,6 +3,8 @@
 
 package kernel
 
+import "ringo/hv/insn"
+
 // Rates of the clocks, and the wall time.
 
 const (
@@ -12,7 +14,7 @@ const (
 
 //go:nosplit
 func clockInit(c *cpu) {
-	tscZero = rdtsc()
+	tscZero = insn.RDTSC()
 	if startInfo != nil {
 		if credible(startInfo.TSCHz) == 0 {
 			dieEarly("\nringo: the hypervisor gives no credible rate of the time-stamp counter")
@@ -71,15 +73,15 @@ func firstRate() uint64 {
 //
 //go:nosplit
 func tscFromCPUID() uint64 {
-	if n, _, _, _ := cpuid(0, 0); n >= 0x15 {
-		den, num, crystal, _ := cpuid(0x15, 0)
+	if n, _, _, _ := insn.CPUID(0, 0); n >= 0x15 {
+		den, num, crystal, _ := insn.CPUID(0x15, 0)
 		if hz := tscFromCrystal(den, num, crystal); hz != 0 {
 			return hz
 		}
 	}
-	if _, _, c, _ := cpuid(1, 0); c>>31 != 0 {
-		if n, _, _, _ := cpuid(0x4000_0000, 0); n >= 0x4000_0010 && n < 0x4000_0100 {
-			khz, _, _, _ := cpuid(0x4000_0010, 0)
+	if _, _, c, _ := insn.CPUID(1, 0); c>>31 != 0 {
+		if n, _, _, _ := insn.CPUID(0x4000_0000, 0); n >= 0x4000_0010 && n < 0x4000_0100 {
+			khz, _, _, _ := insn.CPUID(0x4000_0010, 0)
 			return uint64(khz) * 1000
 		}
 	}
@@ -100,14 +102,14 @@ func tscFromCrystal(den, num, crystal uint32) uint64 {
 //
 //go:nosplit
 func tscFromBase() uint64 {
-	if n, _, _, _ := cpuid(0, 0); n < 0x16 {
+	if n, _, _, _ := insn.CPUID(0, 0); n < 0x16 {
 		return 0
 	}
-	den, num, _, _ := cpuid(0x15, 0)
+	den, num, _, _ := insn.CPUID(0x15, 0)
 	if den == 0 || num == 0 {
 		return 0
 	}
-	mhz, _, _, _ := cpuid(0x16, 0)
+	mhz, _, _, _ := insn.CPUID(0x16, 0)
 	return uint64(mhz&0xffff) * 1_000_000
 }
 
@@ -147,17 +149,17 @@ func tscFromPIT() uint64 {
 //go:nosplit
 func pitOnce() (tsc uint64) {
 	const patience = 20_000_000
-	outb(0x61, inb(0x61)&^2|1) // gate on, speaker off
-	outb(0x43, 0xb0)           // channel 2, mode 0
-	outb(0x42, pitTicks&0xff)
-	outb(0x42, pitTicks>>8)
-	t0 := rdtsc()
-	for n := 0; inb(0x61)&0x20 == 0; n++ {
+	insn.OUT8(0x61, insn.IN8(0x61)&^2|1) // gate on, speaker off
+	insn.OUT8(0x43, 0xb0)                // channel 2, mode 0
+	insn.OUT8(0x42, pitTicks&0xff)
+	insn.OUT8(0x42, pitTicks>>8)
+	t0 := insn.RDTSC()
+	for n := 0; insn.IN8(0x61)&0x20 == 0; n++ {
 		if n == patience {
 			return 0
 		}
 	}
-	return rdtsc() - t0
+	return insn.RDTSC() - t0
 }
 
 // timerRate returns how many ticks of the local APIC timer a tick of the TSC is,
@@ -169,8 +171,8 @@ func timerRate() uint64 {
 	apicWrite(apicLVTTmr, apicMasked|vecTimer)
 	apicWrite(apicTmrInit, 0xffff_ffff)
 	t0, n0 := timerNow()
-	for rdtsc()-t0 < long {
-		pause()
+	for insn.RDTSC()-t0 < long {
+		insn.PAUSE()
 	}
 	t1, n1 := timerNow()
 	apicWrite(apicTmrInit, 0)
@@ -187,9 +189,9 @@ func timerRate() uint64 {
 func timerNow() (tsc, count uint64) {
 	short := ^uint64(0)
 	for i := 0; i < 8; i++ {
-		t := rdtsc()
+		t := insn.RDTSC()
 		n := uint64(apicRead(apicTmrCur))
-		if d := rdtsc() - t; d < short {
+		if d := insn.RDTSC() - t; d < short {
 			short, tsc, count = d, t+d/2, n
 		}
 	}
@@ -201,16 +203,16 @@ func timerNow() (tsc, count uint64) {
 //
 //go:nosplit
 func picInit() {
-	outb(0x20, 0x11)
-	outb(0xa0, 0x11)
-	outb(0x21, 0x20)
-	outb(0xa1, 0x28)
-	outb(0x21, 4)
-	outb(0xa1, 2)
-	outb(0x21, 1)
-	outb(0xa1, 1)
-	outb(0x21, 0xff)
-	outb(0xa1, 0xff)
+	insn.OUT8(0x20, 0x11)
+	insn.OUT8(0xa0, 0x11)
+	insn.OUT8(0x21, 0x20)
+	insn.OUT8(0xa1, 0x28)
+	insn.OUT8(0x21, 4)
+	insn.OUT8(0xa1, 2)
+	insn.OUT8(0x21, 1)
+	insn.OUT8(0xa1, 1)
+	insn.OUT8(0x21, 0xff)
+	insn.OUT8(0xa1, 0xff)
 }
 
 // rtcSeconds reads the CMOS clock as seconds since 1970 (UTC), or 0.
@@ -220,7 +222,7 @@ func rtcSeconds() uint64 {
 	var a, b [6]uint32
 	for try := 0; try < 5; try++ {
 		for i := 0; i < 100_000 && cmos(0xa)&0x80 != 0; i++ {
-			pause()
+			insn.PAUSE()
 		}
 		rtcRead(&a)
 		rtcRead(&b)
@@ -236,9 +238,9 @@ func rtcSeconds() uint64 {
 const nmiOff = 0x80
 
 //go:nosplit
-func cmos(reg uint32) uint32 {
-	outb(0x70, reg&^nmiOff)
-	return inb(0x71)
+func cmos(reg uint8) uint32 {
+	insn.OUT8(0x70, reg&^nmiOff)
+	return uint32(insn.IN8(0x71))
 }
 
 //go:nosplit

@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"ringo/hv/abi"
+	"ringo/hv/insn"
 )
 
 // Everything that is written to the descriptors 1 and 2, and what the layer
@@ -39,22 +40,22 @@ var (
 //
 //go:nosplit
 func uartInit() {
-	outb(comIER, 0)
-	outb(comLCR, 0x80)
-	outb(com1, 1)
-	outb(comIER, 0)
-	outb(comLCR, 3)
-	outb(comFCR, 7)
-	outb(comMCR, 3)
+	insn.OUT8(comIER, 0)
+	insn.OUT8(comLCR, 0x80)
+	insn.OUT8(com1, 1)
+	insn.OUT8(comIER, 0)
+	insn.OUT8(comLCR, 3)
+	insn.OUT8(comFCR, 7)
+	insn.OUT8(comMCR, 3)
 }
 
 //go:nosplit
 func uartWait() bool {
 	for i := 0; i < uartPatience; i++ {
-		if inb(comLSR)&lsrTHRE != 0 {
+		if insn.IN8(comLSR)&lsrTHRE != 0 {
 			return true
 		}
-		pause()
+		insn.PAUSE()
 	}
 	uartDead = 1
 	return false
@@ -71,10 +72,10 @@ func uartPut(p, n uint64) (done uint64) {
 	for room := fifoSize; done < n && room > 1; done++ {
 		b := *p8(p + done)
 		if b == '\n' {
-			outb(com1, '\r')
+			insn.OUT8(com1, '\r')
 			room--
 		}
-		outb(com1, uint32(b))
+		insn.OUT8(com1, b)
 		room--
 	}
 	return done

@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"ringo/boot/mce"
+	"ringo/hv/insn"
 )
 
 const (
@@ -138,7 +139,7 @@ func (l *spinlock) lock() {
 		for n := 1; atomic.LoadUint32(&l.v) != 0; n++ {
 			pollTLB(c)
 			if n%pauseEvery == 0 {
-				pause()
+				insn.PAUSE()
 			}
 		}
 		if atomic.CompareAndSwapUint32(&l.v, 0, 1) {
@@ -156,7 +157,7 @@ func (l *spinlock) lockBare() {
 	for n := 1; !atomic.CompareAndSwapUint32(&l.v, 0, 1); n++ {
 		pollTLB(c)
 		if n%pauseEvery == 0 {
-			pause()
+			insn.PAUSE()
 		}
 	}
 	l.owner = c.id + 1

@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"ringo/boot/layout"
+	"ringo/hv/insn"
 	"ringo/hv/x86"
 )
 
@@ -41,7 +42,7 @@ func UseUDSyscalls() error {
 		return errors.New("kernel: system calls by #UD must be chosen before the first StartCPU")
 	}
 	syscallEnable = 0
-	wrmsr(x86.MSREFER, rdmsr(x86.MSREFER)&^x86.EFERSCE)
+	insn.WRMSR(x86.MSREFER, insn.RDMSR(x86.MSREFER)&^x86.EFERSCE)
 	return nil
 }
 
@@ -132,22 +133,22 @@ func mapBlock(n uint32) uint64 {
 //go:nosplit
 func cpuInit(c *cpu) {
 	loadTables(c)
-	wrmsr(x86.MSRGSBase, c.self)
-	wrmsr(x86.MSRKernelGSBase, c.self)
+	insn.WRMSR(x86.MSRGSBase, c.self)
+	insn.WRMSR(x86.MSRKernelGSBase, c.self)
 	c.fs = addr(unsafe.Pointer(&c.tls)) + 56
-	wrmsr(x86.MSRFSBase, c.fs)
-	wrmsr(x86.MSREFER, rdmsr(x86.MSREFER)&^x86.EFERSCE|x86.EFERNXE|syscallEnable)
-	wrmsr(x86.MSRSTAR, starValue)
-	wrmsr(x86.MSRLSTAR, addrSyscall())
-	wrmsr(x86.MSRSFMASK, fmaskValue)
-	wrmsr(x86.MSRPAT, patDefault)
-	writeCR0(readCR0()&^(x86.CR0EM|x86.CR0TS|x86.CR0CD|x86.CR0NW|x86.CR0AM) | x86.CR0MP | x86.CR0NE | x86.CR0WP)
-	cr4 := readCR4() | x86.CR4PGE
-	if n, _, _, _ := cpuid(0, 0); n >= 7 {
-		_, b, c, _ := cpuid(7, 0)
+	insn.WRMSR(x86.MSRFSBase, c.fs)
+	insn.WRMSR(x86.MSREFER, insn.RDMSR(x86.MSREFER)&^x86.EFERSCE|x86.EFERNXE|syscallEnable)
+	insn.WRMSR(x86.MSRSTAR, starValue)
+	insn.WRMSR(x86.MSRLSTAR, addrSyscall())
+	insn.WRMSR(x86.MSRSFMASK, fmaskValue)
+	insn.WRMSR(x86.MSRPAT, patDefault)
+	insn.SetCR0(insn.CR0()&^(x86.CR0EM|x86.CR0TS|x86.CR0CD|x86.CR0NW|x86.CR0AM) | x86.CR0MP | x86.CR0NE | x86.CR0WP)
+	cr4 := insn.CR4() | x86.CR4PGE
+	if n, _, _, _ := insn.CPUID(0, 0); n >= 7 {
+		_, b, c, _ := insn.CPUID(7, 0)
 		cr4 |= walls(b, c)
 	}
-	writeCR4(cr4 &^ (x86.CR4PCIDE | x86.CR4TSD))
+	insn.SetCR4(cr4 &^ (x86.CR4PCIDE | x86.CR4TSD))
 	mcInit()
 	fpSetup()
 	c.apic = apicInit()

@@ -3,7 +3,11 @@
 
 package kernel
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"ringo/hv/insn"
+)
 
 const (
 	epollIn = 0x1
@@ -136,7 +140,7 @@ func epollWait(c *cpu, t *thread, ns uint64) uint64 {
 	}
 	n := epollFill(c, t.f.rdx)
 	switch {
-	case n != 0 || ns == 0 || t.deadline != 0 && rdtsc() >= t.deadline:
+	case n != 0 || ns == 0 || t.deadline != 0 && insn.RDTSC() >= t.deadline:
 	case t.pending&^t.mask != 0:
 		n = neg(eINTR)
 	default:

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"ringo/hv/abi"
+	"ringo/hv/insn"
 	"ringo/hv/x86"
 )
 
@@ -53,8 +54,8 @@ func seizeFloor(f *frame) {
 	}
 	end := deadlineIn(50_000_000)
 	for i := uint32(0); i < atomic.LoadUint32(&nCPU); i++ {
-		for o := cpuAt(i); o != c && isOnline(i) && atomic.LoadUint32(&o.stopped) == 0 && rdtsc() < end; {
-			pause()
+		for o := cpuAt(i); o != c && isOnline(i) && atomic.LoadUint32(&o.stopped) == 0 && insn.RDTSC() < end; {
+			insn.PAUSE()
 		}
 	}
 }
@@ -118,8 +119,8 @@ func dumpFrame(f *frame) {
 	say("  vec ")
 	sayDec(f.vec)
 	sayReg("  err ", f.err)
-	sayReg("  cr2 ", readCR2())
-	sayReg("  cr3 ", readCR3())
+	sayReg("  cr2 ", insn.CR2())
+	sayReg("  cr3 ", insn.CR3())
 	sayReg("\n  rip ", f.rip)
 	sayReg("  rsp ", f.rsp)
 	sayReg("  rfl ", f.rflags)
@@ -138,8 +139,8 @@ func dumpFrame(f *frame) {
 	sayReg("  r13 ", f.r13)
 	sayReg("\n  r14 ", f.r14)
 	sayReg("  r15 ", f.r15)
-	sayReg("  fs  ", rdmsr(x86.MSRFSBase))
-	sayReg("  gs  ", rdmsr(x86.MSRGSBase))
+	sayReg("  fs  ", insn.RDMSR(x86.MSRFSBase))
+	sayReg("  gs  ", insn.RDMSR(x86.MSRGSBase))
 	say("\n")
 }
 

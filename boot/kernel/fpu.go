@@ -6,6 +6,7 @@ package kernel
 import (
 	"unsafe"
 
+	"ringo/hv/insn"
 	"ringo/hv/x86"
 )
 
@@ -38,11 +39,11 @@ func fpDetect() {
 	fpInit = (addr(unsafe.Pointer(&fpInitBuf)) + 63) &^ 63
 	*p16(fpInit) = 0x37f // FCW
 	*p32(fpInit + fpMXCSR) = 0x1f80
-	_, _, c, _ := cpuid(1, 0)
+	_, _, c, _ := insn.CPUID(1, 0)
 	if c>>26&1 == 0 {
 		return
 	}
-	lo, _, _, _ := cpuid(0xd, 0)
+	lo, _, _, _ := insn.CPUID(0xd, 0)
 	hostXCR0 = xcr0SSE
 	if lo&xcr0AVX == xcr0AVX && c>>28&1 != 0 {
 		hostXCR0 = xcr0AVX
@@ -54,13 +55,13 @@ func fpDetect() {
 //
 //go:nosplit
 func fpSetup() {
-	cr4 := readCR4() | x86.CR4OSFXSR | x86.CR4OSXMMEXCPT
+	cr4 := insn.CR4() | x86.CR4OSFXSR | x86.CR4OSXMMEXCPT
 	if useXSAVE {
 		cr4 |= x86.CR4OSXSAVE
 	}
-	writeCR4(cr4)
+	insn.SetCR4(cr4)
 	if useXSAVE {
-		xsetbv(0, hostXCR0)
+		insn.XSETBV(0, hostXCR0)
 	}
 	fninit()
 }

@@ -7,27 +7,9 @@ package kernel
 // assembly without side effects beyond the instruction's own, see
 // insn_amd64.s.
 
-func cpuid(leaf, sub uint32) (a, b, c, d uint32)
-func rdmsr(reg uint32) uint64
-func wrmsr(reg uint32, v uint64)
-func rdtsc() uint64
-func pause()
-func readCR0() uint64
-func readCR2() uint64
-func readCR3() uint64
-func readCR4() uint64
-func writeCR0(v uint64)
-func writeCR3(v uint64)
-func writeCR4(v uint64)
-func xsetbv(reg uint32, v uint64)
-func invlpg(va uint64)
 func lgdt(p uint64)
 func lidt(p uint64)
 func ltr(sel uint32)
-func inb(port uint32) uint32
-func outb(port, v uint32)
-func outw(port, v uint32)
-func outl(port, v uint32)
 func rdrand() (v, ok uint64)
 func rdseed() (v, ok uint64)
 

@@ -3,92 +3,6 @@
 
 #include "textflag.h"
 
-TEXT ·cpuid(SB),NOSPLIT,$0-24
-	MOVL	leaf+0(FP), AX
-	MOVL	sub+4(FP), CX
-	CPUID
-	MOVL	AX, a+8(FP)
-	MOVL	BX, b+12(FP)
-	MOVL	CX, c+16(FP)
-	MOVL	DX, d+20(FP)
-	RET
-
-TEXT ·rdmsr(SB),NOSPLIT,$0-16
-	MOVL	reg+0(FP), CX
-	RDMSR
-	SHLQ	$32, DX
-	MOVL	AX, AX
-	ORQ	DX, AX
-	MOVQ	AX, ret+8(FP)
-	RET
-
-TEXT ·wrmsr(SB),NOSPLIT,$0-16
-	MOVL	reg+0(FP), CX
-	MOVQ	v+8(FP), AX
-	MOVQ	AX, DX
-	SHRQ	$32, DX
-	WRMSR
-	RET
-
-TEXT ·rdtsc(SB),NOSPLIT,$0-8
-	RDTSC
-	SHLQ	$32, DX
-	ORQ	DX, AX
-	MOVQ	AX, ret+0(FP)
-	RET
-
-TEXT ·pause(SB),NOSPLIT,$0-0
-	PAUSE
-	RET
-
-TEXT ·readCR0(SB),NOSPLIT,$0-8
-	MOVQ	CR0, AX
-	MOVQ	AX, ret+0(FP)
-	RET
-
-TEXT ·readCR2(SB),NOSPLIT,$0-8
-	MOVQ	CR2, AX
-	MOVQ	AX, ret+0(FP)
-	RET
-
-TEXT ·readCR3(SB),NOSPLIT,$0-8
-	MOVQ	CR3, AX
-	MOVQ	AX, ret+0(FP)
-	RET
-
-TEXT ·readCR4(SB),NOSPLIT,$0-8
-	MOVQ	CR4, AX
-	MOVQ	AX, ret+0(FP)
-	RET
-
-TEXT ·writeCR0(SB),NOSPLIT,$0-8
-	MOVQ	v+0(FP), AX
-	MOVQ	AX, CR0
-	RET
-
-TEXT ·writeCR3(SB),NOSPLIT,$0-8
-	MOVQ	v+0(FP), AX
-	MOVQ	AX, CR3
-	RET
-
-TEXT ·writeCR4(SB),NOSPLIT,$0-8
-	MOVQ	v+0(FP), AX
-	MOVQ	AX, CR4
-	RET
-
-TEXT ·xsetbv(SB),NOSPLIT,$0-16
-	MOVL	reg+0(FP), CX
-	MOVQ	v+8(FP), AX
-	MOVQ	AX, DX
-	SHRQ	$32, DX
-	XSETBV
-	RET
-
-TEXT ·invlpg(SB),NOSPLIT,$0-8
-	MOVQ	va+0(FP), AX
-	INVLPG	(AX)
-	RET
-
 TEXT ·lgdt(SB),NOSPLIT,$0-8
 	MOVQ	p+0(FP), AX
 	LGDT	(AX)
@@ -102,31 +16,6 @@ TEXT ·lidt(SB),NOSPLIT,$0-8
 TEXT ·ltr(SB),NOSPLIT,$0-4
 	MOVL	sel+0(FP), AX
 	LTR	AX
-	RET
-
-TEXT ·inb(SB),NOSPLIT,$0-12
-	MOVL	port+0(FP), DX
-	XORL	AX, AX
-	INB
-	MOVL	AX, ret+8(FP)
-	RET
-
-TEXT ·outb(SB),NOSPLIT,$0-8
-	MOVL	port+0(FP), DX
-	MOVL	v+4(FP), AX
-	OUTB
-	RET
-
-TEXT ·outw(SB),NOSPLIT,$0-8
-	MOVL	port+0(FP), DX
-	MOVL	v+4(FP), AX
-	OUTW
-	RET
-
-TEXT ·outl(SB),NOSPLIT,$0-8
-	MOVL	port+0(FP), DX
-	MOVL	v+4(FP), AX
-	OUTL
 	RET
 
 TEXT ·rdrand(SB),NOSPLIT,$0-16

@@ -6,6 +6,8 @@ package kernel
 import (
 	"sync/atomic"
 	"unsafe"
+
+	"ringo/hv/insn"
 )
 
 // irq is one interrupt vector, under klock.
@@ -77,7 +79,7 @@ func ownWaitIRQ(c *cpu, t *thread) uint64 {
 	q := irqAt(v)
 	n := q.count - q.seen
 	if n != 0 || stop || q.waiter != 0 || q.fd != 0 || t.pending&^t.mask != 0 ||
-		t.f.rsi != 0 && t.f.rsi <= rdtsc() {
+		t.f.rsi != 0 && t.f.rsi <= insn.RDTSC() {
 		q.seen = q.count
 		klock.unlock()
 		return n

@@ -3,7 +3,10 @@
 
 package kernel
 
-import "ringo/hv/x86"
+import (
+	"ringo/hv/insn"
+	"ringo/hv/x86"
+)
 
 // The local APIC, by MSRs when the CPU has an x2APIC, else by its registers at
 // 0xfee00000 (SDM Vol. 3, "Advanced Programmable Interrupt Controller").
@@ -63,7 +66,7 @@ var (
 //go:nosplit
 func apicRead(reg uint64) uint32 {
 	if x2apic {
-		return uint32(rdmsr(x86.MSRX2APICBase + uint32(reg>>4)))
+		return uint32(insn.RDMSR(x86.MSRX2APICBase + uint32(reg>>4)))
 	}
 	return *p32(phys(apicPhys + reg))
 }
@@ -71,7 +74,7 @@ func apicRead(reg uint64) uint32 {
 //go:nosplit
 func apicWrite(reg uint64, v uint32) {
 	if x2apic {
-		wrmsr(x86.MSRX2APICBase+uint32(reg>>4), uint64(v))
+		insn.WRMSR(x86.MSRX2APICBase+uint32(reg>>4), uint64(v))
 		return
 	}
 	*p32(phys(apicPhys + reg)) = v
@@ -89,11 +92,11 @@ func sendICR(apic, cmd uint32) {
 		// WRMSR to the x2APIC is not serializing: order it behind the
 		// stores that the receiver shall see.
 		mfence()
-		wrmsr(x86.MSRX2APICBase+apicICR>>4, uint64(apic)<<32|uint64(cmd))
+		insn.WRMSR(x86.MSRX2APICBase+apicICR>>4, uint64(apic)<<32|uint64(cmd))
 		return
 	}
 	for *p32(phys(apicPhys + apicICR))&icrPending != 0 {
-		pause()
+		insn.PAUSE()
 	}
 	*p32(phys(apicPhys + apicICRHi)) = apic << 24
 	*p32(phys(apicPhys + apicICR)) = cmd
@@ -106,11 +109,11 @@ func sendIPI(apic, vector uint32) { sendICR(apic, icrAssert|vector) }
 //
 //go:nosplit
 func apicDetect() {
-	_, _, c, _ := cpuid(1, 0)
-	x2apic = c>>21&1 != 0 || rdmsr(x86.MSRAPICBase)&baseX2APIC != 0
+	_, _, c, _ := insn.CPUID(1, 0)
+	x2apic = c>>21&1 != 0 || insn.RDMSR(x86.MSRAPICBase)&baseX2APIC != 0
 	tscDeadline = c>>24&1 != 0
 	if c>>31 != 0 && !tscDeadline {
-		_, sig, _, _ := cpuid(0x4000_0000, 0)
+		_, sig, _, _ := insn.CPUID(0x4000_0000, 0)
 		ticking = sig == signatureTCG
 	}
 }
@@ -136,12 +139,12 @@ const (
 //
 //go:nosplit
 func apicInit() (id uint32) {
-	base := rdmsr(x86.MSRAPICBase)
+	base := insn.RDMSR(x86.MSRAPICBase)
 	if x2apic && base&baseX2APIC == 0 {
-		wrmsr(x86.MSRAPICBase, base|baseEnable)
-		wrmsr(x86.MSRAPICBase, base|baseEnable|baseX2APIC)
+		insn.WRMSR(x86.MSRAPICBase, base|baseEnable)
+		insn.WRMSR(x86.MSRAPICBase, base|baseEnable|baseX2APIC)
 	} else if base&baseEnable == 0 {
-		wrmsr(x86.MSRAPICBase, base|baseEnable)
+		insn.WRMSR(x86.MSRAPICBase, base|baseEnable)
 	}
 	apicWrite(apicSVR, apicEnable|vecSpur)
 	apicWrite(apicTPR, 0)
@@ -177,7 +180,7 @@ func timerLVT() uint32 {
 //go:nosplit
 func timerSet(now, at uint64) {
 	if tscDeadline {
-		wrmsr(x86.MSRTSCDeadline, at)
+		insn.WRMSR(x86.MSRTSCDeadline, at)
 		return
 	}
 	if ticking {
@@ -195,7 +198,7 @@ func timerSet(now, at uint64) {
 //go:nosplit
 func startTick() {
 	if ticking {
-		timerSet(rdtsc(), 0)
+		timerSet(insn.RDTSC(), 0)
 	}
 }
 

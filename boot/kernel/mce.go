@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"ringo/boot/mce"
+	"ringo/hv/insn"
 	"ringo/hv/x86"
 )
 
@@ -28,22 +29,22 @@ var (
 //go:nosplit
 func mcInit() {
 	const mceBit, mcaBit = 1 << 7, 1 << 14
-	if _, _, _, d := cpuid(1, 0); d&mceBit == 0 || d&mcaBit == 0 {
+	if _, _, _, d := insn.CPUID(1, 0); d&mceBit == 0 || d&mcaBit == 0 {
 		return
 	}
 	ras := uint32(0)
-	if top, _, _, _ := cpuid(0x8000_0000, 0); top >= 0x8000_0007 && top <= 0x8000_ffff {
-		_, ras, _, _ = cpuid(0x8000_0007, 0)
+	if top, _, _, _ := insn.CPUID(0x8000_0000, 0); top >= 0x8000_0007 && top <= 0x8000_ffff {
+		_, ras, _, _ = insn.CPUID(0x8000_0007, 0)
 	}
-	mcCPU = mce.NewCPU(rdmsr(mce.MSRCap), ras)
+	mcCPU = mce.NewCPU(insn.RDMSR(mce.MSRCap), ras)
 	if mcCPU.Control {
-		wrmsr(mce.MSRCtl, ^uint64(0))
+		insn.WRMSR(mce.MSRCtl, ^uint64(0))
 	}
 	for n := range mcCPU.Banks {
-		wrmsr(bankMSR(n, mce.BankCtl), ^uint64(0))
-		wrmsr(bankMSR(n, mce.BankStatus), 0)
+		insn.WRMSR(bankMSR(n, mce.BankCtl), ^uint64(0))
+		insn.WRMSR(bankMSR(n, mce.BankStatus), 0)
 	}
-	writeCR4(readCR4() | x86.CR4MCE)
+	insn.SetCR4(insn.CR4() | x86.CR4MCE)
 }
 
 //go:nosplit
@@ -56,19 +57,19 @@ func bankMSR(n int, reg uint32) uint32 { return mce.MSRBank0 + 4*uint32(n) + reg
 //go:nosplit
 func takeMC(c *cpu, host bool) {
 	r := &c.mc
-	r.Begin(rdmsr(mce.MSRStatus))
+	r.Begin(insn.RDMSR(mce.MSRStatus))
 	clear := uint32(0)
 	for n := range mcCPU.Banks {
-		status := rdmsr(bankMSR(n, mce.BankStatus))
+		status := insn.RDMSR(bankMSR(n, mce.BankStatus))
 		if status&mce.Valid == 0 {
 			continue
 		}
 		var at, misc uint64
 		if status&mce.AddrValid != 0 {
-			at = rdmsr(bankMSR(n, mce.BankAddr))
+			at = insn.RDMSR(bankMSR(n, mce.BankAddr))
 		}
 		if status&mce.MiscValid != 0 {
-			misc = rdmsr(bankMSR(n, mce.BankMisc))
+			misc = insn.RDMSR(bankMSR(n, mce.BankMisc))
 		}
 		if r.Bank(&mcCPU, n, status, at, misc) {
 			clear |= 1 << n
@@ -79,10 +80,10 @@ func takeMC(c *cpu, host bool) {
 	}
 	for n := range mcCPU.Banks {
 		if clear>>n&1 != 0 {
-			wrmsr(bankMSR(n, mce.BankStatus), 0)
+			insn.WRMSR(bankMSR(n, mce.BankStatus), 0)
 		}
 	}
-	wrmsr(mce.MSRStatus, 0)
+	insn.WRMSR(mce.MSRStatus, 0)
 }
 
 // mcHandler serves a machine check of the hypervisor or of what it interrupted

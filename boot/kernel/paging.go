@@ -5,6 +5,7 @@ package kernel
 
 import (
 	"ringo/boot/layout"
+	"ringo/hv/insn"
 	"ringo/hv/x86"
 )
 
@@ -98,7 +99,7 @@ func populate(va, code uint64) int {
 		// Another CPU was faster, or this one's TLB is behind a change of
 		// protection that allows more.
 		*p64(e) = *p64(e)&pteAddr | bits
-		invlpg(va)
+		insn.INVLPG(va)
 		return faultOK
 	}
 	f := frames.alloc()

@@ -5,6 +5,7 @@ package kernel
 
 import (
 	"ringo/hv/abi"
+	"ringo/hv/insn"
 )
 
 // Power is how the machine is switched off and reset, from the ACPI FADT. A
@@ -38,19 +39,19 @@ func powerOff() {
 	}
 	drainUART()
 	if power.PM1a != 0 {
-		outw(uint32(power.PM1a), uint32(power.SleepA)<<10|slpEnable)
+		insn.OUT16(power.PM1a, uint16(power.SleepA)<<10|slpEnable)
 	}
 	if power.PM1b != 0 {
-		outw(uint32(power.PM1b), uint32(power.SleepB)<<10|slpEnable)
+		insn.OUT16(power.PM1b, uint16(power.SleepB)<<10|slpEnable)
 	}
 	if power.PM1a == 0 && onQEMU() {
-		outw(0x604, slpEnable)  // q35
-		outw(0xb004, slpEnable) // i440fx
+		insn.OUT16(0x604, slpEnable)  // q35
+		insn.OUT16(0xb004, slpEnable) // i440fx
 	}
 	delay(2_000_000_000) // an emulator on a busy host takes its time
 	s := "Shutdown"      // Bochs
 	for i := 0; i < len(s); i++ {
-		outb(0x8900, uint32(s[i]))
+		insn.OUT8(0x8900, s[i])
 	}
 	delay(10_000_000)
 	say("ringo: this machine cannot be switched off by software; halted\n")
@@ -63,24 +64,24 @@ func powerOff() {
 func reset() {
 	drainUART()
 	if power.ResetPort != 0 {
-		outb(uint32(power.ResetPort), uint32(power.ResetValue))
+		insn.OUT8(power.ResetPort, power.ResetValue)
 		delay(10_000_000)
 	}
-	outb(0xcf9, 2) // chipset reset control: hard reset, then trigger
-	outb(0xcf9, 6)
+	insn.OUT8(0xcf9, 2) // chipset reset control: hard reset, then trigger
+	insn.OUT8(0xcf9, 6)
 	delay(10_000_000)
-	for i := 0; i < 1000 && inb(0x64)&2 != 0; i++ {
-		pause()
+	for i := 0; i < 1000 && insn.IN8(0x64)&2 != 0; i++ {
+		insn.PAUSE()
 	}
-	outb(0x64, 0xfe) // keyboard controller: pulse the reset line
+	insn.OUT8(0x64, 0xfe) // keyboard controller: pulse the reset line
 	delay(10_000_000)
 	tripleFault()
 }
 
 //go:nosplit
 func drainUART() {
-	for i := 0; i < uartPatience && uartDead == 0 && inb(comLSR)&lsrTEMT == 0; i++ {
-		pause()
+	for i := 0; i < uartPatience && uartDead == 0 && insn.IN8(comLSR)&lsrTEMT == 0; i++ {
+		insn.PAUSE()
 	}
 }
 
@@ -88,10 +89,10 @@ func drainUART() {
 //
 //go:nosplit
 func onQEMU() bool {
-	if _, _, c, _ := cpuid(1, 0); c>>31 == 0 {
+	if _, _, c, _ := insn.CPUID(1, 0); c>>31 == 0 {
 		return false
 	}
-	_, b, _, _ := cpuid(0x4000_0000, 0)
+	_, b, _, _ := insn.CPUID(0x4000_0000, 0)
 	return b == 0x54474354 || b == 0x4b4d564b // "TCGT", "KVMK"
 }
 

@@ -65,7 +65,7 @@ func secondOpinion(first, second uint64) uint64 {
 // the only CPU meanwhile.
 func changeRate(hz uint64) {
 	f := cliSave()
-	now := rdtsc()
+	now := insn.RDTSC()
 	ns := scale(now-tscZero, nsPerTSC)
 	setTSCRate(hz)
 	tscZero = now - scale(ns, tscPerNS)
@@ -101,9 +101,9 @@ func (r Reference) now() (tsc, count uint64) {
 	short := ^uint64(0)
 	for range 8 {
 		f := cliSave()
-		t := rdtsc()
+		t := insn.RDTSC()
 		n := r.read()
-		d := rdtsc() - t
+		d := insn.RDTSC() - t
 		restoreFlags(f)
 		if d < short {
 			short, tsc, count = d, t+d/2, n

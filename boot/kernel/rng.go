@@ -6,6 +6,8 @@ package kernel
 import (
 	"math/bits"
 	"unsafe"
+
+	"ringo/hv/insn"
 )
 
 // The random numbers of getrandom: ChaCha20 with fast key erasure (every
@@ -83,7 +85,7 @@ func rngStir(v uint64) {
 //go:nosplit
 func rngEntropy(rounds int) {
 	for i := 0; i < rounds; i++ {
-		rngStir(rdtsc())
+		rngStir(insn.RDTSC())
 		if hasRDSEED {
 			if v, ok := rdseed(); ok != 0 {
 				rngStir(v)
@@ -101,10 +103,10 @@ var hasRDRAND, hasRDSEED bool
 
 //go:nosplit
 func rngInit() {
-	_, _, c, _ := cpuid(1, 0)
+	_, _, c, _ := insn.CPUID(1, 0)
 	hasRDRAND = c>>30&1 != 0
-	if n, _, _, _ := cpuid(0, 0); n >= 7 {
-		_, b, _, _ := cpuid(7, 0)
+	if n, _, _, _ := insn.CPUID(0, 0); n >= 7 {
+		_, b, _, _ := insn.CPUID(7, 0)
 		hasRDSEED = b>>18&1 != 0
 	}
 	rngEntropy(32)

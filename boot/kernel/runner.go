@@ -3,7 +3,11 @@
 
 package kernel
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"ringo/hv/insn"
+)
 
 // stackPreempt is what the Go runtime stores in g.stackguard0 to ask for a
 // preemption, and guardOffset where that field is in a g (R14). A test checks
@@ -42,7 +46,7 @@ func ownRunner(c *cpu, t *thread) uint64 {
 	// Leave as an ordinary thread that blocks, come back as a runner.
 	t.state = stSleep
 	c.resched = 1
-	account(c, rdtsc())
+	account(c, insn.RDTSC())
 	t.class = clsRunner
 	ready(t, false)
 	reschedule(c)
@@ -58,7 +62,7 @@ func ownLeave(c *cpu, t *thread) uint64 {
 		return neg(eINVAL)
 	}
 	klock.lock()
-	account(c, rdtsc())
+	account(c, insn.RDTSC())
 	c.runner, c.debt, c.protect = 0, 0, 0
 	t.class, t.aff = clsOrdinary, ^uint64(0)
 	t.f.rax = 0
@@ -75,7 +79,7 @@ func ownWait(c *cpu, t *thread) uint64 {
 	deadline := t.f.rdi
 	klock.lock()
 	if atomic.SwapUint32(&c.kick, 0) != 0 || stop || t.class != clsRunner ||
-		t.pending&^t.mask != 0 || deadline != 0 && deadline <= rdtsc() {
+		t.pending&^t.mask != 0 || deadline != 0 && deadline <= insn.RDTSC() {
 		klock.unlock()
 		return 0
 	}
@@ -121,6 +125,6 @@ func kicked(c *cpu, set bool) {
 //go:nosplit
 func ownArm(c *cpu, t *thread) uint64 {
 	c.armAt = t.f.rdi
-	rearm(c, rdtsc())
+	rearm(c, insn.RDTSC())
 	return 0
 }

@@ -6,6 +6,7 @@ package kernel
 import (
 	"math/bits"
 
+	"ringo/hv/insn"
 	"ringo/hv/x86"
 )
 
@@ -131,7 +132,7 @@ func pick(debt, protect, limit, ordinary uint64) (runner bool, slice uint64) {
 //
 //go:nosplit
 func reschedule(c *cpu) {
-	now := rdtsc()
+	now := insn.RDTSC()
 	account(c, now)
 	c.resched = 0
 	cur := thr(c.cur)
@@ -222,7 +223,7 @@ func switchTo(c *cpu, t *thread) {
 	c.nSwitches++
 	if c.fs != t.fs {
 		c.fs = t.fs
-		wrmsr(x86.MSRFSBase, t.fs)
+		insn.WRMSR(x86.MSRFSBase, t.fs)
 	}
 }
 

@@ -6,6 +6,8 @@ package kernel
 import (
 	"sync/atomic"
 	"unsafe"
+
+	"ringo/hv/insn"
 )
 
 // The receiver of a 16550 serial port is emptied in the handler of its
@@ -53,7 +55,10 @@ var (
 
 // burst is an interrupt being served: the register to read now, and how many
 // more turns there may be.
-type burst struct{ reg, left uint32 }
+type burst struct {
+	reg  uint16
+	left uint32
+}
 
 // serialIRQ empties the port.
 //
@@ -63,7 +68,7 @@ func serialIRQ() {
 	r := &serial
 	b := burst{regLSR, burstMost}
 	for b.reg != regNone {
-		r.step(&b, inb(r.port+b.reg))
+		r.step(&b, insn.IN8(uint16(r.port)+b.reg))
 	}
 	serlock.unlock()
 }
@@ -75,7 +80,7 @@ func serialIRQ() {
 // itself.
 //
 //go:nosplit
-func (r *receiver) step(b *burst, v uint32) {
+func (r *receiver) step(b *burst, v uint8) {
 	reg := b.reg
 	b.reg = regLSR
 	switch reg {
@@ -93,7 +98,7 @@ func (r *receiver) step(b *burst, v uint32) {
 		}
 		return
 	case regRBR:
-		r.put(uint8(v))
+		r.put(v)
 	case regIIR:
 		if v&iirIdle != 0 {
 			b.reg = regNone
@@ -159,6 +164,6 @@ func SerialWait() {
 		return
 	}
 	// The line may still be high, and then never makes an edge again.
-	WaitIRQ(v, rdtsc()+scale(burstPauseNS, tscPerNS))
+	WaitIRQ(v, insn.RDTSC()+scale(burstPauseNS, tscPerNS))
 	SendIPI(CPU(), v)
 }

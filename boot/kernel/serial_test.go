@@ -11,14 +11,14 @@ import (
 // chip is a 16550 as an interrupt handler sees it.
 type chip struct {
 	fifo, later string // received; what comes when the status has been read, at most 16 at once
-	cause       uint32 // of an interrupt beside received characters, IIR; 0 none
+	cause       uint8  // of an interrupt beside received characters, IIR; 0 none
 	overrun     bool
 	dead        bool // every register reads 0xff
 	stuck       bool // there is always a character
 	reads       int
 }
 
-func (c *chip) read(reg uint32) uint32 {
+func (c *chip) read(reg uint16) uint8 {
 	c.reads++
 	switch {
 	case c.dead:
@@ -28,7 +28,7 @@ func (c *chip) read(reg uint32) uint32 {
 	case reg == regRBR:
 		b := c.fifo[0]
 		c.fifo = c.fifo[1:]
-		return uint32(b)
+		return b
 	case reg == regIIR:
 		if len(c.fifo) > 0 || c.stuck {
 			return 4
@@ -40,7 +40,7 @@ func (c *chip) read(reg uint32) uint32 {
 		c.cause = 0
 		return v
 	}
-	v := uint32(lsrTHRE | lsrTEMT)
+	v := uint8(lsrTHRE | lsrTEMT)
 	if c.overrun {
 		v |= lsrOverrun
 		c.overrun = false

@@ -7,6 +7,8 @@ import (
 	"math/bits"
 	"sync/atomic"
 	"unsafe"
+
+	"ringo/hv/insn"
 )
 
 // Signals and codes (Linux, asm-generic/siginfo.h).
@@ -211,7 +213,7 @@ func deliver(c *cpu, t *thread) {
 		}
 		c.nSignals++
 		if sig == sigURG {
-			t.urgFrom = rdtsc()
+			t.urgFrom = insn.RDTSC()
 		}
 		pushSignal(t, sig, &a)
 	}
@@ -227,7 +229,7 @@ func hold(t *thread) {
 	if t.urgFrom == 0 {
 		return
 	}
-	now := rdtsc()
+	now := insn.RDTSC()
 	t.urgHold = now + min(now-t.urgFrom, scale(holdMostNS, tscPerNS))
 	t.urgFrom = 0
 }
@@ -240,7 +242,7 @@ const holdMostNS = 500_000
 //
 //go:nosplit
 func held(c *cpu, t *thread) bool {
-	now := rdtsc()
+	now := insn.RDTSC()
 	if t.urgHold <= now {
 		t.urgHold = 0
 		return false

@@ -10,6 +10,7 @@ import (
 
 	"ringo/boot/layout"
 	"ringo/hv/abi"
+	"ringo/hv/insn"
 )
 
 // trampoline starts an application processor: real mode at
@@ -152,10 +153,10 @@ func ownPrepareCPU(c *cpu, t *thread) uint64 {
 func bootAP(c *cpu) {
 	cpuInit(c)
 	startTick()
-	c.acct = rdtsc()
+	c.acct = insn.RDTSC()
 	if c.fs != thr(c.idle).fs {
 		c.fs = thr(c.idle).fs
-		wrmsr(0xc000_0100, c.fs)
+		insn.WRMSR(0xc000_0100, c.fs)
 	}
 	c.fpDirty = 1
 	klock.lock()

@@ -6,6 +6,7 @@ package kernel
 import (
 	"unsafe"
 
+	"ringo/hv/insn"
 	"ringo/hv/x86"
 )
 
@@ -116,7 +117,7 @@ func sysArchPrctl(c *cpu, t *thread) uint64 {
 		return neg(eINVAL)
 	}
 	t.fs, c.fs = t.f.rsi, t.f.rsi
-	wrmsr(x86.MSRFSBase, t.fs)
+	insn.WRMSR(x86.MSRFSBase, t.fs)
 	return 0
 }
 

@@ -5,6 +5,7 @@ package kernel
 
 import (
 	"ringo/boot/layout"
+	"ringo/hv/insn"
 )
 
 // The page tables of the layer, see package layout: the image with W^X, the
@@ -53,7 +54,7 @@ func mapImage() bool {
 //
 //go:nosplit
 func mapDirect() bool {
-	_, _, _, d := cpuid(0x8000_0001, 0)
+	_, _, _, d := insn.CPUID(0x8000_0001, 0)
 	giant := d>>26&1 != 0
 	top := directTop()
 	for pa := uint64(0); pa < top; {

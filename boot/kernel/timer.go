@@ -3,7 +3,11 @@
 
 package kernel
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"ringo/hv/insn"
+)
 
 // Time is counted in TSC ticks throughout; ratios are 32.32 fixed-point
 // numbers. A thread that sleeps is in the list of the CPU on which it fell
@@ -50,7 +54,7 @@ func setTSCRate(hz uint64) {
 //
 //go:nosplit
 func deadlineIn(ns uint64) uint64 {
-	d := rdtsc() + scale(min(ns, 1<<60), tscPerNS)
+	d := insn.RDTSC() + scale(min(ns, 1<<60), tscPerNS)
 	if d == 0 {
 		d = 1
 	}
@@ -61,8 +65,8 @@ func deadlineIn(ns uint64) uint64 {
 //
 //go:nosplit
 func delay(ns uint64) {
-	for end := deadlineIn(ns); rdtsc() < end; {
-		pause()
+	for end := deadlineIn(ns); insn.RDTSC() < end; {
+		insn.PAUSE()
 	}
 }
 
@@ -145,7 +149,7 @@ func rearm(c *cpu, now uint64) {
 //go:nosplit
 func timerIRQ(c *cpu) {
 	klock.lock()
-	now := rdtsc()
+	now := insn.RDTSC()
 	c.armed = 0
 	if c.armAt != 0 && c.armAt <= now {
 		c.armAt = 0

@@ -3,7 +3,11 @@
 
 package kernel
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"ringo/hv/insn"
+)
 
 // tlbGen counts changes of the page tables that took something away. A CPU
 // whose cpu.tlb has reached a generation has flushed its TLB since.
@@ -15,7 +19,7 @@ var tlbGen uint64
 //go:nosplit
 func pollTLB(c *cpu) {
 	if g := atomic.LoadUint64(&tlbGen); atomic.LoadUint64(&c.tlb) < g {
-		writeCR3(readCR3())
+		insn.SetCR3(insn.CR3())
 		atomic.StoreUint64(&c.tlb, g)
 	}
 }
@@ -37,7 +41,7 @@ func shootdown(c *cpu) {
 		o := cpuAt(i)
 		for o != c && isOnline(i) && atomic.LoadUint64(&o.tlb) < g {
 			pollTLB(c)
-			pause()
+			insn.PAUSE()
 		}
 	}
 }

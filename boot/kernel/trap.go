@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"ringo/hv/abi"
+	"ringo/hv/insn"
 	"ringo/hv/x86"
 )
 
@@ -175,7 +176,7 @@ const (
 //go:nosplit
 func pfHandler(f *frame, fp uint64) (act uint64) {
 	c := self()
-	va := readCR2()
+	va := insn.CR2()
 	c.nFaults++
 	r := pageFault(va, f.err)
 	if r == faultOK {
