@@ -37,7 +37,7 @@ type Info struct {
 // Boot returns what the multiboot loader handed over, nil when this is not a
 // bare machine.
 func Boot() *Info {
-	if booted == 0 || startInfo != nil {
+	if booted == 0 || inPartition() {
 		return nil
 	}
 	i := &Info{Magic: uint32(mbMagic), Addr: mm.HPA(mbInfo), CmdLine: string(cmdLine.buf[:cmdLine.n])}
@@ -237,15 +237,6 @@ func VirtToPhys(p unsafe.Pointer) (mm.HPA, bool) {
 
 // DirectTop is the end of the memory that the direct map covers.
 func DirectTop() mm.HPA { return mm.HPA(directTop()) }
-
-//go:nosplit
-func directTop() uint64 {
-	top := max(memMap.top(), 4*size1G)
-	if startInfo != nil {
-		top = max(top, startInfo.Top)
-	}
-	return top
-}
 
 // ImageRange is where the image (code, data, BSS) lies.
 func ImageRange() Range {

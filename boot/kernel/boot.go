@@ -8,7 +8,6 @@ import (
 	"unsafe"
 
 	"ringo/boot/layout"
-	"ringo/hv/abi"
 	"ringo/hv/insn"
 )
 
@@ -17,84 +16,12 @@ import (
 var booted uint32
 
 var (
-	startInfo *abi.StartInfo // partition only
 	mbMagic   uint64
 	mbInfo    uint64
 	imagePA   uint64 // where layout.ImageBase is
 	procBlock [64]uint64
 	auxRandom [64]byte
 )
-
-// bootBare is called from start64 with the multiboot magic and the physical
-// address of the information.
-//
-//go:nosplit
-func bootBare(magic, info uint64) {
-	uartInit()
-	mbMagic, mbInfo = magic, info
-	imagePA = layout.ImageBase
-	end := (imageEnd() + pageSize - 1) &^ (pageSize - 1)
-	taken.add(imagePA, end, 0)
-	taken.add(0, 1<<20, 0) // firmware, trampoline
-	scanMultiboot(magic, info)
-	if memMap.lost+taken.lost != 0 {
-		dieEarly("the memory map or the list of modules has too many entries; load fewer modules")
-	}
-	a, size := placePool()
-	if a == 0 {
-		say("\nringo: not enough memory: need ")
-		sayDec(size >> 20)
-		dieEarly(" MiB in one piece below 4 GiB, modules aside; give the machine more memory or load smaller modules")
-	}
-	frames.init(a, a+size)
-	picInit()
-	bootCommon()
-}
-
-// placePool finds room for the pool: as much as the machine's RAM suggests, but
-// less rather than nothing. When there is no room, a is 0 and size what is
-// needed.
-//
-//go:nosplit
-func placePool() (a, size uint64) {
-	if v, ok := cmdLine.number("pool=", 4); ok {
-		size = v << 20
-		return memMap.place(&taken, size, 1<<20, 1<<32), size
-	}
-	for size = poolSize(memMap.ram()); ; size = max(size/2, layout.PoolMin) {
-		a = memMap.place(&taken, size, 1<<20, 1<<32)
-		if a != 0 || size == layout.PoolMin {
-			return a, size
-		}
-	}
-}
-
-// poolSize is the pool's size in bytes, whole MiB, on a machine with that much
-// RAM.
-//
-//go:nosplit
-func poolSize(ram uint64) uint64 {
-	return min(max(ram/layout.PoolShare, layout.PoolMin), layout.PoolMax) &^ (1<<20 - 1)
-}
-
-// bootPartition is called from startPartition with the GPA of StartInfo.
-//
-//go:nosplit
-func bootPartition(gpa uint64) {
-	si := (*abi.StartInfo)(ptr(phys(gpa)))
-	startInfo = si
-	imagePA = si.ImageStart
-	if si.Magic != abi.StartMagic {
-		dieEarly("\nringo: the hypervisor speaks another version of the start information")
-	}
-	for i := uint64(0); i < uint64(min(si.NumRanges, abi.MaxRanges)); i++ {
-		r := (*abi.MemRange)(ptr(addr(unsafe.Pointer(&si.Ranges)) + i*uint64(unsafe.Sizeof(abi.MemRange{}))))
-		memMap.add(r.Start, r.Start+r.Size, uint64(r.Type))
-	}
-	cmdLine.copy(addr(unsafe.Pointer(&si.CmdLine)), uint64(len(si.CmdLine)))
-	frames.init(si.PoolStart, si.PoolEnd)
-	bootCommon()
-}
 
 // dieEarly is for what can be wrong before there are interrupts.
 //
@@ -113,6 +40,7 @@ func dieEarly(msg string) {
 //
 //go:nosplit
 func bootCommon() {
+	quirkDetect()
 	apicDetect()
 	fpDetect()
 	if !buildTables() {
@@ -127,7 +55,7 @@ func bootCommon() {
 	}
 	atomic.StoreUint32(&nCPU, 1)
 	cpuInit(c)
-	clockInit(c)
+	clockInit()
 	rngInit()
 	fillRandom(addr(unsafe.Pointer(&auxRandom)), 64)
 	fdInit()

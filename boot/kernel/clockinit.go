@@ -12,18 +12,13 @@ const (
 	pitTicks = pitHz / 100 // 10 ms
 )
 
+// clockInit finds the rates.
+//
 //go:nosplit
-func clockInit(c *cpu) {
+func clockInit() {
 	tscZero = insn.RDTSC()
-	if startInfo != nil {
-		if credible(startInfo.TSCHz) == 0 {
-			dieEarly("\nringo: the hypervisor gives no credible rate of the time-stamp counter")
-		}
-		setTSCRate(startInfo.TSCHz)
-		wallOff = startInfo.EpochNS + scale(tscZero, nsPerTSC)
-		if !tscDeadline {
-			dieEarly("\nringo: the partition's local APIC has no TSC-deadline timer")
-		}
+	if inPartition() {
+		partitionClock()
 		return
 	}
 	if !tscDeadline {

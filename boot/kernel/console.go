@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"unsafe"
 
-	"ringo/hv/abi"
 	"ringo/hv/insn"
 )
 
@@ -81,26 +80,6 @@ func uartPut(p, n uint64) (done uint64) {
 	return done
 }
 
-// putNow writes n bytes of the layer's memory to the console and returns how many
-// it took, at least one.
-//
-//go:nosplit
-func putNow(p, n uint64) uint64 {
-	if startInfo == nil {
-		return uartPut(p, n)
-	}
-	pa, ok := virtToPhys(p)
-	if !ok {
-		return n
-	}
-	n = min(n, pageSize-pa&(pageSize-1))
-	st, took := hypercall(startInfo.CallInsn, uint64(abi.CallConsoleWrite), pa, n, 0, 0)
-	if st != uint64(abi.OK) && st != uint64(abi.Again) || took == 0 || took > n {
-		return n
-	}
-	return took
-}
-
 // consoleWrite is write(2) to the console: one chunk, then the thread repeats
 // the call with the rest, so that interrupts come in between.
 //
@@ -109,8 +88,8 @@ func consoleWrite(c *cpu, t *thread) uint64 {
 	n := min(t.f.rdx-t.done, uint64(len(c.out)))
 	// Standard error is where the runtime reports its end: always shown.
 	show := t.f.rdi == 2 || atomic.LoadUint32(&polled) != 0
-	if show && startInfo == nil {
-		n = min(n, fifoSize/2)
+	if show {
+		n = min(n, chunkMost())
 	}
 	if n == 0 {
 		n = t.done
@@ -219,10 +198,7 @@ func ConsoleWrite(b []byte) {
 //
 //go:nosplit
 func ownConsole(c *cpu, t *thread) uint64 {
-	n := min(t.f.rsi, fifoSize/2)
-	if startInfo != nil {
-		n = min(t.f.rsi, uint64(len(c.out)))
-	}
+	n := min(t.f.rsi, uint64(len(c.out)), chunkMost())
 	if !copyIn(unsafe.Pointer(&c.out), t.f.rdi, n) {
 		return 0
 	}

@@ -121,10 +121,6 @@ type spinlock struct {
 	owner uint32 // CPU index + 1, for the check against recursion
 }
 
-// pauseEvery is how often a spinning CPU executes PAUSE: each one makes QEMU's
-// emulator leave the CPU loop and queue for its global lock.
-const pauseEvery = 32
-
 //go:nosplit
 func (l *spinlock) lock() {
 	if atomic.CompareAndSwapUint32(&l.v, 0, 1) {

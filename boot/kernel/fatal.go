@@ -6,7 +6,6 @@ package kernel
 import (
 	"sync/atomic"
 
-	"ringo/hv/abi"
 	"ringo/hv/insn"
 	"ringo/hv/x86"
 )
@@ -192,28 +191,4 @@ func dumpOthers() {
 			sayStack(o.nmiRIP, o.nmiRSP)
 		}
 	}
-}
-
-// endWorld reboots after 5 seconds, or halts when the command line has
-// "noreboot". In a partition it reports the crash.
-//
-//go:nosplit
-func endWorld(crash bool) {
-	if startInfo != nil {
-		how := uint64(abi.ShutdownReboot)
-		if crash {
-			how = uint64(abi.ShutdownCrash)
-		}
-		hypercall(startInfo.CallInsn, uint64(abi.CallDomShutdown), how, 0, 0, 0)
-		haltForever()
-	}
-	if crash && cmdLine.toggle("noreboot") {
-		say("ringo: halted (noreboot)\n")
-		haltForever()
-	}
-	if crash {
-		say("ringo: reboot in 5 s\n")
-		delay(5_000_000_000)
-	}
-	reset()
 }

@@ -112,28 +112,12 @@ func apicDetect() {
 	_, _, c, _ := insn.CPUID(1, 0)
 	x2apic = c>>21&1 != 0 || insn.RDMSR(x86.MSRAPICBase)&baseX2APIC != 0
 	tscDeadline = c>>24&1 != 0
-	if c>>31 != 0 && !tscDeadline {
-		_, sig, _, _ := insn.CPUID(0x4000_0000, 0)
-		ticking = sig == signatureTCG
-	}
+	ticking = quirks.losesIRQs && !tscDeadline
 }
 
-// signatureTCG is EBX of CPUID 0x40000000 under QEMU's TCG, "TCGT".
-const signatureTCG = 0x54474354
-
 // ticking says that the timer is to repeat itself until it is set anew, and
-// never to be quiet for longer than tickNS, because interrupts get lost: QEMU's
-// VMRUN with V_IRQ (helper_vmrun, 7.2) changes CPUState.interrupt_request without
-// the lock under which its other threads say there that the local APIC has
-// something to deliver. An interrupt whose news was overwritten stays in IRR
-// until the APIC has a reason to look, as at the next tick.
+// never to be quiet for longer than tickNS, because interrupts get lost.
 var ticking bool
-
-const (
-	tickNS = 4_000_000
-	// tickLeastNS keeps QEMU from being busy with nothing but catching up.
-	tickLeastNS = 20_000
-)
 
 // apicInit makes this CPU's APIC ready: everything masked but the timer.
 //

@@ -33,9 +33,8 @@ func SetPower(p Power) { power = p }
 //
 //go:nosplit
 func powerOff() {
-	if startInfo != nil {
-		hypercall(startInfo.CallInsn, uint64(abi.CallDomShutdown), uint64(abi.ShutdownPoweroff), 0, 0, 0)
-		haltForever()
+	if inPartition() {
+		partitionEnd(abi.ShutdownPoweroff)
 	}
 	drainUART()
 	if power.PM1a != 0 {
@@ -44,14 +43,14 @@ func powerOff() {
 	if power.PM1b != 0 {
 		insn.OUT16(power.PM1b, uint16(power.SleepB)<<10|slpEnable)
 	}
-	if power.PM1a == 0 && onQEMU() {
-		insn.OUT16(0x604, slpEnable)  // q35
-		insn.OUT16(0xb004, slpEnable) // i440fx
+	for i := 0; i < len(quirks.offPorts) && power.PM1a == 0; i++ {
+		if p := quirks.offPorts[i]; p != 0 {
+			insn.OUT16(p, slpEnable)
+		}
 	}
-	delay(2_000_000_000) // an emulator on a busy host takes its time
-	s := "Shutdown"      // Bochs
-	for i := 0; i < len(s); i++ {
-		insn.OUT8(0x8900, s[i])
+	delay(offNS)
+	for s, i := "Shutdown", 0; i < len(s); i++ {
+		insn.OUT8(bochsOff, s[i])
 	}
 	delay(10_000_000)
 	say("ringo: this machine cannot be switched off by software; halted\n")
@@ -83,17 +82,6 @@ func drainUART() {
 	for i := 0; i < uartPatience && uartDead == 0 && insn.IN8(comLSR)&lsrTEMT == 0; i++ {
 		insn.PAUSE()
 	}
-}
-
-// onQEMU reports whether the hypervisor leaf names QEMU's emulator or KVM.
-//
-//go:nosplit
-func onQEMU() bool {
-	if _, _, c, _ := insn.CPUID(1, 0); c>>31 == 0 {
-		return false
-	}
-	_, b, _, _ := insn.CPUID(0x4000_0000, 0)
-	return b == 0x54474354 || b == 0x4b4d564b // "TCGT", "KVMK"
 }
 
 // PowerOff switches the machine (in a partition: the partition) off. It does

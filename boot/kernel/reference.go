@@ -21,13 +21,13 @@ type Reference struct {
 
 // RateSure reports whether the rate of the time-stamp counter is known: nobody
 // believes less than 100 MHz or more than 20 GHz of one clock alone.
-func RateSure() bool { return booted != 0 && (startInfo != nil || rateSure) }
+func RateSure() bool { return booted != 0 && (inPartition() || rateSure) }
 
 // CheckRate measures the TSC for some 50 ms against r. If that alone is credible,
 // or if both clocks agree to a hundredth, the rate is known. To be called before
 // StartCPU; what was counted in time before may be off, the order is kept.
 func CheckRate(r Reference) error {
-	if booted == 0 || startInfo != nil || NumCPU() != 1 {
+	if booted == 0 || inPartition() || NumCPU() != 1 {
 		return errors.New("kernel: the rate must be checked on the bare machine, before the first StartCPU")
 	}
 	first := tscHz

@@ -234,9 +234,6 @@ func hold(t *thread) {
 	t.urgFrom = 0
 }
 
-// holdMostNS bounds what a handler counts for that was interrupted itself.
-const holdMostNS = 500_000
-
 // held reports whether t, which has a preemption pending, goes on without it for
 // now; the timer brings it. Preconditions: klock, t is current.
 //

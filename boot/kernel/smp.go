@@ -9,7 +9,6 @@ import (
 	"unsafe"
 
 	"ringo/boot/layout"
-	"ringo/hv/abi"
 	"ringo/hv/insn"
 )
 
@@ -79,35 +78,6 @@ func StartCPU(apicID uint32) error {
 		}
 	}
 	return errors.New("kernel: the CPU does not start")
-}
-
-// kickOff makes the CPU run startAP.
-func kickOff(c *cpu, apicID uint32) error {
-	if startInfo != nil {
-		st, _ := hypercall(startInfo.CallInsn, uint64(abi.CallVCPUStart), uint64(apicID),
-			addrStartAP(), c.ksp, c.self)
-		if abi.Status(st) != abi.OK {
-			return abi.Status(st)
-		}
-		return nil
-	}
-	page := phys(layout.TrampolinePage)
-	for i, b := range trampoline {
-		*p8(page + uint64(i)) = b
-	}
-	*p64(page + trCR3) = addrBootTables()
-	*p64(page + trCPU) = c.self
-	*p64(page + trEntry) = addrStartAP()
-	sendLocked(apicID, icrInit|icrAssert|icrLevel)
-	sleepNS(10_000_000)
-	for i := 0; i < 2; i++ {
-		sendLocked(apicID, icrStartup|icrAssert|layout.TrampolinePage>>12)
-		sleepNS(300_000)
-		if isOnline(c.id) {
-			break
-		}
-	}
-	return nil
 }
 
 // sendLocked is sendICR for ordinary Go.

@@ -65,7 +65,7 @@ func mapDirect() bool {
 				return false
 			}
 			bits := uint64(pteDevice | pteG)
-			if cached, _ := memMap.kinds(pa, pa+size); cached || startInfo != nil {
+			if cached, _ := memMap.kinds(pa, pa+size); cached || inPartition() {
 				bits = pteP | pteW | pteNX | pteG
 			}
 			if level > 1 {
@@ -84,7 +84,7 @@ func mapDirect() bool {
 //go:nosplit
 func directPage(pa uint64, giant bool) (size, level uint64) {
 	if giant && pa&(size1G-1) == 0 && !private(pa, pa+size1G) {
-		if _, all := memMap.kinds(pa, pa+size1G); all || startInfo != nil {
+		if _, all := memMap.kinds(pa, pa+size1G); all || inPartition() {
 			return size1G, 3
 		}
 	}

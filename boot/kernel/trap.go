@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"unsafe"
 
-	"ringo/hv/abi"
 	"ringo/hv/insn"
 	"ringo/hv/x86"
 )
@@ -65,7 +64,7 @@ func trapEntry() {
 		kickIRQ(c)
 	case vec == vecSpur:
 	default:
-		if startInfo == nil || vec != uint64(abi.UpcallVector) {
+		if !autoEOI(vec) {
 			eoi()
 		}
 		c.nIRQs++
@@ -183,10 +182,7 @@ func pfHandler(f *frame, fp uint64) (act uint64) {
 		return actResume
 	}
 	if r == faultNoMem {
-		if startInfo != nil {
-			fatalFrame(f, "out of memory: dom0's RAM is used up; give it more (dom0_mem=)")
-		}
-		fatalFrame(f, "out of memory: the runtime's pool is used up; make it larger (pool=MiB)")
+		fatalFrame(f, noMemory())
 	}
 	if f.rsp-c.self < blockSize {
 		if f.rip == addrUcopy() || f.rip == addrUload32() {
