@@ -42,6 +42,7 @@ var targets = []target{
 	{"dom0/devmodel/rtc", "FuzzAccess"},
 	{"dom0/devmodel/serial", "FuzzAccess"},
 	{"dom0/loader", "FuzzLoad"},
+	{"drivers/virtio/ring", "FuzzDevice"},
 	{"hv/decode", "FuzzDecode"},
 	{"hv/internal/image", "FuzzParse"},
 	{"hv/internal/run", "FuzzEmulate"},
