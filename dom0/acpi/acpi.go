@@ -1,9 +1,10 @@
 // SPDX-FileCopyrightText: The Ringo Authors
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package acpi builds the ACPI tables of guests: RSDP, XSDT, FADT, MADT, FACS
-// and a DSDT in AML. The numbers come from the guest platform in hv/abi, so
-// that they cannot differ from what hv and dom0 emulate.
+// Package acpi builds the ACPI tables of guests: RSDP, XSDT, FADT, MADT, MCFG,
+// FACS and a DSDT in AML. The numbers of what hv emulates come from the guest
+// platform in hv/abi, those of dom0's devices from the caller, who has made them:
+// neither can differ from what is emulated.
 //
 // Threats: none of the input is a guest's. The guest owns its copy of the
 // tables afterwards; nobody reads them back.
@@ -25,6 +26,10 @@ type Config struct {
 	// returns: a multiple of 64, below 4 GiB. The root pointer stands there; between
 	// 0xe0000 and 0xfffff operating systems find it by scanning.
 	Base uint64
+	// Devices are those of the ISA bus, in the order of the table.
+	Devices []Device
+	// PCI is the host bridge, nil: there is none.
+	PCI *PCI
 }
 
 // ErrConfig is returned for a Config out of its documented range.
@@ -50,9 +55,13 @@ func Build(c Config) ([]byte, error) {
 		return at
 	}
 	facsAt := place(facs())
-	dsdtAt := place(dsdt())
+	dsdtAt := place(dsdt(&c))
+	tables := [][]byte{fadt(facsAt, dsdtAt), madt(c.CPUs)}
+	if c.PCI != nil {
+		tables = append(tables, c.PCI.mcfg())
+	}
 	var list []byte
-	for _, t := range [][]byte{fadt(facsAt, dsdtAt), madt(c.CPUs)} {
+	for _, t := range tables {
 		list = binary.LittleEndian.AppendUint64(list, place(t))
 	}
 	xsdtAt := place(table("XSDT", 1, list))

@@ -37,8 +37,8 @@ func golden(t *testing.T, name, got string) {
 
 func TestGolden(t *testing.T) {
 	for name, c := range map[string]Config{
-		"1cpu.hex":   {CPUs: 1, Base: 0xe0000},
-		"2cpu.hex":   {CPUs: 2, Base: 0xe0000},
+		"1cpu.hex":   {CPUs: 1, Base: 0xe0000, Devices: pc.Devices, PCI: pc.PCI},
+		"2cpu.hex":   {CPUs: 2, Base: 0xe0000, Devices: pc.Devices},
 		"256cpu.hex": {CPUs: 257, Base: 0x7ff0000},
 	} {
 		img, err := Build(c)
@@ -147,8 +147,37 @@ func TestDSDTLikeCompiler(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(want[headerLen:], dsdt()[headerLen:]); d != "" {
+	if d := cmp.Diff(want[headerLen:], dsdt(&pc)[headerLen:]); d != "" {
 		t.Errorf("-compiler +ours\n%s", d)
+	}
+}
+
+// pc is the devices of testdata/dsdt.asl.
+var pc = Config{
+	Devices: []Device{
+		{"COM1", "PNP0501", []Ports{{0x3f8, 8}}, []uint8{4}},
+		{"RTC", "PNP0B00", []Ports{{0x70, 2}}, []uint8{8}},
+	},
+	PCI: &PCI{
+		ConfigPort: 0xcf8, ECAM: 0xb000_0000, Buses: 256, FirstIO: 0xc000, LastIO: 0xffff, FirstMem: 0xc000_0000, LastMem: 0xfebf_ffff,
+		GSI: func(slot, pin int) uint32 { return 16 + uint32(slot+pin)%8 },
+	},
+}
+
+// The MCFG names the configuration space of all buses.
+func TestMCFG(t *testing.T) {
+	c := pc
+	c.CPUs, c.Base = 1, 0xe0000
+	img, err := Build(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := walk(t, img, c.Base)["MCFG"]
+	if len(m) != 60 || binary.LittleEndian.Uint64(m[44:]) != 0xb000_0000 || m[54] != 0 || m[55] != 255 {
+		t.Errorf("MCFG % x", m[36:])
+	}
+	if img, _ = Build(Config{CPUs: 1, Base: 0xe0000}); walk(t, img, 0xe0000)["MCFG"] != nil {
+		t.Error("a machine without PCI has an MCFG")
 	}
 }
 
@@ -172,7 +201,7 @@ func TestPkgLength(t *testing.T) {
 }
 
 func TestBadConfig(t *testing.T) {
-	for _, c := range []Config{{0, 0xe0000}, {-1, 0xe0000}, {MaxCPUs + 1, 0xe0000}, {1, 0xe0010}, {1, 1 << 32}} {
+	for _, c := range []Config{{CPUs: 0, Base: 0xe0000}, {CPUs: -1, Base: 0xe0000}, {CPUs: MaxCPUs + 1, Base: 0xe0000}, {CPUs: 1, Base: 0xe0010}, {CPUs: 1, Base: 1 << 32}} {
 		if _, err := Build(c); err != ErrConfig {
 			t.Errorf("%+v: %v", c, err)
 		}

@@ -3,6 +3,8 @@
 
 package acpi
 
+import "encoding/binary"
+
 // This file is an encoder for the few AML terms that our DSDT needs (ACPI 6.5,
 // "ACPI Machine Language (AML) Specification"). Each function returns the bytes
 // of one complete term; terms nest by concatenation.
@@ -135,6 +137,49 @@ func irqEdge(n uint8) []byte {
 	m := uint16(1) << n
 	return []byte{0x22, byte(m), byte(m >> 8)}
 }
+
+// memory32 is Memory32Fixed (ReadWrite, base, size).
+func memory32(base, size uint32) []byte {
+	b := []byte{0x86, 9, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0}
+	put32(b[4:], base)
+	put32(b[8:], size)
+	return b
+}
+
+// Types of address space descriptors, and what is specific to I/O (ACPI 6.5, "QWord
+// Address Space Descriptor" to "Word Address Space Descriptor").
+const (
+	rangeMemory = 0
+	rangeIO     = 1
+	rangeBus    = 2
+
+	rangeFixed  = 0x0c // producer, positive decode, first and last address are fixed
+	rangeEntire = 3    // ISA and other ranges
+	rangeRW     = 1
+)
+
+// wordRange is WordIO or WordBusNumber (ResourceProducer, MinFixed, MaxFixed,
+// PosDecode, 0, first, last, 0, size).
+func wordRange(kind, specific byte, first, last uint16) []byte {
+	size := last - first + 1
+	return []byte{
+		0x88, 13, 0, kind, rangeFixed, specific, 0, 0, byte(first), byte(first >> 8), byte(last), byte(last >> 8),
+		0, 0, byte(size), byte(size >> 8),
+	}
+}
+
+// dwordMemory is DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed,
+// NonCacheable, ReadWrite, 0, first, last, 0, size).
+func dwordMemory(first, last uint32) []byte {
+	b := []byte{0x87, 23, 0, rangeMemory, rangeFixed, rangeRW}
+	b = append(b, make([]byte, 20)...)
+	put32(b[10:], first)
+	put32(b[14:], last)
+	put32(b[22:], last-first+1)
+	return b
+}
+
+func put32(b []byte, v uint32) { binary.LittleEndian.PutUint32(b, v) }
 
 // resources is ResourceTemplate () { items }: a buffer that ends with an end
 // tag, whose checksum 0 means "none".

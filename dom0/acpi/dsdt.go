@@ -5,21 +5,96 @@ package acpi
 
 import "ringo/hv/abi"
 
+// Device is a device of the ISA bus that systems do not find otherwise.
+type Device struct {
+	Name  string // of its node, four characters at most
+	HID   string // identifier of seven characters
+	Ports []Ports
+	IRQs  []uint8 // edge-triggered
+}
+
+// Ports is Size ports from Base.
+type Ports struct {
+	Base uint16
+	Size uint8
+}
+
+// PCI is a host bridge with one bus. Ranges are inclusive.
+type PCI struct {
+	ConfigPort        uint16 // of 8
+	ECAM              uint32 // base of the memory-mapped configuration space
+	Buses             uint16 // that it has room for, 256 at most
+	FirstIO, LastIO   uint16
+	FirstMem, LastMem uint32
+	// GSI is the interrupt line of a pin of a slot.
+	GSI func(slot, pin int) uint32
+}
+
+const (
+	pciSlots = 32
+	pciPins  = 4
+)
+
 // dsdt returns the definition block: the sleep type of soft off and the devices
 // of the guest platform that cannot be found otherwise.
-func dsdt() []byte {
+func dsdt(c *Config) []byte {
 	// \_S5: SLP_TYP of PM1a and PM1b control, and two reserved elements.
 	s5 := name(`\_S5`, pack(integer(abi.SleepTypeS5), integer(abi.SleepTypeS5), integer(0), integer(0)))
+	var nodes [][]byte
+	for i := range c.Devices {
+		nodes = append(nodes, isaDevice(&c.Devices[i]))
+	}
+	if c.PCI != nil {
+		nodes = append(nodes, c.PCI.root(), c.PCI.reserved())
+	}
+	return table("DSDT", 2, cat(s5, scope(`\_SB`, nodes...)))
+}
 
-	com1 := device("COM1",
-		name("_HID", eisaID("PNP0501")), // 16550A-compatible COM port
-		name("_UID", integer(1)),
-		name("_STA", integer(0x0f)), // present, enabled, shown, working
-		name("_CRS", resources(ioPorts(abi.PortCOM1, 8), irqEdge(abi.IRQCOM1))))
+func isaDevice(d *Device) []byte {
+	var crs [][]byte
+	for _, p := range d.Ports {
+		crs = append(crs, ioPorts(p.Base, p.Size))
+	}
+	for _, n := range d.IRQs {
+		crs = append(crs, irqEdge(n))
+	}
+	return device(d.Name, name("_HID", eisaID(d.HID)), name("_CRS", resources(crs...)))
+}
 
-	rtc := device("RTC",
-		name("_HID", eisaID("PNP0B00")), // AT real-time clock
-		name("_CRS", resources(ioPorts(abi.PortRTC, 2), irqEdge(abi.IRQRTC))))
+// root is the host bridge (PCI Firmware Specification 3.0, "Host Bridge").
+func (p *PCI) root() []byte {
+	var routes [][]byte
+	for slot := 1; slot < pciSlots; slot++ { // the bridge in slot 0 has no pin
+		for pin := range pciPins {
+			routes = append(routes, pack(integer(uint32(slot)<<16|0xffff), integer(uint32(pin)), integer(0), integer(p.GSI(slot, pin))))
+		}
+	}
+	return device("PCI0",
+		name("_HID", eisaID("PNP0A08")), // PCI Express root bridge
+		name("_CID", eisaID("PNP0A03")), // PCI root bridge
+		name("_UID", integer(0)),
+		name("_BBN", integer(0)),
+		name("_CRS", resources(
+			wordRange(rangeBus, 0, 0, p.Buses-1),
+			ioPorts(p.ConfigPort, 8),
+			wordRange(rangeIO, rangeEntire, p.FirstIO, p.LastIO),
+			dwordMemory(p.FirstMem, p.LastMem))),
+		name("_PRT", pack(routes...)))
+}
 
-	return table("DSDT", 2, cat(s5, scope(`\_SB`, com1, rtc)))
+// reserved is the configuration space in memory, which systems use only when it
+// is named as a resource (PCI Firmware Specification 3.0, "MCFG Table
+// Description").
+func (p *PCI) reserved() []byte {
+	return device("MRES",
+		name("_HID", eisaID("PNP0C02")),
+		name("_CRS", resources(memory32(p.ECAM, uint32(p.Buses)<<20))))
+}
+
+// mcfg returns the table of memory-mapped configuration spaces.
+func (p *PCI) mcfg() []byte {
+	b := make([]byte, 8+16)
+	put32(b[8:], p.ECAM)
+	b[19] = byte(p.Buses - 1) // last bus; segment and first bus are 0
+	return table("MCFG", 1, b)
 }

@@ -27,9 +27,8 @@ import (
 // kernels are all kernels: nothing is loaded.
 type kernels struct{}
 
-func (kernels) Try(loader.Request) error                       { return nil }
-func (kernels) Check(loader.Source) error                      { return nil }
-func (kernels) Populate(memory uint64) ([]abi.MemRange, error) { return loader.Populate(memory) }
+func (kernels) Try(loader.Request) error  { return nil }
+func (kernels) Check(loader.Source) error { return nil }
 func (kernels) Load(loader.Request, loader.Guest) (abi.VCPUContext, error) {
 	return abi.VCPUContext{}, nil
 }
@@ -37,10 +36,10 @@ func (kernels) Load(loader.Request, loader.Guest) (abi.VCPUContext, error) {
 // noDevices makes none.
 type noDevices struct{}
 
-func (noDevices) Attach(domain.Attachment) ([]domain.Claim, error) { return nil, nil }
-func (noDevices) Detach(uint32, bool)                              {}
-func (noDevices) Forget([16]byte)                                  {}
-func (noDevices) Room() error                                      { return nil }
+func (noDevices) Attach(domain.Attachment) error { return nil }
+func (noDevices) Detach(uint32, bool)            {}
+func (noDevices) Forget([16]byte)                {}
+func (noDevices) Room() error                    { return nil }
 
 type memory []byte
 

@@ -35,8 +35,6 @@ func (fakeLoader) Check(k loader.Source) error {
 
 func (fakeLoader) Try(loader.Request) error { return nil }
 
-func (fakeLoader) Populate(memory uint64) ([]abi.MemRange, error) { return loader.Populate(memory) }
-
 func (fakeLoader) Load(r loader.Request, mem loader.Guest) (abi.VCPUContext, error) {
 	copy(mem.RAM(0x1000, 100), r.Cmdline)
 	return abi.VCPUContext{RIP: 1 << 20}, nil

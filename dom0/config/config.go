@@ -14,6 +14,7 @@
 //	on_poweroff = "destroy"  # destroy | restart | preserve
 //	on_reboot = "restart"
 //	on_crash = "destroy"     # destroy | restart | preserve | coredump-destroy
+//	rng = true               # a virtio entropy device
 //	[boot]
 //	kernel = "boot:vmlinuz"
 //	initrd = "boot:initrd.gz"
@@ -40,9 +41,11 @@ type Config struct {
 	OnPoweroff Action `toml:"on_poweroff" json:"on_poweroff"`
 	OnReboot   Action `toml:"on_reboot" json:"on_reboot"`
 	OnCrash    Action `toml:"on_crash" json:"on_crash"`
-	Boot       Boot   `toml:"boot" json:"boot"`
-	Disk       []Disk `toml:"disk,omitempty" json:"disk,omitempty"`
-	NIC        []NIC  `toml:"nic,omitempty" json:"nic,omitempty"`
+	// RNG says that there is a virtio entropy device.
+	RNG  bool   `toml:"rng" json:"rng"`
+	Boot Boot   `toml:"boot" json:"boot"`
+	Disk []Disk `toml:"disk,omitempty" json:"disk,omitempty"`
+	NIC  []NIC  `toml:"nic,omitempty" json:"nic,omitempty"`
 }
 
 // Values of Hypervisor.
@@ -103,6 +106,6 @@ const (
 func Default() *Config {
 	return &Config{
 		VCPUs: 1, Memory: Size{DefaultMemory}, CPUWeight: DefaultWeight,
-		OnPoweroff: Destroy, OnReboot: Restart, OnCrash: Destroy,
+		OnPoweroff: Destroy, OnReboot: Restart, OnCrash: Destroy, RNG: true,
 	}
 }

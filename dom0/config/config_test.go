@@ -28,7 +28,7 @@ func TestParse(t *testing.T) {
 	}
 	want := &Config{
 		Name: "web1", VCPUs: 2, Memory: Size{512 << 20}, CPUWeight: 100, Cap: 50, CPUs: "0-3,^1",
-		OnPoweroff: Preserve, OnReboot: Destroy, OnCrash: Restart,
+		OnPoweroff: Preserve, OnReboot: Destroy, OnCrash: Restart, RNG: true,
 		Boot: Boot{Kernel: "boot:vmlinuz", Initrd: "boot:initrd.gz", Cmdline: "console=ttyS0"},
 		Disk: []Disk{{Volume: "pool0/web1"}, {Image: "boot:disk.img"}},
 		NIC:  []NIC{{Network: "default", MAC: "52:54:00:12:34:56"}},
@@ -159,6 +159,7 @@ func TestSet(t *testing.T) {
 		{"memroy", "5", `unknown key "memroy" (did you mean "memory"?)`},
 		{"memory", "lots", `memory: "lots" is not a size: write 512MiB, 1GiB or a number of MiB`},
 		{"vcpus", "two", `vcpus: "two" is not a whole number`},
+		{"rng", "maybe", `rng: "maybe" is neither true nor false`},
 		{"boot", "x", `boot cannot be given on the command line: write it in a file`},
 		{"disk", "x", `disk cannot be given on the command line: write it in a file`},
 		{"boot.kernel.x", "x", `boot.kernel.x: "x" is not a table`},

@@ -62,6 +62,12 @@ func (c *Config) Set(key, value string) error {
 			return fmt.Errorf("%s: %q is not a whole number", key, value)
 		}
 		v.SetInt(int64(n))
+	case reflect.Bool:
+		b, err := strconv.ParseBool(value)
+		if err != nil {
+			return fmt.Errorf("%s: %q is neither true nor false", key, value)
+		}
+		v.SetBool(b)
 	default:
 		return fmt.Errorf("%s cannot be given on the command line: write it in a file", key)
 	}

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 
+	"ringo/dom0/board"
 	"ringo/dom0/config"
+	"ringo/dom0/guestmem"
 	"ringo/dom0/hcall"
 	"ringo/dom0/loader"
 	"ringo/dom0/problem"
@@ -20,8 +22,8 @@ type plan struct {
 	uuid           [16]byte
 	cpus           uint64
 	kernel, initrd loader.Source
-	ranges         []abi.MemRange
-	bytes          uint64 // of ranges
+	machine        *board.Machine
+	bytes          uint64 // of its RAM
 }
 
 // Check does everything that Create does before it makes the domain.
@@ -45,7 +47,7 @@ func (m *Manager) Check(cfg *config.Config) error {
 // request says what to load.
 func (p *plan) request() loader.Request {
 	return loader.Request{
-		Kernel: p.kernel, Initrd: p.initrd, Cmdline: p.cfg.Boot.Cmdline, Memory: p.cfg.Memory.Bytes, CPUs: p.cfg.VCPUs,
+		Kernel: p.kernel, Initrd: p.initrd, Cmdline: p.cfg.Boot.Cmdline, Machine: p.machine,
 	}
 }
 
@@ -130,10 +132,10 @@ func (m *Manager) check(cfg *config.Config) (*plan, error) {
 			return nil, fmt.Errorf("initrd: %w", err)
 		}
 	}
-	if p.ranges, err = m.Loader.Populate(c.Memory.Bytes); err != nil {
+	if p.machine, err = machine(&c); err != nil {
 		return nil, fmt.Errorf("memory: %w", err)
 	}
-	for _, r := range p.ranges {
+	for _, r := range p.machine.RAM() {
 		p.bytes += r.Size
 	}
 	if c.UUID == "" {
@@ -141,6 +143,11 @@ func (m *Manager) check(cfg *config.Config) (*plan, error) {
 	}
 	p.uuid, err = config.ParseUUID(c.UUID)
 	return p, err
+}
+
+// machine is what a guest with a configuration sees.
+func machine(c *config.Config) (*board.Machine, error) {
+	return board.New(board.Config{CPUs: c.VCPUs, Memory: c.Memory.Bytes, RNG: c.RNG})
 }
 
 // build makes the domain of a plan. When it fails nothing is left.
@@ -188,39 +195,36 @@ func (m *Manager) build(d *dom, p *plan, paused bool) (err error) {
 
 // furnish gives a new domain its memory, operating system and devices.
 func (m *Manager) furnish(a *abi.CreateArgs, p *plan) error {
-	for _, r := range p.ranges {
-		if err := m.HV.Populate(a.ID, r.Start, r.Size, nil); err != nil {
+	for _, r := range p.machine.RAM() {
+		if err := m.HV.Populate(a.ID, r.Start, r.Size, r.Kind, nil); err != nil {
 			return err
 		}
 	}
-	if err := m.load(a.ID, p); err != nil {
-		return err
-	}
-	claims, err := m.Devices.Attach(Attachment{
-		ID: a.ID, VCPUs: p.cfg.VCPUs, Port: a.Port, IOReq: a.IOReq, UUID: p.uuid, Name: p.cfg.Name,
-	})
+	mem, err := m.memory(a.ID)
 	if err != nil {
 		return err
 	}
-	for _, c := range claims {
+	if err := m.load(a.ID, p, mem); err != nil {
+		return err
+	}
+	for _, c := range p.machine.Claims() {
 		if err := m.HV.Claim(a.ID, c.Space, c.Start, c.Size); err != nil {
 			return err
 		}
 	}
-	return nil
+	return m.Devices.Attach(Attachment{
+		ID: a.ID, VCPUs: p.cfg.VCPUs, Port: a.Port, IOReq: a.IOReq, UUID: p.uuid, Name: p.cfg.Name,
+		Machine: p.machine, Memory: mem,
+	})
 }
 
-// load fills the domain's memory and sets the registers of its first vCPU. The
-// memory is mapped into dom0 only meanwhile.
-func (m *Manager) load(id uint32, p *plan) error {
-	ext, err := m.HV.Map(id)
-	if err != nil {
-		return err
+// load fills the domain's memory and sets the registers of its first vCPU.
+func (m *Manager) load(id uint32, p *plan, mem *guestmem.Memory) error {
+	if !mem.Pin() {
+		return errors.New("the domain is being destroyed")
 	}
-	x, err := m.Loader.Load(p.request(), &ram{m.Memory, ext})
-	if err2 := m.HV.Unmap(id); err == nil {
-		err = err2
-	}
+	defer mem.Unpin()
+	x, err := m.Loader.Load(p.request(), ram{mem})
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,9 @@ import (
 	"sync"
 	"time"
 
+	"ringo/dom0/board"
 	"ringo/dom0/config"
+	"ringo/dom0/guestmem"
 	"ringo/dom0/hcall"
 	"ringo/dom0/loader"
 	"ringo/hv/abi"
@@ -30,8 +32,6 @@ type Loader interface {
 	// Try returns the error that Load would return, as far as can be told without
 	// a domain.
 	Try(r loader.Request) error
-	// Populate returns the ranges to back with RAM for memory bytes.
-	Populate(memory uint64) ([]abi.MemRange, error)
 	Load(r loader.Request, mem loader.Guest) (abi.VCPUContext, error)
 }
 
@@ -45,10 +45,11 @@ type Devices interface {
 	// Room returns why dom0's memory has no room for the models of another
 	// domain, nil when it has.
 	Room() error
-	// Attach makes the models of a domain, new or adopted, and returns the
-	// ranges they answer. Accesses may come from now on.
-	Attach(a Attachment) ([]Claim, error)
-	// Detach drops the models of a domain; of an unknown one it does nothing.
+	// Attach makes the models of a domain, new or adopted, for the devices of its
+	// machine. Accesses may come from now on.
+	Attach(a Attachment) error
+	// Detach drops the models of a domain, and returns when nothing uses its
+	// memory any more; of an unknown one it does nothing.
 	// again says that the same domain (by UUID) will be attached once more
 	// under another id, so that what outlives a restart is kept.
 	Detach(id uint32, again bool)
@@ -64,12 +65,9 @@ type Attachment struct {
 	IOReq uint64 // GPA in dom0 of its IOReqPage
 	UUID  [16]byte
 	Name  string
-}
 
-// Claim is a range whose accesses device models answer.
-type Claim struct {
-	Space       abi.Space
-	Start, Size uint64
+	Machine *board.Machine
+	Memory  *guestmem.Memory
 }
 
 // Options are what a [Manager] works with. HV, Loader, Files, Devices and

@@ -13,6 +13,7 @@ import (
 	"ringo/dom0/account"
 	"ringo/dom0/config"
 	"ringo/dom0/config/near"
+	"ringo/dom0/guestmem"
 	"ringo/dom0/hcall"
 	"ringo/dom0/loader"
 	"ringo/dom0/problem"
@@ -113,27 +114,28 @@ func (i Images) Try(r loader.Request) error {
 	return loader.Try(r)
 }
 
-// Populate implements [Loader].
-func (Images) Populate(memory uint64) ([]abi.MemRange, error) { return loader.Populate(memory) }
-
 // Load implements [Loader].
 func (i Images) Load(r loader.Request, mem loader.Guest) (abi.VCPUContext, error) {
 	r.Account = i.Account
 	return loader.Load(r, mem)
 }
 
-// ram is a domain's memory while it is mapped into dom0.
-type ram struct {
-	mem Memory
-	ext []abi.Extent
-}
+// ram is a domain's memory as the loader wants it.
+type ram struct{ *guestmem.Memory }
 
 // RAM implements [loader.Guest].
-func (r *ram) RAM(a loader.GPA, n uint64) []byte {
-	for _, e := range r.ext {
-		if off := uint64(a) - e.GPA; uint64(a) >= e.GPA && off < e.Size {
-			return r.mem.Slice(e.HPA+off, min(n, e.Size-off))
-		}
+func (r ram) RAM(a loader.GPA, n uint64) []byte { return r.Memory.RAM(uint64(a), n) }
+
+// memory returns the RAM of a domain, which is mapped into dom0 for as long as the
+// domain lives.
+func (m *Manager) memory(id uint32) (*guestmem.Memory, error) {
+	ext, err := m.HV.Map(id)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	var all []guestmem.Extent
+	for _, e := range ext {
+		all = append(all, guestmem.Extent{GPA: e.GPA, Bytes: m.Memory.Slice(e.HPA, e.Size)})
+	}
+	return guestmem.New(all), nil
 }

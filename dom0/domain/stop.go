@@ -189,8 +189,14 @@ func (m *Manager) adopt(in *abi.DomainInfo) error {
 	m.mu.Lock()
 	d.cfg, d.started = r.Config, r.Started
 	m.mu.Unlock()
-	_, err = m.Devices.Attach(Attachment{
+	a := Attachment{
 		ID: in.ID, VCPUs: int(in.VCPUs), Port: in.Port, IOReq: in.IOReq, UUID: in.UUID, Name: name,
-	})
-	return err
+	}
+	if a.Machine, err = machine(r.Config); err != nil {
+		return err
+	}
+	if a.Memory, err = m.memory(in.ID); err != nil {
+		return err
+	}
+	return m.Devices.Attach(a)
 }

@@ -80,9 +80,9 @@ func (c *Client) call(nr abi.Call, a0, a1, a2, a3, a4 uint64) (abi.Status, uint6
 
 // finish repeats a call until it is no longer Again, and calls progress, which
 // may be nil, with the value of each unfinished step.
-func (c *Client) finish(nr abi.Call, a0, a1, a2 uint64, progress func(uint64)) (abi.Status, uint64) {
+func (c *Client) finish(nr abi.Call, a [5]uint64, progress func(uint64)) (abi.Status, uint64) {
 	for {
-		st, v := c.call(nr, a0, a1, a2, 0, 0)
+		st, v := c.call(nr, a[0], a[1], a[2], a[3], a[4])
 		if st != abi.Again {
 			return st, v
 		}

@@ -58,7 +58,7 @@ func TestLifeOfADomain(t *testing.T) {
 	free := m.Free()
 	id := create(t, c, "web", 64<<20)
 	steps := 0
-	if err := c.Populate(id, 0, 64<<20, func(uint64) { steps++ }); err != nil || steps == 0 {
+	if err := c.Populate(id, 0, 64<<20, abi.RAMWritable, func(uint64) { steps++ }); err != nil || steps == 0 {
 		t.Fatalf("populate: %v after %d steps", err, steps)
 	}
 	ext, err := c.Map(id)
@@ -75,9 +75,6 @@ func TestLifeOfADomain(t *testing.T) {
 	}
 	if next != 64<<20 || len(ext) < 2 {
 		t.Fatalf("%d extents, %d bytes", len(ext), next)
-	}
-	if err := c.Unmap(id); err != nil {
-		t.Fatal(err)
 	}
 	x := abi.VCPUContext{RIP: 0x1234, Online: 1}
 	x.Seg[7].Base = 77
@@ -128,12 +125,12 @@ func TestErrors(t *testing.T) {
 		"write": e1(c.ConsoleWrite([]byte("x"))), "read": e1(c.ConsoleRead(make([]byte, 1))),
 		"key": c.DebugKey('h'), "send": c.EventSend(1), "start": c.StartVCPU(1, 0, 0, 0),
 		"counts": e1(c.ExitCounts(1)), "trace": e1(c.Trace(0)), "create": c.Create(&abi.CreateArgs{}),
-		"populate": c.Populate(1, 0, 1, nil), "map": e1(c.Map(1)), "unmap": c.Unmap(1),
+		"populate": c.Populate(1, 0, 1, 0, nil), "map": e1(c.Map(1)), "msi": c.MSI(1, 0, 0),
 		"set": c.SetVCPU(1, 0, &abi.VCPUContext{}), "get": e1(c.GetVCPU(1, 0)), "claim": c.Claim(1, 0, 0, 1),
 		"pause": c.Pause(1), "unpause": c.Unpause(1), "destroy": c.Destroy(1, nil), "info": e1(c.Info(1)),
 		"domains": e1(c.Domains()), "rename": c.Rename(1, "x"), "record": c.SetRecord(1, nil),
 		"getrecord": e1(c.Record(1)), "sched": c.SetSched(1, 1, 0), "irq": c.SetIRQ(1, 4, true),
-		"done": c.IOReqDone(1, 0),
+		"done": c.IOReqDone(1, 0), "bell": c.SetBell(1, 0, 0, 0, 0), "end": c.End(1, abi.ShutdownReboot),
 	}
 	for name, err := range calls {
 		var e *hcall.Error
@@ -219,6 +216,7 @@ func TestAllocations(t *testing.T) {
 	for name, f := range map[string]func(){
 		"IOReqDone": func() { _ = c.IOReqDone(1, 0) },
 		"Line":      func() { l.Set(true) },
+		"MSI":       func() { _ = c.MSI(1, 0xfee0_0000, 0x41) },
 		"EventSend": func() { _ = c.EventSend(64) },
 	} {
 		if n := testing.AllocsPerRun(100, f); n != 0 {

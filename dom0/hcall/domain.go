@@ -18,16 +18,17 @@ func (c *Client) Create(a *abi.CreateArgs) error {
 	return fail(abi.CallDomCreate, st, "create domain %q", Text(a.Name[:]))
 }
 
-// Populate gives domain dom size bytes of RAM at guest physical address start,
-// both multiples of PageSize. progress, which may be nil, is called between the
+// Populate gives domain dom size bytes of RAM of a kind at guest physical address
+// start, both multiples of PageSize. progress, which may be nil, is called between the
 // steps with what the hypervisor says of its progress. When it fails, the domain
 // may hold a part: destroying it frees that.
-func (c *Client) Populate(dom uint32, start, size uint64, progress func(uint64)) error {
-	st, _ := c.finish(abi.CallDomPopulate, uint64(dom), start, size, progress)
+func (c *Client) Populate(dom uint32, start, size uint64, kind abi.RAMKind, progress func(uint64)) error {
+	st, _ := c.finish(abi.CallDomPopulate, [5]uint64{uint64(dom), start, size, uint64(kind)}, progress)
 	return fail(abi.CallDomPopulate, st, "give domain %d %d KiB of memory at %#x", dom, size>>10, start)
 }
 
-// Map maps all RAM of a domain into dom0 at GPA == HPA and returns its extents.
+// Map maps all RAM of a domain into dom0 at GPA == HPA, until the domain is
+// destroyed, and returns its extents.
 func (c *Client) Map(dom uint32) ([]abi.Extent, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -48,12 +49,6 @@ func (c *Client) Map(dom uint32) ([]abi.Extent, error) {
 			return all, nil
 		}
 	}
-}
-
-// Unmap takes a domain's RAM out of dom0's address space.
-func (c *Client) Unmap(dom uint32) error {
-	st, _ := c.finish(abi.CallDomUnmap, uint64(dom), 0, 0, nil)
-	return fail(abi.CallDomUnmap, st, "unmap the memory of domain %d", dom)
 }
 
 // SetVCPU sets the registers of a vCPU that does not run.
@@ -85,7 +80,7 @@ func (c *Client) Claim(dom uint32, s abi.Space, start, size uint64) error {
 
 // Pause stops a domain's vCPUs; it returns when none runs.
 func (c *Client) Pause(dom uint32) error {
-	st, _ := c.finish(abi.CallDomPause, uint64(dom), 0, 0, nil)
+	st, _ := c.finish(abi.CallDomPause, [5]uint64{uint64(dom)}, nil)
 	return fail(abi.CallDomPause, st, "pause domain %d", dom)
 }
 
@@ -97,7 +92,7 @@ func (c *Client) Unpause(dom uint32) error {
 
 // Destroy ends a domain; it returns when all its memory is scrubbed and free.
 func (c *Client) Destroy(dom uint32, progress func(uint64)) error {
-	st, _ := c.finish(abi.CallDomDestroy, uint64(dom), 0, 0, progress)
+	st, _ := c.finish(abi.CallDomDestroy, [5]uint64{uint64(dom)}, progress)
 	return fail(abi.CallDomDestroy, st, "destroy domain %d", dom)
 }
 
@@ -187,13 +182,39 @@ func (c *Client) SetIRQ(dom, gsi uint32, level bool) error {
 	return fail(abi.CallDomIRQ, st, "set interrupt line %d of domain %d", gsi, dom)
 }
 
+// MSI delivers the message-signalled interrupt that a write of data to addr is. It
+// does not allocate unless it fails.
+func (c *Client) MSI(dom uint32, addr uint64, data uint32) error {
+	st, _ := c.call(abi.CallDomMSI, uint64(dom), addr, uint64(data), 0, 0)
+	if st == abi.OK {
+		return nil
+	}
+	return fail(abi.CallDomMSI, st, "deliver message %#x at %#x to domain %d", data, addr, dom)
+}
+
+// SetBell makes a part of a range that was claimed a doorbell; with size 0 the
+// bell is taken away. It does not allocate unless it fails.
+func (c *Client) SetBell(dom, bell uint32, s abi.Space, start, size uint64) error {
+	st, _ := c.call(abi.CallDomBell, uint64(dom), uint64(bell), uint64(s), start, size)
+	if st == abi.OK {
+		return nil
+	}
+	return fail(abi.CallDomBell, st, "put doorbell %d of domain %d at %#x+%#x", bell, dom, start, size)
+}
+
+// End makes a domain stop as if by itself.
+func (c *Client) End(dom uint32, why abi.Shutdown) error {
+	st, _ := c.call(abi.CallDomEnd, uint64(dom), uint64(why), 0, 0, 0)
+	return fail(abi.CallDomEnd, st, "end domain %d", dom)
+}
+
 // IOReqDone tells the hypervisor that a slot of a domain's IOReqPage is answered.
 // It does not allocate unless it fails.
 //
 // The hypervisor lets that vCPU run first if it is on the caller's CPU: the
 // caller has nothing to do but to look for the next event.
 func (c *Client) IOReqDone(dom, vcpu uint32) error {
-	st, _ := c.call(abi.CallIOReqDone, uint64(dom), uint64(vcpu), 1, 0, 0)
+	st, _ := c.call(abi.CallIOReqDone, uint64(dom), uint64(vcpu), 0, 0, 0)
 	if st == abi.OK {
 		return nil
 	}

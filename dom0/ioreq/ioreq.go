@@ -11,9 +11,13 @@
 //	                                     offset inside its range; what nobody
 //	                                     has reads all ones and ignores writes
 //	access from all its vCPUs         -> one slot each, answered in turn
+//	ring doorbells without end        -> what it rings while dom0 looks the other
+//	                                     way is one ring; a bell wakes whoever
+//	                                     serves its queue, no more
 package ioreq
 
 import (
+	"math/bits"
 	"sync/atomic"
 
 	"ringo/hv/abi"
@@ -25,7 +29,9 @@ import (
 // Add is for the thread that makes the domain; it comes before the first Serve.
 type Models struct {
 	dom   uint32
+	page  *abi.IOReqPage
 	slots []abi.IOReq
+	bells []func()
 	done  func(dom, vcpu uint32)
 	ports bus.Bus[uint16]
 	mem   bus.Bus[uint64]
@@ -46,7 +52,7 @@ type found struct {
 //
 // Preconditions: vcpus is at most abi.MaxVCPUs.
 func New(dom uint32, vcpus int, page *abi.IOReqPage, done func(dom, vcpu uint32)) *Models {
-	return &Models{dom: dom, slots: page.Slot[:vcpus], done: done}
+	return &Models{dom: dom, page: page, slots: page.Slot[:vcpus], done: done}
 }
 
 // Add registers dev for size bytes from start. The errors are those of
@@ -61,9 +67,24 @@ func (m *Models) Add(s abi.Space, start, size uint64, dev bus.Device) error {
 	return m.ports.Add(uint16(start), size, dev)
 }
 
-// Serve answers every slot that is ready. It is the handler of the domain's
+// AddBell makes ring the answer to a doorbell and returns the doorbell's number,
+// or false when there is none left. ring must not block.
+func (m *Models) AddBell(ring func()) (bell uint32, ok bool) {
+	if len(m.bells) == abi.MaxBells {
+		return 0, false
+	}
+	m.bells = append(m.bells, ring)
+	return uint32(len(m.bells) - 1), true
+}
+
+// Serve looks at the doorbells and answers every slot that is ready. It is the handler of the domain's
 // port.
 func (m *Models) Serve() {
+	for w := 0; w*64 < len(m.bells); w++ {
+		if atomic.LoadUint64(&m.page.Bell[w]) != 0 {
+			m.ring(w)
+		}
+	}
 	for i := range m.slots {
 		q := &m.slots[i]
 		if atomic.LoadUint32(&q.State) != abi.IOReqReady {
@@ -72,6 +93,15 @@ func (m *Models) Serve() {
 		m.answer(q)
 		atomic.StoreUint32(&q.State, abi.IOReqDone)
 		m.done(m.dom, uint32(i))
+	}
+}
+
+// ring takes word w of the doorbells.
+func (m *Models) ring(w int) {
+	for b := atomic.SwapUint64(&m.page.Bell[w], 0); b != 0; b &= b - 1 {
+		if n := w*64 + bits.TrailingZeros64(b); n < len(m.bells) {
+			m.bells[n]()
+		}
 	}
 }
 

@@ -63,6 +63,32 @@ func TestModels(t *testing.T) {
 	}
 }
 
+func TestBells(t *testing.T) {
+	var page abi.IOReqPage
+	m := New(1, 1, &page, nil)
+	var rung [abi.MaxBells]int
+	for i := range rung {
+		if n, ok := m.AddBell(func() { rung[i]++ }); !ok || n != uint32(i) {
+			t.Fatalf("bell %d: %d %v", i, n, ok)
+		}
+	}
+	if _, ok := m.AddBell(func() {}); ok {
+		t.Error("too many bells")
+	}
+	page.Bell[0], page.Bell[1] = 1<<63|1, 1<<2
+	m.Serve()
+	m.Serve()
+	for i, n := range rung {
+		if want := i == 0 || i == 63 || i == 66; (n == 1) != want || n > 1 {
+			t.Errorf("bell %d rang %d times", i, n)
+		}
+	}
+	few := New(1, 1, &page, nil)
+	few.AddBell(func() {})
+	page.Bell[0] = ^uint64(0) // by whoever: nobody has those
+	few.Serve()
+}
+
 func TestAdd(t *testing.T) {
 	m := New(1, 1, new(abi.IOReqPage), nil)
 	for _, c := range []struct {

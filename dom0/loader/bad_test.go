@@ -47,7 +47,7 @@ func TestBadKernels(t *testing.T) {
 		{"zImage", `is a zImage, which runs below 1 MiB`, patch(zst, 0x211, 0)},
 		{"code shorter than said", `is truncated`, patch(zst, 0x1f4, le32(uint32(len(zst)-2048+31)/16)...)},
 		{"code in the hole", `between 640 KiB and 1 MiB`, patch(patch(zst, 0x236, 0), 0x214, le32(0x9f000)...)},
-		{"code beyond 3 GiB", `above 3 GiB is not possible`, patch(patch(zst, 0x236, 0), 0x214, le32(0xc0000000)...)},
+		{"code beyond 2816 MiB", `above 2816 MiB is not possible`, patch(patch(zst, 0x236, 0), 0x214, le32(0xc0000000)...)},
 		{"needs much", `needs 1025 MiB of guest memory`, patch(patch(zst, 0x236, 0), 0x260, le32(1<<30)...)},
 		{"payload offset", `is truncated`, patch(zst, 0x248, 0xff, 0xff, 0xff, 0xff)},
 		{"payload length", `is truncated`, patch(zst, 0x24c, 0xff, 0xff, 0xff, 0xff)},
@@ -74,7 +74,7 @@ func TestBadKernels(t *testing.T) {
 		{"no segments", `nothing to load`, elf64(0, phdr{kind: 4})},
 		{"low", `wants to be loaded from 0x9ffff to 0xa0001: between 640 KiB and 1 MiB`, at64(0x9ffff, 200, 1, 0x9ffff, 2)},
 		{"ROM", `wants to be loaded from 0xf0000 to 0xf0001: between`, at64(0xf0000, 200, 1, 0xf0000, 1)},
-		{"beyond 3 GiB", `above 3 GiB is not possible`, at64(0xc0000000, 200, 1, 0xc0000000, 1)},
+		{"beyond 2816 MiB", `above 2816 MiB is not possible`, at64(0xb0000000, 200, 1, 0xb0000000, 1)},
 		{"wraps", `bad ELF segment`, at64(1<<20, 200, 1, 1<<20, 1<<64-1)},
 		{"offset wraps", `bad ELF segment`, at64(1<<20, 1<<64-1, 1, 1<<20, 1)},
 		{"offset far", `is truncated`, at64(1<<20, 1<<40, 1, 1<<20, 1)},
@@ -113,7 +113,6 @@ func TestTooSmall(t *testing.T) {
 		{100 * mib, initrd, `initrd of 80 MiB does not fit 100 MiB of guest memory: raise memory to at least 101 MiB`},
 		{101 * mib, initrd, ``},
 		{64 * mib, source("boot:i", nil), `initrd "boot:i" is empty`},
-		{1 * mib, loader.Source{}, `guest memory of 1 MiB is out of range`},
 	} {
 		r := request(vmlinux(), c.memory)
 		r.Initrd = c.initrd
@@ -138,8 +137,8 @@ func TestInitrdPlace(t *testing.T) {
 		{"top", k, 64 * mib, 61 * mib},
 		{"limit", patch(k, 0x22c, le32(48*mib-1)...), 64 * mib, 45 * mib},
 		{"odd limit", patch(k, 0x22c, le32(48*mib-2)...), 64 * mib, 45*mib - 4096},
-		{"below 3 GiB", patch(k, 0x22c, le32(^uint32(0))...), 4 << 30, 3<<30 - 3*mib},
-		{"high", patch(k, 0x22c, le32(22*mib)...), 4 << 30, 5<<30 - 3*mib},
+		{"below 2816 MiB", patch(k, 0x22c, le32(^uint32(0))...), 4 << 30, 2816*mib - 3*mib},
+		{"high", patch(k, 0x22c, le32(22*mib)...), 4 << 30, 4<<30 + 1280*mib - 3*mib},
 		{"no high", patch(patch(k, 0x22c, le32(22*mib)...), 0x236, 1), 4 << 30, 0},
 		{"no room", patch(k, 0x22c, le32(22*mib)...), 64 * mib, 0},
 		{"limit 0", patch(k, 0x22c, le32(0)...), 64 * mib, 0},

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 
+	"ringo/dom0/board"
 	"ringo/dom0/loader"
 	"ringo/hv/abi"
 )
@@ -136,7 +137,11 @@ func source(name string, b []byte) loader.Source {
 }
 
 func request(kernel []byte, memory uint64) loader.Request {
-	return loader.Request{Kernel: source("boot:k", kernel), Memory: memory, CPUs: 2, Cmdline: "console=ttyS0"}
+	return loader.Request{Kernel: source("boot:k", kernel), Machine: machine(memory), Cmdline: "console=ttyS0"}
+}
+
+func machine(memory uint64) *board.Machine {
+	return must(board.New(board.Config{CPUs: 2, Memory: memory, RNG: true}))
 }
 
 // ram lists the layout's ranges for comparison.

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"ringo/dom0/board"
 )
 
 // Offsets in the zero page and, equally, in the first sector of a bzImage
@@ -123,13 +125,13 @@ func parseBzImage(b []byte, size int64) (*bzImage, error) {
 func (k *bzImage) place(b []byte, size uint64) {
 	le := binary.LittleEndian
 	if k.load = uint64(le.Uint32(b[hdrCode32:])); k.load == 0 {
-		k.load = oneMiB
+		k.load = board.OneMiB
 	}
 	k.end = k.load + size
 	if le.Uint16(b[hdrVersion:]) < prefVersion {
 		return
 	}
-	if p := le.Uint64(b[hdrPreferred:]); b[hdrRelocatable] != 0 && p != 0 && p < holeBase {
+	if p := le.Uint64(b[hdrPreferred:]); b[hdrRelocatable] != 0 && p != 0 && p < board.HoleBase {
 		k.load = p
 	}
 	k.end = k.load + max(size, uint64(le.Uint32(b[hdrInitSize:])))

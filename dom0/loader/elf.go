@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"ringo/dom0/board"
 )
 
 // ELF constants (System V ABI, "ELF Header" and "Program Header"; Xen,
@@ -146,22 +148,22 @@ func (g *guest) check(f *elfFile) (start, end uint64, err error) {
 			}
 		}
 		start, end = min(start, s.paddr), max(end, s.paddr+s.memsz)
-		if s.paddr < oneMiB {
+		if s.paddr < board.OneMiB {
 			if err := g.fits(s.paddr, s.paddr+s.memsz); err != nil {
 				return 0, 0, err
 			}
 		}
 	}
-	return start, end, g.fits(oneMiB, max(end, oneMiB))
+	return start, end, g.fits(board.OneMiB, max(end, board.OneMiB))
 }
 
 // fits verifies that a kernel may occupy [start, end).
 func (g *guest) fits(start, end uint64) error {
 	switch {
-	case start < oneMiB && end > lowEnd:
+	case start < board.OneMiB && end > board.LowEnd:
 		return fmt.Errorf("wants to be loaded from %#x to %#x: between 640 KiB and 1 MiB is no memory for it", start, end)
-	case end > holeBase:
-		return fmt.Errorf("wants to be loaded up to %#x: above 3 GiB is not possible", end)
+	case end > board.HoleBase:
+		return fmt.Errorf("wants to be loaded up to %#x: above 2816 MiB is not possible", end)
 	case GPA(end) > g.lowTop():
 		return fmt.Errorf("needs %d MiB of guest memory, there are %d MiB: raise memory to at least %d MiB",
 			mib(end), uint64(g.lowTop())>>20, mib(end))
@@ -186,7 +188,7 @@ func (g *guest) loadELF(r io.Reader) (*image, error) {
 	if err != nil {
 		return nil, err
 	}
-	img := &image{start: GPA(start), end: max(GPA(end), oneMiB), fileEnd: f.end, header: defaultHeader()}
+	img := &image{start: GPA(start), end: max(GPA(end), board.OneMiB), fileEnd: f.end, header: defaultHeader()}
 	for _, seg := range f.loads {
 		img.taken = append(img.taken, region{GPA(seg.paddr), seg.memsz})
 		if f.wide && seg.hasPhys(f.entry) {

@@ -69,7 +69,7 @@ func TestPVH(t *testing.T) {
 			e := b[le.Uint64(b[40:])-0x3000+24*i:]
 			got = append(got, [3]uint64{le.Uint64(e), le.Uint64(e) + le.Uint64(e[8:]), uint64(le.Uint32(e[16:]))})
 		}
-		if d := cmp.Diff(ram(must(loader.Layout(16*mib))), got); d != "" {
+		if d := cmp.Diff(ram(machine(16*mib).Map()), got); d != "" {
 			t.Errorf("%s: memory map: -want +got\n%s", name, d)
 		}
 	}
@@ -118,7 +118,7 @@ func TestMultiboot(t *testing.T) {
 		if s := b[le.Uint32(mod[8:])-0x3000:]; string(s[:7]) != "boot:i\x00" {
 			t.Errorf("%s: module name %q", name, s[:7])
 		}
-		if n := le.Uint32(b[44:]); n != 4*24 || le.Uint32(b[le.Uint32(b[48:])-0x3000:]) != 20 {
+		if n := le.Uint32(b[44:]); n != 5*24 || le.Uint32(b[le.Uint32(b[48:])-0x3000:]) != 20 {
 			t.Errorf("%s: memory map of %d bytes", name, n)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 
 	"ringo/dom0/account"
+	"ringo/dom0/board"
 	"ringo/hv/abi"
 )
 
@@ -41,10 +42,10 @@ func (g *guest) covered(a GPA, n uint64) bool {
 }
 
 // lowTop is the end of RAM below 4 GiB.
-func (g *guest) lowTop() GPA { return g.top(oneMiB) }
+func (g *guest) lowTop() GPA { return g.top(board.OneMiB) }
 
 // highTop is the end of RAM above 4 GiB, or 0 without such.
-func (g *guest) highTop() GPA { return g.top(highBase) }
+func (g *guest) highTop() GPA { return g.top(board.HighBase) }
 
 // top is the end of the range that begins at start, or 0 without such.
 func (g *guest) top(start uint64) GPA {

@@ -7,6 +7,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+
+	"ringo/dom0/board"
 )
 
 // region is a loaded initrd; the zero region is none.
@@ -51,7 +53,7 @@ func (g *guest) placeInitrd(src Source, img *image) (GPA, error) {
 	if pages <= uint64(top) && top-GPA(pages) >= first {
 		return top - GPA(pages), nil
 	}
-	if high := g.highTop() &^ 0xfff; high != 0 && img.takesHighInitrd() && pages <= uint64(high-highBase) {
+	if high := g.highTop() &^ 0xfff; high != 0 && img.takesHighInitrd() && pages <= uint64(high-board.HighBase) {
 		return high - GPA(pages), nil
 	}
 	if limit < g.lowTop() || g.highTop() != 0 {

@@ -3,7 +3,10 @@
 
 package loader
 
-import "ringo/hv/abi"
+import (
+	"ringo/dom0/board"
+	"ringo/hv/abi"
+)
 
 // Offsets in the zero page (Linux, Documentation/arch/x86/zero-page.rst).
 const (
@@ -34,7 +37,7 @@ func (g *guest) startLinux(img *image, rd region) (abi.VCPUContext, error) {
 	zp.put32(hdrRamdiskSize, uint32(rd.size))
 	zp.put32(zpExtRamdisk, uint32(rd.at>>32))
 	zp.put32(zpExtRamdiskSize, uint32(rd.size>>32))
-	zp.put64(zpRSDP, acpiBase)
+	zp.put64(zpRSDP, board.ACPIBase)
 	zp.put8(zpE820Entries, uint8(len(g.layout)))
 	for i, r := range g.layout {
 		off := zpE820 + i*zpE820Size

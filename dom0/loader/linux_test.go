@@ -139,7 +139,7 @@ func TestZeroPage(t *testing.T) {
 		le.Uint32(zp[0x218:]), le.Uint32(zp[0x21c:]), le.Uint32(zp[0x228:]), le.Uint32(zp[0x214:]),
 		le.Uint64(zp[0x70:]),
 	}
-	want := fields{0xaa55, 0x20f, 0x7f, "HdrS", 0xff, 0x01, 0, 4,
+	want := fields{0xaa55, 0x20f, 0x7f, "HdrS", 0xff, 0x01, 0, 5,
 		64*mib - 8192, 5000, 0x10000, 0x1000000, 0xe0000}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("-want +got\n%s", d)
@@ -155,7 +155,7 @@ func TestZeroPage(t *testing.T) {
 		e := zp[0x2d0+20*i:]
 		map820 = append(map820, [3]uint64{le.Uint64(e), le.Uint64(e) + le.Uint64(e[8:]), uint64(le.Uint32(e[16:]))})
 	}
-	if d := cmp.Diff(ram(must(loader.Layout(64*mib))), map820); d != "" {
+	if d := cmp.Diff(ram(machine(64*mib).Map()), map820); d != "" {
 		t.Errorf("E820: -layout +zero page\n%s", d)
 	}
 }
@@ -190,35 +190,6 @@ func TestTables(t *testing.T) {
 	} {
 		if ctx.Seg[i] != want {
 			t.Errorf("segment %d: %+v", i, ctx.Seg[i])
-		}
-	}
-}
-
-func TestLayout(t *testing.T) {
-	for _, c := range []struct {
-		memory   uint64
-		map820   [][3]uint64
-		populate [][3]uint64
-	}{
-		{4 * mib, [][3]uint64{{0, 0xa0000, 1}, {0xc0000, 0xe0000, 2}, {0xe0000, mib, 3}, {mib, 4 * mib, 1}},
-			[][3]uint64{{0, 0xa0000, 1}, {0xc0000, 4 * mib, 1}}},
-		{512*mib + 5000, [][3]uint64{{0, 0xa0000, 1}, {0xc0000, 0xe0000, 2}, {0xe0000, mib, 3}, {mib, 512*mib + 4096, 1}},
-			[][3]uint64{{0, 0xa0000, 1}, {0xc0000, 512*mib + 4096, 1}}},
-		{3 << 30, [][3]uint64{{0, 0xa0000, 1}, {0xc0000, 0xe0000, 2}, {0xe0000, mib, 3}, {mib, 3 << 30, 1}},
-			[][3]uint64{{0, 0xa0000, 1}, {0xc0000, 3 << 30, 1}}},
-		{5 << 30, [][3]uint64{{0, 0xa0000, 1}, {0xc0000, 0xe0000, 2}, {0xe0000, mib, 3}, {mib, 3 << 30, 1}, {4 << 30, 6 << 30, 1}},
-			[][3]uint64{{0, 0xa0000, 1}, {0xc0000, 3 << 30, 1}, {4 << 30, 6 << 30, 1}}},
-	} {
-		if d := cmp.Diff(c.map820, ram(must(loader.Layout(c.memory)))); d != "" {
-			t.Errorf("layout of %d: -want +got\n%s", c.memory, d)
-		}
-		if d := cmp.Diff(c.populate, ram(must(loader.Populate(c.memory)))); d != "" {
-			t.Errorf("ranges of %d: -want +got\n%s", c.memory, d)
-		}
-	}
-	for _, n := range []uint64{0, 4*mib - 1, 1<<40 - 1<<30 + 1, ^uint64(0)} {
-		if _, err := loader.Layout(n); err == nil {
-			t.Errorf("memory of %d bytes is accepted", n)
 		}
 	}
 }

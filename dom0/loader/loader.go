@@ -28,7 +28,7 @@ import (
 	"io"
 
 	"ringo/dom0/account"
-	"ringo/dom0/acpi"
+	"ringo/dom0/board"
 	"ringo/hv/abi"
 )
 
@@ -58,10 +58,8 @@ type Request struct {
 	Initrd Source
 	// Cmdline is the kernel's command line.
 	Cmdline string
-	// Memory is the guest's RAM in bytes, as given to [Layout].
-	Memory uint64
-	// CPUs is the number of vCPUs for the ACPI tables.
-	CPUs int
+	// Machine is what the guest sees.
+	Machine *board.Machine
 	// Account is what the decompressor's memory is reserved from; several loads
 	// at once wait for each other where it is not enough for all. Nil has no limit.
 	Account *account.Account
@@ -101,14 +99,10 @@ type image struct {
 // vCPUs wait for INIT and SIPI as after a reset. Errors are one line, for the
 // user.
 //
-// Preconditions: mem holds the ranges that [Populate] returns for r.Memory;
+// Preconditions: mem is the RAM of r.Machine;
 // what Load does not write is zero.
 func Load(r Request, mem Guest) (ctx abi.VCPUContext, err error) {
-	layout, err := Layout(r.Memory)
-	if err != nil {
-		return ctx, err
-	}
-	g := &guest{mem: mem, layout: layout, account: r.Account}
+	g := &guest{mem: mem, layout: r.Machine.Map(), account: r.Account}
 	img, err := g.kernel(r)
 	if err != nil {
 		return ctx, err
@@ -120,17 +114,10 @@ func Load(r Request, mem Guest) (ctx abi.VCPUContext, err error) {
 	if err != nil {
 		return ctx, err
 	}
-	tables, err := acpi.Build(acpi.Config{CPUs: r.CPUs, Base: acpiBase})
-	if err != nil {
+	if err := g.write(board.ACPIBase, r.Machine.Tables()); err != nil {
 		return ctx, err
 	}
-	if len(tables) > acpiSize {
-		return ctx, fmt.Errorf("ACPI tables for %d vCPUs need %d bytes, there is room for %d: use fewer vCPUs", r.CPUs, len(tables), acpiSize)
-	}
-	if err := g.write(acpiBase, tables); err != nil {
-		return ctx, err
-	}
-	if err := g.write(vectorAt, resetVector()); err != nil {
+	if err := g.write(board.VectorAt, resetVector()); err != nil {
 		return ctx, err
 	}
 	if err := g.writeCmdline(r, img); err != nil {
@@ -171,11 +158,7 @@ func Check(src Source) error {
 // from the beginnings of the files: it reads headers, unpacks the first 64 KiB,
 // and finds places for everything.
 func Try(r Request) error {
-	layout, err := Layout(r.Memory)
-	if err != nil {
-		return err
-	}
-	g := &guest{layout: layout, account: r.Account, dry: true}
+	g := &guest{layout: r.Machine.Map(), account: r.Account, dry: true}
 	img, err := g.kernel(r)
 	if err != nil {
 		return err

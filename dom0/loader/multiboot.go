@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 
+	"ringo/dom0/board"
 	"ringo/hv/abi"
 )
 
@@ -100,7 +101,7 @@ func (g *guest) loadMultiboot(prefix []byte, file *io.SectionReader) (*image, er
 		return nil, err
 	}
 	img := &image{
-		protocol: multiboot, entry: GPA(h.addr), start: GPA(h.load), end: max(GPA(end), oneMiB),
+		protocol: multiboot, entry: GPA(h.addr), start: GPA(h.load), end: max(GPA(end), board.OneMiB),
 		taken: []region{{GPA(h.load), end - h.load}},
 	}
 	if g.dry {
@@ -128,8 +129,8 @@ func (g *guest) startMultiboot(img *image, rd region, name string) (abi.VCPUCont
 	b := record(make([]byte, nameAt+len(name)+1))
 	info := uint32(g.at(infoAt))
 	flags := uint32(mbHasMemory | mbHasCmdline | mbHasMap | mbHasName)
-	b.put32(4, lowEnd>>10)
-	b.put32(8, uint32((g.lowTop()-oneMiB)>>10))
+	b.put32(4, board.LowEnd>>10)
+	b.put32(8, uint32((g.lowTop()-board.OneMiB)>>10))
 	b.put32(16, uint32(g.at(cmdlineAt)))
 	if rd.size > 0 {
 		flags |= mbHasModules

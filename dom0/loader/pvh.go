@@ -6,6 +6,7 @@ package loader
 import (
 	"encoding/binary"
 
+	"ringo/dom0/board"
 	"ringo/hv/abi"
 )
 
@@ -95,7 +96,7 @@ func (g *guest) startPVH(img *image, rd region) (abi.VCPUContext, error) {
 		b.put64(72, rd.size)
 	}
 	b.put64(24, uint64(g.at(cmdlineAt)))
-	b.put64(32, acpiBase)
+	b.put64(32, board.ACPIBase)
 	b.put64(40, memory)
 	b.put32(48, uint32(len(g.layout)))
 	for i, r := range g.layout {

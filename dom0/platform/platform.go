@@ -3,8 +3,9 @@
 
 // Package platform gives every domain its device models, and connects them with
 // the event ports on which the domain's accesses arrive: a serial port, whose
-// other end is the domain's console, and a clock. Each model is a package of its
-// own with its threat table.
+// other end is the domain's console, a clock, a keyboard controller, and a PCI
+// host bridge with what the domain's machine has behind it. Each model is a
+// package of its own with its threat table.
 package platform
 
 import (
@@ -13,13 +14,11 @@ import (
 
 	"ringo/dom0/account"
 	"ringo/dom0/console"
-	"ringo/dom0/devmodel/rtc"
-	"ringo/dom0/devmodel/serial"
 	"ringo/dom0/domain"
+	"ringo/dom0/guestmem"
 	"ringo/dom0/hcall"
 	"ringo/dom0/ioreq"
 	"ringo/hv/abi"
-	"ringo/hv/bus"
 )
 
 // Events calls handlers when event ports are raised; event.Server does.
@@ -51,9 +50,11 @@ type Platform struct {
 
 // guest is the devices of one domain.
 type guest struct {
-	port  uint32
-	uuid  [16]byte
-	clock *rtc.RTC
+	id     uint32
+	port   uint32
+	uuid   [16]byte
+	memory *guestmem.Memory
+	ends   []func() // of devices: when they return, nothing of them is active
 	// release gives back what is reserved for the guest.
 	release func()
 
@@ -77,49 +78,29 @@ func New(hv *hcall.Client, events Events, pages Pages, memory *account.Account) 
 func (p *Platform) Room() error { return p.memory.Check(guestBytes) }
 
 // Attach implements [domain.Devices].
-func (p *Platform) Attach(a domain.Attachment) ([]domain.Claim, error) {
+func (p *Platform) Attach(a domain.Attachment) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	release, err := p.memory.Reserve(guestBytes)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	con := p.consoles[a.UUID]
 	if con == nil {
 		con = console.NewGuest()
 		p.consoles[a.UUID] = con
 	}
-	uart := serial.New(con, p.hv.Line(a.ID, serial.GSI))
-	con.Connect(uart)
-	g := &guest{port: a.Port, uuid: a.UUID, release: release}
-	var timer *rtc.AfterFunc
-	g.clock = rtc.New(p.now, p.hv.Line(a.ID, rtc.GSI), later{&timer})
-	timer = rtc.NewAfterFunc(p.now, g.clock.Tick)
+	g := &guest{id: a.ID, port: a.Port, uuid: a.UUID, memory: a.Memory, release: release}
 	g.models = ioreq.New(a.ID, a.VCPUs, p.pages.IOReqs(a.IOReq), p.done)
-	var claims []domain.Claim
-	for _, r := range []struct {
-		start, size uint64
-		dev         bus.Device
-	}{
-		{serial.Base, serial.Size, uart},
-		{rtc.Base, rtc.Size, g.clock},
-	} {
-		if err := g.models.Add(abi.SpacePort, r.start, r.size, r.dev); err != nil {
-			return nil, err
-		}
-		claims = append(claims, domain.Claim{Space: abi.SpacePort, Start: r.start, Size: r.size})
+	if err := p.furnish(g, a.Machine, con); err != nil {
+		g.stop()
+		return err
 	}
 	p.guests[a.ID] = g
 	p.events.Handle(a.Port, g.serve)
 	// An adopted domain may wait for an answer to what it asked before.
-	return claims, p.hv.EventSend(a.Port)
+	return p.hv.EventSend(a.Port)
 }
-
-// later is a timer that is made after the clock it belongs to. The clock sets no
-// timer before the guest's first access.
-type later struct{ t **rtc.AfterFunc }
-
-func (l later) Set(at int64) { (*l.t).Set(at) }
 
 // serve runs on the thread of events.
 func (g *guest) serve() {
@@ -133,8 +114,20 @@ func (g *guest) serve() {
 // done tells the hypervisor; a domain that is gone has nobody waiting.
 func (p *Platform) done(dom, vcpu uint32) { _ = p.hv.IOReqDone(dom, vcpu) }
 
-// Detach implements [domain.Devices]. When it returns, the domain's page of
-// IOReqs is not used any more.
+// stop ends the devices and gives back what is reserved. When it returns, neither
+// the domain's page of IOReqs nor its memory is used any more.
+func (g *guest) stop() {
+	g.mu.Lock()
+	g.gone = true
+	g.mu.Unlock()
+	for _, f := range g.ends {
+		f()
+	}
+	g.memory.Close()
+	g.release()
+}
+
+// Detach implements [domain.Devices].
 func (p *Platform) Detach(id uint32, again bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -143,12 +136,8 @@ func (p *Platform) Detach(id uint32, again bool) {
 		return
 	}
 	p.events.Handle(g.port, nil)
-	g.mu.Lock()
-	g.gone = true
-	g.mu.Unlock()
-	g.clock.Stop()
+	g.stop()
 	delete(p.guests, id)
-	g.release()
 	if !again {
 		p.close(g.uuid)
 	}

@@ -11,11 +11,13 @@ import (
 	"time"
 
 	"ringo/dom0/account"
+	"ringo/dom0/board"
 	"ringo/dom0/console"
 	"ringo/dom0/devmodel/rtc"
 	"ringo/dom0/devmodel/serial"
 	"ringo/dom0/domain"
 	"ringo/dom0/event"
+	"ringo/dom0/guestmem"
 	"ringo/dom0/hcall"
 	"ringo/dom0/hcall/hcalltest"
 	"ringo/hv/abi"
@@ -65,7 +67,13 @@ func (r *rig) create(t *testing.T, name string, uuid byte) domain.Attachment {
 	if err := r.hv.SetVCPU(args.ID, 0, &abi.VCPUContext{Online: 1}); err != nil {
 		t.Fatal(err)
 	}
-	a := domain.Attachment{ID: args.ID, VCPUs: 1, Port: args.Port, IOReq: args.IOReq, Name: name}
+	machine, err := board.New(board.Config{CPUs: 1, Memory: 64 << 20, RNG: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := domain.Attachment{
+		ID: args.ID, VCPUs: 1, Port: args.Port, IOReq: args.IOReq, Name: name, Machine: machine, Memory: guestmem.New(nil),
+	}
 	a.UUID[15] = uuid
 	return a
 }
@@ -73,14 +81,13 @@ func (r *rig) create(t *testing.T, name string, uuid byte) domain.Attachment {
 // start attaches the devices of a domain and lets it run.
 func (r *rig) start(t *testing.T, a domain.Attachment) *console.Guest {
 	t.Helper()
-	claims, err := r.pc.Attach(a)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range claims {
+	for _, c := range a.Machine.Claims() {
 		if err := r.hv.Claim(a.ID, c.Space, c.Start, c.Size); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := r.pc.Attach(a); err != nil {
+		t.Fatal(err)
 	}
 	if err := r.hv.Unpause(a.ID); err != nil {
 		t.Fatal(err)
@@ -227,7 +234,7 @@ func TestAdopted(t *testing.T) {
 		t.Fatal(err)
 	}
 	time.Sleep(5 * time.Millisecond)
-	if _, err := r.pc.Attach(r.a); err != nil {
+	if err := r.pc.Attach(r.a); err != nil {
 		t.Fatal(err)
 	}
 	output(t, r.pc.Console(r.a.ID), 2)
@@ -259,7 +266,7 @@ func TestGuestBytes(t *testing.T) {
 		if err := r.pc.Room(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.pc.Attach(a); err != nil {
+		if err := r.pc.Attach(a); err != nil {
 			t.Fatal(err)
 		}
 		for r.pc.Console(a.ID).Send(typed) == len(typed) {
@@ -274,7 +281,7 @@ func TestGuestBytes(t *testing.T) {
 	if err := r.pc.Room(); err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Error(err)
 	}
-	if _, err := r.pc.Attach(more); err == nil || !strings.HasPrefix(err.Error(), want) {
+	if err := r.pc.Attach(more); err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Error(err)
 	}
 	for _, a := range all {

@@ -22,9 +22,8 @@ const (
 	CallDebugKey                            // (key): the output goes to the log ring
 
 	CallDomCreate    // (gpa *CreateArgs) -> domain id; paused, without memory
-	CallDomPopulate  // (dom, gpa start, bytes): RAM, multiple of 4 KiB; continued
-	CallDomMap       // (dom, gpa *ExtentList): maps all RAM of dom into dom0 at GPA == HPA and lists it
-	CallDomUnmap     // (dom)
+	CallDomPopulate  // (dom, gpa start, bytes, RAMKind): a multiple of 4 KiB; continued
+	CallDomMap       // (dom, gpa *ExtentList): maps all RAM of dom into dom0 at GPA == HPA, until dom is destroyed, and lists it
 	CallDomSetVCPU   // (dom, vcpu, gpa *VCPUContext): before the vCPU first runs, or paused; BadArg for values that its guest could not set
 	CallDomGetVCPU   // (dom, vcpu, gpa *VCPUContext)
 	CallDomClaim     // (dom, Space, start, bytes): accesses there become IOReqs
@@ -36,11 +35,14 @@ const (
 	CallDomSetRecord // (dom, gpa []byte, length <= RecordLen): toolstack's opaque record
 	CallDomGetRecord // (dom, gpa []byte, length) -> bytes
 	CallDomIRQ       // (dom, gsi, level 0 or 1): sets an interrupt line of dom's IOAPIC and PIC
+	CallDomMSI       // (dom, address, data): the message-signalled interrupt that a function's write of data, 32 bits, to address is
+	CallDomBell      // (dom, bell, Space, start, bytes): makes a part of a claimed range doorbell number bell, or with 0 bytes none
+	CallDomEnd       // (dom, Shutdown): dom stops as if by itself: a device model resets it
 	CallDomSched     // (dom, weight, cap)
 	CallDomShutdown  // any: (Shutdown): the calling domain stops
 
 	CallEventSend // (port): from dom0, to itself; for tests and wake-ups
-	CallIOReqDone // (dom, vcpu, yield): the slot is Done, the vCPU may go on; yield 1: before the caller, if it is on its CPU
+	CallIOReqDone // (dom, vcpu): the slot is Done, the vCPU may go on, before the caller if it is on its CPU
 	CallVCPUStart // (vcpu, entry GVA, stack GVA, argument): dom0 starts its other vCPUs
 
 	CallExitCounts // (dom or AllDomains, gpa *ExitCounts)
@@ -102,6 +104,16 @@ const (
 
 // Space is an address space that a domain's device models claim ranges of.
 type Space uint64
+
+// RAMKind is what writes of the guest to its RAM do. dom0 may write all of it.
+type RAMKind uint64
+
+// Kinds of RAM.
+const (
+	RAMWritable  RAMKind = iota
+	RAMReadOnly          // ROM: writes are ignored
+	RAMForwarded         // ROM: writes become IOReqs, as in a claimed range
+)
 
 // Address spaces.
 const (

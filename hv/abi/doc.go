@@ -17,10 +17,23 @@
 // Long operations are continued by the caller: they return [Again] with the
 // progress kept in the hypervisor, and the caller repeats the same call.
 //
+// # Accesses
+//
+// A guest's access to a claimed range waits in the slot of its vCPU until dom0
+// answers: an instruction makes one access after the other, so one slot for each
+// vCPU is enough. What need not wait is a doorbell ([CallDomBell]): a write
+// there sets a bit of IOReqPage.Bell, whatever its value and size, and the vCPU
+// goes on. When the bit was clear, the domain's event port is raised; any number
+// of writes before dom0 clears it are one event. A doorbell may be moved within
+// claimed ranges while the guest runs, as its base address register moves.
+//
 // # Changelog
 //
 //	1  first version; NoRecord was added to it
-//	2  ExitCounts has what exits cost
+//	2  CallDomMSI, CallDomBell and IOReqPage.Bell, CallDomEnd; kinds of RAM;
+//	   IOReq.Time; a domain's RAM stays mapped in dom0 (no CallDomUnmap);
+//	   CallIOReqDone always hands the CPU over; ports 0x60, 0x64 and 0xcf8 to
+//	   0xcff are dom0's; ExitCounts has what exits cost
 package abi
 
 // Version is the version of this contract. It changes with every incompatible

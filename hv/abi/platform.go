@@ -13,11 +13,6 @@ const (
 	PortPM1aCnt = 0x604 // PM1a control, 2 bytes
 	PortPMTimer = 0x608 // 32-bit counter at 3.579545 MHz
 
-	// PortReset is the reset control register; writing ResetValue to it
-	// resets the machine. hv.
-	PortReset  = 0xcf9
-	ResetValue = 0x06
-
 	// PortControlA is system control port A of the PC/AT, whose bit 0 resets the
 	// machine as well. hv.
 	PortControlA = 0x92
@@ -37,12 +32,6 @@ const (
 	IRQPIT = 0
 	GSIPIT = 2
 
-	// The first serial port, a 16550, and the CMOS clock: dom0.
-	PortCOM1 = 0x3f8
-	IRQCOM1  = 4
-	PortRTC  = 0x70
-	IRQRTC   = 8
-
 	// Lengths in bytes for the FADT: PM1_EVT_LEN, PM1_CNT_LEN, PM_TMR_LEN. The
 	// timer has 32 bits (flag TMR_VAL_EXT) and runs at PMTimerHz.
 	PM1EvtLen  = 4
@@ -61,8 +50,17 @@ const (
 	PortSpeaker = 0x61 // gate and output of the PIT's channel 2
 	PITHz       = 1_193_182
 
-	// PortKeyboard is the status and command port of the keyboard controller,
-	// of which only the reset command exists: writing KeyboardReset. hv.
-	PortKeyboard  = 0x64
+	// The devices that dom0 has: the keyboard controller, which resets on the
+	// command KeyboardReset; the CMOS clock; the first serial port, a 16550; and
+	// PCI configuration mechanism #1, whose byte PortReset is the reset control
+	// register: ResetValue there resets the machine.
+	PortKeyboard  = 0x60 // data; status and command at 0x64
 	KeyboardReset = 0xfe
+	PortRTC       = 0x70
+	IRQRTC        = 8
+	PortCOM1      = 0x3f8
+	IRQCOM1       = 4
+	PortPCI       = 0xcf8 // address, data at 0xcfc
+	PortReset     = 0xcf9
+	ResetValue    = 0x06
 )

@@ -17,6 +17,7 @@ const (
 	MaxVCPUs   = 32
 	MaxDomains = 256 // dom0 included
 	MaxPorts   = 1024
+	MaxBells   = 128 // doorbells of a domain
 )
 
 // MemType is the type of a [MemRange], with the e820 numbers (ACPI
@@ -147,10 +148,11 @@ type IOReq struct {
 	_     [4]uint64
 }
 
-// IOReqPage holds a domain's slots, one per vCPU.
+// IOReqPage holds a domain's slots, one per vCPU, and its doorbells.
 type IOReqPage struct {
 	Slot [MaxVCPUs]IOReq
-	_    [2048]byte
+	Bell [MaxBells / 64]uint64 // bits of doorbells that were rung; atomic
+	_    [2048 - MaxBells/8]byte
 }
 
 // Segment is a segment register in Intel's access-right format (see package

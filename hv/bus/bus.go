@@ -94,6 +94,14 @@ func (b *Bus[A]) Overlaps(start A, size uint64) bool {
 	return i < len(b.spans) && b.spans[i].first <= first+size-1
 }
 
+// Covers reports whether the size bytes from start lie within one range of dev.
+func (b *Bus[A]) Covers(start A, size uint64, dev Device) bool {
+	first := uint64(start)
+	i := b.index(first)
+	return size != 0 && i < len(b.spans) && b.spans[i].first <= first && size-1 <= b.spans[i].last-first &&
+		b.spans[i].Dev == dev
+}
+
 // Find returns the device whose range holds all size bytes from addr, and the
 // offset of addr in that range. An access of size 0 finds nothing.
 func (b *Bus[A]) Find(addr A, size uint8) (dev Device, off uint64, ok bool) {

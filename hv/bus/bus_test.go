@@ -101,7 +101,7 @@ func TestAgainstArray(t *testing.T) {
 		var b Ports
 		var owner [1 << 16]*dev
 		for id := range 40 {
-			start, size := rnd.IntN(1<<16), 1+rnd.IntN(300)
+			start, size := rnd.IntN(1<<16), 1+rnd.IntN(300)*(1+id%2*10)
 			free := start+size <= 1<<16
 			for p := start; free && p < start+size; p++ {
 				free = owner[p] == nil
@@ -136,6 +136,50 @@ func TestAgainstArray(t *testing.T) {
 			if hit != ok || ok && (s.Dev != d || s.Off(uint16(p)) != off) {
 				t.Fatalf("At(%#x, %d) = %+v, want %v", p, size, s, want)
 			}
+		}
+	}
+}
+
+// TestIndexPages counts the pages of the index, which ranges of whole pages
+// share, and compares with the price that IndexPages names.
+func TestIndexPages(t *testing.T) {
+	for _, c := range [][3]uint64{
+		{0x3f8, 8, 1}, {0x3f8, 16, 2}, {0xc000, 0x4000, 1}, {0xc001, 0x3fff, 2}, {0xc001, 0x3ffe, 3}, {0, 1 << 16, 1}, {0x80, 0x100, 2},
+	} {
+		var b Ports
+		if err := b.Add(uint16(c[0]), c[1], &dev{}); err != nil {
+			t.Fatal(err)
+		}
+		b.Freeze()
+		seen := map[*portPage]bool{&noPorts: true}
+		for _, p := range b.pages {
+			seen[p] = true
+		}
+		if n := uint64(len(seen) - 1); n != c[2] || IndexPages(c[0], c[1]) < n {
+			t.Errorf("%#x+%#x: %d pages, want %d, price %d", c[0], c[1], n, c[2], IndexPages(c[0], c[1]))
+		}
+	}
+	if n := IndexPages(1<<40, 1<<63); n == 0 || n > 256 {
+		t.Errorf("a range that is none costs %d pages", n)
+	}
+}
+
+func TestCovers(t *testing.T) {
+	var b Bus[gpa]
+	d := &dev{1}
+	if err := errors.Join(b.Add(0x1000, 0x1000, d), b.Add(0x2000, 0x1000, &dev{2})); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		start gpa
+		size  uint64
+		want  bool
+	}{
+		{0x1000, 0x1000, true}, {0x1fff, 1, true}, {0x1000, 0x1001, false}, {0xfff, 2, false}, {0x2000, 1, false},
+		{0x1000, 0, false}, {0x1800, math.MaxUint64, false}, {0x3000, 1, false},
+	} {
+		if got := b.Covers(c.start, c.size, d); got != c.want {
+			t.Errorf("Covers(%#x, %#x) = %v", c.start, c.size, got)
 		}
 	}
 }

@@ -26,15 +26,52 @@ func (p *Ports) Freeze() {
 		p.pages[i] = &noPorts
 	}
 	for i := range p.spans {
-		s := &p.spans[i]
-		for a := s.first; a <= s.last; a++ {
-			page := &p.pages[a>>8]
-			if *page == &noPorts {
-				*page = new(portPage)
-			}
-			(*page)[a&0xff] = s
-		}
+		p.enter(&p.spans[i])
 	}
+}
+
+// enter puts s into the index. All pages that s fills share one.
+func (p *Ports) enter(s *Span) {
+	var whole *portPage
+	for a := s.first; a <= s.last; {
+		page := &p.pages[a>>8]
+		if a&0xff == 0 && s.last-a >= 0xff {
+			if whole == nil {
+				whole = new(portPage)
+				for j := range whole {
+					whole[j] = s
+				}
+			}
+			*page = whole
+			a += 0x100
+			continue
+		}
+		if *page == &noPorts {
+			*page = new(portPage)
+		}
+		(*page)[a&0xff] = s
+		a++
+	}
+}
+
+// IndexPages is how many pages of 256 entries the index has for a range of size
+// ports from start, at most; what lies beyond the last port does not count.
+func IndexPages(start, size uint64) uint64 {
+	const top = 1<<16 - 1
+	first := min(start, top)
+	last := min(first+min(max(size, 1), 1<<16)-1, top)
+	pages := last>>8 - first>>8 + 1
+	if pages <= 2 {
+		return pages
+	}
+	n := uint64(1) // for all in the middle
+	if first&0xff != 0 {
+		n++
+	}
+	if last&0xff != 0xff {
+		n++
+	}
+	return n
 }
 
 // At returns the range that holds all size bytes from port. ok is false when

@@ -22,7 +22,7 @@ func memtest(t *testing.T, name string) string {
 	if _, err := os.Stat(path); err == nil {
 		return path
 	}
-	if err := debian.Fetch(os.Stderr, "memtest86+", "/boot/"+name, path); err != nil {
+	if err := debian.Fetch(os.Stderr, "memtest86+", debian.File{Pattern: "/boot/" + name, Dst: path}); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -46,7 +46,7 @@ func TestI386(t *testing.T) {
 	}
 	kernel := filepath.Join(built.root, "build", "test", "vmlinuz-i386")
 	if _, err := os.Stat(kernel); err != nil {
-		if err := debian.FetchFor(os.Stderr, "i386", "linux-image-686", "/boot/vmlinuz-*", kernel); err != nil {
+		if err := debian.FetchFor(os.Stderr, "i386", "linux-image-686", debian.File{Pattern: "/boot/vmlinuz-*", Dst: kernel}); err != nil {
 			t.Fatal(err)
 		}
 	}

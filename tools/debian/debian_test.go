@@ -64,23 +64,27 @@ func TestParseDepends(t *testing.T) {
 func TestUntar(t *testing.T) {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
-	for _, f := range []struct{ name, text string }{{"./boot/config-6.1", "no"}, {"./boot/vmlinuz-6.1", "kernel"}} {
+	for _, f := range []struct{ name, text string }{
+		{"./boot/config-6.1", "no"}, {"./lib/modules/6.1/a.ko", "module"}, {"./boot/vmlinuz-6.1", "kernel"},
+	} {
 		w.WriteHeader(&tar.Header{Name: f.name, Typeflag: tar.TypeReg, Size: int64(len(f.text)), Mode: 0o644})
 		w.Write([]byte(f.text))
 	}
 	w.WriteHeader(&tar.Header{Name: "./boot/vmlinuz", Typeflag: tar.TypeSymlink, Linkname: "vmlinuz-6.1"})
 	w.Close()
 	dst := filepath.Join(t.TempDir(), "k")
-	if err := untar(bytes.NewReader(b.Bytes()), "/boot/vmlinuz*", dst); err != nil {
+	if err := untar(bytes.NewReader(b.Bytes()), []File{{"/boot/vmlinuz*", dst}, {"/lib/modules/*/a.ko", dst + ".ko"}}); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := os.ReadFile(dst); string(got) != "kernel" {
-		t.Errorf("got %q", got)
+	for name, want := range map[string]string{dst: "kernel", dst + ".ko": "module"} {
+		if got, _ := os.ReadFile(name); string(got) != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
-	if err := untar(bytes.NewReader(b.Bytes()), "/etc/*", dst); !errors.Is(err, os.ErrNotExist) {
+	if err := untar(bytes.NewReader(b.Bytes()), []File{{"/boot/vmlinuz*", dst}, {"/etc/*", dst}}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no match: %v", err)
 	}
-	if err := untar(strings.NewReader(strings.Repeat("x", 600)), "/*", dst); err == nil || errors.Is(err, os.ErrNotExist) {
+	if err := untar(strings.NewReader(strings.Repeat("x", 600)), []File{{"/*", dst}}); err == nil || errors.Is(err, os.ErrNotExist) {
 		t.Errorf("garbage: %v", err)
 	}
 }

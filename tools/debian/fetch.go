@@ -12,26 +12,30 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
-// Fetch downloads a package and unpacks of it the one file whose path matches
-// pattern, as dst. Nothing is installed, and no root is
-// needed once the package lists are there. A package without files of its own
-// stands for the first package it depends on.
-func Fetch(log io.Writer, pkg, pattern, dst string) error {
-	return FetchFor(log, "", pkg, pattern, dst)
+// File is a file of a package: the first whose path matches Pattern is unpacked
+// as Dst.
+type File struct{ Pattern, Dst string }
+
+// Fetch downloads a package and unpacks files of it. Nothing is installed, and no
+// root is needed once the package lists are there. A package without files of its
+// own stands for the first package it depends on.
+func Fetch(log io.Writer, pkg string, files ...File) error {
+	return FetchFor(log, "", pkg, files...)
 }
 
 // FetchFor is Fetch for an architecture that need not be one of this machine, by
 // Debian's name. It gets that one's package lists, for this once.
-func FetchFor(log io.Writer, arch, pkg, pattern, dst string) error {
-	dir, err := os.MkdirTemp(filepath.Dir(dst), "fetch-")
+func FetchFor(log io.Writer, arch, pkg string, files ...File) error {
+	dir, err := os.MkdirTemp(filepath.Dir(files[0].Dst), "fetch-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	fmt.Fprintf(log, "fetching %s from the Debian package %s\n", path.Base(pattern), pkg)
+	fmt.Fprintf(log, "fetching %s from the Debian package %s\n", path.Base(files[0].Pattern), pkg)
 	var foreign []string
 	if arch != "" {
 		if foreign, err = lists(log, dir, arch); err != nil {
@@ -42,7 +46,7 @@ func FetchFor(log io.Writer, arch, pkg, pattern, dst string) error {
 	if err != nil {
 		return fmt.Errorf("%w; or install it:\n    %s", err, Command([]string{pkg}))
 	}
-	err = extract(deb, pattern, dst)
+	err = extract(deb, files)
 	if !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
@@ -53,7 +57,7 @@ func FetchFor(log io.Writer, arch, pkg, pattern, dst string) error {
 	if deb, err = download(log, dep, dir, foreign); err != nil {
 		return err
 	}
-	return extract(deb, pattern, dst)
+	return extract(deb, files)
 }
 
 // lists gets the package lists of an architecture below dir, and returns the
@@ -116,9 +120,8 @@ func parseDepends(out string) (string, error) {
 	return "", errors.New("the package depends on nothing")
 }
 
-// extract writes the file of deb that matches pattern to dst; the error is
-// os.ErrNotExist if there is none.
-func extract(deb, pattern, dst string) error {
+// extract writes files of deb; the error is os.ErrNotExist if one is not there.
+func extract(deb string, files []File) error {
 	cmd := exec.Command("dpkg-deb", "--fsys-tarfile", deb)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -128,29 +131,37 @@ func extract(deb, pattern, dst string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	err = untar(out, pattern, dst)
+	err = untar(out, files)
 	io.Copy(io.Discard, out) // so that dpkg-deb can end well
 	return errors.Join(err, cmd.Wait())
 }
 
-// untar writes the first regular file of the archive r that matches pattern.
-func untar(r io.Reader, pattern, dst string) error {
+// untar writes the first regular file of the archive r that matches, for each of
+// files.
+func untar(r io.Reader, files []File) error {
+	files = slices.Clone(files)
 	t := tar.NewReader(r)
-	for {
+	for len(files) > 0 {
 		h, err := t.Next()
 		if err == io.EOF {
-			return fmt.Errorf("no %s in the package: %w", pattern, os.ErrNotExist)
+			return fmt.Errorf("no %s in the package: %w", files[0].Pattern, os.ErrNotExist)
 		}
 		if err != nil {
 			return err
 		}
-		if ok, err := path.Match(pattern, path.Clean("/"+h.Name)); err != nil {
-			return err
-		} else if !ok || h.Typeflag != tar.TypeReg {
+		i := slices.IndexFunc(files, func(f File) bool {
+			ok, _ := path.Match(f.Pattern, path.Clean("/"+h.Name))
+			return ok && h.Typeflag == tar.TypeReg
+		})
+		if i < 0 {
 			continue
 		}
-		return writeAll(dst, t)
+		if err := writeAll(files[i].Dst, t); err != nil {
+			return err
+		}
+		files = slices.Delete(files, i, i+1)
 	}
+	return nil
 }
 
 // writeAll makes dst whole or not at all.

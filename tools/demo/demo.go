@@ -31,6 +31,7 @@ type Files struct {
 	// a compression that takes dom0 less time than xz.
 	Vmlinux string
 	Busybox string // not a boot module
+	Drivers string // the folder of the kernel's modules, in the initrd
 }
 
 // Modules is the files to give to dom0.
@@ -62,11 +63,12 @@ func Prepare(log io.Writer, dir string) (Files, error) {
 		Config:  filepath.Join(dir, "demo.toml"),
 		Vmlinux: filepath.Join(dir, "vmlinux.lz4"),
 		Busybox: filepath.Join(dir, "busybox"),
+		Drivers: filepath.Join(dir, "modules"),
 	}
 	if err := os.WriteFile(f.Config, []byte(Config), 0o644); err != nil {
 		return f, err
 	}
-	if err := kernel(log, f.Kernel); err != nil {
+	if err := kernel(log, f); err != nil {
 		return f, err
 	}
 	if err := busybox(log, f.Busybox); err != nil {
@@ -78,25 +80,58 @@ func Prepare(log io.Writer, dir string) (Files, error) {
 	return f, vmlinux(f)
 }
 
-// kernel takes the newest installed kernel, else one from a package.
-func kernel(log io.Writer, dst string) error {
+// drivers are the modules of the kernel that find the devices of a guest, in the
+// order in which they are to be loaded.
+var drivers = []string{
+	"drivers/virtio/virtio_ring.ko", "drivers/virtio/virtio.ko", "drivers/virtio/virtio_pci_legacy_dev.ko",
+	"drivers/virtio/virtio_pci_modern_dev.ko", "drivers/virtio/virtio_pci.ko",
+	"drivers/char/hw_random/virtio-rng.ko",
+}
+
+// driver is where module m is kept.
+func (f Files) driver(m string) string { return filepath.Join(f.Drivers, filepath.Base(m)) }
+
+// kernel takes the newest installed kernel with its modules, else one from a
+// package.
+func kernel(log io.Writer, f Files) error {
+	if err := os.MkdirAll(f.Drivers, 0o755); err != nil {
+		return err
+	}
 	installed, err := filepath.Glob("/boot/vmlinuz-*")
 	if err != nil {
 		return err
 	}
 	slices.SortFunc(installed, func(a, b string) int { return compareVersions(b, a) })
 	for _, k := range installed {
-		if isLinux(k) == nil {
-			return refresh(dst, k)
+		version := strings.TrimPrefix(k, "/boot/vmlinuz-")
+		if isLinux(k) == nil && installedDrivers(f, "/lib/modules/"+version+"/kernel") == nil {
+			return refresh(f.Kernel, k)
 		}
 	}
-	if isLinux(dst) == nil {
+	files := []debian.File{{Pattern: "/boot/vmlinuz-*", Dst: f.Kernel}}
+	whole := isLinux(f.Kernel) == nil
+	for _, m := range drivers {
+		files = append(files, debian.File{Pattern: "/lib/modules/*/kernel/" + m, Dst: f.driver(m)})
+		_, err := os.Stat(f.driver(m))
+		whole = whole && err == nil
+	}
+	if whole {
 		return nil
 	}
-	if err := debian.Fetch(log, "linux-image-amd64", "/boot/vmlinuz-*", dst); err != nil {
+	if err := debian.Fetch(log, "linux-image-amd64", files...); err != nil {
 		return err
 	}
-	return isLinux(dst)
+	return isLinux(f.Kernel)
+}
+
+// installedDrivers takes the modules of an installed kernel.
+func installedDrivers(f Files, folder string) error {
+	for _, m := range drivers {
+		if err := refresh(f.driver(m), filepath.Join(folder, m)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // busybox takes the installed one if it is static, else one from a package.
@@ -110,7 +145,7 @@ func busybox(log io.Writer, dst string) error {
 		return nil
 	}
 	for _, pattern := range []string{"/bin/busybox", "/usr/bin/busybox"} {
-		err := debian.Fetch(log, "busybox-static", pattern, dst)
+		err := debian.Fetch(log, "busybox-static", debian.File{Pattern: pattern, Dst: dst})
 		if err == nil {
 			return isStatic(dst)
 		}
@@ -121,7 +156,7 @@ func busybox(log io.Writer, dst string) error {
 	return errors.New("the package busybox-static holds no busybox")
 }
 
-// initrd packs busybox with our init.
+// initrd packs busybox and the modules with our init.
 func initrd(f Files) error {
 	data, err := os.ReadFile(f.Busybox)
 	if err != nil {
@@ -138,7 +173,15 @@ func initrd(f Files) error {
 	if err != nil {
 		return fmt.Errorf("%s --list: %w", f.Busybox, err)
 	}
-	img, err := rootfs.Demo(data, strings.Fields(string(applets)))
+	var modules []rootfs.Module
+	for _, m := range drivers {
+		b, err := os.ReadFile(f.driver(m))
+		if err != nil {
+			return err
+		}
+		modules = append(modules, rootfs.Module{Name: filepath.Base(m), Data: b})
+	}
+	img, err := rootfs.Demo(data, strings.Fields(string(applets)), modules)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,9 @@
 
 // Initramfs writes the demo guest's initramfs around a static busybox.
 //
-//	go run ./tools/initramfs -busybox /bin/busybox -o build/initrd.gz
+//	go run ./tools/initramfs -busybox /bin/busybox -o build/initrd.gz [module.ko ...]
+//
+// Init loads the modules in the order in which they are given.
 package main
 
 import (
@@ -11,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 
 	"ringo/tools/initramfs/rootfs"
@@ -20,17 +23,17 @@ func main() {
 	busybox := flag.String("busybox", "/bin/busybox", "static busybox for amd64 (Debian: busybox-static)")
 	out := flag.String("o", "", "file to write")
 	flag.Parse()
-	if *out == "" || flag.NArg() != 0 {
+	if *out == "" {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := run(*busybox, *out); err != nil {
+	if err := run(*busybox, *out, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "initramfs:", err)
 		os.Exit(1)
 	}
 }
 
-func run(busybox, out string) error {
+func run(busybox, out string, modules []string) error {
 	data, err := os.ReadFile(busybox)
 	if err != nil {
 		return err
@@ -39,7 +42,15 @@ func run(busybox, out string) error {
 	if err != nil {
 		return fmt.Errorf("%s --list: %w", busybox, err)
 	}
-	img, err := rootfs.Demo(data, strings.Fields(string(list)))
+	var ms []rootfs.Module
+	for _, name := range modules {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		ms = append(ms, rootfs.Module{Name: filepath.Base(name), Data: b})
+	}
+	img, err := rootfs.Demo(data, strings.Fields(string(list)), ms)
 	if err != nil {
 		return err
 	}

@@ -94,12 +94,12 @@ func (m *Machine) invokeDomain(nr abi.Call, d *dom, a [5]uint64, ports *[]uint32
 	}
 	switch nr {
 	case abi.CallDomPopulate:
+		if a[3] > uint64(abi.RAMReadOnly) {
+			return abi.BadArg, 0
+		}
 		return m.populate(d, a[1], a[2])
 	case abi.CallDomMap:
 		return m.mapAll(d, a[1])
-	case abi.CallDomUnmap:
-		d.mapped = false
-		return abi.OK, 0
 	case abi.CallDomSetVCPU:
 		return m.setVCPU(d, a[1], a[2])
 	case abi.CallDomGetVCPU:
@@ -151,6 +151,30 @@ func (m *Machine) invokeDomain(nr abi.Call, d *dom, a [5]uint64, ports *[]uint32
 		return abi.OK, 0
 	case abi.CallIOReqDone:
 		return m.ioreqDone(d, a[1])
+	}
+	return m.invokeDevice(nr, d, a, ports)
+}
+
+// invokeDevice is the calls of device models.
+func (m *Machine) invokeDevice(nr abi.Call, d *dom, a [5]uint64, ports *[]uint32) (abi.Status, uint64) {
+	switch nr {
+	case abi.CallDomMSI:
+		if a[1]>>20 != 0xfee || a[2] > 1<<32-1 {
+			return abi.BadArg, 0
+		}
+		d.messages = append(d.messages, uint32(a[2]))
+		m.cond.Broadcast()
+		return abi.OK, 0
+	case abi.CallDomBell:
+		return m.setBell(d, a[1], abi.Space(a[2]), a[3], a[4]), 0
+	case abi.CallDomEnd:
+		if a[1] == 0 || a[1] > uint64(abi.ShutdownCrash) {
+			return abi.BadArg, 0
+		}
+		d.info.State, d.info.Shutdown = abi.StateShutdown, abi.Shutdown(a[1])
+		m.cond.Broadcast()
+		*ports = append(*ports, abi.PortDomainState)
+		return abi.OK, 0
 	}
 	return abi.BadCall, 0
 }

@@ -59,6 +59,16 @@ func (c *CPU) access(s abi.Space, addr, data uint64, size uint8, read bool) uint
 		c.m.mu.Unlock()
 		return ^uint64(0) >> (64 - 8*uint(size))
 	}
+	for n, b := range c.d.bells {
+		if !read && b.space == s && addr-b.start < b.size && b.size-(addr-b.start) >= uint64(size) {
+			old := atomic.OrUint64(&c.d.page.Bell[n/64], 1<<(n%64))
+			c.m.mu.Unlock()
+			if old>>(n%64)&1 == 0 {
+				c.m.raise(c.d.info.Port)
+			}
+			return 0
+		}
+	}
 	c.d.info.Forwards++
 	slot := &c.d.page.Slot[c.n]
 	slot.Space, slot.Size, slot.Addr, slot.Data, slot.Read = uint8(s), size, addr, data, 0
@@ -101,6 +111,26 @@ func (c *CPU) Out(port uint16, v uint8) {
 // In reads a port.
 func (c *CPU) In(port uint16) uint8 {
 	return uint8(c.access(abi.SpacePort, uint64(port), 0, 1, true))
+}
+
+// WaitMSI waits for an interrupt message and returns its data.
+func (c *CPU) WaitMSI() uint32 {
+	c.m.mu.Lock()
+	for c.stop(); len(c.d.messages) == 0; c.stop() {
+		c.m.cond.Wait()
+	}
+	n := c.d.messages[0]
+	c.d.messages = c.d.messages[1:]
+	c.m.mu.Unlock()
+	return n
+}
+
+// Write writes a little-endian value of size bytes to a port or address.
+func (c *CPU) Write(s abi.Space, addr, v uint64, size uint8) { c.access(s, addr, v, size, false) }
+
+// Read reads a little-endian value of size bytes from a port or address.
+func (c *CPU) Read(s abi.Space, addr uint64, size uint8) uint64 {
+	return c.access(s, addr, 0, size, true)
 }
 
 // WaitIRQ blocks until interrupt line gsi is high.

@@ -19,12 +19,15 @@ type dom struct {
 	set     bool   // vCPU 0 has registers
 	started bool
 	claims  []claim
-	record  []byte
-	line    [maxGSI]bool
-	page    *abi.IOReqPage
-	done    [abi.MaxVCPUs]bool
-	gone    chan struct{} // closed when the domain dies; releases its CPU
-	running bool          // a CPU goroutine is alive
+	bells   map[uint64]claim
+	// messages are the data of interrupt messages that nobody has taken yet.
+	messages []uint32
+	record   []byte
+	line     [maxGSI]bool
+	page     *abi.IOReqPage
+	done     [abi.MaxVCPUs]bool
+	gone     chan struct{} // closed when the domain dies; releases its CPU
+	running  bool          // a CPU goroutine is alive
 }
 
 type extent struct {
@@ -91,7 +94,7 @@ func (m *Machine) create(gpa uint64) (abi.Status, uint64) {
 			ID: a.ID, State: abi.StatePaused, VCPUs: a.VCPUs, MaxBytes: a.MaxBytes, Overhead: baseCost,
 			Weight: a.Weight, Cap: a.Cap, Port: a.Port, IOReq: a.IOReq, UUID: a.UUID, Name: a.Name,
 		},
-		flags: a.Flags, page: new(abi.IOReqPage), cost: baseCost, gone: make(chan struct{}),
+		flags: a.Flags, page: new(abi.IOReqPage), cost: baseCost, bells: map[uint64]claim{}, gone: make(chan struct{}),
 	}
 	m.answer(gpa, &a)
 	return abi.OK, uint64(a.ID)
@@ -195,6 +198,23 @@ func (m *Machine) claim(d *dom, s abi.Space, start, size uint64) (abi.Status, ui
 	}
 	d.claims = append(d.claims, claim{s, start, size})
 	return abi.OK, 0
+}
+
+func (m *Machine) setBell(d *dom, bell uint64, s abi.Space, start, size uint64) abi.Status {
+	if bell >= abi.MaxBells || s > abi.SpaceMemory {
+		return abi.BadArg
+	}
+	if size == 0 {
+		delete(d.bells, bell)
+		return abi.OK
+	}
+	for _, c := range d.claims {
+		if c.space == s && start-c.start < c.size && size <= c.size-(start-c.start) {
+			d.bells[bell] = claim{s, start, size}
+			return abi.OK
+		}
+	}
+	return abi.BadArg
 }
 
 func (m *Machine) rename(d *dom, gpa uint64) (abi.Status, uint64) {

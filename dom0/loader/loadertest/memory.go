@@ -8,8 +8,8 @@ package loadertest
 import (
 	"fmt"
 
+	"ringo/dom0/board"
 	"ringo/dom0/loader"
-	"ringo/hv/abi"
 )
 
 // block is the unit in which RAM comes into being, at the first access.
@@ -18,17 +18,20 @@ const block = 1 << 20
 // Memory is RAM in ordinary slices, in pieces of at most 1 MiB. It implements
 // [loader.Guest].
 type Memory struct {
-	ranges []abi.MemRange
+	ranges []board.Range
 	blocks map[uint64][]byte
 	// Chunk, unless 0, is the largest piece that RAM returns, and pieces end
 	// at its multiples: memory that is scattered in dom0.
 	Chunk uint64
 }
 
-// New returns zeroed RAM as [loader.Populate] wants it for memory bytes.
+// New returns the zeroed RAM of a machine with memory bytes.
 func New(memory uint64) (*Memory, error) {
-	ranges, err := loader.Populate(memory)
-	return &Memory{ranges: ranges, blocks: map[uint64][]byte{}}, err
+	m, err := board.New(board.Config{CPUs: 1, Memory: memory})
+	if err != nil {
+		return nil, err
+	}
+	return &Memory{ranges: m.RAM(), blocks: map[uint64][]byte{}}, nil
 }
 
 // RAM implements [loader.Guest].

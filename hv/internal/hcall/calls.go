@@ -65,14 +65,12 @@ func domCreate(c *Context) (abi.Status, uint64) {
 }
 
 func domPopulate(c *Context) (abi.Status, uint64) {
-	return c.dom.Populate(mm.GPA(c.arg[1]), c.arg[2]), 0
+	return c.dom.Populate(mm.GPA(c.arg[1]), c.arg[2], abi.RAMKind(c.arg[3])), 0
 }
 
 func domMap(c *Context) (abi.Status, uint64) {
 	return c.dom.MapInto(view[abi.ExtentList](c)), 0
 }
-
-func domUnmap(c *Context) (abi.Status, uint64) { return c.dom.Unmap(), 0 }
 
 func domSetVCPU(c *Context) (abi.Status, uint64) {
 	return c.vcpu.SetContext(view[abi.VCPUContext](c)), 0
@@ -122,6 +120,26 @@ func domIRQ(c *Context) (abi.Status, uint64) {
 	return abi.OK, 0
 }
 
+func domMSI(c *Context) (abi.Status, uint64) {
+	if c.arg[2] > 1<<32-1 {
+		return abi.BadArg, 0
+	}
+	return c.dom.MSI(c.arg[1], uint32(c.arg[2])), 0
+}
+
+func domBell(c *Context) (abi.Status, uint64) {
+	return c.dom.SetBell(c.arg[1], abi.Space(c.arg[2]), c.arg[3], c.arg[4]), 0
+}
+
+func domEnd(c *Context) (abi.Status, uint64) {
+	r, ok := shutdown(c.arg[1])
+	if !ok {
+		return abi.BadArg, 0
+	}
+	c.dom.End(r, "by its device model")
+	return abi.OK, 0
+}
+
 func domSched(c *Context) (abi.Status, uint64) {
 	if c.arg[1]|c.arg[2] > 1<<32-1 {
 		return abi.BadArg, 0
@@ -130,12 +148,17 @@ func domSched(c *Context) (abi.Status, uint64) {
 }
 
 func domShutdown(c *Context) (abi.Status, uint64) {
-	r := abi.Shutdown(c.arg[0])
-	if c.arg[0] == 0 || c.arg[0] > uint64(abi.ShutdownCrash) {
+	r, ok := shutdown(c.arg[0])
+	if !ok {
 		return abi.BadArg, 0
 	}
 	c.from.Dom.End(r, "by its own hypercall")
 	return abi.OK, 0
+}
+
+// shutdown is an argument that says why a domain ends.
+func shutdown(arg uint64) (abi.Shutdown, bool) {
+	return abi.Shutdown(arg), arg != 0 && arg <= uint64(abi.ShutdownCrash)
 }
 
 func eventSend(c *Context) (abi.Status, uint64) {
@@ -147,11 +170,7 @@ func eventSend(c *Context) (abi.Status, uint64) {
 }
 
 func ioreqDone(c *Context) (abi.Status, uint64) {
-	if c.arg[2] == 1 {
-		c.hand = true
-	} else {
-		c.vcpu.PostIO()
-	}
+	c.hand = true
 	return abi.OK, 0
 }
 

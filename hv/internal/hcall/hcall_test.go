@@ -132,8 +132,8 @@ func TestOnlyDom0(t *testing.T) {
 func TestNotOnDom0(t *testing.T) {
 	r := newRig(t)
 	for _, n := range []abi.Call{
-		abi.CallDomPopulate, abi.CallDomMap, abi.CallDomUnmap, abi.CallDomClaim, abi.CallDomPause,
-		abi.CallDomDestroy, abi.CallDomRename, abi.CallDomIRQ,
+		abi.CallDomPopulate, abi.CallDomMap, abi.CallDomClaim, abi.CallDomPause,
+		abi.CallDomDestroy, abi.CallDomRename, abi.CallDomIRQ, abi.CallDomMSI, abi.CallDomBell, abi.CallDomEnd,
 	} {
 		if st, _ := r.call(r.dom0, n, uint64(abi.Dom0), r.at, r.at); st != abi.Denied {
 			t.Errorf("call %#x on dom0: %v, want denied", uint64(n), st)
@@ -173,7 +173,7 @@ func TestOperands(t *testing.T) {
 	if st, v := r.call(r.dom0, abi.CallLog, r.at, 16, 0); st != abi.BadArg || v != 5 {
 		t.Errorf("lost log: %v, oldest %d", st, v)
 	}
-	for _, c := range []abi.Call{abi.CallDomPause, abi.CallDomDestroy, abi.CallDomUnmap, abi.CallIOReqDone} {
+	for _, c := range []abi.Call{abi.CallDomPause, abi.CallDomDestroy, abi.CallIOReqDone} {
 		if st, _ := r.call(r.dom0, c, 77); st != abi.NoDomain {
 			t.Errorf("call %#x of no domain: %v", uint64(c), st)
 		}

@@ -18,7 +18,6 @@ var calls = [abi.NumCalls]call{
 	abi.CallDomCreate - abi.CallBase:    {gpa: 1, size: sizeCreate, in: true, out: true, run: domCreate},
 	abi.CallDomPopulate - abi.CallBase:  {dom: 1, guest: true, run: domPopulate},
 	abi.CallDomMap - abi.CallBase:       {dom: 1, guest: true, gpa: 2, size: sizeExtents, in: true, out: true, run: domMap},
-	abi.CallDomUnmap - abi.CallBase:     {dom: 1, guest: true, run: domUnmap},
 	abi.CallDomSetVCPU - abi.CallBase:   {dom: 1, vcpu: 2, gpa: 3, size: sizeContext, in: true, run: domSetVCPU},
 	abi.CallDomGetVCPU - abi.CallBase:   {dom: 1, vcpu: 2, gpa: 3, size: sizeContext, out: true, run: domGetVCPU},
 	abi.CallDomClaim - abi.CallBase:     {dom: 1, guest: true, run: domClaim},
@@ -30,6 +29,9 @@ var calls = [abi.NumCalls]call{
 	abi.CallDomSetRecord - abi.CallBase: {dom: 1, gpa: 2, len: 3, in: true, run: domSetRecord},
 	abi.CallDomGetRecord - abi.CallBase: {dom: 1, gpa: 2, len: 3, out: true, run: domGetRecord},
 	abi.CallDomIRQ - abi.CallBase:       {dom: 1, guest: true, run: domIRQ},
+	abi.CallDomMSI - abi.CallBase:       {dom: 1, guest: true, run: domMSI},
+	abi.CallDomBell - abi.CallBase:      {dom: 1, guest: true, run: domBell},
+	abi.CallDomEnd - abi.CallBase:       {dom: 1, guest: true, run: domEnd},
 	abi.CallDomSched - abi.CallBase:     {dom: 1, run: domSched},
 	abi.CallDomShutdown - abi.CallBase:  {any: true, run: domShutdown},
 

@@ -38,6 +38,7 @@ type Domain struct {
 	clock    pvclock.Base // of vCPUs whose TSC offset is offset
 	offset   uint64
 	forwards atomic.Uint64
+	bells    bells
 
 	// mu is locked before VCPU.mu and frame's lock. It guards what follows, the
 	// memory, and of life what says so.
@@ -48,6 +49,8 @@ type Domain struct {
 	weight uint32
 	cap    uint32
 	lent   lending // how the RAM stands in dom0's address space
+
+	hasBells bool // their records are paid
 }
 
 // Privileged reports whether d is dom0.

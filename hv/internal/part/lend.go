@@ -31,7 +31,7 @@ type mapCursor struct {
 // it; dom0's own is taken inside, for its tables.
 type lending struct {
 	state  mapState
-	at     mapCursor            // progress of MapInto and Unmap
+	at     mapCursor            // progress of MapInto and of unmapSome
 	end    mapCursor            // how far MapInto came
 	rounds [abi.MaxVCPUs]uint64 // of dom0's vCPUs, see flushed
 }
@@ -65,7 +65,8 @@ func (d *Domain) MapInto(l *abi.ExtentList) abi.Status {
 	return abi.OK
 }
 
-// mapSome maps the next part. What could not be mapped is undone by Unmap.
+// mapSome maps the next part. What was mapped before it fails stays until the
+// domain is destroyed.
 func (l *lending) mapSome(m *memory, dom0 *Domain) abi.Status {
 	if l.state == unmapped {
 		l.state, l.at = mapping, mapCursor{}
@@ -107,16 +108,8 @@ func (m *memory) unref(a mm.HPA, size uint64) {
 	}
 }
 
-// Unmap takes d's RAM out of dom0's address space; Again until no TLB knows it.
-//
-// Preconditions: d is not dom0.
-func (d *Domain) Unmap() abi.Status {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.lent.unmapSome(&d.memory, d.machine.Dom0())
-}
-
-// unmapSome does a part of the work: first the tables, then the TLBs, then the
+// unmapSome takes the RAM out of dom0's address space; Again until no TLB knows
+// it. It does a part of the work: first the tables, then the TLBs, then the
 // references, so that no frame is free while a CPU may still reach it.
 //
 // Preconditions: Domain.mu is held.

@@ -47,7 +47,7 @@ func TestUnmapInSteps(t *testing.T) {
 	}
 	steps := 0
 	for left := mapped(); left > 0; steps++ {
-		if d.Unmap() != abi.Again {
+		if d.lent.unmapSome(&d.memory, dom0) != abi.Again {
 			t.Fatal("done although something is mapped")
 		}
 		now := mapped()
@@ -60,7 +60,7 @@ func TestUnmapInSteps(t *testing.T) {
 		t.Errorf("%d steps", steps)
 	}
 	for range 10 {
-		st = d.Unmap()
+		st = d.lent.unmapSome(&d.memory, dom0)
 	}
 	if st != abi.OK {
 		t.Error(st)

@@ -17,6 +17,7 @@ type populating struct {
 	start mm.GPA
 	size  uint64
 	done  uint64
+	attr  pt.Attr
 	block frame.Block // being scrubbed; Size 0 = none
 }
 
@@ -35,25 +36,48 @@ type memory struct {
 	records  uint64 // taken from account
 }
 
-// Populate gives d RAM at [start, start+size), in steps of bounded time: while
+// Populate gives d RAM of a kind at [start, start+size), in steps of bounded time: while
 // it returns Again the caller repeats it. NoMemory and NoRecord leave what was
 // populated so far; destroying the domain frees it.
 //
 // Preconditions: d is not dom0.
-func (d *Domain) Populate(start mm.GPA, size uint64) abi.Status {
+func (d *Domain) Populate(start mm.GPA, size uint64, kind abi.RAMKind) abi.Status {
+	if kind > abi.RAMForwarded {
+		return abi.BadArg
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if st := d.mayPopulate(start, size); st != abi.OK {
 		return st
 	}
-	return d.populate(start, size)
+	attr := pt.RWX | pt.Accessed | pt.Dirty
+	if kind != abi.RAMWritable {
+		attr &^= pt.Write
+	}
+	st := d.populate(start, size, attr)
+	if st == abi.OK && kind == abi.RAMForwarded {
+		return d.forwardWrites(start, size)
+	}
+	return st
+}
+
+// forwardWrites claims memory that was populated to be read only: what exits there
+// is a write.
+func (d *Domain) forwardWrites(start mm.GPA, size uint64) abi.Status {
+	if st := d.charge(claimCost); st != abi.OK {
+		return st
+	}
+	if d.Mem.Add(start, size, Claimed) != nil {
+		panic("part: claims overlap RAM")
+	}
+	return abi.OK
 }
 
 // populate does a step of Populate.
-func (m *memory) populate(start mm.GPA, size uint64) abi.Status {
+func (m *memory) populate(start mm.GPA, size uint64, attr pt.Attr) abi.Status {
 	p := &m.pop
 	if p.size == 0 {
-		*p = populating{start: start, size: size}
+		*p = populating{start: start, size: size, attr: attr}
 	}
 	if p.block.Size == 0 {
 		b, err := m.frames.Extent(p.start+mm.GPA(p.done), p.size-p.done, m.owner, frame.RAM)
@@ -77,7 +101,7 @@ func (m *memory) addBlock() abi.Status {
 		m.freeBlock()
 		return st
 	}
-	if err := m.Tables.Map(pt.Addr(gpa), p.block.Start, p.block.Size, pt.RWX|pt.Accessed|pt.Dirty); err != nil {
+	if err := m.Tables.Map(pt.Addr(gpa), p.block.Start, p.block.Size, p.attr); err != nil {
 		m.uncharge(extentCost)
 		m.freeBlock()
 		return abi.NoMemory

@@ -90,9 +90,7 @@ func (p *Platform) attach(d *Domain) error {
 		{abi.PortSpeaker, 1, p.pit.Speaker()},
 		{abi.PortPM1aEvt, vpm.Size, p.pm.Ports()},
 		{abi.PortPMTimer, abi.PMTimerLen, p.pm.Timer()},
-		{abi.PortReset, 1, p.pm.ResetPort()},
 		{abi.PortControlA, 1, p.pm.ControlA()},
-		{abi.PortKeyboard, 1, p.pm.Keyboard()},
 	} {
 		if err := d.Ports.Add(r.port, r.size, r.dev); err != nil {
 			return err
@@ -119,6 +117,19 @@ func (d *Domain) Reset() { d.End(abi.ShutdownReboot, "reset by its guest") }
 //
 // Preconditions: d is not dom0, gsi is below abi.IOAPICPins.
 func (d *Domain) SetLine(gsi uint32, level bool) { d.Plat.lines[gsi].Set(level) }
+
+// MSI delivers the interrupt message that a write of data to addr is. It reports
+// BadArg when it is none.
+//
+// Preconditions: d is not dom0.
+func (d *Domain) MSI(addr uint64, data uint32) abi.Status {
+	m, ok := bus.MSI(addr, data)
+	if !ok {
+		return abi.BadArg
+	}
+	d.APICs.Deliver(m)
+	return abi.OK
+}
 
 // extINT reports whether the 8259As have an interrupt that vCPU 0 takes.
 func (d *Domain) extINT() bool {

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"ringo/hv/abi"
+	"ringo/hv/bus"
 	"ringo/hv/vcpu"
 )
 
@@ -22,10 +23,13 @@ const (
 	// extentCost is an entry in the list of a domain's RAM, which grows by
 	// copying.
 	extentCost = 96
-	// claimCost is an entry of a bus, and portPageCost what the index of ports
-	// takes for 256 of them.
+	// claimCost is an entry of a bus, and portPageCost a page of the index of
+	// ports, which has 256 of them.
 	claimCost    = 160
 	portPageCost = 2 << 10
+	// bellsCost is all doorbells of a domain. The list that a new one replaces is
+	// garbage.
+	bellsCost = 2 * abi.MaxBells * 24
 )
 
 // Records is the account of the Go heap that domains take. The heap lies in a
@@ -84,7 +88,5 @@ func claimRecord(s abi.Space, start, size uint64) uint64 {
 	if s != abi.SpacePort {
 		return claimCost
 	}
-	first := min(start, 1<<16-1)
-	last := min(first+min(max(size, 1), 1<<16)-1, 1<<16-1)
-	return claimCost + (last>>8-first>>8+1)*portPageCost
+	return claimCost + bus.IndexPages(start, size)*portPageCost
 }

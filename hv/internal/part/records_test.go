@@ -118,14 +118,14 @@ func TestRecordCosts(t *testing.T) {
 			if st != abi.OK {
 				t.Fatal(st)
 			}
-			for _, c := range [...][2]uint64{{0x3f8, 8}, {0x70, 2}, {0x1f0, 8}, {0xc000, 64}} {
+			for _, c := range [...][2]uint64{{0x3f8, 8}, {0x70, 2}, {0x1f0, 8}, {0xc000, 0x4000}} {
 				if st := d.Claim(abi.SpacePort, c[0], c[1]); st != abi.OK {
 					t.Fatal(st)
 				}
 			}
 			for page := range uint64(16) {
 				for st := abi.Again; st != abi.OK; {
-					if st = d.Populate(mm.GPA(2*page*mm.PageSize), mm.PageSize); st != abi.OK && st != abi.Again {
+					if st = d.Populate(mm.GPA(2*page*mm.PageSize), mm.PageSize, abi.RAMWritable); st != abi.OK && st != abi.Again {
 						t.Fatal(st)
 					}
 				}
@@ -195,18 +195,18 @@ func TestRecordLimit(t *testing.T) {
 	}
 	refused("create", func() abi.Status { _, st := create(m, fit, 1); return st })
 	d := all[0]
-	refused("claim of all ports", func() abi.Status { return d.Claim(abi.SpacePort, 0, 1<<16) })
-	refused("claim of too many ports", func() abi.Status { return d.Claim(abi.SpacePort, 1<<40, 1<<63) })
+	refused("claim of many ports", func() abi.Status { return d.Claim(abi.SpacePort, 1, 1<<15) })
+	refused("doorbell", func() abi.Status { return d.SetBell(0, abi.SpacePort, 0, 0) })
 	for page := range uint64(4) {
 		st := abi.Again
 		for st == abi.Again {
-			st = d.Populate(mm.GPA(2*page*mm.PageSize), mm.PageSize)
+			st = d.Populate(mm.GPA(2*page*mm.PageSize), mm.PageSize, abi.RAMWritable)
 		}
 		if st != abi.OK {
 			t.Fatal(st)
 		}
 	}
-	refused("RAM", func() abi.Status { return d.Populate(20*mm.PageSize, mm.PageSize) })
+	refused("RAM", func() abi.Status { return d.Populate(20*mm.PageSize, mm.PageSize, abi.RAMWritable) })
 	refused("claim of memory", func() abi.Status { return all[1].Claim(abi.SpaceMemory, 1<<32, 1) })
 	destroy(t, d)
 	if _, st := create(m, fit, 3); st != abi.NoRecord {

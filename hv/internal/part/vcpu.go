@@ -403,13 +403,7 @@ func (v *VCPU) start() {
 	}
 }
 
-// PostIO tells v that dom0 has answered its access.
-func (v *VCPU) PostIO() {
-	v.ioDone.Store(true)
-	v.NotifyHere()
-}
-
-// Answered is [VCPU.PostIO] by a runner that then hands its CPU to v. It reports
+// Answered tells v that dom0 has answered its access. It reports
 // whether v was waiting for the answer: from now on v is runnable, and it is the
 // runner who owes it a CPU, by [sched.Scheduler.Switch] or [VCPU.WakeHere]. The
 // attention word stays as it is: unless something else has come, v has the answer to
@@ -435,7 +429,7 @@ func (v *VCPU) WakeHere(here int, now uint64) {
 	m.Resched(m.Sched.WakeHere(&v.Sched, here, now))
 }
 
-// TakeIO consumes the notice of PostIO.
+// TakeIO consumes the notice of Answered.
 func (v *VCPU) TakeIO() bool { return v.ioDone.Swap(false) }
 
 // NMI makes a non-maskable interrupt pending; it implements vlapic.Sink, as do

@@ -62,6 +62,9 @@ func (e *emulator) device(s abi.Space, addr uint64, d access, q *decode.Request,
 	op := &e.v.IO.Op
 	switch write := writes(q); {
 	case d.ok && part.IsClaimed(d.dev):
+		if dom := e.v.Dom; write && dom.HasBells(s) && dom.Ring(s, addr, q.Size) {
+			break
+		}
 		return forward(e.v, s, addr, !write, q.Size, q.Value), true
 	case d.ok && write:
 		d.dev.Write(d.off, q.Size, q.Value, now)
@@ -109,10 +112,13 @@ func (e *emulator) inRAM(gpa mm.GPA, q *decode.Request) (a action, stop, ok bool
 	if e.ram.Write(gpa, b) {
 		return resume, false, true
 	}
-	if e.ram.Read(gpa, b) {
+	if !e.ram.Read(gpa, b) {
+		return resume, false, false
+	}
+	if e.v.Dom.Privileged() {
 		return readOnly(e.v), true, true
 	}
-	return resume, false, false
+	return resume, false, true // ROM
 }
 
 // straddle performs an access that begins in one page and ends in another. No
@@ -123,7 +129,7 @@ func (e *emulator) straddle(p *part.Place, q *decode.Request) (a action, stop bo
 		binary.LittleEndian.PutUint64(e.word[:], q.Value)
 		wrote := e.ram.Write(p.GPA, first)
 		wroteNext := e.ram.Write(p.Next, second)
-		if !wrote && e.ram.Read(p.GPA, first) || !wroteNext && e.ram.Read(p.Next, second) {
+		if e.v.Dom.Privileged() && (!wrote && e.ram.Read(p.GPA, first) || !wroteNext && e.ram.Read(p.Next, second)) {
 			return readOnly(e.v), true
 		}
 		return resume, false

@@ -45,7 +45,7 @@ func TestClaims(t *testing.T) {
 		mm.GPA(abi.LAPICBase): abi.Exists, mm.GPA(abi.LAPICBase) - mm.PageSize: abi.Exists,
 		mm.GPA(abi.IOAPICBase): abi.Exists, 0x1000_0000: abi.OK,
 	} {
-		if got := e.Populate(start, 2*mm.PageSize); got != want {
+		if got := e.Populate(start, 2*mm.PageSize, abi.RAMWritable); got != want {
 			t.Errorf("Populate(%#x): %v, want %v", start, got, want)
 		}
 	}

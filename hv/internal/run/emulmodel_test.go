@@ -187,9 +187,7 @@ func (m *model) access(q *decode.Request) bool {
 			*p = *m.byte(n, at+i)
 		case q.Kind == decode.ReadMem:
 			*p = 0xff
-		case ram && m.c.kinds[n] == pageROM:
-			m.o.Crashed = true
-			return false
+		case ram && m.c.kinds[n] == pageROM: // stays
 		case ram:
 			*m.byte(n, at+i) = *p
 		}

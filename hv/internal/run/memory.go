@@ -25,10 +25,12 @@ func memory(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 		if _, _, _, mapped := v.Dom.Tables.Lookup(pt.Addr(m.GPA)); !mapped {
 			break
 		}
-		if m.Present {
+		if !m.Present {
+			return resume // mapped meanwhile
+		}
+		if v.Dom.Privileged() {
 			return readOnly(v)
 		}
-		return resume // mapped meanwhile
 	}
 	if v.Dom.Foreign(x.Mem.GPA) {
 		return trespass(v, x)
@@ -36,7 +38,8 @@ func memory(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	return r.emu.memory(v, x)
 }
 
-// readOnly answers a write to memory that the guest may only read.
+// readOnly answers a write of dom0 to memory that it may only read: its own
+// mistake. A guest's write to its ROM is carried out without effect.
 func readOnly(v *part.VCPU) action { return crash(v, "it writes to read-only memory") }
 
 // trespass answers dom0's access to memory that is not its own. A bus without a

@@ -234,7 +234,7 @@ func (v *simVCPU) answers() bool {
 		for i := range d.VCPUs {
 			if fill(d, i) {
 				r := &v.Registers
-				r.RAX, r.RDI, r.RSI, r.RDX = uint64(abi.CallIOReqDone), uint64(d.ID), uint64(i), 1
+				r.RAX, r.RDI, r.RSI = uint64(abi.CallIOReqDone), uint64(d.ID), uint64(i)
 				return true
 			}
 		}
@@ -393,8 +393,8 @@ func (w *world) answerAll(p uint64) {
 		return
 	}
 	for i, v := range d.VCPUs {
-		if fill(d, i) {
-			v.PostIO()
+		if fill(d, i) && v.Answered() {
+			v.WakeHere(0, w.m.Now())
 		}
 	}
 }
@@ -419,7 +419,7 @@ func (w *world) create(name byte, vcpus uint32) (*part.Domain, []*simVCPU) {
 		w.t.Fatalf("create: %v", st)
 	}
 	for st = abi.Again; st == abi.Again; {
-		st = d.Populate(0, 2*mm.MiB)
+		st = d.Populate(0, 2*mm.MiB, abi.RAMWritable)
 	}
 	if st != abi.OK || d.Claim(abi.SpacePort, testPort, 8) != abi.OK {
 		w.t.Fatalf("populate: %v", st)

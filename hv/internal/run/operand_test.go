@@ -213,7 +213,8 @@ func TestSegmentFault(t *testing.T) {
 	}
 }
 
-// An emulated store is a store: what the guest may only read, stays.
+// An emulated store is a store: what the guest may only read, stays, and the guest
+// goes on.
 func TestReadOnly(t *testing.T) {
 	const hole = 0xf000_0000
 	for _, edi := range []uint64{0x3000, 0x2ffe} {
@@ -237,8 +238,42 @@ func TestReadOnly(t *testing.T) {
 		memory(g.r, p, &p.Exit)
 		var b [4]byte
 		d.Read(0x3000, b[:])
-		if b != [4]byte{1, 2, 3, 4} || info(d).Shutdown != abi.ShutdownCrash {
-			t.Errorf("MOVS to %#x: memory %x, shutdown %d", edi, b, info(d).Shutdown)
+		if b != [4]byte{1, 2, 3, 4} || info(d).Shutdown != abi.ShutdownNone || v.State[x86.RIP] != 0x1001 {
+			t.Errorf("MOVS to %#x: memory %x, shutdown %d, RIP %#x", edi, b, info(d).Shutdown, v.State[x86.RIP])
+		}
+	}
+}
+
+// ROM can be read, and a write of its guest changes nothing, with or without
+// emulation; or dom0 sees it.
+func TestROM(t *testing.T) {
+	const rom = 0x80_0000
+	for _, kind := range []abi.RAMKind{abi.RAMReadOnly, abi.RAMForwarded} {
+		g := newRig(t)
+		d, v := g.guest("a")
+		st := abi.Again
+		for st == abi.Again {
+			st = d.Populate(rom, 2*mm.PageSize, kind)
+		}
+		if st != abi.OK {
+			t.Fatal(st)
+		}
+		p := d.VCPUs[0]
+		flat(t, p, 0xa4) // MOVSB
+		v.Registers.RSI, v.Registers.RDI = 0x1000, rom+5
+		p.Exit = touch(rom+5, true).Exit
+		p.Exit.Mem.Present = true
+		a := memory(g.r, p, &p.Exit)
+		var b [8]byte
+		if d.Read(rom, b[:]); b != [8]byte{} || d.Write(rom, b[:]) {
+			t.Errorf("kind %d: memory is %x", kind, b)
+		}
+		if q := &d.IOReq.Slot[0]; kind == abi.RAMForwarded {
+			if a != block || q.State != abi.IOReqReady || q.Addr != rom+5 || q.Read != 0 || q.Data != 0xa4 {
+				t.Errorf("not forwarded: %v, slot %+v", a, *q)
+			}
+		} else if v.State[x86.RIP] != 0x1001 || info(d).Shutdown != abi.ShutdownNone || q.State != abi.IOReqFree {
+			t.Errorf("RIP %#x, shutdown %d, slot %+v", v.State[x86.RIP], info(d).Shutdown, *q)
 		}
 	}
 }

@@ -23,6 +23,9 @@ func port(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 			v.Regs.RAX = merge(v.Regs.RAX, ^uint64(0), io.Size)
 		}
 	case part.IsClaimed(s.Dev):
+		if !io.In && v.Dom.HasBells(abi.SpacePort) && v.Dom.Ring(abi.SpacePort, uint64(io.Port), io.Size) {
+			break
+		}
 		v.IO.Kind = part.PendingPort
 		return forward(v, abi.SpacePort, uint64(io.Port), io.In, io.Size, v.Regs.RAX)
 	case io.In:

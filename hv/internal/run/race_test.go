@@ -149,7 +149,9 @@ func TestLMSWForwarded(t *testing.T) {
 		t.Fatalf("slot %+v", *q)
 	}
 	q.Data, q.State = x86.CR0TS, abi.IOReqDone
-	d.VCPUs[0].PostIO()
+	if w := d.VCPUs[0]; w.Answered() {
+		w.WakeHere(0, d.Machine().Now())
+	}
 	g.run()
 	if want := uint64(x86.CR0PE | x86.CR0ET | x86.CR0TS); v.State[x86.CR0] != want || v.State[x86.RIP] != 0x1004 {
 		t.Errorf("CR0 %#x, RIP %#x", v.State[x86.CR0], v.State[x86.RIP])

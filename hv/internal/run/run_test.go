@@ -104,14 +104,14 @@ func newRig(t *testing.T) *rig {
 // guest makes a domain of 4 MiB with a running vCPU whose exits are steps.
 func (g *rig) guest(name string, steps ...vcputest.Step) (*part.Domain, *vcputest.VCPU) {
 	g.t.Helper()
-	a := &abi.CreateArgs{VCPUs: 1, MaxBytes: 4 * mm.MiB}
+	a := &abi.CreateArgs{VCPUs: 1, MaxBytes: 4*mm.MiB + 2*mm.PageSize}
 	copy(a.Name[:], name)
 	d, st := g.m.Create(a)
 	if st != abi.OK {
 		g.t.Fatalf("create %s: %v", name, st)
 	}
 	for st = abi.Again; st == abi.Again; {
-		st = d.Populate(0, 4*mm.MiB)
+		st = d.Populate(0, 4*mm.MiB, abi.RAMWritable)
 	}
 	if st != abi.OK {
 		g.t.Fatalf("populate: %v", st)
@@ -227,7 +227,9 @@ func TestForward(t *testing.T) {
 	}
 	q.Data = 0xffff_ff60 // more than a byte: dom0 is not believed
 	q.State = abi.IOReqDone
-	d.VCPUs[0].PostIO()
+	if g := d.VCPUs[0]; g.Answered() {
+		g.WakeHere(0, d.Machine().Now())
+	}
 	g.run()
 	if v.Registers.RAX != 0x112233445566ffff || v.State[x86.RIP] != 0x1004 {
 		t.Errorf("RAX %#x RIP %#x", v.Registers.RAX, v.State[x86.RIP])
@@ -275,7 +277,7 @@ func TestHandOver(t *testing.T) {
 			order = append(order, "dom0")
 			d.IOReq.Slot[0].Data = 0x60
 			r := &v.Registers
-			r.RAX, r.RDI, r.RSI, r.RDX = uint64(abi.CallIOReqDone), uint64(d.ID), 0, 1
+			r.RAX, r.RDI, r.RSI = uint64(abi.CallIOReqDone), uint64(d.ID), 0
 			c.do(dom0, g.now)
 		}
 		rest := exit(vcpu.HLT, 1)

@@ -3,9 +3,9 @@
 
 // Package vpm is the ACPI fixed hardware of a partition (ACPI 6.5, "ACPI
 // Hardware Specification"): the power-management timer, the PM1a registers with
-// soft-off, the power button and the clock's alarm, and the three ways in which PCs are reset: port
-// 0xcf9, port 0x92 and the keyboard controller. Port numbers are those of hv/abi, which
-// dom0's ACPI tables use as well.
+// soft-off, the power button and the clock's alarm, and one of the ways in which
+// PCs are reset, port 0x92. Port numbers are those of hv/abi, which dom0's ACPI
+// tables use as well.
 //
 // The partition is always in ACPI mode: SCI_EN reads as one and the FADT names
 // no SMI command port. There is no sleep state but S5.
@@ -31,7 +31,7 @@ import (
 // neither block nor allocate.
 type Host interface {
 	PowerOff() // ACPI S5
-	Reset()    // by port 0xcf9, port 0x92 or the keyboard controller
+	Reset()    // by port 0x92
 }
 
 // Bits of PM1a status and enable (ACPI 6.5, Tables "PM1 Status Registers Fixed
@@ -84,7 +84,6 @@ type PM struct {
 	control uint16
 	seen    uint64 // when the timer's top bit was last looked at
 	last    uint32 // the timer then
-	reset   uint8  // port 0xcf9
 	portA   uint8  // port 0x92
 	rtc     bool   // the clock's interrupt line
 }
@@ -101,7 +100,7 @@ func New(hz, now uint64, sci bus.Line, host Host) *PM {
 // Reset clears the registers; the timer runs on.
 func (p *PM) Reset(now uint64) {
 	p.mu.Lock()
-	p.status, p.enable, p.control, p.reset, p.portA = 0, 0, 0, 0, 0
+	p.status, p.enable, p.control, p.portA = 0, 0, 0, 0
 	p.update(now)
 	p.mu.Unlock()
 }
@@ -224,33 +223,6 @@ func (d ports) Write(off uint64, size uint8, val, now uint64) {
 	}
 }
 
-// cf9 is the reset control register as a bus.Device.
-type cf9 struct{ p *PM }
-
-// ResetPort returns the device for the port abi.PortReset. It allocates: for
-// construction only.
-func (p *PM) ResetPort() bus.Device { return cf9{p} }
-
-func (d cf9) Read(_ uint64, _ uint8, _ uint64) uint64 {
-	d.p.mu.Lock()
-	v := d.p.reset
-	d.p.mu.Unlock()
-	return uint64(v) | ^uint64(0xff)
-}
-
-// Write resets when RST_CPU (bit 2) goes from 0 to 1 (ICH9 data sheet,
-// "RST_CNT—Reset Control Register"); bits 1 and 3 choose among resets that are
-// all one here.
-func (d cf9) Write(_ uint64, _ uint8, val, _ uint64) {
-	d.p.mu.Lock()
-	old := d.p.reset
-	d.p.reset = uint8(val) & 0b1110
-	d.p.mu.Unlock()
-	if val&^uint64(old)&(1<<2) != 0 {
-		d.p.host.Reset()
-	}
-}
-
 // Bits of port 0x92 (ICH9 data sheet, "PORT92—INIT Register").
 const (
 	portAInit = 1 << 0
@@ -284,31 +256,11 @@ func (d controlA) Write(_ uint64, _ uint8, val, _ uint64) {
 	}
 }
 
-// keyboard is the command port of a keyboard controller that is not there but
-// for its reset line.
-type keyboard struct{ p *PM }
-
-// Keyboard returns the device for port abi.PortKeyboard. It allocates: for
-// construction only.
-func (p *PM) Keyboard() bus.Device { return keyboard{p} }
-
-// Read shows an empty bus, so that drivers find no controller at once.
-func (d keyboard) Read(_ uint64, _ uint8, _ uint64) uint64 { return ^uint64(0) }
-
-// Write resets on the commands that pulse output line 0 (IBM PC/AT Technical
-// Reference, "Keyboard Controller": commands F0-FF pulse the lines whose bit
-// is 0).
-func (d keyboard) Write(_ uint64, _ uint8, val, _ uint64) {
-	if val&0xf1 == 0xf0 {
-		d.p.host.Reset()
-	}
-}
-
 // State is everything a guest can notice: for save, restore and migration.
 type State struct {
 	Timer                   uint32
 	Status, Enable, Control uint16
-	Reset, PortA            uint8
+	PortA                   uint8
 }
 
 // ErrState says that a State is not one that Export made.
@@ -319,7 +271,7 @@ func (p *PM) Export(now uint64) State {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.update(now)
-	return State{Timer: p.last, Status: p.status, Enable: p.enable, Control: p.control, Reset: p.reset, PortA: p.portA}
+	return State{Timer: p.last, Status: p.status, Enable: p.enable, Control: p.control, PortA: p.portA}
 }
 
 // Import puts p into state s at now, the host's TSC. s is checked as if a guest
@@ -327,13 +279,13 @@ func (p *PM) Export(now uint64) State {
 //
 // Preconditions: the partition does not run.
 func (p *PM) Import(s *State, now uint64) error {
-	if s.Status&^stsAll != 0 || s.Enable&^enAll != 0 || s.Control&^(cntBusMaster|cntType) != 0 || s.Reset&^0b1110 != 0 ||
+	if s.Status&^stsAll != 0 || s.Enable&^enAll != 0 || s.Control&^(cntBusMaster|cntType) != 0 ||
 		s.PortA&^(portAInit|portAGate) != 0 {
 		return ErrState
 	}
 	p.mu.Lock()
 	p.set(s.Timer, now)
-	p.status, p.enable, p.control, p.reset, p.portA = s.Status, s.Enable, s.Control, s.Reset, s.PortA
+	p.status, p.enable, p.control, p.portA = s.Status, s.Enable, s.Control, s.PortA
 	p.update(now)
 	p.mu.Unlock()
 	return nil

@@ -154,25 +154,7 @@ func TestSoftOff(t *testing.T) {
 
 func TestResets(t *testing.T) {
 	m := newMachine()
-	r, k := m.ResetPort(), m.Keyboard()
-	r.Write(0, 1, 2, m.now())
-	if r.Read(0, 1, m.now())&0xff != 2 || m.h.resets != 0 {
-		t.Error("reset control: first step")
-	}
-	r.Write(0, 1, abi.ResetValue, m.now())
-	r.Write(0, 1, abi.ResetValue, m.now()) // no edge
-	if m.h.resets != 1 {
-		t.Errorf("%d resets by port 0xcf9", m.h.resets)
-	}
-	for v, want := range map[uint64]int{abi.KeyboardReset: 1, 0xf0: 1, 0xff: 0, 0xd1: 0, 0xaa: 0} {
-		m.h.resets = 0
-		k.Write(0, 1, v, m.now())
-		if m.h.resets != want {
-			t.Errorf("keyboard command %#x: %d resets", v, m.h.resets)
-		}
-	}
 	a := m.ControlA()
-	m.h.resets = 0
 	a.Write(0, 1, 2, m.now()) // A20
 	if a.Read(0, 1, m.now())&0xff != 2 || m.h.resets != 0 {
 		t.Error("port 0x92: A20")
@@ -186,9 +168,6 @@ func TestResets(t *testing.T) {
 	a.Write(0, 1, 0xff, m.now())
 	if m.h.resets != 2 || a.Read(0, 1, m.now())&0xff != 3 {
 		t.Errorf("%d resets by port 0x92", m.h.resets)
-	}
-	if k.Read(0, 1, m.now())&0xff != 0xff {
-		t.Error("a keyboard controller shows")
 	}
 }
 
@@ -221,7 +200,7 @@ func TestRTCEvent(t *testing.T) {
 func TestRandom(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 9))
 	m := newMachine()
-	devs := []bus.Device{m.io, m.io, m.io, m.Timer(), m.ResetPort(), m.Keyboard(), m.ControlA()}
+	devs := []bus.Device{m.io, m.io, m.io, m.Timer(), m.ControlA()}
 	line := m.RTC()
 	for range 50000 {
 		line.Set(rnd.IntN(2) == 0)
@@ -244,7 +223,7 @@ func TestRandom(t *testing.T) {
 			t.Fatal("copy differs:", d)
 		}
 	}
-	for _, s := range []State{{Status: 2}, {Enable: 1}, {Control: 1}, {Reset: 1}, {PortA: 4}} {
+	for _, s := range []State{{Status: 2}, {Enable: 1}, {Control: 1}, {PortA: 4}} {
 		if m.Import(&s, 0) == nil {
 			t.Errorf("impossible state taken: %+v", s)
 		}
@@ -253,7 +232,7 @@ func TestRandom(t *testing.T) {
 
 func TestNoAllocations(t *testing.T) {
 	m := newMachine()
-	r, tm := m.ResetPort(), m.Timer()
+	r, tm := m.ControlA(), m.Timer()
 	if n := testing.AllocsPerRun(100, func() {
 		tm.Read(0, 4, m.now())
 		m.io.Read(offStatus, 2, m.now())

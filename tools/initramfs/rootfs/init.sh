@@ -8,6 +8,9 @@ mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
 hostname demo
+for m in @MODULES@; do
+	insmod /lib/$m
+done
 cd /root
 # What busybox's poweroff, reboot and halt send to process 1.
 trap 'sync; poweroff -f' USR2

@@ -22,10 +22,17 @@ const Ready = "ringo-demo: ready"
 //go:embed init.sh
 var initScript string
 
+// Module is a module of the guest's kernel.
+type Module struct {
+	Name string // of its file, without a folder
+	Data []byte
+}
+
 // Demo returns the compressed archive. busybox is a statically linked busybox
 // for amd64, applets is the output of "busybox --list-full" or "--list": names
-// with or without a directory. The result depends on the arguments only.
-func Demo(busybox []byte, applets []string) ([]byte, error) {
+// with or without a directory; modules are what init loads, in their order. The
+// result depends on the arguments only.
+func Demo(busybox []byte, applets []string, modules []Module) ([]byte, error) {
 	if !bytes.HasPrefix(busybox, []byte("\x7fELF\x02")) {
 		return nil, errors.New("busybox is not a 64-bit ELF file")
 	}
@@ -37,7 +44,7 @@ func Demo(busybox []byte, applets []string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := cpio.Write(z, tree(busybox, applets)); err != nil {
+	if err := cpio.Write(z, tree(busybox, applets, modules)); err != nil {
 		return nil, err
 	}
 	if err := z.Close(); err != nil {
@@ -47,9 +54,9 @@ func Demo(busybox []byte, applets []string) ([]byte, error) {
 }
 
 // tree lists the files, directories first.
-func tree(busybox []byte, applets []string) []cpio.Entry {
+func tree(busybox []byte, applets []string, modules []Module) []cpio.Entry {
 	var es []cpio.Entry
-	for _, d := range []string{"bin", "dev", "etc", "proc", "root", "run", "sys", "tmp"} {
+	for _, d := range []string{"bin", "dev", "etc", "lib", "proc", "root", "run", "sys", "tmp"} {
 		es = append(es, cpio.Entry{Name: d, Mode: cpio.Dir | 0o755})
 	}
 	file := func(name string, mode uint32, data string) {
@@ -57,20 +64,25 @@ func tree(busybox []byte, applets []string) []cpio.Entry {
 	}
 	// The kernel opens the console before anything is mounted.
 	es = append(es, cpio.Entry{Name: "dev/console", Mode: cpio.Char | 0o600, Major: 5, Minor: 1})
-	file("init", 0o755, strings.ReplaceAll(initScript, "@READY@", Ready))
+	var names []string
+	for _, m := range modules {
+		names = append(names, m.Name)
+		file("lib/"+m.Name, 0o644, string(m.Data))
+	}
+	file("init", 0o755, strings.NewReplacer("@READY@", Ready, "@MODULES@", strings.Join(names, " ")).Replace(initScript))
 	file("etc/profile", 0o644, "export PATH=/bin HOME=/root PS1='demo# '\n")
 	file("etc/passwd", 0o644, "root::0:0:root:/root:/bin/sh\n")
 	file("etc/group", 0o644, "root:x:0:\n")
 	file("bin/busybox", 0o755, string(busybox))
-	for _, a := range names(applets) {
+	for _, a := range links(applets) {
 		es = append(es, cpio.Entry{Name: "bin/" + a, Mode: cpio.Symlink | 0o777, Data: []byte("busybox")})
 	}
 	return es
 }
 
-// names returns the base names of applets, sorted, without those that the tree
+// links returns the base names of applets, sorted, without those that the tree
 // has as files.
-func names(applets []string) []string {
+func links(applets []string) []string {
 	var out []string
 	for _, a := range applets {
 		a = a[strings.LastIndexByte(a, '/')+1:]

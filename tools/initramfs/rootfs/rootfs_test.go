@@ -16,11 +16,12 @@ import (
 var fakeBusybox = []byte("\x7fELF\x02 static")
 
 func TestDemo(t *testing.T) {
-	a, err := Demo(fakeBusybox, []string{"sh", "bin/ls", "sbin/poweroff", "ls", "busybox", "", "init"})
+	modules := []Module{{"virtio.ko", []byte("1")}, {"rng-core.ko", []byte("2")}}
+	a, err := Demo(fakeBusybox, []string{"sh", "bin/ls", "sbin/poweroff", "ls", "busybox", "", "init"}, modules)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, _ := Demo(fakeBusybox, []string{"ls", "poweroff", "sh"})
+	b, _ := Demo(fakeBusybox, []string{"ls", "poweroff", "sh"}, modules)
 	if !bytes.Equal(a, b) {
 		t.Error("the order and form of the applet list matters")
 	}
@@ -32,14 +33,17 @@ func TestDemo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"bin", "dev", "etc", "proc", "root", "run", "sys", "tmp", "dev/console",
-		"init", "etc/profile", "etc/passwd", "etc/group",
+	want := []string{"bin", "dev", "etc", "lib", "proc", "root", "run", "sys", "tmp", "dev/console",
+		"lib/virtio.ko", "lib/rng-core.ko", "init", "etc/profile", "etc/passwd", "etc/group",
 		"bin/busybox", "bin/ls", "bin/poweroff", "bin/sh", "TRAILER!!!"}
 	if d := cmp.Diff(want, list(data)); d != "" {
 		t.Errorf("-want +got\n%s", d)
 	}
 	if !bytes.Contains(data, []byte("echo \""+Ready+"\"\n")) {
 		t.Error("init does not say that it is ready")
+	}
+	if !bytes.Contains(data, []byte("for m in virtio.ko rng-core.ko; do\n")) {
+		t.Error("init does not load the modules")
 	}
 }
 
@@ -64,7 +68,7 @@ func TestBadBusybox(t *testing.T) {
 		"not a 64-bit ELF":   "#!/bin/sh",
 		"linked dynamically": "\x7fELF\x02 /lib64/ld-linux-x86-64.so.2\x00",
 	} {
-		if _, err := Demo([]byte(b), nil); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Demo([]byte(b), nil, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", b, err)
 		}
 	}

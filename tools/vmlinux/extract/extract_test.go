@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"ringo/dom0/board"
 	"ringo/dom0/loader"
 	"ringo/dom0/loader/loadertest"
 )
@@ -85,9 +86,13 @@ func TestPackLoads(t *testing.T) {
 			t.Errorf("%s: two results", method)
 		}
 		m, _ := loadertest.New(16 << 20)
+		machine, err := board.New(board.Config{CPUs: 1, Memory: 16 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
 		_, err = loader.Load(loader.Request{
-			Kernel: loader.Source{Name: method, R: bytes.NewReader(b), Size: int64(len(b))},
-			Memory: 16 << 20, CPUs: 1}, m)
+			Kernel:  loader.Source{Name: method, R: bytes.NewReader(b), Size: int64(len(b))},
+			Machine: machine}, m)
 		if err != nil {
 			t.Error(err)
 			continue

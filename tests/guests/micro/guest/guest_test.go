@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/arch/x86/x86asm"
 
+	"ringo/dom0/board"
 	"ringo/dom0/loader"
 	"ringo/dom0/loader/loadertest"
 )
@@ -106,9 +107,13 @@ func TestLoads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	machine, err := board.New(board.Config{CPUs: 1, Memory: 16 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, err := loader.Load(loader.Request{
-		Kernel: loader.Source{Name: "micro", R: bytes.NewReader(b), Size: int64(len(b))},
-		Memory: 16 << 20, CPUs: 1, Cmdline: "mode=hello"}, mem)
+		Kernel:  loader.Source{Name: "micro", R: bytes.NewReader(b), Size: int64(len(b))},
+		Machine: machine, Cmdline: "mode=hello"}, mem)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,119 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package board describes the machine that a guest sees, in one place: its memory
+// map and its devices with their resources. What must agree is made from the
+// description: the RAM that the hypervisor is asked for, the map that the guest's
+// kernel is given, the ranges that are claimed, the device models and the ACPI
+// tables.
+//
+// Threats: none of the input is a guest's.
+package board
+
+import (
+	"fmt"
+
+	"ringo/dom0/acpi"
+	"ringo/dom0/devmodel/i8042"
+	"ringo/dom0/devmodel/pcihost"
+	"ringo/dom0/devmodel/rtc"
+	"ringo/dom0/devmodel/serial"
+	"ringo/hv/abi"
+)
+
+// Config says what machine is wanted.
+type Config struct {
+	CPUs   int
+	Memory uint64 // bytes of RAM
+	RNG    bool   // an entropy device
+}
+
+// Kind is a kind of device.
+type Kind uint8
+
+// The kinds of devices that dom0 has models of.
+const (
+	Serial Kind = iota
+	Clock
+	Keyboard // the controller
+	PCIHost  // ConfigPorts, ECAM, and the apertures for I/O and memory
+	RNG      // in a slot of the PCIHost
+)
+
+// Span is a range that a device answers: ports, or guest physical addresses.
+type Span struct {
+	Space       abi.Space
+	Start, Size uint64
+}
+
+// Device is a device model and what it takes of the machine.
+type Device struct {
+	Kind  Kind
+	Spans []Span
+	Slot  int // of a PCI function, which has no spans of its own
+}
+
+// Machine is the description of a machine. It does not change.
+type Machine struct {
+	CPUs    int
+	Memory  []Range // ascending, disjoint
+	Devices []Device
+	tables  []byte
+}
+
+// New describes a machine. Errors are one line, for the user.
+func New(c Config) (*Machine, error) {
+	m := &Machine{CPUs: c.CPUs}
+	var err error
+	if m.Memory, err = layout(c.Memory); err != nil {
+		return nil, err
+	}
+	m.Devices = []Device{
+		{Kind: Serial, Spans: []Span{{abi.SpacePort, serial.Base, serial.Size}}},
+		{Kind: Clock, Spans: []Span{{abi.SpacePort, rtc.Base, rtc.Size}}},
+		{Kind: Keyboard, Spans: []Span{{abi.SpacePort, i8042.Base, 1}, {abi.SpacePort, i8042.Command, 1}}},
+		{Kind: PCIHost, Spans: []Span{
+			{abi.SpacePort, pcihost.ConfigPort, pcihost.ConfigSize},
+			{abi.SpaceMemory, pcihost.ECAM, pcihost.ECAMSize},
+			{abi.SpacePort, pcihost.IOBase, pcihost.IOSize},
+			{abi.SpaceMemory, pcihost.MemBase, pcihost.MemSize},
+		}},
+	}
+	if c.RNG {
+		m.Devices = append(m.Devices, Device{Kind: RNG, Slot: 1})
+	}
+	return m, m.describe()
+}
+
+// describe makes the ACPI tables.
+func (m *Machine) describe() (err error) {
+	m.tables, err = acpi.Build(acpi.Config{
+		CPUs: m.CPUs, Base: ACPIBase,
+		Devices: []acpi.Device{
+			{Name: "COM1", HID: "PNP0501", Ports: []acpi.Ports{{Base: serial.Base, Size: serial.Size}}, IRQs: []uint8{serial.GSI}},
+			{Name: "RTC", HID: "PNP0B00", Ports: []acpi.Ports{{Base: rtc.Base, Size: rtc.Size}}, IRQs: []uint8{rtc.GSI}},
+		},
+		PCI: &acpi.PCI{
+			ConfigPort: pcihost.ConfigPort, ECAM: pcihost.ECAM, Buses: pcihost.ECAMSize >> 20,
+			FirstIO: pcihost.IOBase, LastIO: pcihost.IOBase + (pcihost.IOSize - 1),
+			FirstMem: pcihost.MemBase, LastMem: pcihost.MemBase + (pcihost.MemSize - 1),
+			GSI: pcihost.GSI,
+		},
+	})
+	if err == nil && len(m.tables) > acpiSize {
+		err = fmt.Errorf("ACPI tables for %d vCPUs need %d bytes, there is room for %d: use fewer vCPUs", m.CPUs, len(m.tables), acpiSize)
+	}
+	return err
+}
+
+// Tables returns the ACPI tables, which belong at ACPIBase.
+func (m *Machine) Tables() []byte { return m.tables }
+
+// Claims returns the ranges whose accesses dom0 answers.
+func (m *Machine) Claims() []Span {
+	var all []Span
+	for i := range m.Devices {
+		all = append(all, m.Devices[i].Spans...)
+	}
+	return all
+}

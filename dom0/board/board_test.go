@@ -1,0 +1,105 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package board
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ringo/hv/abi"
+	"ringo/hv/bus"
+)
+
+const mib = 1 << 20
+
+func TestLayout(t *testing.T) {
+	const hole = HoleBase
+	ecam := [3]uint64{hole, 3 << 30, 2}
+	for _, c := range []struct {
+		memory   uint64
+		map820   [][3]uint64
+		populate [][3]uint64
+	}{
+		{4 * mib, [][3]uint64{{0, 0xa0000, 1}, {0xc0000, 0xe0000, 2}, {0xe0000, mib, 3}, {mib, 4 * mib, 1}, ecam},
+			[][3]uint64{{0, 0xa0000, 1}, {0xc0000, 4 * mib, 1}}},
+		{512*mib + 5000, [][3]uint64{{0, 0xa0000, 1}, {0xc0000, 0xe0000, 2}, {0xe0000, mib, 3}, {mib, 512*mib + 4096, 1}, ecam},
+			[][3]uint64{{0, 0xa0000, 1}, {0xc0000, 512*mib + 4096, 1}}},
+		{hole, [][3]uint64{{0, 0xa0000, 1}, {0xc0000, 0xe0000, 2}, {0xe0000, mib, 3}, {mib, hole, 1}, ecam},
+			[][3]uint64{{0, 0xa0000, 1}, {0xc0000, hole, 1}}},
+		{5 << 30, [][3]uint64{{0, 0xa0000, 1}, {0xc0000, 0xe0000, 2}, {0xe0000, mib, 3}, {mib, hole, 1}, ecam, {4 << 30, 9<<30 - hole, 1}},
+			[][3]uint64{{0, 0xa0000, 1}, {0xc0000, hole, 1}, {4 << 30, 9<<30 - hole, 1}}},
+	} {
+		m, err := New(Config{CPUs: 1, Memory: c.memory})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var map820, ram [][3]uint64
+		for _, r := range m.Map() {
+			map820 = append(map820, [3]uint64{r.Start, r.Start + r.Size, uint64(r.Type)})
+		}
+		for _, r := range m.RAM() {
+			ram = append(ram, [3]uint64{r.Start, r.Start + r.Size, uint64(r.Type)})
+		}
+		if d := cmp.Diff(c.map820, map820); d != "" {
+			t.Errorf("layout of %d: -want +got\n%s", c.memory, d)
+		}
+		if d := cmp.Diff(c.populate, ram); d != "" {
+			t.Errorf("ranges of %d: -want +got\n%s", c.memory, d)
+		}
+	}
+	for _, n := range []uint64{0, 4*mib - 1, 1<<40 - 4<<30 + hole + 1, ^uint64(0)} {
+		if _, err := New(Config{CPUs: 1, Memory: n}); err == nil {
+			t.Errorf("memory of %d bytes is accepted", n)
+		}
+	}
+}
+
+// nobody is a device.
+type nobody struct{}
+
+func (nobody) Read(uint64, uint8, uint64) uint64   { return 0 }
+func (nobody) Write(uint64, uint8, uint64, uint64) {}
+
+// What dom0 claims overlaps neither itself, nor RAM, nor what hv has.
+func TestClaims(t *testing.T) {
+	m, err := New(Config{CPUs: 2, Memory: 6 << 30, RNG: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ports bus.Bus[uint16]
+	var mem bus.Bus[uint64]
+	add := func(s Span) {
+		t.Helper()
+		var err error
+		if s.Space == abi.SpacePort {
+			err = ports.Add(uint16(s.Start), s.Size, nobody{})
+		} else {
+			err = mem.Add(s.Start, s.Size, nobody{})
+		}
+		if err != nil {
+			t.Errorf("%+v: %v", s, err)
+		}
+	}
+	for _, r := range m.RAM() {
+		add(Span{abi.SpaceMemory, r.Start, r.Size})
+	}
+	for _, s := range []Span{
+		{abi.SpaceMemory, abi.IOAPICBase, abi.IOAPICSize}, {abi.SpaceMemory, abi.LAPICBase, 0x1000},
+		{abi.SpacePort, abi.PortPIC1, 2}, {abi.SpacePort, abi.PortPIC2, 2}, {abi.SpacePort, abi.PortELCR, 2},
+		{abi.SpacePort, abi.PortPIT, 4}, {abi.SpacePort, abi.PortSpeaker, 1}, {abi.SpacePort, abi.PortControlA, 1},
+		{abi.SpacePort, abi.PortPM1aEvt, 12},
+	} {
+		add(s)
+	}
+	for _, s := range m.Claims() {
+		add(s)
+	}
+	if len(m.Tables()) < 1000 {
+		t.Errorf("%d bytes of tables", len(m.Tables()))
+	}
+	if _, err := New(Config{CPUs: 1 << 20, Memory: 64 * mib}); err == nil {
+		t.Error("a million processors")
+	}
+}

@@ -1,0 +1,170 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package pcihost
+
+import (
+	"encoding/binary"
+	"sync"
+
+	"ringo/hv/bus"
+)
+
+// Host is a host bridge with its bus. The devices that it returns are safe for
+// concurrent use.
+type Host struct {
+	platform Platform
+
+	// mu guards what follows and the configuration of the functions; it comes
+	// before MSIX.mu. Lines, messages and Function.Moved are called with it held,
+	// devices are not.
+	mu     sync.Mutex
+	slot   [slots]*Function
+	addr   uint32 // configuration address register
+	reset  uint8  // reset control register
+	io     *bus.Bus[uint64]
+	mem    *bus.Bus[uint64]
+	high   [Lines]int // functions that hold a line up
+	nextIO uint64
+	nextM  uint64
+}
+
+// New returns a host with a bridge in slot 0.
+func New(p Platform) *Host {
+	h := &Host{platform: p, nextIO: IOBase, nextM: MemBase}
+	// What a q35 has, since systems know it: 82G33 DRAM controller (Intel 3 Series
+	// Express Chipset Family data sheet, "PCIEXBAR").
+	bridge := NewFunction(Identity{
+		Vendor: 0x8086, Device: 0x29c0, SubVendor: 0x1af4, SubDevice: 0x1100, Class: 0x060000,
+	})
+	binary.LittleEndian.PutUint32(bridge.config[0x60:], ECAM|1)
+	h.Add(0, bridge)
+	return h
+}
+
+// Add puts a function into a slot, with addresses for its base address registers,
+// as firmware would: they are decoded when the guest enables it.
+//
+// Preconditions: the slot is free, the guest does not run.
+func (h *Host) Add(slot int, f *Function) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f.host, f.gsi = h, int(GSI(slot, 0)-FirstGSI)
+	for n := range f.bar {
+		b := &f.bar[n]
+		if b.size == 0 {
+			continue
+		}
+		next := &h.nextM
+		if b.io {
+			next = &h.nextIO
+		}
+		at := (*next + uint64(b.size) - 1) &^ (uint64(b.size) - 1)
+		*next = at + uint64(b.size)
+		v := f.config[regBAR+4*n:]
+		binary.LittleEndian.PutUint32(v, uint32(at)|uint32(v[0]))
+	}
+	if f.msix != nil {
+		f.msix.platform = h.platform
+	}
+	h.slot[slot] = f
+	h.route()
+}
+
+// route decides anew who answers which part of the apertures, and tells functions
+// what has changed for them.
+func (h *Host) route() {
+	h.io, h.mem = new(bus.Bus[uint64]), new(bus.Bus[uint64])
+	for _, f := range h.slot {
+		if f == nil {
+			continue
+		}
+		for n := range f.bar {
+			b := &f.bar[n]
+			at, on := f.address(n)
+			space, first, size := h.mem, uint64(MemBase), uint64(MemSize)
+			if b.io {
+				space, first, size = h.io, IOBase, IOSize
+			}
+			on = on && at >= first && at-first <= size-uint64(b.size) && space.Add(at, uint64(b.size), b.dev) == nil
+			if on == b.ok && (!on || at == b.at) {
+				continue
+			}
+			b.at, b.ok = at, on
+			if f.Moved != nil {
+				f.Moved(n, at, on)
+			}
+		}
+	}
+}
+
+// drive brings f's interrupt pin to its line.
+func (h *Host) drive(f *Function) {
+	f.config[regStatus] &^= statusINTx
+	if f.intx {
+		f.config[regStatus] |= statusINTx
+	}
+	up := f.intx && f.command()&commandNoINTx == 0
+	if up == f.up {
+		return
+	}
+	f.up = up
+	n := &h.high[f.gsi]
+	before := *n
+	if up {
+		*n++
+	} else {
+		*n--
+	}
+	if (before == 0) != (*n == 0) {
+		h.platform.Line(FirstGSI + uint32(f.gsi)).Set(up)
+	}
+}
+
+// find returns the function that a configuration address names, and the device
+// that answers the register in its place, if there is one.
+func (h *Host) find(busNr, devfn, reg int, size uint8) (f *Function, window bus.Device) {
+	if busNr != 0 || devfn&7 != 0 {
+		return nil, nil
+	}
+	f = h.slot[devfn>>3]
+	if f != nil && f.window != nil && reg >= f.windowAt && reg+int(size) <= f.windowAt+4 {
+		window = f.window
+	}
+	return f, window
+}
+
+// configRead reads size bytes, 4 at most, of a configuration space.
+func (h *Host) configRead(busNr, devfn, reg int, size uint8, now uint64) uint64 {
+	h.mu.Lock()
+	f, window := h.find(busNr, devfn, reg, size)
+	v := ones
+	if f != nil {
+		v = f.read(reg, size)
+	}
+	h.mu.Unlock()
+	if window != nil {
+		return window.Read(uint64(reg-f.windowAt), size, now)
+	}
+	return v
+}
+
+// configWrite writes size bytes, 4 at most, of a configuration space.
+func (h *Host) configWrite(busNr, devfn, reg int, size uint8, val, now uint64) {
+	h.mu.Lock()
+	f, window := h.find(busNr, devfn, reg, size)
+	if f != nil {
+		f.write(reg, size, val)
+		if reg < regBAR+4*bars && reg+int(size) > regCommand {
+			h.drive(f)
+			h.route()
+		}
+		if f.msix != nil {
+			f.msix.control(f.config[f.msix.at+3], f.command()&commandMaster != 0)
+		}
+	}
+	h.mu.Unlock()
+	if window != nil {
+		window.Write(uint64(reg-f.windowAt), size, val, now)
+	}
+}

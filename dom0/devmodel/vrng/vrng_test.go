@@ -1,0 +1,89 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package vrng
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"ringo/drivers/virtio/ring"
+)
+
+type memory []byte
+
+func (m memory) RAM(a, n uint64) []byte {
+	if a >= uint64(len(m)) {
+		return nil
+	}
+	return m[a:min(a+n, uint64(len(m)))]
+}
+
+// ones is a source of random bytes, all 1.
+type ones struct{}
+
+func (ones) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 1
+	}
+	return len(p), nil
+}
+
+func TestServe(t *testing.T) {
+	m := make(memory, 1<<20)
+	l := ring.Layout{Size: 8, Desc: 0, Avail: 0x1000, Used: 0x2000}
+	drv, err := ring.NewDriver(m, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dev, err := ring.NewDevice(m, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := int64(1)
+	k := Kind(ones{}, func() int64 { return now })
+	stop := make(chan struct{})
+	ask := func(bs ...ring.Buffer) uint32 {
+		t.Helper()
+		clear(m[0x10000:])
+		if !drv.Add(bs, nil) {
+			t.Fatal("no room")
+		}
+		r, ok := dev.Next()
+		if !ok {
+			t.Fatal(dev.Broken())
+		}
+		n := k.Handle(0, dev, r, stop)
+		dev.Done(r, n)
+		if _, got, ok := drv.Next(); !ok || got != n {
+			t.Fatalf("%d bytes, told %d: %v", n, got, drv.Broken())
+		}
+		return n
+	}
+	for _, c := range []struct {
+		bs   []ring.Buffer
+		want int
+	}{
+		{[]ring.Buffer{{Addr: 0x10000, Len: 64, Write: true}}, 64},
+		{[]ring.Buffer{{Addr: 0x10000, Len: 64}}, 0}, // to be read
+		{[]ring.Buffer{{Addr: 0x10000, Len: 64}, {Addr: 0x10040, Len: 7, Write: true}, {Addr: 0x10047, Len: 9, Write: true}}, 16},
+		{[]ring.Buffer{{Addr: 0x10000, Len: 0x10000, Write: true}, {Addr: 0x20000, Len: 0x10000, Write: true}}, MaxRequest},
+	} {
+		if n := ask(c.bs...); int(n) != c.want || bytes.Count(m[0x10000:], []byte{1}) != c.want {
+			t.Errorf("%+v: %d bytes, %d written, want %d", c.bs, n, bytes.Count(m[0x10000:], []byte{1}), c.want)
+		}
+	}
+	// The account of a second is spent; a device that is stopped does not wait.
+	e := &entropy{now: func() int64 { return now }, left: 10, seen: now}
+	close(stop)
+	e.pay(1<<40, stop)
+	if e.left >= 0 {
+		t.Errorf("%d bytes are left", e.left)
+	}
+	now += int64(1000 * time.Hour)
+	e.left = 0
+	if e.pay(0, stop); e.left != BytesPerSecond {
+		t.Errorf("%d bytes are saved up, %d at most", e.left, BytesPerSecond)
+	}
+}

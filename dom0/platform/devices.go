@@ -1,0 +1,106 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package platform
+
+import (
+	"crypto/rand"
+
+	"ringo/dom0/board"
+	"ringo/dom0/console"
+	"ringo/dom0/devmodel/i8042"
+	"ringo/dom0/devmodel/pcihost"
+	"ringo/dom0/devmodel/rtc"
+	"ringo/dom0/devmodel/serial"
+	"ringo/dom0/devmodel/vpci"
+	"ringo/dom0/devmodel/vrng"
+	"ringo/dom0/hcall"
+	"ringo/hv/abi"
+	"ringo/hv/bus"
+)
+
+// furnish makes the devices of a machine; con is the other end of the serial port.
+func (p *Platform) furnish(g *guest, m *board.Machine, con *console.Guest) error {
+	around := &around{hv: p.hv, dom: g.id}
+	var host *pcihost.Host
+	for i := range m.Devices {
+		d := &m.Devices[i]
+		var devs []bus.Device // of the spans
+		switch d.Kind {
+		case board.Serial:
+			uart := serial.New(con, around.Line(serial.GSI))
+			con.Connect(uart)
+			devs = []bus.Device{uart}
+		case board.Clock:
+			devs = []bus.Device{p.clock(g, around)}
+		case board.Keyboard:
+			k := i8042.New(around.Reset)
+			devs = []bus.Device{i8042.Data{Controller: k}, i8042.Control{Controller: k}}
+		case board.PCIHost:
+			host = pcihost.New(around)
+			devs = []bus.Device{host.ConfigPorts(), host.ECAM(), host.IO(), host.Memory()}
+		case board.RNG:
+			p.virtio(g, host, d.Slot, vrng.Kind(rand.Reader, p.now))
+		}
+		for i, s := range d.Spans {
+			if err := g.models.Add(s.Space, s.Start, s.Size, devs[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// clock makes the CMOS clock.
+func (p *Platform) clock(g *guest, around *around) bus.Device {
+	var timer *rtc.AfterFunc
+	c := rtc.New(p.now, around.Line(rtc.GSI), later{&timer})
+	timer = rtc.NewAfterFunc(p.now, c.Tick)
+	g.ends = append(g.ends, c.Stop)
+	return c
+}
+
+// later is a timer that is made after the clock it belongs to. The clock sets no
+// timer before the guest's first access.
+type later struct{ t **rtc.AfterFunc }
+
+func (l later) Set(at int64) { (*l.t).Set(at) }
+
+// virtio puts a device of a kind into a slot. Its queues have doorbells, which
+// follow its base address register.
+func (p *Platform) virtio(g *guest, host *pcihost.Host, slot int, k vpci.Kind) {
+	bells := make([]uint32, len(k.Queues))
+	var dev *vpci.Device
+	for q := range bells {
+		n, ok := g.models.AddBell(func() { dev.Kick(q) })
+		if !ok {
+			n = abi.MaxBells // refused by the hypervisor: notifications are forwarded
+		}
+		bells[q] = n
+	}
+	dev = vpci.New(k, g.memory, func(q int, port uint64, on bool) {
+		size := uint64(vpci.BellSize)
+		if !on {
+			port, size = 0, 0
+		}
+		_ = p.hv.SetBell(g.id, bells[q], abi.SpacePort, port, size)
+	})
+	host.Add(slot, dev.Function)
+	g.ends = append(g.ends, dev.Stop)
+}
+
+// around is what a domain's devices reach through the hypervisor. What it says of
+// a domain that is gone is of no use.
+type around struct {
+	hv  *hcall.Client
+	dom uint32
+}
+
+// Line implements pcihost.Platform, as do Message and Reset.
+func (a *around) Line(gsi uint32) bus.Line { return a.hv.Line(a.dom, gsi) }
+
+// Message delivers an interrupt message.
+func (a *around) Message(addr uint64, data uint32) { _ = a.hv.MSI(a.dom, addr, data) }
+
+// Reset restarts the domain.
+func (a *around) Reset() { _ = a.hv.End(a.dom, abi.ShutdownReboot) }
