@@ -103,7 +103,7 @@ func (p *Pool) alloc(n, order int, below mm.HPA, low bool, o Owner, t Type) (Blo
 // charge books n frames from the free ones to an owner. It needs p.mu.
 func (p *Pool) charge(n int, o Owner, t Type) {
 	p.freeFrames -= n
-	p.used[account{o, t}] += n
+	p.credit(account{o, t}, n)
 }
 
 // hand marks frames that were taken out of the free ones. The lock is not

@@ -70,10 +70,15 @@ func (p *Pool) Check() error {
 	if free != p.freeFrames || total != p.total || len(used) != len(p.used) {
 		return ErrCorrupt
 	}
+	var types [Failed + 1]int
 	for as, n := range used {
 		if p.used[as] != n {
 			return ErrCorrupt
 		}
+		types[as.t] += n
+	}
+	if types != p.types {
+		return ErrCorrupt
 	}
 	return nil
 }

@@ -54,7 +54,7 @@ func (p *Pool) lend(w *uint32, old uint32) bool {
 	if !atomic.CompareAndSwapUint32(w, old, word(Lent, typeOf(old), refsOf(old)-1)) {
 		return false
 	}
-	p.used[account{Lent, typeOf(old)}]++
+	p.credit(account{Lent, typeOf(old)}, 1)
 	p.debit(account{ownerOf(old), typeOf(old)}, 1)
 	return true
 }
@@ -189,8 +189,15 @@ func (p *Pool) clear(a mm.HPA, size uint64) {
 	}
 }
 
+// credit books n frames on an account. It needs p.mu.
+func (p *Pool) credit(as account, n int) {
+	p.used[as] += n
+	p.types[as.t] += n
+}
+
 // debit takes n frames off an account. It needs p.mu.
 func (p *Pool) debit(as account, n int) {
+	p.types[as.t] -= n
 	left := p.used[as] - n
 	if left != 0 {
 		p.used[as] = left

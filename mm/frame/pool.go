@@ -40,6 +40,7 @@ type Pool struct {
 	freeFrames int
 	total      int
 	used       map[account]int
+	types      [Failed + 1]int // of all owners
 	// failing are the frames in use that are retired when they are freed, in
 	// ascending order; marked is how many.
 	failing []int
@@ -146,7 +147,7 @@ func Boot(m Memory, usable []mm.Range[mm.HPA]) (*Pool, error) {
 	n := int(meta.Size / mm.PageSize)
 	p.mark(f, n, word(HV, Meta, 1))
 	p.total += n
-	p.used[account{HV, Meta}] += n
+	p.credit(account{HV, Meta}, n)
 	return p, nil
 }
 
@@ -266,13 +267,14 @@ func (p *Pool) FreeBytes() uint64 {
 	return uint64(p.freeFrames) * mm.PageSize
 }
 
-// Owned is the memory of o in bytes.
-func (p *Pool) Owned(o Owner) uint64 {
+// Kept is the memory that is nobody's RAM, in bytes: page tables and structures for
+// the sake of the machine or of a domain.
+func (p *Pool) Kept() uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := 0
-	for a, frames := range p.used {
-		if a.o == o {
+	for t, frames := range p.types {
+		if Type(t) != RAM {
 			n += frames
 		}
 	}

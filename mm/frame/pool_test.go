@@ -183,6 +183,7 @@ func TestSectionBorders(t *testing.T) {
 // TestTypes frees memory of two types with one call.
 func TestTypes(t *testing.T) {
 	p, _ := newPool(t, []hrange{{Start: mm.MiB, Size: 4 * k4}})
+	kept := p.Kept()
 	for _, typ := range []frame.Type{frame.RAM, frame.Control, frame.RAM, frame.Table} {
 		if _, err := p.Pages(1, dom, typ); err != nil {
 			t.Fatal(err)
@@ -191,8 +192,11 @@ func TestTypes(t *testing.T) {
 	if p.OwnedAs(dom, frame.RAM) != 2*k4 || p.OwnedAs(dom, frame.Control) != k4 || p.Owned(dom) != 4*k4 {
 		t.Errorf("owned: %d, %d of %d", p.OwnedAs(dom, frame.RAM), p.OwnedAs(dom, frame.Control), p.Owned(dom))
 	}
+	if got := p.Kept(); got != kept+2*k4 {
+		t.Errorf("kept %d bytes, %d before", got, kept)
+	}
 	p.Free(mm.MiB, 4*k4, dom)
-	if err := p.Check(); err != nil || p.Owned(dom) != 0 {
+	if err := p.Check(); err != nil || p.Owned(dom) != 0 || p.Kept() != kept {
 		t.Errorf("%v, owned %d", err, p.Owned(dom))
 	}
 }

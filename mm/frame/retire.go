@@ -61,7 +61,7 @@ func (p *Pool) isFree(f int) bool {
 // fail makes frame f, which is in no free block and nobody's, a retired one.
 func (p *Pool) fail(f int) {
 	atomic.StoreUint32(&p.words[f], word(HV, Failed, 1))
-	p.used[account{HV, Failed}]++
+	p.credit(account{HV, Failed}, 1)
 }
 
 // sound returns how many of n frames from f on come before the first one that is

@@ -48,6 +48,7 @@ var rules = []rule{
 	{pkg: "hv/internal/part", ours: hvParts, std: core},
 	{pkg: "hv/internal/pcpu", ours: "hv/abi hv/x86 hv/vcpu", std: core},
 	{pkg: "hv/internal/sched", std: core},
+	{pkg: "hv/internal/heap", std: core + " runtime/metrics"},
 	{pkg: "hv/internal/pvclock", ours: "hv/abi hv/bus mm", std: core},
 	{pkg: "hv/internal/...", ours: "hv/abi hv/x86 hv/bus", std: core},
 	{pkg: "hv", ours: "hv/... boot/... mm/... mm svm vmx", std: core + " bytes os runtime runtime/debug strings syscall time", mods: tamago},
