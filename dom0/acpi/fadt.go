@@ -19,8 +19,8 @@ const (
 )
 
 // IA-PC boot architecture flags (ACPI 6.5, "IA-PC Boot Architecture Flags").
-// 8042 and "CMOS RTC Not Present" are clear: there is no keyboard controller,
-// and there is a clock.
+// 8042 and "CMOS RTC Not Present" are clear: there is no keyboard at the
+// controller, and there is a clock.
 const (
 	bootLegacyDevices = 1 << 0
 	bootNoVGA         = 1 << 2
