@@ -25,10 +25,7 @@ import (
 	"ringo/hv/abi"
 )
 
-const (
-	hostname = "ringo"
-	release  = "0.1" // of dom0
-)
+const hostname = "ringo"
 
 func main() {
 	start := kernel.StartInfo()
@@ -64,7 +61,7 @@ func main() {
 
 	shell := &cli.Shell{
 		API: &api.API{
-			Manager: manager, HV: hv, Budget: budget, Hostname: hostname, Release: release, Now: time.Now,
+			Manager: manager, HV: hv, Budget: budget, Hostname: hostname, Release: abi.Release, Now: time.Now,
 		},
 		Terminal: platform.Terminal{Platform: devices, Host: host},
 	}

@@ -8,6 +8,7 @@ import (
 
 	"ringo/boot/kernel"
 	"ringo/boot/layout"
+	"ringo/hv/abi"
 	"ringo/hv/internal/dbg"
 	"ringo/hv/internal/part"
 	"ringo/hv/vcpu"
@@ -19,12 +20,6 @@ import (
 
 // maxCPUs is what both backends can serve.
 const maxCPUs = min(svm.MaxCPUs, vmx.MaxCPUs)
-
-// Values of abi.StartInfo.CallInsn.
-const (
-	callVMMCALL = 0
-	callVMCALL  = 1
-)
 
 // chooseBackend finds the way of running guests that this CPU has, and returns
 // the hypercall instruction that goes with it. Precondition: no other CPU runs
@@ -56,7 +51,7 @@ func chooseBackend(m *part.Machine) (callInsn uint32) {
 func newBackend(env *vcpu.Env) (b vcpu.Backend, callInsn uint32, err error) {
 	b, err = svm.New(env, svm.ReadRegisters())
 	if err == nil {
-		return b, callVMMCALL, nil
+		return b, abi.CallVMMCALL, nil
 	}
 	if !errors.Is(err, svm.ErrAbsent) {
 		return nil, 0, err
@@ -68,7 +63,7 @@ func newBackend(env *vcpu.Env) (b vcpu.Backend, callInsn uint32, err error) {
 	case err != nil:
 		return nil, 0, err
 	}
-	return b, callVMCALL, kernel.UseUDSyscalls()
+	return b, abi.CallVMCALL, kernel.UseUDSyscalls()
 }
 
 var errNeither = errors.New("this CPU has neither AMD-V nor VT-x, or it is hidden by the firmware or an emulator")

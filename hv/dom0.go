@@ -19,6 +19,7 @@ import (
 	"ringo/hv/internal/dbg"
 	"ringo/hv/internal/event"
 	"ringo/hv/internal/part"
+	"ringo/hv/x86"
 	"ringo/mm"
 )
 
@@ -105,7 +106,7 @@ func epoch(hz uint64) uint64 {
 // has1G reports whether the CPU has 1 GiB pages.
 func has1G() bool {
 	_, _, _, d := insn.CPUID(0x8000_0001, 0)
-	return d&(1<<26) != 0
+	return d&x86.ExtDPage1G != 0
 }
 
 func mib(n uint64) string { return strconv.FormatUint(n>>20, 10) + " MiB" }

@@ -8,6 +8,7 @@ import (
 	"ringo/boot/cmdline"
 	"ringo/boot/kernel"
 	"ringo/boot/mb"
+	"ringo/hv/abi"
 	"ringo/hv/internal/dbg"
 	"ringo/mm"
 )
@@ -27,7 +28,7 @@ func bootInfo() (cmdline.Options, *mb.Info) {
 	}
 	opts, warnings := cmdline.Parse(info.CmdLine)
 	dbg.SetLevel(levels[opts.LogLevel])
-	dbg.At(dbg.Info).S("Ringo ").S(Release).S(", started by ").S(info.Loader).S(", options \"").S(info.CmdLine).S("\"").End()
+	dbg.At(dbg.Info).S("Ringo ").S(abi.Release).S(", started by ").S(info.Loader).S(", options \"").S(info.CmdLine).S("\"").End()
 	for _, w := range warnings {
 		dbg.At(dbg.Warning).S(w).End()
 	}

@@ -7,9 +7,6 @@ package main
 
 import "ringo/hv/internal/dbg"
 
-// Release is the version of this tree.
-const Release = "0.1"
-
 func main() {
 	dbg.SetSink(logLine)
 	opts, info := bootInfo()

@@ -8,6 +8,7 @@ import (
 
 	"ringo/hv/insn"
 	"ringo/hv/vcpu"
+	"ringo/hv/x86"
 )
 
 // MSRs of the extension (APM Vol. 2, "SVM Related MSRs").
@@ -53,7 +54,7 @@ const (
 	leafD1XSAVEOPT = 1 << 0
 	ext1SVM        = 1 << 2
 	ext1NX         = 1 << 20
-	ext1Page1G     = 1 << 26
+	ext1Page1G     = x86.ExtDPage1G
 	ext1RDTSCP     = 1 << 27
 	extANPT        = 1 << 0
 	extANRIPS      = 1 << 3

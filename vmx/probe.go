@@ -80,7 +80,7 @@ const (
 	leaf1FXSR      = 1 << 24
 	leafD1XSAVEOPT = 1 << 0
 	ext1NX         = 1 << 20
-	ext1Page1G     = 1 << 26
+	ext1Page1G     = x86.ExtDPage1G
 	ext1RDTSCP     = 1 << 27
 )
 

@@ -27,8 +27,8 @@ const (
 	apicPhys = 0xfee0_0000
 
 	apicID      = 0x20
-	apicTPR     = 0x80
-	apicEOI     = 0xb0
+	apicTPR     = x86.APICTPR << 4
+	apicEOI     = x86.APICEOI << 4
 	apicSVR     = 0xf0
 	apicICR     = 0x300
 	apicICRHi   = 0x310

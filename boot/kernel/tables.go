@@ -6,6 +6,7 @@ package kernel
 import (
 	"ringo/boot/layout"
 	"ringo/hv/insn"
+	"ringo/hv/x86"
 )
 
 // The page tables of the layer, see package layout: the image with W^X, the
@@ -55,7 +56,7 @@ func mapImage() bool {
 //go:nosplit
 func mapDirect() bool {
 	_, _, _, d := insn.CPUID(0x8000_0001, 0)
-	giant := d>>26&1 != 0
+	giant := d&x86.ExtDPage1G != 0
 	top := directTop()
 	for pa := uint64(0); pa < top; {
 		size, level := directPage(pa, giant)

@@ -46,9 +46,9 @@ func fadt(facsAt, dsdtAt uint64) []byte {
 	le.PutUint32(at(56), abi.PortPM1aEvt)
 	le.PutUint32(at(64), abi.PortPM1aCnt)
 	le.PutUint32(at(76), abi.PortPMTimer)
-	at(88)[0] = 4 // PM1_EVT_LEN
-	at(89)[0] = 2 // PM1_CNT_LEN
-	at(91)[0] = 4 // PM_TMR_LEN
+	at(88)[0] = abi.PM1EvtLen
+	at(89)[0] = abi.PM1CntLen
+	at(91)[0] = abi.PMTimerLen
 	// Latencies over 100 and 1000 us: no C2, no C3.
 	le.PutUint16(at(96), 0xfff)
 	le.PutUint16(at(98), 0xfff)
@@ -59,9 +59,9 @@ func fadt(facsAt, dsdtAt uint64) []byte {
 	at(128)[0] = abi.ResetValue
 	at(131)[0] = 3 // minor version
 	le.PutUint64(at(140), dsdtAt)
-	ioRegister(at(148), abi.PortPM1aEvt, 4, 2) // status and enable
-	ioRegister(at(172), abi.PortPM1aCnt, 2, 2)
-	ioRegister(at(208), abi.PortPMTimer, 4, 3)
+	ioRegister(at(148), abi.PortPM1aEvt, abi.PM1EvtLen, 2) // status and enable
+	ioRegister(at(172), abi.PortPM1aCnt, abi.PM1CntLen, 2)
+	ioRegister(at(208), abi.PortPMTimer, abi.PMTimerLen, 3)
 	copy(at(268), "RINGO\x00\x00\x00") // hypervisor vendor identity
 	return table("FACP", 6, b)
 }

@@ -5,12 +5,6 @@ package hcall
 
 import "ringo/hv/abi"
 
-// Instructions of abi.StartInfo.CallInsn.
-const (
-	insnVMMCALL = 0
-	insnVMCALL  = 1
-)
-
 func vmmcall(nr, a0, a1, a2, a3, a4 uint64) (status, value uint64)
 
 func vmcall(nr, a0, a1, a2, a3, a4 uint64) (status, value uint64)
@@ -34,9 +28,9 @@ func (callVMCALL) Call(nr abi.Call, a0, a1, a2, a3, a4 uint64) (abi.Status, uint
 // opcode.
 func Native(callInsn uint32) Caller {
 	switch callInsn {
-	case insnVMMCALL:
+	case abi.CallVMMCALL:
 		return callVMMCALL{}
-	case insnVMCALL:
+	case abi.CallVMCALL:
 		return callVMCALL{}
 	}
 	panic("hcall: unknown hypercall instruction")

@@ -76,3 +76,13 @@ func (s Status) Error() string {
 	}
 	return "unknown hypercall status"
 }
+
+// Release is the version of this tree, of hv and of dom0.
+const Release = "0.1"
+
+// Values of StartInfo.CallInsn: the instruction that makes a hypercall. The kernel
+// layer's assembly knows that one of them is 0.
+const (
+	CallVMMCALL = 0
+	CallVMCALL  = 1
+)

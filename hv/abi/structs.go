@@ -66,7 +66,7 @@ type StartInfo struct {
 	SharedInfo         uint64 // GPA of the page
 	RSDP               uint64 // GPA of the host's ACPI root pointer, 0 = none
 	NumCPUs            uint32 // dom0's vCPUs
-	CallInsn           uint32 // 0 VMMCALL, 1 VMCALL
+	CallInsn           uint32 // CallVMMCALL or CallVMCALL
 	NumRanges          uint32
 	NumModules         uint32
 	CmdLine            [1024]byte

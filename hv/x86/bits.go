@@ -18,6 +18,9 @@ const (
 	CR0PG = 1 << 31
 )
 
+// ExtDPage1G in EDX of CPUID leaf 0x80000001: the CPU has pages of 1 GiB.
+const ExtDPage1G = 1 << 26
+
 // Control register 4.
 const (
 	CR4VME        = 1 << 0

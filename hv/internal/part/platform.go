@@ -66,9 +66,8 @@ func newPrivilegedPlatform(d *Domain, kvm bool) (*Platform, error) {
 		Host: m.HostCPUID, VCPUs: len(d.VCPUs), TSCHz: m.TSCHz, XCR0: m.Backend.Caps().XCR0Mask,
 		PVClock: !d.Privileged(), KVMFirst: kvm,
 	})
-	const page1G = 1 << 26 // leaf 0x80000001, EDX
 	ext := c.Get(&policy.View{}, 0x8000_0001, 0)
-	p := &Platform{CPUID: c, MSRs: policy.NewMSRs(c), Page1G: ext.EDX&page1G != 0}
+	p := &Platform{CPUID: c, MSRs: policy.NewMSRs(c), Page1G: ext.EDX&x86.ExtDPage1G != 0}
 	for _, v := range d.VCPUs {
 		v.View.ID = uint32(v.ID)
 		p.MSRs.Reset(&v.Stored)

@@ -3,6 +3,8 @@
 
 package policy
 
+import "ringo/hv/x86"
+
 // This file is the allow-list: a feature bit that is not named here is zero for
 // every guest, whatever the host has. Bits and names: SDM Vol. 2, "CPUID—CPU
 // Identification"; APM Vol. 3, "Obtaining Processor Information Via the CPUID
@@ -173,7 +175,7 @@ const (
 	dxSYSCALL = 1 << 11
 	dxNX      = 1 << 20
 	dxMMXEXT  = 1 << 22
-	dx1G      = 1 << 26
+	dx1G      = x86.ExtDPage1G
 	dxRDTSCP  = 1 << 27
 	dxLM      = 1 << 29
 

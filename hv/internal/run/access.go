@@ -10,6 +10,7 @@ import (
 	"ringo/hv/bus"
 	"ringo/hv/decode"
 	"ringo/hv/internal/part"
+	"ringo/hv/x86"
 	"ringo/mm"
 )
 
@@ -80,7 +81,7 @@ func (e *emulator) device(s abi.Space, addr uint64, d access, q *decode.Request,
 
 // apic is device for the local APIC. Most accesses to it give no reason to look.
 func (e *emulator) apic(d access, q *decode.Request, now uint64) (action, bool) {
-	const eoi = 0xb0
+	const eoi = x86.APICEOI << 4 // xAPIC registers are 16 bytes apart
 	apic := e.v.APIC
 	syncCR8(e.v)
 	if !writes(q) {

@@ -163,7 +163,7 @@ func writeMSR(v *part.VCPU, msr uint32, val, now uint64) (action, bool) {
 func writeLAPIC(v *part.VCPU, msr uint32, val, now uint64) (action, bool) {
 	ok := v.APIC.WriteMSR(msr, val, now)
 	v.View.NoAPIC = !v.APIC.Enabled()
-	if msr == x86.MSRX2APICBase+0xb && v.APIC.Settled() { // EOI
+	if msr == x86.MSRX2APICBase+x86.APICEOI && v.APIC.Settled() {
 		return resume, ok
 	}
 	return look, ok

@@ -3,6 +3,8 @@
 
 package vlapic
 
+import "ringo/hv/x86"
+
 // Register numbers: the xAPIC offset divided by 16, the x2APIC MSR minus 0x800
 // (SDM Vol. 3, Table "Local APIC Register Address Map Supported by x2APIC").
 const (
@@ -11,7 +13,7 @@ const (
 	regTPR     = 0x08
 	regAPR     = 0x09 // xAPIC only
 	regPPR     = 0x0a
-	regEOI     = 0x0b
+	regEOI     = x86.APICEOI
 	regRRD     = 0x0c // xAPIC only
 	regLDR     = 0x0d
 	regDFR     = 0x0e // xAPIC only
