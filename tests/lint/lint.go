@@ -67,6 +67,7 @@ func Tree(root string) ([]string, error) {
 			bad = append(bad, check(p)...)
 		}
 	}
+	bad = append(bad, lineBudgets(files)...)
 	slices.Sort(bad)
 	return bad, nil
 }
