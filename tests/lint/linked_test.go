@@ -19,6 +19,7 @@ var ordinary = map[string]bool{
 	"StartCPU": true, "Runner": true, "OpenIRQ": true, "UseUDSyscalls": true, "Boot": true,
 	"ConsoleWrite": true, "LogRead": true, "(*ring).read": true, "mustBoot": true, "kickOff": true, "bareKickOff": true, "partitionKickOff": true,
 	"ReadStats": true, "PowerOff": true, "Reboot": true, "Fatal": true, "CrashForTest": true,
+	"Wait": true, "Arm": true, "MachineCheck": true, "RunnerCPU": true, "Quit": true,
 	"Kick": true, "SendIPI": true, "SendNMI": true, "sendLocked": true, "sleepNS": true, "Leave": true,
 	// At boot, with divisors that were checked.
 	"memLimit": true, "clockInit": true, "setTSCRate": true, "tscFromPIT": true, "tscFromCrystal": true, "timerRate": true,
@@ -27,22 +28,32 @@ var ordinary = map[string]bool{
 	"AllocVector": true, "FreeVector": true, "APICID": true, "NumCPU": true, "init": true,
 }
 
-// TestLinked looks into a linked program: code of the layer that runs with
+// TestLinked looks into linked programs: code of the layer that runs with
 // interrupts off must not allocate, run into a write barrier, grow its stack or
 // panic for an index.
 func TestLinked(t *testing.T) {
-	dir := t.TempDir()
-	if _, err := image.Bare("../..", "./tests/guests/kerneltest/basic", filepath.Join(dir, "basic.img")); err != nil {
-		t.Fatal(err)
+	for _, pkg := range []string{"./tests/guests/kerneltest/basic", "./hv"} {
+		img := filepath.Join(t.TempDir(), "linked.img")
+		if _, err := image.Bare("../..", pkg, img); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("go", "tool", "objdump", "-s", "^ringo/boot/kernel", strings.TrimSuffix(img, ".img")+".elf")
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lines := checkLinked(t, pkg, out); lines < 1000 {
+			t.Errorf("%s: only %d lines of code seen", pkg, lines)
+		}
 	}
-	cmd := exec.Command("go", "tool", "objdump", "-s", "^ringo/boot/kernel", filepath.Join(dir, "basic.elf"))
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+}
+
+// checkLinked looks into a disassembly and returns its length in lines.
+func checkLinked(t *testing.T, pkg string, code []byte) (lines int) {
+	t.Helper()
 	bad := []string{"runtime.newobject", "runtime.morestack", "runtime.gcWriteBarrier", "runtime.panic", "runtime.goPanic", "runtime.mallocgc", "runtime.wbMove", "runtime.typedmemmove"}
-	name, lines := "", 0
-	for s := bufio.NewScanner(bytes.NewReader(out)); s.Scan(); {
+	name := ""
+	for s := bufio.NewScanner(bytes.NewReader(code)); s.Scan(); {
 		line := s.Text()
 		lines++
 		if f, ok := strings.CutPrefix(line, "TEXT ringo/boot/kernel."); ok {
@@ -51,11 +62,9 @@ func TestLinked(t *testing.T) {
 		}
 		for _, b := range bad {
 			if strings.Contains(line, b) && !ordinary[name] {
-				t.Errorf("%s: %s", name, strings.TrimSpace(line))
+				t.Errorf("%s: %s: %s", pkg, name, strings.TrimSpace(line))
 			}
 		}
 	}
-	if lines < 1000 {
-		t.Errorf("only %d lines of code seen", lines)
-	}
+	return lines
 }
