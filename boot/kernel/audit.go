@@ -56,10 +56,11 @@ func ownAudit(c *cpu, t *thread) uint64 {
 //
 //go:nosplit
 func audit() uint64 {
+	g := imageBounds()
 	for va := uint64(0); ; {
 		e, span := leaf(va)
 		if e&pteP != 0 {
-			if bad := auditPage(va, e, span); bad != mapFine {
+			if bad := auditPage(&g, va, e, span); bad != mapFine {
 				return va | bad
 			}
 		}
@@ -74,22 +75,30 @@ func audit() uint64 {
 	}
 }
 
+// bounds are physical addresses in the image: text and then read-only data are
+// [text, etext) and up to data.
+type bounds struct{ start, text, etext, data uint64 }
+
+//go:nosplit
+func imageBounds() bounds {
+	off := imagePA - layout.ImageBase
+	return bounds{imagePA, imageText() + off, imageEtext() + off, imageData()&^(pageSize-1) + off}
+}
+
 // auditPage judges the page of size bytes at va, mapped by the entry e.
 //
 //go:nosplit
-func auditPage(va, e, size uint64) uint64 {
+func auditPage(g *bounds, va, e, size uint64) uint64 {
 	pa := e & pteAddr &^ (size - 1)
 	exec, write := e&pteNX == 0, e&pteW != 0
-	start, text, etext := imagePA, imageText()-layout.ImageBase+imagePA, imageEtext()-layout.ImageBase+imagePA
-	data := imageData()&^(pageSize-1) - layout.ImageBase + imagePA
 	switch {
 	case e&pteU != 0:
 		return mapUser
 	case write && exec:
 		return mapWX
-	case exec && (va-layout.ImageBase != pa-imagePA || pa+size <= text || pa >= etext):
+	case exec && (va-layout.ImageBase != pa-imagePA || pa+size <= g.text || pa >= g.etext):
 		return mapCode
-	case write && pa < data && pa+size > start:
+	case write && pa < g.data && pa+size > g.start:
 		return mapAlias
 	case va >= layout.DirectMap && va < layout.DirectMap+layout.DirectMapSize && private(pa, pa+size):
 		return mapPrivate
