@@ -6,6 +6,7 @@ package run
 import (
 	"ringo/hv/internal/part"
 	"ringo/hv/internal/policy"
+	"ringo/hv/internal/vlapic"
 	"ringo/hv/vcpu"
 	"ringo/hv/x86"
 )
@@ -45,7 +46,8 @@ func rdmsr(_ *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	if uint32(g.RCX) != x86.MSRAPICBase || !x.Ahead {
 		return rare
 	}
-	val := v.APIC.Base()
+	var l *vlapic.LAPIC = v.APIC // naming the type lets the compiler put its methods in line
+	val := l.Base()
 	g.RAX, g.RDX = val&0xffff_ffff, val>>32
 	return resume
 }

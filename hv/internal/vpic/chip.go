@@ -148,17 +148,21 @@ func (c *chip) data(v uint8) {
 	}
 }
 
-// read is a read of the odd port (odd) or the even one.
+// poll is a read of either port in poll mode: it acknowledges like the CPU.
+func (c *chip) poll() uint8 {
+	c.Poll = false
+	n, ok := c.request()
+	if !ok {
+		return 0
+	}
+	c.ack(n)
+	return 0x80 | n
+}
+
+// read is a read of the odd port (odd) or the even one outside poll mode. It changes
+// nothing.
 func (c *chip) read(odd bool) uint8 {
 	switch {
-	case c.Poll: // acknowledges like the CPU
-		c.Poll = false
-		n, ok := c.request()
-		if !ok {
-			return 0
-		}
-		c.ack(n)
-		return 0x80 | n
 	case odd:
 		return c.Mask
 	case c.ReadISR:

@@ -145,26 +145,33 @@ func (p *PIC) update() {
 // ports is the two ports of one chip, or the ELCRs, as a bus.Device.
 type ports struct {
 	p    *PIC
-	chip uint8
+	chip *chip
 }
 
 // Ports returns the device for the two ports of chip 0 (0x20) or 1 (0xa0). It
 // allocates: for construction only.
-func (p *PIC) Ports(chip uint8) bus.Device { return ports{p, chip & 1} }
+func (p *PIC) Ports(chip uint8) bus.Device { return &ports{p, &p.chip[chip&1]} }
 
 // Read is a byte read; the upper bytes of a wider one float.
-func (d ports) Read(off uint64, size uint8, _ uint64) uint64 {
-	d.p.mu.Lock()
-	v := d.p.chip[d.chip].read(off&1 != 0)
-	d.p.update()
-	d.p.mu.Unlock()
-	return uint64(v) | ^uint64(0xff)
+func (d *ports) Read(off uint64, size uint8, _ uint64) uint64 {
+	const float = ^uint64(0xff)
+	p, c := d.p, d.chip
+	p.mu.Lock()
+	if c.Poll {
+		v := c.poll()
+		p.update()
+		p.mu.Unlock()
+		return uint64(v) | float
+	}
+	v := c.read(off&1 != 0)
+	p.mu.Unlock()
+	return uint64(v) | float
 }
 
 // Write takes the low byte.
-func (d ports) Write(off uint64, size uint8, val, _ uint64) {
+func (d *ports) Write(off uint64, size uint8, val, _ uint64) {
 	d.p.mu.Lock()
-	c := &d.p.chip[d.chip]
+	c := d.chip
 	if off&1 == 0 {
 		c.command(uint8(val))
 	} else {
