@@ -449,6 +449,16 @@ func TestMemory(t *testing.T) {
 	}
 }
 
+// The preemption timer only gives a held-back interrupt its chance, which then keeps
+// the entry code out: it is nobody's business.
+func TestPreemptionTimer(t *testing.T) {
+	_, v := running(t)
+	var x vcpu.Exit
+	if n := run(v, 0, &x, fakeExit{reason: reasonTimer}, fakeExit{reason: reasonCPUID, length: 2}); n != 2 || x.Reason != vcpu.CPUID {
+		t.Errorf("%d entries, %+v", n, x)
+	}
+}
+
 // Kick and refused entries.
 func TestKick(t *testing.T) {
 	_, v := running(t)
