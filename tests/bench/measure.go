@@ -147,7 +147,11 @@ func parseStats(text string) (mean, share float64, err error) {
 
 // inLinux has init measure, and adds what it prints.
 func (f files) inLinux(m *emu.Machine) error {
-	m.Send("console linux\r\r")
+	m.Send("console linux\r")
+	if _, _, err := m.Expect(deadline, "connected to", "error: "); err != nil {
+		return err
+	}
+	m.Send("\r") // init waits for a line
 	_, text, err := m.Expect(deadline, "\n"+initDone)
 	if err != nil {
 		return err
