@@ -4,11 +4,9 @@
 package vmx
 
 import (
-	"cmp"
 	"os"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -373,40 +371,6 @@ func TestQuickExits(t *testing.T) {
 	}
 }
 
-// The list of fields in the assembly is that of the volatile slots.
-func TestReadVolatile(t *testing.T) {
-	text, err := os.ReadFile("ops_amd64.s")
-	if err != nil {
-		t.Fatal(err)
-	}
-	slots := map[string]slot{"RSP": sRSP, "RFLAGS": sRFLAGS, "CR3": sCR3, "DR7": sDR7, "GDTRBase": sGDTRBase, "GDTRLimit": sGDTRLimit,
-		"IDTRBase": sIDTRBase, "IDTRLimit": sIDTRLimit, "SysenterCS": sSysenterCS, "SysenterESP": sSysenterESP, "SysenterEIP": sSysenterEIP,
-		"Interrupt": sInterrupt, "PendingDebug": sPendingDebug, "PDPTE0": sPDPTE0, "Selector": sSelector, "Limit": sLimit, "Access": sAccess, "Base": sBase}
-	fields := map[string]uint32{"RSP": uint32(guestRSP), "RFLAGS": uint32(guestRFLAGS), "CR3": uint32(guestCR3), "DR7": uint32(guestDR7),
-		"GDTRBase": uint32(guestGDTRBase), "GDTRLimit": uint32(guestGDTRLimit), "IDTRBase": uint32(guestIDTRBase), "IDTRLimit": uint32(guestIDTRLimit),
-		"SysenterCS": uint32(guestSysenterCS), "SysenterESP": uint32(guestSysenterESP), "SysenterEIP": uint32(guestSysenterEIP),
-		"InterruptState": uint32(guestInterruptState), "PendingDebug": uint32(guestPendingDebug), "PDPTE0": uint32(guestPDPTE0),
-		"ESSelector": uint32(guestESSelector), "ESLimit": uint32(guestESLimit), "ESAccess": uint32(guestESAccess), "ESBase": uint32(guestESBase)}
-	number := func(s string) int {
-		n, err := strconv.Atoi(cmp.Or(s, "0"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
-	seen := uint64(0)
-	for _, m := range regexp.MustCompile(`READ\(const_guest(\w+)\+?(\d*), const_s(\w+)\+?(\d*)\)`).FindAllStringSubmatch(string(text), -1) {
-		s := slots[m[3]] + slot(number(m[4]))
-		if got := fields[m[1]] + uint32(number(m[2])); got != fieldOf[s] {
-			t.Errorf("%s: slot %d is field %#x, read is %#x", m[0], s, fieldOf[s], got)
-		}
-		seen |= 1 << s
-	}
-	if seen != volatile {
-		t.Errorf("slots %#x are read, want %#x", seen, uint64(volatile))
-	}
-}
-
 // The entry code's share: six VMREADs of every exit, one of exceptions and one of
 // exits with a qualification; VMWRITEs of RIP and, when the stack has moved, RSP.
 // With TestQuickExits that is the cost of a CPUID exit, for which issue 3 allows 8
@@ -446,16 +410,6 @@ func TestMemory(t *testing.T) {
 	}
 	if _, err := New(&m.env.Env, broadwell(t)); err == nil {
 		t.Error("no error without memory")
-	}
-}
-
-// The preemption timer only gives a held-back interrupt its chance, which then keeps
-// the entry code out: it is nobody's business.
-func TestPreemptionTimer(t *testing.T) {
-	_, v := running(t)
-	var x vcpu.Exit
-	if n := run(v, 0, &x, fakeExit{reason: reasonTimer}, fakeExit{reason: reasonCPUID, length: 2}); n != 2 || x.Reason != vcpu.CPUID {
-		t.Errorf("%d entries, %+v", n, x)
 	}
 }
 
