@@ -68,6 +68,7 @@ func decodeRange(b *vmcb, f *features, code uint32, x *vcpu.Exit) form {
 		x.Event = decodeException(uint8(code-exitExcp0), uint32(b.exitInfo1))
 	case code == exitNPF:
 		x.Reason, x.Mem = vcpu.Memory, decodeNPF(b.exitInfo1, b.exitInfo2)
+		return fMem
 	case code == exitInvalid:
 		x.Reason = vcpu.Invalid
 	default:

@@ -45,6 +45,7 @@ const (
 	fICEBP             // the same; a trap
 	fIO
 	fFERR
+	fMem // a second-level fault
 )
 
 type codeInfo struct {

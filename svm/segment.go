@@ -3,7 +3,10 @@
 
 package svm
 
-import "ringo/hv/x86"
+import (
+	"ringo/hv/vcpu"
+	"ringo/hv/x86"
+)
 
 // The VMCB packs the attributes of a segment into 12 bits: type 3:0, S 4, DPL
 // 6:5, P 7, AVL 8, L 9, D/B 10, G 11 (APM Vol. 2, "Segment State in the VMCB").
@@ -61,6 +64,14 @@ func (v *VCPU) Segment(s x86.Seg) x86.Segment {
 		seg.Access = seg.Access&^(3<<x86.SegDPLShift) | uint32(v.vmcb.cpl&3)<<x86.SegDPLShift
 	}
 	return seg
+}
+
+// Snapshot implements vcpu.VCPU.
+func (v *VCPU) Snapshot(s *vcpu.Snapshot) {
+	b := v.vmcb
+	s.RIP, s.RSP, s.RFLAGS = b.rip, b.rsp, b.rflags
+	s.CR0, s.CR3, s.CR4, s.EFER = b.cr0|v.crShadow, b.cr3, b.cr4, b.efer&^x86.EFERSVME
+	s.CSBase, s.CSAccess = b.cs.base, fromAttrib(b.cs.attrib)
 }
 
 // SetSegment implements vcpu.VCPU.

@@ -193,6 +193,15 @@ func (v *VCPU) Segment(s x86.Seg) x86.Segment {
 	}
 }
 
+// Snapshot implements vcpu.VCPU.
+func (v *VCPU) Snapshot(s *vcpu.Snapshot) {
+	v.need(emulation)
+	s.RIP, s.RSP, s.RFLAGS = v.Get(x86.RIP), v.val[sRSP], v.val[sRFLAGS]
+	s.CR0, s.CR3, s.CR4, s.EFER = v.val[sCR0Shadow], v.val[sCR3], v.val[sCR4Shadow], v.get(sEFER)
+	n := slot(x86.CS)
+	s.CSBase, s.CSAccess = v.val[sBase+n], uint32(v.val[sAccess+n])
+}
+
 // segAccess are the bits of the access rights that are not reserved; others
 // fail the entry.
 const segAccess = 0x1_f0ff

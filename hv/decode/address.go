@@ -79,9 +79,9 @@ func (o *Operand) operand(s *State, i *Insn, seg x86.Seg, offset uint64, read, w
 	*o = Operand{seg, i.MemSize, read, write, offset, s.linear(seg, offset)}
 }
 
-// offset is that of the memory operand in its segment. s is the state before the
+// Offset is that of the memory operand in its segment. s is the state before the
 // instruction.
-func (i *Insn) offset(s *State) uint64 {
+func (i *Insn) Offset(s *State) uint64 {
 	a := uint64(i.Disp)
 	switch i.Base {
 	case RegNone:
@@ -119,7 +119,7 @@ func (i *Insn) operands(s *State, o *[2]Operand) uint8 {
 		o[0].operand(s, i, x86.ES, s.Regs.RDI&mask(i.AddrSize), i.Op == Scas, i.Op != Scas)
 		return 1
 	case Push:
-		o[0].operand(s, i, i.Seg, i.offset(s), true, false)
+		o[0].operand(s, i, i.Seg, i.Offset(s), true, false)
 		o[1].operand(s, i, x86.SS, (s.RSP-uint64(i.Size))&stackMask(s), false, true)
 		return 2
 	case Pop:
@@ -127,14 +127,14 @@ func (i *Insn) operands(s *State, o *[2]Operand) uint8 {
 		// An address that uses RSP sees it after the increment.
 		rsp := s.RSP
 		s.RSP = moveStack(s, int64(i.Size))
-		o[1].operand(s, i, i.Seg, i.offset(s), false, true)
+		o[1].operand(s, i, i.Seg, i.Offset(s), false, true)
 		s.RSP = rsp
 		return 2
 	}
 	if i.Dst != Mem && i.Src != Mem {
 		return 0
 	}
-	o[0].operand(s, i, i.Seg, i.offset(s), i.reads(), i.writes())
+	o[0].operand(s, i, i.Seg, i.Offset(s), i.reads(), i.writes())
 	return 1
 }
 

@@ -150,6 +150,24 @@ func (e *Emulation) Next(s *State) (Request, Status) {
 	}
 }
 
+// Plain reports whether i is a load or store of one memory operand that changes
+// no more than a register or the memory: [Insn.Load] or [Insn.Stored] is all that
+// it does.
+func (i *Insn) Plain() bool {
+	return i.Op == Mov || i.Op == Movzx
+}
+
+// Load changes s as plain load i does that has read v; RIP stays.
+func (i *Insn) Load(s *State, v uint64) { s.set(i.Reg, i.High, i.Size, v&mask(i.MemSize)) }
+
+// Stored is what plain store i writes.
+func (i *Insn) Stored(s *State) uint64 {
+	if i.Src == Imm {
+		return i.Imm & mask(i.MemSize)
+	}
+	return s.get(i.Reg, i.High, i.MemSize)
+}
+
 // isString reports whether RSI, RDI and REP play a role.
 func (i *Insn) isString() bool { return i.Op >= Movs && i.Op <= Outs }
 

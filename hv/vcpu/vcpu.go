@@ -212,6 +212,9 @@ type VCPU interface {
 	// EFER.LME and CR0.PG, whichever of the two registers is set last.
 	Set(r x86.Reg, val uint64)
 	Segment(s x86.Seg) x86.Segment
+	// Snapshot gets at once what a run left that decides how the instruction at
+	// RIP is fetched and what it does.
+	Snapshot(s *Snapshot)
 	SetSegment(s x86.Seg, seg x86.Segment)
 	// Inject delivers e at the next entry. It reports false when the guest
 	// cannot take it now (interrupts off, shadow, another event pending): then
@@ -246,6 +249,14 @@ type VCPU interface {
 // returns is gone after Free.
 type Metered interface {
 	Meter() (*Meter, *Costs)
+}
+
+// Snapshot is registers as Get and Segment return them.
+type Snapshot struct {
+	RIP, RSP, RFLAGS    uint64
+	CR0, CR3, CR4, EFER uint64
+	CSBase              uint64
+	CSAccess            uint32
 }
 
 // LocalAPIC is what a VCPU is besides on a CPU with [Caps.VirtualAPIC]. Its

@@ -147,6 +147,24 @@ func (w *walk) translate(r *Regime, m Memory, va mm.GVA, acc Access) (mm.GPA, Fa
 	return w.gpa, Fault{}
 }
 
+// The bits of the control registers that decide about a translation. They are at
+// different places, so that one word holds all of them, and the access.
+const (
+	keyCR0    = x86.CR0PG | x86.CR0WP
+	keyCR4    = x86.CR4PSE | x86.CR4PAE | x86.CR4LA57 | x86.CR4SMEP | x86.CR4SMAP
+	keyEFER   = x86.EFERLMA | x86.EFERNXE
+	keyAccess = 32
+)
+
+// Compile-time check: no two of them share a bit.
+var _ = [1]struct{}{}[keyCR0&keyCR4|keyCR0&keyEFER|keyCR4&keyEFER]
+
+// Key is all that decides about a walk besides the address, CR3, the tables and
+// what the processor is: PhysBits and Page1G.
+func (r *Regime) Key(acc Access) uint64 {
+	return r.CR0&keyCR0 | r.CR4&keyCR4 | r.EFER&keyEFER | uint64(acc)<<keyAccess
+}
+
 func (r *Regime) levels() int {
 	if r.CR4&x86.CR4LA57 != 0 {
 		return 5

@@ -60,6 +60,15 @@ func conform(t *testing.T, m phys.Memory) {
 		t.Error("CompareAndSwap64 did not swap")
 	}
 	m.Store64(2*a, 7)
+	two, seven := phys.Word{At: a, Mask: 0xff, Value: 2}, phys.Word{At: 2 * a, Mask: ^uint64(0), Value: 7}
+	if !m.Match([]phys.Word{two, seven}) || !m.Match(nil) {
+		t.Error("Match does not see what is there")
+	}
+	eight := seven
+	eight.Value = 8
+	if m.Match([]phys.Word{two, eight}) || m.Match([]phys.Word{eight, two}) {
+		t.Error("Match sees what is not there")
+	}
 	m.Store64(3*a, 8)
 	m.Zero(a, 2*mm.PageSize)
 	if m.Load64(a) != 0 || m.Load64(a+8) != 0 || m.Load64(2*a) != 0 || m.Load64(3*a) != 8 {
@@ -96,6 +105,8 @@ func TestDirectRefuses(t *testing.T) {
 		"across the end":  func() { d.Bytes(size-4, 5) },
 		"wrapping length": func() { d.Bytes(8, ^uint64(0)) },
 		"wrapping words":  func() { d.Words(0, 1<<62) },
+		"match beyond":    func() { d.Match([]phys.Word{{At: size}}) },
+		"match unaligned": func() { d.Match([]phys.Word{{At: 4}}) },
 		"unaligned":       func() { d.Store64(4, 0) },
 		"unaligned words": func() { d.Words(2, 1) },
 	} {

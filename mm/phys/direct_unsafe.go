@@ -83,6 +83,23 @@ func (d *Direct) CompareAndSwap64(a mm.HPA, old, new uint64) bool {
 	return atomic.CompareAndSwapUint64(d.word(a), old, new)
 }
 
+// Match implements [Memory].
+func (d *Direct) Match(words []Word) bool {
+	for i := range words {
+		w := &words[i]
+		// As word, in one comparison less.
+		if !mm.Aligned(w.At, 8) || uint64(w.At) >= d.size&^7 {
+			panic("phys: unaligned, or beyond the direct map")
+		}
+		// SAFETY: aligned and within the map, whose whole quadwords are mapped.
+		p := (*uint64)(unsafe.Add(nil, d.base+uintptr(w.At)))
+		if (atomic.LoadUint64(p)^w.Value)&w.Mask != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // Zero implements [Memory].
 func (d *Direct) Zero(a mm.HPA, n uint64) { clear(d.Bytes(a, n)) }
 

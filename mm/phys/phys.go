@@ -16,9 +16,19 @@ type Memory interface {
 	Load64(a mm.HPA) uint64
 	Store64(a mm.HPA, v uint64)
 	CompareAndSwap64(a mm.HPA, old, new uint64) bool
+	// Match reports whether all words have their values. It reads each once, in
+	// order, up to the first that has not.
+	Match(words []Word) bool
 	// Zero clears n bytes at a; both are multiples of 4096.
 	Zero(a mm.HPA, n uint64)
 	// Read copies len(b) bytes at a to b, Write copies b to a.
 	Read(a mm.HPA, b []byte)
 	Write(a mm.HPA, b []byte)
+}
+
+// Word is an expectation of memory: the bits of Mask of the quadword at At, which
+// is aligned to 8, are those of Value.
+type Word struct {
+	At          mm.HPA
+	Mask, Value uint64
 }

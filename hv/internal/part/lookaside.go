@@ -4,131 +4,104 @@
 package part
 
 import (
-	"ringo/hv/x86"
+	"encoding/binary"
+
 	"ringo/mm"
 	"ringo/mm/gwalk"
+	"ringo/mm/phys"
 	"ringo/mm/pt"
 )
 
 // windowWalks is the number of walks that a window remembers, a power of two.
-const windowWalks = 32
+const windowWalks = 16
 
-// walk is a successful walk of a guest's page tables. It is not believed as a
-// TLB is, since nobody would hear of a guest's INVLPG: the entries that it read
-// are read again, and while they are what they were, accessed and dirty bits
-// included, the walk would end where it did. That takes a load and a comparison
-// each.
-type walk struct {
-	page mm.GVA // the key: page, CR3, and all else that decides
-	cr3  uint64
-	how  uint64
-	gen  uint64 // of the domain's second-level tables, for entry.at and host
-	dom  uint32
-	n    uint8 // entries; 0: nothing is remembered
-	ram  bool  // the page is RAM, at host
-	gpa  mm.GPA
-	host mm.HPA
-	path [5]entry
+// Trail is what was read of a domain's memory on the way to a conclusion: the
+// entries of its page tables, the bytes of an instruction. The conclusion is not
+// believed as a TLB's is, since nobody would hear of a guest's INVLPG, or of
+// changed code: what was read is read again, and while it is the same, accessed
+// and dirty bits included, the conclusion stands. The zero Trail leads nowhere.
+type Trail struct {
+	gen   uint64 // of the domain's second-level tables, for the addresses
+	dom   uint32
+	n     uint32
+	words [8]phys.Word // five entries, and what 15 bytes lie in
 }
 
-// entry is a page-table entry: the bits of mask of the quadword at.
-type entry struct {
-	at          mm.HPA
-	mask, value uint64
+// Holds reports whether all is as it was when t was laid.
+func (w *Window) Holds(t *Trail) bool {
+	d := w.d
+	return t.n != 0 && t.dom == d.ID && t.gen == d.Tables.Generation() && d.machine.Phys.Match(t.words[:t.n])
 }
 
-// The bits of the control registers that decide about a translation. They are at
-// different places, so that one word holds all of them, and the access.
-const (
-	howCR0  = x86.CR0PG | x86.CR0WP
-	howCR4  = x86.CR4PSE | x86.CR4PAE | x86.CR4LA57 | x86.CR4SMEP | x86.CR4SMAP
-	howEFER = x86.EFERLMA | x86.EFERNXE
-	howAcc  = 32
-)
-
-// Compile-time check: no two of them share a bit.
-var _ = [1]struct{}{}[howCR0&howCR4|howCR0&howEFER|howCR4&howEFER]
-
-func how(r *gwalk.Regime, acc gwalk.Access) uint64 {
-	return r.CR0&howCR0 | r.CR4&howCR4 | r.EFER&howEFER | uint64(acc)<<howAcc
-}
-
-// Translate is r.Translate, over w's memory.
+// Follow translates va, and lays in t the trail of that, or none where that is
+// not possible.
 //
 // Preconditions: r's PhysBits and Page1G are the same for all vCPUs of a domain.
-func (w *Window) Translate(r *gwalk.Regime, va mm.GVA, acc gwalk.Access) (mm.GPA, gwalk.Fault) {
-	if k := w.remembered(r, va, acc); k != nil {
-		return k.gpa + mm.GPA(va%mm.PageSize), gwalk.Fault{}
-	}
-	return w.descend(r, va, acc)
-}
-
-// Fetch is r.ReadVirtual, over w's memory.
-func (w *Window) Fetch(r *gwalk.Regime, b []byte, va mm.GVA, acc gwalk.Access) (int, gwalk.Fault) {
-	off := uint64(va) % mm.PageSize
-	if off+uint64(len(b)) > mm.PageSize {
-		return r.ReadVirtual(w, b, va, acc)
-	}
-	if k := w.remembered(r, va, acc); k != nil && k.ram {
-		w.d.machine.Phys.Read(k.host+mm.HPA(off), b)
-		return len(b), gwalk.Fault{}
-	}
-	gpa, f := w.descend(r, va, acc)
-	switch {
-	case f.Kind != gwalk.OK:
-		return 0, f
-	case !w.Read(gpa, b):
-		return 0, gwalk.Fault{Kind: gwalk.Unbacked, Addr: va, GPA: gpa}
-	}
-	return len(b), gwalk.Fault{}
-}
-
-// slot is where the walk of va is remembered.
-func (w *Window) slot(cr3 uint64, va mm.GVA) *walk {
-	return &w.walks[(uint64(va)^cr3)/mm.PageSize%windowWalks]
-}
-
-// remembered returns the walk of va if it would end as it did, nil if not, or
-// nothing is known.
-func (w *Window) remembered(r *gwalk.Regime, va mm.GVA, acc gwalk.Access) *walk {
-	k := w.slot(r.CR3, va)
-	d := w.d
-	if k.page != va&^(mm.PageSize-1) || k.cr3 != r.CR3 || k.how != how(r, acc) ||
-		k.dom != d.ID || k.gen != d.Tables.Generation() {
-		return nil
-	}
-	mem := d.machine.Phys
-	for i := range k.path[:k.n] {
-		if e := &k.path[i]; (mem.Load64(e.at)^e.value)&e.mask != 0 {
-			return nil
-		}
-	}
-	if k.n == 0 {
-		return nil
-	}
-	return k
-}
-
-// descend walks the tables and remembers the way.
-func (w *Window) descend(r *gwalk.Regime, va mm.GVA, acc gwalk.Access) (mm.GPA, gwalk.Fault) {
-	gen := w.d.Tables.Generation()
+func (w *Window) Follow(r *gwalk.Regime, va mm.GVA, acc gwalk.Access, t *Trail) (mm.GPA, gwalk.Fault) {
+	t.gen, t.dom, t.n = w.d.Tables.Generation(), w.d.ID, 0
 	gpa, f := r.Walk(w, va, acc, &w.path)
-	k := w.slot(r.CR3, va)
-	if k.n = 0; f.Kind != gwalk.OK || w.path.Len == 0 {
+	if f.Kind != gwalk.OK {
 		return gpa, f
 	}
 	for i := range w.path.Entry[:w.path.Len] {
-		e := &w.path.Entry[i]
-		hpa, ok := w.at(e.At&^7, 8, pt.Read)
-		if !ok {
-			return gpa, f
+		if e := &w.path.Entry[i]; !w.lay(t, e.At, e.Value, e.Size) {
+			t.n = 0
+			break
 		}
-		shift := 8 * (uint64(e.At) & 7)
-		k.path[i] = entry{hpa, ^uint64(0) >> (64 - 8*uint64(e.Size)) << shift, e.Value << shift}
 	}
-	k.page, k.gpa = va&^(mm.PageSize-1), gpa&^(mm.PageSize-1)
-	k.cr3, k.how = r.CR3, how(r, acc)
-	k.dom, k.gen, k.n = w.d.ID, gen, uint8(w.path.Len)
-	k.host, k.ram = w.at(k.gpa, 1, pt.Read)
+	return gpa, f
+}
+
+// Code lays in t the trail of an instruction: of its address, and of its bytes,
+// code, which were read there. If they lie in two pages there is none.
+func (w *Window) Code(r *gwalk.Regime, va mm.GVA, acc gwalk.Access, code []byte, t *Trail) {
+	gpa, f := w.Follow(r, va, acc, t)
+	if f.Kind != gwalk.OK || uint64(va)%mm.PageSize+uint64(len(code)) > mm.PageSize || int(t.n) != w.path.Len {
+		t.n = 0
+		return
+	}
+	for len(code) > 0 {
+		n := min(len(code), int(8-gpa%8))
+		var b [8]byte
+		copy(b[:], code[:n])
+		if !w.lay(t, gpa, binary.LittleEndian.Uint64(b[:]), uint8(n)) {
+			t.n = 0
+			return
+		}
+		code, gpa = code[n:], gpa+mm.GPA(n)
+	}
+}
+
+// lay adds size bytes of one quadword at gpa to t. It reports false where there
+// is no RAM.
+func (w *Window) lay(t *Trail, gpa mm.GPA, value uint64, size uint8) bool {
+	hpa, ok := w.at(gpa&^7, 8, pt.Read)
+	if !ok {
+		return false
+	}
+	shift := 8 * (uint64(gpa) & 7)
+	t.words[t.n] = phys.Word{At: hpa, Mask: ^uint64(0) >> (64 - 8*uint64(size)) << shift, Value: value << shift}
+	t.n++
+	return true
+}
+
+// walk is a remembered walk of a guest's page tables.
+type walk struct {
+	page  mm.GVA // the key: page, CR3, and all else that decides
+	cr3   uint64
+	key   uint64
+	gpa   mm.GPA // where the page is
+	trail Trail
+}
+
+// Translate is r.Translate over w's memory, under the conditions of Follow.
+func (w *Window) Translate(r *gwalk.Regime, va mm.GVA, acc gwalk.Access) (mm.GPA, gwalk.Fault) {
+	page, key := va&^(mm.PageSize-1), r.Key(acc)
+	k := &w.walks[(uint64(va)^r.CR3)/mm.PageSize%windowWalks]
+	if k.page == page && k.cr3 == r.CR3 && k.key == key && w.Holds(&k.trail) {
+		return k.gpa | mm.GPA(va%mm.PageSize), gwalk.Fault{}
+	}
+	gpa, f := w.Follow(r, va, acc, &k.trail)
+	k.page, k.cr3, k.key, k.gpa = page, r.CR3, key, gpa&^(mm.PageSize-1)
 	return gpa, f
 }

@@ -14,8 +14,8 @@ const windowPages = 64
 
 // Window is a CPU's view of the RAM of the domain that it serves: it remembers
 // where pages are, as a TLB does, until a translation of that domain is taken
-// away, and how the guest's page tables led to them (lookaside.go). The zero
-// Window sees nothing before Use.
+// away, and how the guest's page tables led there (lookaside.go). The zero Window
+// sees nothing before Use.
 //
 // No lock is needed: memory is not freed while one of the domain's vCPUs runs.
 type Window struct {

@@ -38,9 +38,6 @@ func (e *emulator) serve(q *decode.Request, now uint64) (a action, stop bool) {
 			return a, stop
 		}
 	}
-	if d.dev == e.v.APIC {
-		return e.apic(d, q, now)
-	}
 	return e.device(abi.SpaceMemory, uint64(p.GPA), d, q, now)
 }
 
@@ -54,44 +51,72 @@ func deviceAt(v *part.VCPU, gpa mm.GPA, size uint8) access {
 	return access{dev, off, ok}
 }
 
-// writes reports the direction of an access.
-func writes(q *decode.Request) bool { return q.Kind == decode.WriteMem || q.Kind == decode.WritePort }
-
 // device lets a device of hv answer, or forwards to dom0, or answers as an empty
 // bus does.
 func (e *emulator) device(s abi.Space, addr uint64, d access, q *decode.Request, now uint64) (action, bool) {
-	op := &e.v.IO.Op
-	switch write := writes(q); {
+	write := q.Kind == decode.WriteMem || q.Kind == decode.WritePort
+	switch {
 	case d.ok && part.IsClaimed(d.dev):
 		if dom := e.v.Dom; write && dom.HasBells(s) && dom.Ring(s, addr, q.Size) {
 			break
 		}
 		return forward(e.v, s, addr, !write, q.Size, q.Value), true
-	case d.ok && write:
-		d.dev.Write(d.off, q.Size, q.Value, now)
-		e.look = true // it may have raised a line, or moved a timer
-	case d.ok:
-		op.Feed(d.dev.Read(d.off, q.Size, now))
-		e.look = true
-	case !write:
-		op.Feed(^uint64(0))
+	case write:
+		e.write(d, q.Size, q.Value, now)
+	default:
+		e.v.IO.Op.Feed(e.read(d, q.Size, now))
 	}
 	return resume, false
 }
 
-// apic is device for the local APIC. Most accesses to it give no reason to look.
-func (e *emulator) apic(d access, q *decode.Request, now uint64) (action, bool) {
-	const eoi = x86.APICEOI << 4 // xAPIC registers are 16 bytes apart
-	apic := e.v.APIC
-	syncCR8(e.v)
-	if !writes(q) {
-		e.v.IO.Op.Feed(apic.Read(d.off, q.Size, now))
-	} else {
-		apic.Write(d.off, q.Size, q.Value, now)
-		e.look = e.look || d.off != eoi
+// read and write access a device of hv, or nothing.
+func (e *emulator) read(d access, size uint8, now uint64) uint64 {
+	switch {
+	case !d.ok:
+		return ^uint64(0)
+	case d.dev == e.v.APIC:
+		syncCR8(e.v)
+		val := e.v.APIC.Read(d.off, size, now)
+		e.settled()
+		return val
 	}
-	e.look = e.look || apic.Virtual() || !apic.Settled()
-	return resume, false
+	e.look = true // it may have changed a line
+	return d.dev.Read(d.off, size, now)
+}
+
+func (e *emulator) write(d access, size uint8, val, now uint64) {
+	switch {
+	case !d.ok:
+	case d.dev == e.v.APIC:
+		e.writeAPIC(d.off, size, val, now)
+	default:
+		e.look = true // it may have raised a line, or moved a timer
+		d.dev.Write(d.off, size, val, now)
+	}
+}
+
+// writeAPIC writes to the local APIC. TPR and EOI are the frequent registers.
+func (e *emulator) writeAPIC(off uint64, size uint8, val, now uint64) {
+	const tpr, eoi = x86.APICTPR << 4, x86.APICEOI << 4
+	syncCR8(e.v)
+	e.v.APIC.Write(off, size, val, now)
+	switch off {
+	case tpr:
+		syncCR8(e.v) // now the other way round
+		fallthrough
+	case eoi:
+		e.settled()
+	default:
+		e.look = true
+	}
+}
+
+// settled looks whether an access to the local APIC has left something to do.
+// Most have not.
+func (e *emulator) settled() {
+	if apic := e.v.APIC; apic.Virtual() || !apic.Settled() {
+		e.look = true
+	}
 }
 
 // inRAM performs the access if it goes to RAM, and reports ok then.

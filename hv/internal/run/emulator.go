@@ -17,7 +17,7 @@ import (
 // memory operand.
 //
 //	memory, io, crWrite    what the exit allows the instruction to be
-//	  take, fetch, decode  the registers, the bytes at RIP, the instruction
+//	  take, instruction    the registers, the bytes at RIP and what they mean
 //	  start
 //	  proceed ◀──────────── answered, when dom0 has served an access
 //	    locate             every operand checked and translated, then
@@ -36,7 +36,8 @@ type emulator struct {
 	regime gwalk.Regime // its paging
 	ram    part.Window  // its memory
 
-	code  [16]byte // the bytes at RIP, 15 at most
+	now   vcpu.Snapshot
+	code  [decode.MaxLen]byte // the bytes at RIP
 	known [knownInsns]known
 	hint  hint
 	look  bool    // an access may have given reason to look at v
@@ -54,26 +55,27 @@ type hint struct {
 // take makes v's instruction the one to be carried out, with as much of its
 // state as it takes to fetch it.
 func (e *emulator) take(v *part.VCPU) {
-	hw, r := v.HW, &e.regime
-	e.v, e.user, e.hint.ok = v, v.Exit.CPL == 3, false
-	e.ram.Use(v.Dom)
-	r.CR0, r.CR3, r.CR4, r.EFER = hw.Get(x86.CR0), hw.Get(x86.CR3), hw.Get(x86.CR4), hw.Get(x86.EFER)
-	r.Marker = &e.ram
-	r.PhysBits, r.Page1G = v.Dom.Plat.CPUID.PhysBits(), v.Dom.Plat.Page1G
-	e.s.Regs, e.s.RIP = v.Regs, hw.Get(x86.RIP)
-	cs := hw.Segment(x86.CS)
-	if r.EFER&x86.EFERLMA != 0 && cs.Access&x86.SegL != 0 {
-		e.s.Mode = decode.Mode{Code: 64, Stack: 64}
+	n, r, s := &e.now, &e.regime, &e.s
+	if e.v != v {
+		e.v, s.Regs = v, v.Regs
+		e.ram.Use(v.Dom)
+		r.PhysBits, r.Page1G, r.Marker = v.Dom.Plat.CPUID.PhysBits(), v.Dom.Plat.Page1G, &e.ram
+	}
+	v.HW.Snapshot(n)
+	e.user, e.hint.ok = v.Exit.CPL == 3, false
+	r.CR0, r.CR3, r.CR4, r.EFER = n.CR0, n.CR3, n.CR4, n.EFER
+	s.RIP, s.RSP, s.RFLAGS, s.CR0 = n.RIP, n.RSP, n.RFLAGS, n.CR0
+	if n.EFER&x86.EFERLMA != 0 && n.CSAccess&x86.SegL != 0 {
+		s.Mode = decode.Mode{Code: 64, Stack: 64}
 		return
 	}
-	e.s.Base[x86.CS] = cs.Base
-	e.s.Mode = decode.ModeOf(cs, hw.Segment(x86.SS), false)
+	s.Base[x86.CS] = n.CSBase
+	s.Mode = decode.ModeOf(x86.Segment{Access: n.CSAccess}, v.HW.Segment(x86.SS), false)
 }
 
-// registers gathers the rest of what instruction i may use.
-func (e *emulator) registers(i *decode.Insn) {
+// bases gathers the segment bases that instruction i may use.
+func (e *emulator) bases(i *decode.Insn) {
 	hw, s := e.v.HW, &e.s
-	s.RSP, s.RFLAGS, s.CR0 = hw.Get(x86.RSP), hw.Get(x86.RFLAGS), e.regime.CR0
 	if s.Mode.Code != 64 {
 		for seg := range s.Base {
 			s.Base[seg] = hw.Segment(x86.Seg(seg)).Base
@@ -83,14 +85,11 @@ func (e *emulator) registers(i *decode.Insn) {
 	}
 }
 
-// memory carries out the instruction whose access to memory has failed.
-func (e *emulator) memory(v *part.VCPU, x *vcpu.Exit) action {
+// memory carries out the instruction whose access to memory has failed: it led
+// to d, if to anything.
+func (e *emulator) memory(v *part.VCPU, x *vcpu.Exit, d access) action {
 	e.take(v)
-	n, ok := e.fetch()
-	if !ok {
-		return resume
-	}
-	i, err := e.decode(n)
+	i, err := e.instruction()
 	switch {
 	case err != nil:
 		return e.refuse(err)
@@ -99,6 +98,9 @@ func (e *emulator) memory(v *part.VCPU, x *vcpu.Exit) action {
 	}
 	// CMPS has two reads: which of them exited is unknown.
 	e.hint = hint{ok: i.Op != decode.Cmps, write: x.Mem.Write, gpa: x.Mem.GPA}
+	if a, done := e.plain(i, d, x.TSC); done {
+		return a
+	}
 	return e.start(i, x.TSC)
 }
 
@@ -106,6 +108,8 @@ func (e *emulator) memory(v *part.VCPU, x *vcpu.Exit) action {
 // out. A user program cannot end its guest by it.
 func (e *emulator) refuse(err error) action {
 	switch {
+	case err == errFault:
+		return resume
 	case err == decode.ErrTooLong:
 		return fault(e.v)
 	case err == decode.ErrUndefined || e.user:
@@ -133,7 +137,7 @@ func (e *emulator) start(i *decode.Insn, now uint64) action {
 	io := &e.v.IO
 	io.Kind = part.PendingMemory
 	io.Op.Start(i)
-	e.registers(i)
+	e.bases(i)
 	e.look = false
 	return e.proceed(now)
 }
@@ -143,8 +147,7 @@ func (e *emulator) answered(v *part.VCPU, val, now uint64) action {
 	if v.IO.Read {
 		v.IO.Op.Feed(val)
 	}
-	e.take(v)
-	e.registers(&decode.Insn{}) // the operands have been located
+	e.take(v) // the operands have been located: no bases are needed
 	return e.proceed(now)
 }
 
@@ -171,14 +174,18 @@ func (e *emulator) proceed(now uint64) action {
 // commit gives the vCPU its new registers.
 func (e *emulator) commit(status decode.Status) action {
 	hw, s := e.v.HW, &e.s
-	hw.Set(x86.RSP, s.RSP)
-	hw.Set(x86.RFLAGS, s.RFLAGS)
-	if s.CR0 != e.regime.CR0 {
+	if s.RSP != e.now.RSP {
+		hw.Set(x86.RSP, s.RSP)
+	}
+	if s.RFLAGS != e.now.RFLAGS {
+		hw.Set(x86.RFLAGS, s.RFLAGS)
+	}
+	if s.CR0 != e.now.CR0 {
 		setCR0(e.v, s.CR0) // LMSW; it cannot make an illegal value of a legal one
 		e.look = true
 	}
 	if status == decode.Done {
-		hw.Advance(uint8(s.RIP - hw.Get(x86.RIP)))
+		hw.Advance(uint8(s.RIP - e.now.RIP))
 	}
 	if e.look {
 		return look

@@ -4,7 +4,7 @@
 package run
 
 import (
-	"encoding/binary"
+	"errors"
 
 	"ringo/hv/decode"
 	"ringo/hv/internal/part"
@@ -16,61 +16,81 @@ import (
 // knownInsns is the number of instructions that a CPU remembers, a power of two.
 const knownInsns = 32
 
-// known is an instruction that was decoded before. Bytes and mode decide what it
-// is, and are compared: nothing needs to know when code changes.
+// known is an instruction that was fetched and decoded before. It is still that
+// one if everything is the same that it follows from: its linear address, paging
+// and mode, and, by its trail, the page tables' entries and the bytes.
 type known struct {
-	low, high uint64 // the 15 bytes
-	mode      decode.Mode
-	insn      decode.Insn // Len 0: nothing is known
+	at    mm.GVA
+	cr3   uint64
+	key   uint64
+	mode  decode.Mode
+	insn  decode.Insn
+	trail part.Trail
 }
 
-// fetch reads the bytes at CS:RIP and returns their number. When it reports
-// false, the fault is on its way.
-func (e *emulator) fetch() (int, bool) {
-	at := e.s.RIP
+// errFault: the instruction cannot be fetched, and the fault is on its way.
+var errFault = errors.New("run: no instruction")
+
+// instruction fetches and decodes the instruction at CS:RIP. It stands until the
+// next one is fetched.
+func (e *emulator) instruction() (*decode.Insn, error) {
+	at, acc := mm.GVA(e.s.RIP), gwalk.Fetch
 	if e.s.Mode.Code != 64 {
-		at = (e.s.Base[x86.CS] + at) & 0xffff_ffff
+		at = mm.GVA(uint32(e.s.Base[x86.CS] + e.s.RIP))
 	}
-	acc := gwalk.Fetch
 	if e.user {
 		acc |= gwalk.User
 	}
-	n, f := e.ram.Fetch(&e.regime, e.code[:decode.MaxLen], mm.GVA(at), acc)
-	if n == 0 {
-		e.inject(f, x86.CS)
-		return 0, false
-	}
-	return n, true
-}
-
-// decode decodes the instruction in the n bytes that were fetched. It stands
-// until the next one is decoded.
-func (e *emulator) decode(n int) (*decode.Insn, error) {
-	low, high := binary.LittleEndian.Uint64(e.code[:8]), binary.LittleEndian.Uint64(e.code[8:])
-	k := &e.known[e.s.RIP%knownInsns]
-	if n == decode.MaxLen && k.low == low && k.high == high && k.mode == e.s.Mode && k.insn.Len != 0 {
+	k, key := &e.known[at%knownInsns], e.regime.Key(acc)
+	if k.at == at && k.cr3 == e.regime.CR3 && k.key == key && k.mode == e.s.Mode && e.ram.Holds(&k.trail) {
 		return &k.insn, nil
 	}
-	insn, err := decode.Decode(e.code[:n], e.s.Mode)
+	k.at, k.cr3, k.key, k.mode = at, e.regime.CR3, key, e.s.Mode
+	return e.learn(k, acc)
+}
+
+// learn reads and decodes the instruction at k.at: the next page only if it goes
+// on there.
+func (e *emulator) learn(k *known, acc gwalk.Access) (*decode.Insn, error) {
+	k.trail = part.Trail{}
+	here := int(min(decode.MaxLen, mm.PageSize-k.at%mm.PageSize))
+	if !e.bytes(e.code[:here], k.at, acc) {
+		return nil, errFault
+	}
+	var err error
+	k.insn, err = decode.Decode(e.code[:here], k.mode)
+	if err == decode.ErrShort {
+		next := k.at + mm.GVA(here)
+		if k.mode.Code != 64 {
+			next &= 0xffff_ffff
+		}
+		if !e.bytes(e.code[here:], next, acc) {
+			return nil, errFault
+		}
+		k.insn, err = decode.Decode(e.code[:], k.mode)
+	}
 	if err != nil {
 		return nil, err
 	}
-	*k = known{low, high, e.s.Mode, insn}
-	if n != decode.MaxLen {
-		k.mode = decode.Mode{} // some of the bytes are older ones
-	}
+	e.ram.Code(&e.regime, k.at, acc, e.code[:k.insn.Len], &k.trail)
 	return &k.insn, nil
+}
+
+// bytes reads bytes of the instruction. When it reports false, the fault is on its
+// way.
+func (e *emulator) bytes(b []byte, at mm.GVA, acc gwalk.Access) bool {
+	n, f := e.regime.ReadVirtual(&e.ram, b, at, acc)
+	if n < len(b) {
+		e.inject(f, x86.CS)
+	}
+	return n == len(b)
 }
 
 // exiting returns v's instruction if it is one that exits by itself. If not, the
 // guest must go on: another vCPU has changed the bytes, or a fault is on its way.
 func (e *emulator) exiting(v *part.VCPU) *decode.Insn {
 	e.take(v)
-	n, ok := e.fetch()
-	if !ok {
-		return nil
-	}
-	i, err := e.decode(n)
+	i, err := e.instruction()
 	if err != nil || !i.Exiting() {
 		return nil
 	}

@@ -8,7 +8,9 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"ringo/hv/decode"
 	"ringo/hv/internal/part"
+	"ringo/hv/vcpu"
 	"ringo/hv/x86"
 	"ringo/mm"
 	"ringo/mm/gwalk"
@@ -29,18 +31,7 @@ func TestRememberedWalks(t *testing.T) {
 	outcomes := map[gwalk.Kind]int{}
 	for range 8000 {
 		d := doms[rng.IntN(2)]
-		// Tables of all formats, with entries that lead to each
-		// other, to data, or nowhere.
-		if rng.IntN(3) == 0 {
-			at := tableAt[rng.IntN(len(tableAt))] + mm.GPA(rng.IntN(4)*8)
-			e := uint64(rng.IntN(8)*0x1000) | rng.Uint64N(0x100)>>(rng.IntN(2)*5) | 1 | uint64(rng.IntN(4)/3)<<63
-			if rng.IntN(20) == 0 {
-				e |= 0x4000_0000 // not RAM
-			}
-			var w [8]byte
-			binary.LittleEndian.PutUint64(w[:], e)
-			d.Write(at, w[:])
-		}
+		changeTables(rng, d)
 		if rng.IntN(50) == 0 {
 			page := mm.GPA(0x2000 + rng.IntN(4)*0x1000)
 			if hpa, _, _, ok := d.Tables.Lookup(pt.Addr(page)); ok {
@@ -73,19 +64,6 @@ func TestRememberedWalks(t *testing.T) {
 			t.Fatalf("%#x, %+v, access %d: the tables are %x, want %x", va, r, acc, marked, after)
 		}
 		outcomes[gotFault.Kind]++
-		if acc&gwalk.Fetch == 0 {
-			continue
-		}
-		var p, q [15]byte
-		before = tables(d, nil)
-		r.Marker = &fresh
-		m, h := r.ReadVirtual(&fresh, q[:], va, acc)
-		tables(d, before)
-		r.Marker = &used
-		n, f := used.Fetch(&r, p[:], va, acc)
-		if n != m || p != q || f != h {
-			t.Fatalf("fetch at %#x: %d %x %+v, want %d %x %+v", va, n, p, f, m, q, h)
-		}
 	}
 	if outcomes[gwalk.OK] < 300 || outcomes[gwalk.PageFault] < 1000 || outcomes[gwalk.Unbacked] < 30 {
 		t.Errorf("outcomes %v", outcomes)
@@ -108,6 +86,90 @@ func regimeAndAccess(rng *rand.Rand) (gwalk.Regime, mm.GVA, gwalk.Access) {
 	}
 	accesses := []gwalk.Access{0, gwalk.Write, gwalk.Fetch, gwalk.User, gwalk.User | gwalk.Write, gwalk.User | gwalk.Fetch, gwalk.AC}
 	return r, mm.GVA(rng.IntN(2)*0x1000 + rng.IntN(0x1000)), accesses[rng.IntN(len(accesses))]
+}
+
+// A CPU that remembers instructions executes what one does that has seen nothing,
+// while code, page tables and modes change under it.
+func TestRememberedInstructions(t *testing.T) {
+	g := newRig(t)
+	d, v := g.guest("a")
+	p := d.VCPUs[0]
+	rng := rand.New(rand.NewPCG(7, 8))
+	used := &emulator{}
+	codes := [][]byte{{0x8b, 0x06}, {0x8b, 0x46, 0x10}, {0x48, 0x8b, 0x06}, {0x66, 0x8b, 0x06}, {0xc7, 0x07, 1, 2, 3, 4}, {0x0f, 0xa2}, {0x8b}, {0x06}}
+	r, va, _ := regimeAndAccess(rng)
+	kinds := map[string]int{}
+	for range 8000 {
+		changeTables(rng, d)
+		if rng.IntN(3) == 0 {
+			d.Write(mm.GPA(rng.IntN(8)*0x1000+0xff0+rng.IntN(24)), codes[rng.IntN(len(codes))])
+		}
+		if rng.IntN(8) == 0 {
+			r, va, _ = regimeAndAccess(rng)
+			va = va&^0xfff | mm.GVA(0xff0+rng.IntN(4)*4)
+			p.Exit.CPL = uint8(rng.IntN(2) * 3)
+		}
+		switch rng.IntN(8) {
+		case 0:
+			r.CR3 = uint64(tableAt[rng.IntN(2)])
+		case 2:
+			va ^= 0x1000
+		case 1:
+			v.Segments[x86.CS] = x86.Segment{Access: []uint32{0xa09b, 0xc09b, 0x9b}[rng.IntN(3)], Base: uint64(rng.IntN(2) * 8)}
+		}
+		v.State[x86.CR0], v.State[x86.CR3], v.State[x86.CR4], v.State[x86.EFER] = r.CR0, r.CR3, r.CR4, r.EFER
+		v.State[x86.RIP] = uint64(va)
+		look := func(e *emulator) (i decode.Insn, err error, event vcpu.Event) {
+			v.HasPending, v.Pending, v.Calls = false, vcpu.Event{}, v.Calls[:0]
+			e.take(p)
+			q, err := e.instruction()
+			if err == nil {
+				i = *q
+			}
+			return i, err, v.Pending
+		}
+		before := tables(d, nil)
+		want, wantErr, wantEvent := look(new(emulator))
+		after := tables(d, before)
+		got, err, event := look(used)
+		if got != want || err != wantErr || event != wantEvent || *tables(d, nil) != *after {
+			t.Fatalf("%#x: %+v %v %+v, want %+v %v %+v", va, got, err, event, want, wantErr, wantEvent)
+		}
+		switch {
+		case err == nil:
+			kinds["instruction"]++
+		case err == errFault:
+			kinds["fault"]++
+		}
+	}
+	if kinds["instruction"] < 500 || kinds["fault"] < 1000 {
+		t.Errorf("%v", kinds)
+	}
+}
+
+// changeTables changes an entry now and then: to lead to another table, to data,
+// or nowhere.
+func changeTables(rng *rand.Rand, d *part.Domain) {
+	if rng.IntN(3) != 0 {
+		return
+	}
+	put := func(at mm.GPA, e uint64) {
+		var w [8]byte
+		binary.LittleEndian.PutUint64(w[:], e)
+		d.Write(at, w[:])
+	}
+	if rng.IntN(10) == 0 { // a way through all levels
+		for _, way := range [][2]uint64{{0x1000, 0x2001}, {0x21000, 0x2001}, {0x2000, 0x3007}, {0x3000, 0x4007}, {0x4000, 0x5007}, {0x4008, 0x6007}} {
+			put(mm.GPA(way[0]), way[1]|uint64(rng.IntN(2)*6))
+		}
+		return
+	}
+	at := tableAt[rng.IntN(len(tableAt))] + mm.GPA(rng.IntN(4)*8)
+	e := uint64(rng.IntN(8)*0x1000) | rng.Uint64N(0x100)>>(rng.IntN(2)*5) | 1 | uint64(rng.IntN(4)/3)<<63
+	if rng.IntN(20) == 0 {
+		e |= 0x4000_0000 // not RAM
+	}
+	put(at, e)
 }
 
 // tables returns the entries of the test's tables, and replaces them with those of

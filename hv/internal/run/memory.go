@@ -14,17 +14,18 @@ import (
 // tables do not allow: a device, or nothing at all.
 func memory(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	r.cpu.Amend(uint64(x.Mem.GPA))
-	switch m := &x.Mem; {
+	m := &x.Mem
+	switch {
 	case m.Walk:
 		return crash(v, "its page tables are not in its memory")
 	case m.Fetch:
 		return crash(v, "it executes outside its memory")
-	case deviceAt(v, m.GPA, 1).ok:
-		return r.emu.memory(v, x) // nothing is ever mapped where a device is
-	default:
-		if _, _, _, mapped := v.Dom.Tables.Lookup(pt.Addr(m.GPA)); !mapped {
-			break
-		}
+	}
+	d := deviceAt(v, m.GPA, 1)
+	if d.ok {
+		return r.emu.memory(v, x, d) // nothing is ever mapped where a device is
+	}
+	if _, _, _, mapped := v.Dom.Tables.Lookup(pt.Addr(m.GPA)); mapped {
 		if !m.Present {
 			return resume // mapped meanwhile
 		}
@@ -32,10 +33,10 @@ func memory(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 			return readOnly(v)
 		}
 	}
-	if v.Dom.Foreign(x.Mem.GPA) {
+	if v.Dom.Foreign(m.GPA) {
 		return trespass(v, x)
 	}
-	return r.emu.memory(v, x)
+	return r.emu.memory(v, x, d)
 }
 
 // readOnly answers a write of dom0 to memory that it may only read: its own

@@ -149,7 +149,8 @@ func TestLocalAPICAccess(t *testing.T) {
 		{"end of interrupt", store, apic + 0xb0, 0, 0, resume},
 		{"end of interrupt, the next is pending", store, apic + 0xb0, 0x50, 0, look},
 		{"end of interrupt, the next is masked", store, apic + 0xb0, 0x50, 0x60, look},
-		{"task priority", store, apic + 0x80, 0, 0, look},
+		{"task priority", store, apic + 0x80, 0, 0x20, resume},
+		{"task priority, an interrupt is pending", store, apic + 0x80, 0x50, 0x60, look},
 		{"timer", store, apic + 0x380, 0, 0, look},
 		{"no device", load, 0xf000_0000, 0, 0, resume},
 	} {

@@ -277,3 +277,28 @@ func TestROM(t *testing.T) {
 		}
 	}
 }
+
+// An instruction that goes on in a page which is missing by now is a page fault
+// there, not the end of the guest.
+func TestFetchAcrossPages(t *testing.T) {
+	const va = 0x60_0000
+	for _, present := range []bool{true, false} {
+		g := newRig(t)
+		d, v := g.guest("a")
+		p := d.VCPUs[0]
+		flat(t, p)
+		leaves := [2]uint64{7, 0}
+		if present {
+			leaves[1] = 7
+		}
+		paged(t, p, va, leaves)
+		d.Write(0x20ffe, []byte{0xc7, 0x06, 1, 2, 3, 4}) // MOV [RSI], 0x04030201
+		v.State[x86.RIP], v.Registers.RSI = va+0xffe, 0xf000_0000
+		p.Exit = touch(0xf000_0000, true).Exit
+		memory(g.r, p, &p.Exit)
+		fault := v.HasPending && v.Pending.Vector == x86.VecPF && v.Pending.Err == 0 && v.State[x86.CR2] == va+0x1000
+		if info(d).Shutdown != 0 || fault == present || present != (v.State[x86.RIP] == va+0x1004) {
+			t.Errorf("present %v: shutdown %d, pending %+v, CR2 %#x, RIP %#x", present, info(d).Shutdown, v.Pending, v.State[x86.CR2], v.State[x86.RIP])
+		}
+	}
+}

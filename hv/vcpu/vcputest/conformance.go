@@ -132,6 +132,7 @@ func testRegisters(t T, m Machine) {
 			if got := v.Get(r); got != val {
 				t.Errorf("register %d: %#x, want %#x", r, got, val)
 			}
+			checkSnapshot(t, v)
 		}
 	}
 }
@@ -173,7 +174,23 @@ func testSegments(t T, m Machine) {
 			if got := v.Segment(s); got != seg {
 				t.Errorf("segment %d: %+v, want %+v", s, got, seg)
 			}
+			checkSnapshot(t, v)
 		}
+	}
+}
+
+// checkSnapshot compares a snapshot with what it is a snapshot of.
+func checkSnapshot(t T, v vcpu.VCPU) {
+	var got vcpu.Snapshot
+	v.Snapshot(&got)
+	cs := v.Segment(x86.CS)
+	want := vcpu.Snapshot{
+		RIP: v.Get(x86.RIP), RSP: v.Get(x86.RSP), RFLAGS: v.Get(x86.RFLAGS),
+		CR0: v.Get(x86.CR0), CR3: v.Get(x86.CR3), CR4: v.Get(x86.CR4), EFER: v.Get(x86.EFER),
+		CSBase: cs.Base, CSAccess: cs.Access,
+	}
+	if got != want {
+		t.Errorf("snapshot %+v, want %+v", got, want)
 	}
 }
 

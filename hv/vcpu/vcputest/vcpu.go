@@ -184,6 +184,16 @@ func (v *VCPU) Set(r x86.Reg, val uint64) {
 // Segment implements vcpu.VCPU.
 func (v *VCPU) Segment(s x86.Seg) x86.Segment { return v.Segments[s] }
 
+// Snapshot implements vcpu.VCPU.
+func (v *VCPU) Snapshot(s *vcpu.Snapshot) {
+	r, cs := &v.State, &v.Segments[x86.CS]
+	*s = vcpu.Snapshot{
+		RIP: r[x86.RIP], RSP: r[x86.RSP], RFLAGS: r[x86.RFLAGS],
+		CR0: r[x86.CR0], CR3: r[x86.CR3], CR4: r[x86.CR4], EFER: r[x86.EFER],
+		CSBase: cs.Base, CSAccess: cs.Access,
+	}
+}
+
 // SetSegment implements vcpu.VCPU.
 func (v *VCPU) SetSegment(s x86.Seg, seg x86.Segment) {
 	v.Segments[s] = seg

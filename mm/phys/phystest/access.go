@@ -53,6 +53,17 @@ func (m *Memory) CompareAndSwap64(a mm.HPA, old, new uint64) bool {
 	return ok
 }
 
+// Match implements phys.Memory.
+func (m *Memory) Match(words []phys.Word) bool {
+	m.tb.Helper()
+	for _, w := range words {
+		if (m.Load64(w.At)^w.Value)&w.Mask != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // Zero implements phys.Memory.
 func (m *Memory) Zero(a mm.HPA, n uint64) {
 	m.tb.Helper()
