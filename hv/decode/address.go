@@ -49,8 +49,8 @@ func (s *State) set(n uint8, high bool, size uint8, v uint64) {
 	}
 }
 
-// mask has the bits of size bytes.
-func mask(size uint8) uint64 { return ^uint64(0) >> (64 - 8*size) }
+// mask has the bits of size bytes, 1 to 8.
+func mask(size uint8) uint64 { return ^uint64(0) >> ((64 - 8*size) & 63) }
 
 // Operand is a memory operand of an instruction, or of one iteration of it.
 type Operand struct {

@@ -85,14 +85,15 @@ func (d *Direct) CompareAndSwap64(a mm.HPA, old, new uint64) bool {
 
 // Match implements [Memory].
 func (d *Direct) Match(words []Word) bool {
+	base, end := d.base, mm.HPA(d.size&^7)
 	for i := range words {
 		w := &words[i]
 		// As word, in one comparison less.
-		if !mm.Aligned(w.At, 8) || uint64(w.At) >= d.size&^7 {
+		if !mm.Aligned(w.At, 8) || w.At >= end {
 			panic("phys: unaligned, or beyond the direct map")
 		}
 		// SAFETY: aligned and within the map, whose whole quadwords are mapped.
-		p := (*uint64)(unsafe.Add(nil, d.base+uintptr(w.At)))
+		p := (*uint64)(unsafe.Add(nil, base+uintptr(w.At)))
 		if (atomic.LoadUint64(p)^w.Value)&w.Mask != 0 {
 			return false
 		}

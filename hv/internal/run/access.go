@@ -98,12 +98,14 @@ func (e *emulator) write(d access, size uint8, val, now uint64) {
 // writeAPIC writes to the local APIC. TPR and EOI are the frequent registers.
 func (e *emulator) writeAPIC(off uint64, size uint8, val, now uint64) {
 	const tpr, eoi = x86.APICTPR << 4, x86.APICEOI << 4
-	syncCR8(e.v)
+	if off != tpr {
+		syncCR8(e.v)
+	}
 	e.v.APIC.Write(off, size, val, now)
 	switch off {
 	case tpr:
-		syncCR8(e.v) // now the other way round
-		fallthrough
+		syncCR8(e.v) // the other way round
+		e.settled()
 	case eoi:
 		e.settled()
 	default:

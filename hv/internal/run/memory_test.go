@@ -154,19 +154,24 @@ func TestLocalAPICAccess(t *testing.T) {
 		{"timer", store, apic + 0x380, 0, 0, look},
 		{"no device", load, 0xf000_0000, 0, 0, resume},
 	} {
-		g := newRig(t)
-		d, v := g.guest("a")
-		p := d.VCPUs[0]
-		flat(t, p, c.code...)
-		p.APIC.Write(0xf0, 4, 0x1ff, g.now)
-		p.APIC.Write(0x80, 4, uint64(c.tpr), g.now)
-		if c.pending != 0 {
-			p.APIC.SetIRR(c.pending, false)
-		}
-		v.Registers.RDI, v.Registers.RAX = uint64(c.gpa), 0
-		p.Exit = vcpu.Exit{Reason: vcpu.Memory, Mem: vcpu.MemExit{GPA: c.gpa, Write: c.code[0] == 0x89}}
-		if a := memory(g.r, p, &p.Exit); a != c.want || v.State[x86.RIP] != 0x1002 {
-			t.Errorf("%s: action %d, RIP %#x; want %d", c.name, a, v.State[x86.RIP], c.want)
+		for _, long := range []bool{false, true} { // the general way, and that of plain moves
+			g := newRig(t)
+			d, v := g.guest("a")
+			p := d.VCPUs[0]
+			flat(t, p, c.code...)
+			if long {
+				paged(t, p, 0x60_0000, [2]uint64{})
+			}
+			p.APIC.Write(0xf0, 4, 0x1ff, g.now)
+			p.APIC.Write(0x80, 4, uint64(c.tpr), g.now)
+			if c.pending != 0 {
+				p.APIC.SetIRR(c.pending, false)
+			}
+			v.Registers.RDI, v.Registers.RAX = uint64(c.gpa), 0x35
+			p.Exit = vcpu.Exit{Reason: vcpu.Memory, Mem: vcpu.MemExit{GPA: c.gpa, Write: c.code[0] == 0x89}}
+			if a := memory(g.r, p, &p.Exit); a != c.want || c.gpa == apic+0x80 && c.want == resume && v.State[x86.CR8] != 3 || v.State[x86.RIP] != 0x1002 {
+				t.Errorf("%s, long mode %v: action %d, RIP %#x, CR8 %d; want %d", c.name, long, a, v.State[x86.RIP], v.State[x86.CR8], c.want)
+			}
 		}
 	}
 }
