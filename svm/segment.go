@@ -70,7 +70,7 @@ func (v *VCPU) Segment(s x86.Seg) x86.Segment {
 func (v *VCPU) Snapshot(s *vcpu.Snapshot) {
 	b := v.vmcb
 	s.RIP, s.RSP, s.RFLAGS = b.rip, b.rsp, b.rflags
-	s.CR0, s.CR3, s.CR4, s.EFER = b.cr0|v.crShadow, b.cr3, b.cr4, b.efer&^x86.EFERSVME
+	s.CR0, s.CR3, s.CR4, s.EFER = b.cr0|v.crShadow, b.cr3, b.cr4&^v.cr4Forced, b.efer&^x86.EFERSVME
 	s.CSBase, s.CSAccess = b.cs.base, fromAttrib(b.cs.attrib)
 }
 
