@@ -11,6 +11,7 @@ import (
 	"ringo/hv/abi"
 	"ringo/hv/internal/dbg"
 	"ringo/hv/internal/part"
+	"ringo/hv/spec"
 	"ringo/hv/vcpu"
 	"ringo/mm"
 	"ringo/mm/frame"
@@ -25,6 +26,9 @@ const maxCPUs = min(svm.MaxCPUs, vmx.MaxCPUs)
 // the hypercall instruction that goes with it. Precondition: no other CPU runs
 // yet (kernel.UseUDSyscalls).
 func chooseBackend(m *part.Machine) (callInsn uint32) {
+	facts := spec.Read()
+	m.Spec = spec.Decide(&facts)
+	dbg.At(dbg.Info).S("speculation: ").S(m.Spec.String()).End()
 	env := &vcpu.Env{
 		Phys:  direct,
 		Pages: func(n int) (mm.HPA, error) { return m.Frames.Pages(n, frame.HV, frame.Control) },
@@ -37,6 +41,7 @@ func chooseBackend(m *part.Machine) (callInsn uint32) {
 		Virt:     func(a mm.HPA) uintptr { return layout.DirectMap + uintptr(a) },
 		KickWord: kernel.KickWord,
 		TSCHz:    m.TSCHz,
+		Spec:     m.Spec,
 	}
 	b, insn, err := newBackend(env)
 	if err != nil {

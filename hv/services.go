@@ -64,6 +64,7 @@ func hostInfo(m *part.Machine, meter *heap.Meter, cmdLine string, opts cmdline.O
 	}
 	_, _, h.CPUIDLeaf1ECX, h.CPUIDLeaf1EDX = insn.CPUID(1, 0)
 	copy(h.VirtCaps[:], "hvm hap "+m.Backend.Caps().Short)
+	copy(h.Speculation[:len(h.Speculation)-1], m.Spec.String())
 	copy(h.Version[:], abi.Release)
 	copy(h.Scheduler[:], opts.Scheduler.String())
 	copy(h.CmdLine[:len(h.CmdLine)-1], cmdLine)

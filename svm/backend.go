@@ -33,6 +33,7 @@ type Backend struct {
 	iopm   mm.HPA
 	msrpm  mm.HPA
 	cpus   [MaxCPUs]*cpu
+	wrmsr  func(msr uint32, val uint64) // insn.WRMSR, but in tests
 }
 
 var _ vcpu.Backend = (*Backend)(nil)
@@ -47,6 +48,8 @@ type cpu struct {
 	// without prepare.
 	loaded *VCPU
 	kick   vcpu.KickWord
+	// tenant are the tables of the domain that ran last.
+	tenant *pt.Tables
 	tscAux uint64
 	xcr0   uint32
 	// To recognize host state in a VMCB (see scrub).
@@ -75,7 +78,7 @@ func New(env *vcpu.Env, r Registers) (*Backend, error) {
 	if f.xcr0>>32 != 0 {
 		return nil, errHostXCR0
 	}
-	b := &Backend{env: env, f: f, caps: caps, format: pt.NPT(caps.HugePages1G)}
+	b := &Backend{env: env, f: f, caps: caps, format: pt.NPT(caps.HugePages1G), wrmsr: insn.WRMSR}
 	if b.iopm, err = env.Pages(iopmPages); err != nil {
 		return nil, err
 	}
@@ -128,6 +131,7 @@ func (b *Backend) Enable(n int) error {
 		c.tscAux = insn.RDMSR(x86.MSRTSCAux)
 	}
 	insn.WRMSR(x86.MSREFER, efer|x86.EFERSVME)
+	startSpec(&b.env.Spec)
 	insn.WRMSR(msrHSAVE, uint64(pages)) // the CPU's own, between VMRUN and #VMEXIT
 	vmsave(c.host)
 	b.cpus[n] = c
@@ -152,13 +156,14 @@ func (b *Backend) NewVCPU(t *pt.Tables) (vcpu.VCPU, error) {
 		tables: t,
 		pages:  pages,
 		npages: n,
-		fpu:    b.f.fpu,
+		fpu:    entryKind(b.f.fpu, b.f.xcr0, &b.env.Spec),
 		nrips:  b.f.nextRIP,
 		clean:  b.f.cleanMask,
 	}
 	v.frame.vmcb = uint64(pages)
 	v.frame.fpu.Reset()
 	v.frame.meter.Start(v.cost)
+	v.frame.secure = secure(b.f.fpu, &b.env.Spec)
 	v.control()
 	v.tablesGen = t.Generation()
 	vcpu.Reset(v)

@@ -4,6 +4,7 @@
 #include "textflag.h"
 #include "go_asm.h"
 #include "ops_amd64.h"
+#include "secure_amd64.h"
 
 // What #VMEXIT restores by itself, from the host save area: RIP, RSP, RAX,
 // RFLAGS (so DF, AC, TF and IF are the host's), CR0, CR3, CR4, EFER, CS, SS, DS,
@@ -94,8 +95,8 @@ metered:
 	MOVQ	(vmcb_rax-const_vmcbAbove)(DI), AX; \
 	MOVQ	AX, (frame_regs+regs_RAX)(DI)
 
-// From DI = frame with the guest's FPU state saved, to the caller. The guest's
-// values are cleared from every register (a mispredicted path of the
+// From DI = frame with the guest's FPU state saved and its vector registers
+// cleared, to the caller. The guest's values are cleared from every register (a mispredicted path of the
 // hypervisor would otherwise compute with them), then GIF is set. R14 and X15 get
 // their Go values where the caller, as of every ABI0 function, has the call behind
 // it.
@@ -133,8 +134,9 @@ full: \
 // XSAVE and XRSTOR work on everything that the host's XCR0 has, whatever the
 // guest enabled: so they run under the host's XCR0, which is their mask. The
 // guest's is read back after each run, since not every CPU intercepts XSETBV (QEMU
-// does not).
-#define XENTER(save) \
+// does not). in and out go around the run; save stores the FPU state by the mask in
+// EDX:EAX, wipe clears the vector registers.
+#define XENTER(in, out, save, wipe) \
 	BEGIN; \
 	MOVL	frame_hostXCR0(DI), AX; \
 	XORL	DX, DX; \
@@ -142,14 +144,17 @@ full: \
 	CMPL	AX, frame_xcr0(DI); \
 	JNE	guestxcr0; \
 run: \
+	in; \
 	RUN; \
+	out; \
 	XORL	CX, CX; \
 	XGETBV; \
 	MOVL	AX, frame_xcr0(DI); \
 	CMPL	AX, frame_fastXCR0(DI); \
 	JNE	slow; \
 saved: \
-	save	frame_fpu(DI); \
+	save; \
+	wipe; \
 	END; \
 guestxcr0: \
 	MOVL	frame_xcr0(DI), AX; \
@@ -169,11 +174,12 @@ slow: \
 	JMP	saved; \
 	REFUSE
 
+// On hosts with AVX, without AVX-512, and with nothing to do around a run.
 TEXT ·enterXSAVEOPT(SB), NOSPLIT, $0-8
-	XENTER(XSAVEOPT64)
+	XENTER(NOP, NOP, XSAVEOPT64 frame_fpu(DI), VZEROALL)
 
 TEXT ·enterXSAVE(SB), NOSPLIT, $0-8
-	XENTER(XSAVE64)
+	XENTER(SECUREIN, CTRLOUT; RSBFILL, SAVE, WIPE)
 
 // Without OSXSAVE there is no XCR0, and hostXCR0 is 0: DR7 is cleared each time.
 TEXT ·enterFXSAVE(SB), NOSPLIT, $0-8
@@ -183,6 +189,8 @@ TEXT ·enterFXSAVE(SB), NOSPLIT, $0-8
 	FXSAVE64	frame_fpu(DI)
 	MOVL	$0x400, AX
 	MOVQ	AX, DR7
+	WIPESSE
+	XORL	CX, CX
 	END
 	REFUSE
 

@@ -34,8 +34,12 @@ type frame struct {
 	// is hostXCR0, or 0 to send the exit through its slow part, which also
 	// clears DR7 (XCR0 is never 0).
 	xcr0, hostXCR0, fastXCR0 uint32
-	_                        [frameHead - 128 - 7*8 - 4*4]byte
-	fpu                      vcpu.FPUImage
+	// secure is what enterXSAVE does besides, and guestCtrl and hostCtrl are
+	// IA32_SPEC_CTRL in and outside of the guest.
+	secure, guestCtrl, hostCtrl uint32
+	selector                    uint32 // for VERW
+	_                           [frameHead - 128 - 7*8 - 8*4]byte
+	fpu                         vcpu.FPUImage
 }
 
 const (

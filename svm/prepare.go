@@ -62,6 +62,10 @@ func (v *VCPU) load(c *cpu) {
 		c.loaded.Leave()
 	}
 	c.loaded, v.at = v, c.index
+	if c.tenant != v.tables {
+		c.tenant = v.tables
+		v.b.barrier()
+	}
 }
 
 // tag gives v an address-space identifier of c under which the TLB holds

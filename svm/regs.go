@@ -4,6 +4,7 @@
 package svm
 
 import (
+	"ringo/hv/spec"
 	"ringo/hv/vcpu"
 	"ringo/hv/x86"
 )
@@ -54,7 +55,9 @@ func (v *VCPU) Get(r x86.Reg) uint64 {
 		return b.idtr.base
 	case x86.IDTRLimit:
 		return uint64(b.idtr.limit)
-	case x86.TPRThreshold:
+	case x86.SpecCtrl:
+		return v.specCtrl
+	case x86.TPRThreshold, x86.BranchBarrier:
 		return 0 // writes to CR8 exit
 	}
 	return *v.plain(r)
@@ -144,6 +147,12 @@ func (v *VCPU) setRare(r x86.Reg, val uint64) {
 		b.setTable(&b.idtr, b.idtr.base, uint32(val&0xffff))
 	case x86.PAT:
 		b.setPAT(val)
+	case x86.SpecCtrl:
+		v.setSpecCtrl(val)
+	case x86.BranchBarrier:
+		if val&spec.PredIBPB != 0 && v.b.env.Spec.IBPB {
+			v.b.wrmsr(spec.MSRPredCmd, spec.PredIBPB)
+		}
 	case x86.TPRThreshold:
 	default:
 		*v.plain(r) = val

@@ -43,6 +43,7 @@ type VCPU struct {
 	crShadow   uint64 // CR0.CD and CR0.NW as the guest sees them
 	cr4Forced  uint64 // bits of CR4 that the guest has not set
 	tscAux     uint64
+	specCtrl   uint64 // IA32_SPEC_CTRL as the guest sees it
 	parkedXCR0 uint32 // XCR0 while CR4.OSXSAVE is clear
 }
 

@@ -100,7 +100,7 @@ func (b *Backend) NewVCPU(t *pt.Tables) (vcpu.VCPU, error) {
 		costs:  costsAt(b.env, pages+costs),
 		cost:   uint64(b.env.Virt(pages + costs)),
 		at:     -1,
-		fpu:    b.f.fpu,
+		fpu:    entryKind(b.f.fpu, b.f.xcr0, &b.env.Spec),
 		eptp:   uint64(t.Root()) | eptpWriteBack | eptpWalk4,
 	}
 	if b.f.accessedDirty {
@@ -118,6 +118,7 @@ func (b *Backend) NewVCPU(t *pt.Tables) (vcpu.VCPU, error) {
 	b.env.Phys.Store64(pages, uint64(b.f.revision))
 	v.frame.fpu.Reset()
 	v.frame.meter.Start(v.cost)
+	v.frame.secure = secure(b.f.fpu, &b.env.Spec)
 	v.valid = stable | volatile
 	v.put(sProc, uint64(b.f.proc))
 	v.put(sProc2, uint64(b.f.proc2))
@@ -160,7 +161,7 @@ func (v *VCPU) configure() {
 		{uint32(ctlCR0Mask), ^uint64(0)}, {uint32(ctlCR4Mask), ^uint64(0)},
 		{uint32(guestLink), ^uint64(0)}, {uint32(guestDebugCtl), 0}, {uint32(guestActivity), 0},
 		{uint32(hostSysenterCS), 0}, {uint32(hostSysenterESP), 0}, {uint32(hostSysenterEIP), 0},
-		{uint32(hostRIP), exitAddress()},
+		{uint32(hostRIP), v.exitsTo()},
 	} {
 		p.write(w.field, w.val)
 	}
@@ -183,6 +184,14 @@ func (v *VCPU) configure() {
 		// millisecond. It counts from this value at each entry.
 		p.write(uint32(guestPreemptionTimer), max(1, b.env.TSCHz/1000>>b.f.timerShift))
 	}
+}
+
+// exitsTo is HOST_RIP.
+func (v *VCPU) exitsTo() uint64 {
+	if v.fpu == vcpu.XSAVE {
+		return exitSecureAddress()
+	}
+	return exitAddress()
 }
 
 // baseExceptions end the run: #DB and #AC, since an event delivery that raises

@@ -9,6 +9,7 @@ import (
 	"ringo/hv/insn"
 	"ringo/hv/vcpu"
 	"ringo/hv/x86"
+	"ringo/mm/pt"
 )
 
 // cpu is the state of one physical CPU. Only the thread bound to it uses it.
@@ -21,6 +22,8 @@ type cpu struct {
 	// the MSRs of liveMSRs have; it may have left.
 	loaded *VCPU
 	live   *VCPU
+	// tenant are the tables of the domain that ran last.
+	tenant *pt.Tables
 	tscAux uint64
 	host   hostState
 	oracle oracle
@@ -91,6 +94,7 @@ func (b *Backend) Enable(n int) error {
 	}
 	// What the TLB holds from before is unknown.
 	b.flush(c, invAll, 0, 0)
+	startSpec(c.p, &b.env.Spec)
 	b.cpus[n] = c
 	return nil
 }

@@ -20,5 +20,7 @@ func enterXSAVE(f *frame)
 //go:noescape
 func enterXSAVEOPT(f *frame)
 
-// exitAddress is where exits continue: HOST_RIP.
+// exitAddress is where exits continue: HOST_RIP; exitSecureAddress is that for
+// enterXSAVE.
 func exitAddress() uint64
+func exitSecureAddress() uint64

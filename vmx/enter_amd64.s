@@ -4,6 +4,7 @@
 #include "textflag.h"
 #include "go_asm.h"
 #include "ops_amd64.h"
+#include "secure_amd64.h"
 
 // What an exit loads by itself, from the host-state area: RIP, RSP, CR0, CR3,
 // CR4, segment selectors, bases of FS, GS, TR, GDTR and IDTR, EFER, PAT; it
@@ -39,8 +40,8 @@ GLOBL mxcsr<>(SB), RODATA|NOPTR, $4
 	MOVQ	DI, 0(SP); \
 	CALL	·guest(SB)
 
-// From DI = frame with the guest's FPU state saved, to the caller. The guest's
-// values are cleared from every register (a mispredicted path of the
+// From DI = frame with the guest's FPU state saved and its vector registers
+// cleared, to the caller. The guest's values are cleared from every register (a mispredicted path of the
 // hypervisor would otherwise compute with them); R14 and X15 get their Go values
 // where the caller, as of every ABI0 function, has the call behind it. An NMI that ended the run is
 // the host's: it is raised again, which also ends the CPU's blocking of NMIs by
@@ -82,43 +83,73 @@ out: \
 
 // XSAVE and XRSTOR work on everything that the host's XCR0 has, whatever the
 // guest enabled: so they run under the host's XCR0, which is their mask.
-#define XENTER(save) \
-	BEGIN; \
-	MOVL	frame_hostXCR0(DI), AX; \
-	XORL	DX, DX; \
-	XRSTOR64	frame_fpu(DI); \
-	CMPL	AX, frame_xcr0(DI); \
-	JNE	guestxcr0; \
-	RUN; \
-	MOVL	frame_hostXCR0(DI), AX; \
-	XORL	DX, DX; \
-saved: \
-	save	frame_fpu(DI); \
-	END; \
-guestxcr0: \
-	MOVL	frame_xcr0(DI), AX; \
-	XORL	CX, CX; \
-	XSETBV; \
-	RUN; \
-	MOVL	frame_hostXCR0(DI), AX; \
-	XORL	DX, DX; \
-	XORL	CX, CX; \
-	XSETBV; \
-	JMP	saved; \
-refuse: \
+// This is for hosts with AVX, without AVX-512, and with nothing to do around a run.
+TEXT ·enterXSAVEOPT(SB), NOSPLIT, $8-8
+	BEGIN
+	MOVL	frame_hostXCR0(DI), AX
+	XORL	DX, DX
+	XRSTOR64	frame_fpu(DI)
+	CMPL	AX, frame_xcr0(DI)
+	JNE	guestxcr0
+	RUN
+	MOVL	frame_hostXCR0(DI), AX
+	XORL	DX, DX
+
+saved:
+	XSAVEOPT64	frame_fpu(DI)
+	VZEROALL
+	END
+
+guestxcr0:
+	MOVL	frame_xcr0(DI), AX
+	XORL	CX, CX
+	XSETBV
+	RUN
+	MOVL	frame_hostXCR0(DI), AX
+	XORL	DX, DX
+	XORL	CX, CX
+	XSETBV
+	JMP	saved
+
+refuse:
 	REFUSE
 
-TEXT ·enterXSAVEOPT(SB), NOSPLIT, $8-8
-	XENTER(XSAVEOPT64)
-
 TEXT ·enterXSAVE(SB), NOSPLIT, $8-8
-	XENTER(XSAVE64)
+	BEGIN
+	MOVL	frame_hostXCR0(DI), AX
+	XORL	DX, DX
+	XRSTOR64	frame_fpu(DI)
+	CMPL	AX, frame_xcr0(DI)
+	JEQ	run
+	MOVL	frame_xcr0(DI), AX
+	XORL	CX, CX
+	XSETBV
+
+run:
+	SECUREIN
+	RUN
+	CTRLOUT
+	MOVL	frame_hostXCR0(DI), AX
+	XORL	DX, DX
+	CMPL	AX, frame_xcr0(DI)
+	JEQ	same
+	XORL	CX, CX
+	XSETBV
+
+same:
+	SAVE
+	WIPE
+	END
+
+refuse:
+	REFUSE
 
 TEXT ·enterFXSAVE(SB), NOSPLIT, $8-8
 	BEGIN
 	FXRSTOR64	frame_fpu(DI)
 	RUN
 	FXSAVE64	frame_fpu(DI)
+	WIPESSE
 	END
 refuse:
 	REFUSE
@@ -197,54 +228,68 @@ invalid:
 	RET
 
 // SP is what it was in guest: 8(SP) is the address of the frame.
-TEXT ·exited(SB), NOSPLIT|NOFRAME, $0-0
-	PUSHQ	DI
-	MOVQ	16(SP), DI
-	POPQ	(frame_regs+regs_RDI)(DI)
-	MOVQ	AX, (frame_regs+regs_RAX)(DI)
-	MOVQ	BX, (frame_regs+regs_RBX)(DI)
-	MOVQ	CX, (frame_regs+regs_RCX)(DI)
-	MOVQ	DX, (frame_regs+regs_RDX)(DI)
-	MOVQ	BP, (frame_regs+regs_RBP)(DI)
-	MOVQ	SI, (frame_regs+regs_RSI)(DI)
-	MOVQ	R8, (frame_regs+regs_R8)(DI)
-	MOVQ	R9, (frame_regs+regs_R9)(DI)
-	MOVQ	R10, (frame_regs+regs_R10)(DI)
-	MOVQ	R11, (frame_regs+regs_R11)(DI)
-	MOVQ	R12, (frame_regs+regs_R12)(DI)
-	MOVQ	R13, (frame_regs+regs_R13)(DI)
-	MOVQ	R14, (frame_regs+regs_R14)(DI)
-	MOVQ	R15, (frame_regs+regs_R15)(DI)
-	MOVQ	CR2, AX
-	MOVQ	AX, frame_cr2(DI)
-	MOVL	$const_exitReason, CX
-	VMREADDI
-	LONG	$frame_reason
-	MOVL	$const_guestRIP, CX
-	VMREADDI
-	LONG	$frame_rip
-	MOVL	$const_exitInsnLength, CX
-	VMREADDI
-	LONG	$frame_length
-	MOVL	$const_exitVectoring, CX
-	VMREADDI
-	LONG	$frame_vectoring
-	MOVL	$const_guestInterruptState, CX
-	VMREADDI
-	LONG	$frame_interrupt
-	MOVL	$const_guestSSAccess, CX
-	VMREADDI
-	LONG	$frame_ssAccess
-	CMPL	frame_reason(DI), $const_reasonCR
-	JCS	done
-	MOVL	$const_exitQualification, CX
-	VMREADDI
-	LONG	$frame_qualification
-
+#define EXITED \
+	PUSHQ	DI; \
+	MOVQ	16(SP), DI; \
+	POPQ	(frame_regs+regs_RDI)(DI); \
+	MOVQ	AX, (frame_regs+regs_RAX)(DI); \
+	MOVQ	BX, (frame_regs+regs_RBX)(DI); \
+	MOVQ	CX, (frame_regs+regs_RCX)(DI); \
+	MOVQ	DX, (frame_regs+regs_RDX)(DI); \
+	MOVQ	BP, (frame_regs+regs_RBP)(DI); \
+	MOVQ	SI, (frame_regs+regs_RSI)(DI); \
+	MOVQ	R8, (frame_regs+regs_R8)(DI); \
+	MOVQ	R9, (frame_regs+regs_R9)(DI); \
+	MOVQ	R10, (frame_regs+regs_R10)(DI); \
+	MOVQ	R11, (frame_regs+regs_R11)(DI); \
+	MOVQ	R12, (frame_regs+regs_R12)(DI); \
+	MOVQ	R13, (frame_regs+regs_R13)(DI); \
+	MOVQ	R14, (frame_regs+regs_R14)(DI); \
+	MOVQ	R15, (frame_regs+regs_R15)(DI); \
+	MOVQ	CR2, AX; \
+	MOVQ	AX, frame_cr2(DI); \
+	MOVL	$const_exitReason, CX; \
+	VMREADDI; \
+	LONG	$frame_reason; \
+	MOVL	$const_guestRIP, CX; \
+	VMREADDI; \
+	LONG	$frame_rip; \
+	MOVL	$const_exitInsnLength, CX; \
+	VMREADDI; \
+	LONG	$frame_length; \
+	MOVL	$const_exitVectoring, CX; \
+	VMREADDI; \
+	LONG	$frame_vectoring; \
+	MOVL	$const_guestInterruptState, CX; \
+	VMREADDI; \
+	LONG	$frame_interrupt; \
+	MOVL	$const_guestSSAccess, CX; \
+	VMREADDI; \
+	LONG	$frame_ssAccess; \
+	CMPL	frame_reason(DI), $const_reasonCR; \
+	JCS	done; \
+	MOVL	$const_exitQualification, CX; \
+	VMREADDI; \
+	LONG	$frame_qualification; \
 done:
+
+TEXT ·exited(SB), NOSPLIT|NOFRAME, $0-0
+	EXITED
+	RET
+
+// The same for enterXSAVE: the return is the first one that a guest could have
+// prepared.
+TEXT ·exitedSecure(SB), NOSPLIT|NOFRAME, $0-0
+	EXITED
+	RSBFILL
 	RET
 
 TEXT ·exitAddress(SB), NOSPLIT, $0-8
 	LEAQ	·exited(SB), AX
+	MOVQ	AX, ret+0(FP)
+	RET
+
+TEXT ·exitSecureAddress(SB), NOSPLIT, $0-8
+	LEAQ	·exitedSecure(SB), AX
 	MOVQ	AX, ret+0(FP)
 	RET

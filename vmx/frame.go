@@ -44,8 +44,12 @@ type frame struct {
 	failed uint32
 	// xcr0 is what the guest runs with, hostXCR0 the one Go code runs with.
 	xcr0, hostXCR0 uint32
-	_              [frameHead - 128 - 15*8 - 5*4]byte
-	fpu            vcpu.FPUImage
+	// secure is what enterXSAVE and exitedSecure do besides, and guestCtrl and
+	// hostCtrl are IA32_SPEC_CTRL in and outside of the guest.
+	secure, guestCtrl, hostCtrl uint32
+	selector                    uint32 // for VERW
+	_                           [frameHead - 128 - 15*8 - 9*4]byte
+	fpu                         vcpu.FPUImage
 }
 
 const frameHead = 320 // bytes

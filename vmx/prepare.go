@@ -69,6 +69,10 @@ func (v *VCPU) load(c *cpu) {
 	}
 	c.p.load(v.pages)
 	c.loaded, v.loaded, v.at = v, true, c.n
+	if c.tenant != v.tables {
+		c.tenant = v.tables
+		barrier(c.p, &v.b.env.Spec)
+	}
 	v.frame.launched = 0
 	if !v.configured {
 		v.configure()

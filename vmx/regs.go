@@ -4,6 +4,7 @@
 package vmx
 
 import (
+	"ringo/hv/spec"
 	"ringo/hv/vcpu"
 	"ringo/hv/x86"
 )
@@ -39,6 +40,10 @@ func (v *VCPU) Get(r x86.Reg) uint64 {
 		return uint64(*v.xcr0())
 	case x86.TSCAux:
 		return v.tscAux
+	case x86.SpecCtrl:
+		return v.specCtrl
+	case x86.BranchBarrier:
+		return 0
 	}
 	if i, ok := liveIndex(r); ok {
 		return v.getLive(i)
@@ -129,6 +134,12 @@ func (v *VCPU) setRare(r x86.Reg, val uint64) {
 		v.put(plain(r), val&0xffff)
 	case x86.SysenterCS:
 		v.put(sSysenterCS, val&0xffff_ffff)
+	case x86.SpecCtrl:
+		v.setSpecCtrl(val)
+	case x86.BranchBarrier:
+		if val&spec.PredIBPB != 0 && v.b.env.Spec.IBPB && v.on != nil {
+			v.on.p.wrmsr(spec.MSRPredCmd, spec.PredIBPB)
+		}
 	case x86.TPRThreshold:
 		v.put(sTPRThreshold, val&15)
 	default:

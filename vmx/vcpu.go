@@ -43,6 +43,7 @@ type VCPU struct {
 
 	crHidden   uint64 // CR0.CD and CR0.NW as the guest sees them
 	tscAux     uint64
+	specCtrl   uint64          // IA32_SPEC_CTRL as the guest sees it
 	live       [numLive]uint64 // MSRs while they are not in a CPU
 	liveSet    bool            // they differ from what on has
 	parkedXCR0 uint32          // XCR0 while CR4.OSXSAVE is clear

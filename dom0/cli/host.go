@@ -28,6 +28,7 @@ func info(c *call) error {
 	line("cpu_mhz", "%d.%03d", h.CPUHz/1e6, h.CPUHz/1e3%1e3)
 	line("hw_caps", "%s", h.HWCaps)
 	line("virt_caps", "%s", h.VirtCaps)
+	line("speculation", "%s", h.Speculation)
 	line("total_memory", "%d", h.Memory>>20)
 	line("free_memory", "%d", h.FreeMemory>>20)
 	line("free_bytes", "%d", h.FreeMemory)

@@ -236,6 +236,7 @@ type HostInfo struct {
 	CmdLine       [256]byte // of the hypervisor
 	CPUIDLeaf1ECX uint32
 	CPUIDLeaf1EDX uint32
+	Speculation   [96]byte // what is done against attacks by it
 }
 
 // MaxReasons bounds ExitCounts.

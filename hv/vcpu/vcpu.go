@@ -10,6 +10,7 @@ package vcpu
 import (
 	"errors"
 
+	"ringo/hv/spec"
 	"ringo/hv/x86"
 	"ringo/mm"
 	"ringo/mm/phys"
@@ -178,6 +179,8 @@ type Env struct {
 	KickWord func(cpu int) *uint32
 	// TSCHz is the rate of the time-stamp counter.
 	TSCHz uint64
+	// Spec is what is done against attacks by speculative execution.
+	Spec spec.Plan
 }
 
 // Backend is one way of running guests on this machine's CPUs.

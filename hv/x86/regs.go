@@ -94,6 +94,13 @@ const (
 	// made CR8 smaller than it. 0 is never. A CPU that exits on every write to
 	// CR8 has no use for it and reads it as 0.
 	TPRThreshold
+	// SpecCtrl is IA32_SPEC_CTRL as the guest sees it: the bits that
+	// vcpu.Env.Spec lets it have.
+	SpecCtrl
+	// BranchBarrier is no register: Set, on the CPU that runs the guest, with
+	// bit 0 drops the CPU's indirect branch predictions, as IA32_PRED_CMD does.
+	// It reads as 0.
+	BranchBarrier
 	NumRegs
 )
 

@@ -21,6 +21,7 @@ import (
 	"ringo/hv/internal/pcpu"
 	"ringo/hv/internal/policy"
 	"ringo/hv/internal/sched"
+	"ringo/hv/spec"
 	"ringo/hv/vcpu"
 	"ringo/mm"
 	"ringo/mm/frame"
@@ -39,7 +40,9 @@ type Machine struct {
 	Sched   *sched.Scheduler // of the CPUs that run
 	Events  *event.Channel
 	// RAM is all memory of the computer that is no device, whoever owns it.
-	RAM     []mm.Range[mm.HPA]
+	RAM []mm.Range[mm.HPA]
+	// Spec is what is done against attacks by speculative execution.
+	Spec    spec.Plan
 	CPUs    []*pcpu.CPU
 	TSCHz   uint64
 	EpochNS uint64 // wall time at TSC 0, ns since 1970 UTC

@@ -64,7 +64,7 @@ func newPrivilegedPlatform(d *Domain, kvm bool) (*Platform, error) {
 	m := d.machine
 	c := policy.NewCPUID(&policy.Config{
 		Host: m.HostCPUID, VCPUs: len(d.VCPUs), TSCHz: m.TSCHz, XCR0: m.Backend.Caps().XCR0Mask,
-		PVClock: !d.Privileged(), KVMFirst: kvm,
+		PVClock: !d.Privileged(), KVMFirst: kvm, Spec: m.Spec,
 	})
 	ext := c.Get(&policy.View{}, 0x8000_0001, 0)
 	p := &Platform{CPUID: c, MSRs: policy.NewMSRs(c), Page1G: ext.EDX&x86.ExtDPage1G != 0}

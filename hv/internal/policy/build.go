@@ -5,6 +5,7 @@ package policy
 
 import (
 	"ringo/hv/abi"
+	"ringo/hv/spec"
 	"ringo/hv/x86"
 )
 
@@ -82,13 +83,48 @@ func (c *CPUID) buildLeaf7() {
 	r := Result{
 		EBX: c.vector(h.EBX&allow7B, b7AVX2, avx512B) | force7B,
 		ECX: c.vector(h.ECX&allow7C, avxC7, avx512C),
-		EDX: c.vector(h.EDX&allow7D, 0, d7VP2INTER),
+		EDX: c.vector(h.EDX&(allow7D|c.spec7D()), 0, d7VP2INTER),
 	}
 	if h.EAX >= 1 {
 		r.EAX = 1
 		c.leaf71.EAX = c.vector(c.host(7, 1).EAX&allow71A, a71AVXVNNI, a71BF16)
 	}
 	c.basic[7] = entry{r, fixSub}
+}
+
+// spec7D are the bits of leaf 7 EDX for the registers of speculation control that
+// a guest has.
+func (c *CPUID) spec7D() (bits uint32) {
+	if c.spec.IBPB && c.spec.Guest&spec.CtrlIBRS != 0 {
+		bits |= d7IBRS
+	}
+	if c.spec.Guest&spec.CtrlSTIBP != 0 {
+		bits |= d7STIBP
+	}
+	if c.spec.Guest&spec.CtrlSSBD != 0 {
+		bits |= d7SSBD
+	}
+	if c.spec.GuestCaps != 0 {
+		bits |= d7ArchCaps
+	}
+	return bits
+}
+
+// spec8B are the bits of leaf 0x80000008 EBX, AMD's, for the same.
+func (c *CPUID) spec8B() (bits uint32) {
+	if c.spec.IBPB {
+		bits |= b8IBPB
+	}
+	if c.spec.Guest&spec.CtrlIBRS != 0 {
+		bits |= b8IBRS
+	}
+	if c.spec.Guest&spec.CtrlSTIBP != 0 {
+		bits |= b8STIBP
+	}
+	if c.spec.Guest&spec.CtrlSSBD != 0 {
+		bits |= b8SSBD
+	}
+	return bits
 }
 
 // shareCache is a cache leaf (4 or 0x8000001d) for one package of single-thread
@@ -183,7 +219,7 @@ func (c *CPUID) buildSizes() {
 	r := Result{EAX: min(h.EAX&0xff, 52)} // the architecture's limit
 	r.EAX |= min(h.EAX>>8&0xff, 48) << 8  // no five-level paging
 	if c.amd {
-		r.EBX = h.EBX & allow8B
+		r.EBX = h.EBX & (allow8B | c.spec8B())
 		if c.xsave.mask == 0 {
 			r.EBX &^= b8XSAVEERPTR
 		}

@@ -23,6 +23,7 @@ import (
 	"math/bits"
 
 	"ringo/hv/abi"
+	"ringo/hv/spec"
 	"ringo/hv/x86"
 )
 
@@ -46,6 +47,8 @@ type Config struct {
 	TSCHz uint64
 	// XCR0 is the mask of states that the backend switches; 0 = no XSAVE.
 	XCR0 uint64
+	// Spec says which registers of speculation control the backend switches.
+	Spec spec.Plan
 	// PVClock: hv serves abi.MSRKVMSystemTime and abi.MSRKVMWallClock.
 	PVClock bool
 	// KVMFirst: KVM's leaves are at abi.CPUIDBase.
@@ -97,7 +100,8 @@ type CPUID struct {
 
 	xsave xsave
 	amd   bool
-	clock bool                          // the paravirtual clock is there
+	clock bool // the paravirtual clock is there
+	spec  spec.Plan
 	host  func(leaf, sub uint32) Result // while building
 }
 
@@ -175,7 +179,7 @@ func (c *CPUID) fix(e *entry, v *View, sub uint32) Result {
 // NewCPUID computes the table. It allocates.
 func NewCPUID(cfg *Config) *CPUID {
 	n := uint32(max(cfg.VCPUs, 1))
-	c := &CPUID{vcpus: n, width: uint32(bits.Len32(n - 1)), host: cfg.Host}
+	c := &CPUID{vcpus: n, width: uint32(bits.Len32(n - 1)), spec: cfg.Spec, host: cfg.Host}
 	c.xsave.init(cfg.Host, cfg.XCR0)
 	c.buildBasic()
 	c.buildExt()

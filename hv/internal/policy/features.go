@@ -133,6 +133,10 @@ const (
 	d7VP2INTER  = 1 << 8  // AVX-512
 	d7MDClear   = 1 << 10 // VERW behaviour
 	d7Serialize = 1 << 14
+	d7IBRS      = 1 << 26 // IBRS and IBPB: these four as the backend switches
+	d7STIBP     = 1 << 27
+	d7ArchCaps  = 1 << 29
+	d7SSBD      = 1 << 31
 	allow7D     = d7FSRM | d7VP2INTER | d7MDClear | d7Serialize
 )
 
@@ -187,6 +191,10 @@ const (
 const (
 	b8CLZERO     = 1 << 0
 	b8XSAVEERPTR = 1 << 2
+	b8IBPB       = 1 << 12 // these four as the backend switches
+	b8IBRS       = 1 << 14
+	b8STIBP      = 1 << 15
+	b8SSBD       = 1 << 24
 	allow8B      = b8CLZERO | b8XSAVEERPTR
 
 	a21NestedBP  = 1 << 0 // behaviour

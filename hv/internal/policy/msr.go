@@ -3,7 +3,10 @@
 
 package policy
 
-import "ringo/hv/x86"
+import (
+	"ringo/hv/spec"
+	"ringo/hv/x86"
+)
 
 // Action says how hv completes an access to an MSR.
 type Action uint8
@@ -70,6 +73,9 @@ const (
 	canonical // the same, an address that must be canonical
 	low32     // the same, 32 bits
 	pat       // the same, memory types checked
+	specCtrl  // the same, bits that the backend switches
+	predCmd   // a command of the backend's register arg
+	archCaps  // reads MSRs.caps; writes #GP
 	segment
 	action // Action arg
 )
@@ -100,7 +106,9 @@ type MSRs struct {
 	cfg  [cfgLen]rule
 	phys uint64 // mask of valid physical address bits
 	init Storage
-	kvm  bool // the paravirtual clock is there
+	kvm  bool   // the paravirtual clock is there
+	ctrl uint64 // bits of IA32_SPEC_CTRL
+	caps uint64 // IA32_ARCH_CAPABILITIES
 }
 
 // find returns the rule of an MSR; its kind is none if there is no such MSR.
@@ -141,9 +149,11 @@ func (m *MSRs) Read(s *Storage, msr uint32) (val uint64, a Action, w Where) {
 		return consts[r.arg], Done, w
 	case stored, mtrrDef, mtrrFix, mtrrBase, mtrrMask, mcg:
 		return s[r.arg&slotMask], Done, w
-	case register, canonical, low32, pat:
+	case register, canonical, low32, pat, specCtrl:
 		w.Reg = x86.Reg(r.arg)
 		return 0, Register, w
+	case archCaps:
+		return m.caps, Done, w
 	case segment:
 		w.Seg = x86.Seg(r.arg)
 		return 0, Segment, w
@@ -162,7 +172,7 @@ func (m *MSRs) Write(s *Storage, msr uint32, val uint64) (a Action, w Where) {
 		return Action(r.arg), w
 	case ignored:
 		return Done, w
-	case register, canonical, low32, pat:
+	case register, canonical, low32, pat, specCtrl, predCmd:
 		w.Reg = x86.Reg(r.arg)
 		if m.checkRegister(r.kind, val) {
 			return Register, w
@@ -189,6 +199,10 @@ func (m *MSRs) checkRegister(k kind, val uint64) bool {
 		return val>>32 == 0
 	case pat:
 		return IsPAT(val)
+	case specCtrl:
+		return val&^m.ctrl == 0
+	case predCmd:
+		return val&^spec.PredIBPB == 0
 	}
 	return true
 }

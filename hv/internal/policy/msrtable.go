@@ -5,6 +5,7 @@ package policy
 
 import (
 	"ringo/hv/abi"
+	"ringo/hv/spec"
 	"ringo/hv/x86"
 )
 
@@ -46,6 +47,7 @@ func NewMSRs(c *CPUID) *MSRs {
 	m := &MSRs{phys: 1<<c.PhysBits() - 1<<12, kvm: c.clock}
 	m.addCommon(c)
 	m.addMTRRs()
+	m.addSpec(&c.spec)
 	if c.amd {
 		m.addAMD()
 	} else {
@@ -86,6 +88,20 @@ func (m *MSRs) addCommon(c *CPUID) {
 	}
 	if c.ext[1].r.EDX&dxRDTSCP != 0 || c.basic[7].r.ECX&c7RDPID != 0 {
 		m.amd[x86.MSRTSCAux-amd1] = rule{low32, uint8(x86.TSCAux)}
+	}
+}
+
+// addSpec adds the registers of speculation control that the backend switches.
+func (m *MSRs) addSpec(p *spec.Plan) {
+	m.ctrl, m.caps = p.Guest, p.GuestCaps
+	if p.Guest != 0 {
+		m.low[spec.MSRSpecCtrl] = rule{specCtrl, uint8(x86.SpecCtrl)}
+	}
+	if p.IBPB {
+		m.low[spec.MSRPredCmd] = rule{predCmd, uint8(x86.BranchBarrier)}
+	}
+	if p.GuestCaps != 0 {
+		m.low[spec.MSRArchCaps] = rule{kind: archCaps}
 	}
 }
 

@@ -120,6 +120,7 @@ func testRegisters(t T, m Machine) {
 		x86.PAT: {0x0007_0406_0007_0406, 0x0606_0606_0606_0606}, x86.SysenterCS: {0x10},
 		x86.SFMASK: {0x4_7700}, x86.TSCAux: {0, 7}, x86.GDTRLimit: {0, 0x7f}, x86.IDTRLimit: {0xfff},
 		x86.STAR: {0x0023_0010_0000_0000}, x86.TPRThreshold: {0},
+		x86.SpecCtrl: {0}, x86.BranchBarrier: {0},
 	}
 	address := []uint64{0, 0x1000, 0x7fff_ffff_f000, 0xffff_8000_0000_1000}
 	for r := range x86.NumRegs {

@@ -11,12 +11,14 @@ import (
 	"ringo/boot/kernel"
 	"ringo/boot/layout"
 	"ringo/hv/insn"
+	"ringo/hv/spec"
 	"ringo/hv/vcpu"
 	"ringo/hv/vcpu/vcputest"
 	"ringo/hv/x86"
 	"ringo/mm"
 	"ringo/mm/phys"
 	"ringo/mm/pt"
+	"ringo/tests/guests/kerneltest/args"
 )
 
 // The physical memory that the tests use: far above the image, its pool and
@@ -59,6 +61,9 @@ func newHarness(secs int) (*harness, error) {
 		Virt:     kernel.Phys,
 		KickWord: kernel.KickWord,
 		TSCHz:    kernel.TSCHz(),
+	}
+	if args.Get("hardened", 0) != 0 {
+		h.env.Spec = spec.Plan{RSB: true, VERW: true}
 	}
 	var err error
 	h.intel = isIntel()

@@ -8,7 +8,7 @@
 //
 // Options of the command line: tests=NAME,NAME (default: all but bench; caps: say
 // what the CPU can do), cpus=N, secs=N for the tests that take time, entries=N of
-// the test random. For each case of the suite and each other test there is a line
+// the test random, hardened=1 for the entry code of CPUs that leak. For each case of the suite and each other test there is a line
 // "row NAME: pass" or "row NAME: fail"; the last line is SUCCESS or FAILURE.
 package main
 
