@@ -39,10 +39,11 @@ func (v *VCPU) seen() uint64 {
 
 // entered checks an entry that has just happened. seen is older than the
 // preparation, so translations older than seen must not be usable. An entry that
-// was refused has flushed nothing, and uses nothing.
+// was refused, by the CPU or by the entry code, has flushed nothing, and uses
+// nothing.
 func (v *VCPU) entered(seen uint64) {
 	o, b := &v.on.oracle, v.vmcb
-	refused := uint32(b.exitCode) == exitInvalid
+	refused := uint32(b.exitCode) == exitInvalid || b.exitCode == exitRefused
 	switch {
 	case refused:
 	case b.tlbControl == tlbFlushAll:

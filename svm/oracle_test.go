@@ -13,14 +13,20 @@ import (
 	"ringo/mm/pt"
 )
 
-// An entry that the CPU refuses has flushed nothing.
+// An entry that is refused has flushed nothing.
 func TestOracleRefusedEntry(t *testing.T) {
+	for _, code := range []uint64{exitInvalid, exitRefused} {
+		oracleRefused(t, code)
+	}
+}
+
+func oracleRefused(t *testing.T, code uint64) {
 	m := newMachine(t, qemuMax, 1)
 	a, b := m.vcpu(m.tables()), m.vcpu(m.tables())
 	var x vcpu.Exit
 	run(a, 0, &x, fakeExit{code: exitCPUID})
 	b.prepare(m.cpus[0], &x)
-	b.vmcb.asid, b.vmcb.tlbControl, b.vmcb.exitCode = a.vmcb.asid, tlbFlushAll, exitInvalid
+	b.vmcb.asid, b.vmcb.tlbControl, b.vmcb.exitCode = a.vmcb.asid, tlbFlushAll, code
 	b.entered(b.tables.Generation())
 	defer func() {
 		if recover() == nil {
