@@ -127,7 +127,7 @@ func newRig(t *testing.T, notify func(string)) *rig {
 
 	events := event.New(m.Shared)
 	budget := account.New(128 << 20)
-	wake := event.NewSignal()
+	wake := make(event.Signal, 1)
 	m.Upcall = wake.Set
 	devices := platform.New(hv, events, m, budget.Account("a guest"))
 	manager := domain.New(domain.Options{

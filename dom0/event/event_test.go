@@ -39,7 +39,7 @@ func TestServer(t *testing.T) {
 }
 
 func TestSignal(t *testing.T) {
-	s := NewSignal()
+	s := make(Signal, 1)
 	s.Set()
 	s.Set()
 	<-s

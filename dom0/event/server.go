@@ -109,9 +109,6 @@ func (s *Server) mask(m uint64) {
 // receive count as one.
 type Signal chan struct{}
 
-// NewSignal makes a signal.
-func NewSignal() Signal { return make(Signal, 1) }
-
 // Set makes a receive succeed; it never blocks.
 func (s Signal) Set() {
 	select {

@@ -35,7 +35,7 @@ type rig struct {
 func newRig(t *testing.T, guest func(*hcalltest.CPU)) *rig {
 	m := hcalltest.New(64<<20, 1)
 	m.Guest = guest
-	wake := event.NewSignal()
+	wake := make(event.Signal, 1)
 	m.Upcall = wake.Set
 	events := event.New(m.Shared)
 	stop := make(chan struct{})

@@ -34,11 +34,12 @@ type Package struct {
 	Files []*File
 }
 
-// fileChecks and packageChecks are all the rules. A check returns lines
+// fileChecks, packageChecks and treeChecks are all the rules. A check returns lines
 // "place: what is wrong".
 var (
 	fileChecks    = []func(*File) []string{header, length, words, functions, unsafeUse, linknames, backendWords, panics, exported, hostOnly}
 	packageChecks = []func(*Package) []string{packageDoc, seam}
+	treeChecks    = []func([]*File) []string{lineBudgets, unused}
 )
 
 // Tree runs every check on the files below root and returns sorted problems.
@@ -67,7 +68,9 @@ func Tree(root string) ([]string, error) {
 			bad = append(bad, check(p)...)
 		}
 	}
-	bad = append(bad, lineBudgets(files)...)
+	for _, check := range treeChecks {
+		bad = append(bad, check(files)...)
+	}
 	slices.Sort(bad)
 	return bad, nil
 }

@@ -4,6 +4,7 @@
 package lint
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -164,5 +165,53 @@ func TestLongFuncsExist(t *testing.T) {
 	}
 	if diff := cmp.Diff(true, there["mm/addr.go"]); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What the product exports has a user in the product.
+func TestUnused(t *testing.T) {
+	old := kept
+	defer func() { kept = old }()
+	kept = map[string]string{"mm.Later": "the next issue", "mm.Used": "stale", "mm.Gone": "stale"}
+	var files []*File
+	for name, text := range map[string]string{
+		"mm/a.go": `package mm
+import "ringo/mm/b"
+const ( One = 1; Two = 2 )
+const ( Three = 3; Four = 4 )
+type T struct { F, G int; H int "json:\"h\"" }
+type I interface { M() }
+func (T) M() {}
+func (T) N() {}
+func (T) String() string { return "" }
+func Used() { _ = Used2; b.Far(T{}.F) }
+func Used2() {}
+func Later() {}
+func Assembly()
+func unexported() {}`,
+		"mm/b/b.go":           "package b\nfunc Far(int) {}\nfunc Near() { Near2() }\nfunc Near2() {}\n",
+		"mm/a_test.go":        "package mm\nvar _ = Three\nfunc TestX() { T{}.N(); b.Near() }\n",
+		"mm/mmtest/f.go":      "package mmtest\nimport \"ringo/mm\"\nvar _ = mm.Four\nfunc Fake() {}\n",
+		"mm/x_amd64.s":        "CALL ·Assembly(SB)\n",
+		"tools/x/x.go":        "package main\nimport memory \"ringo/mm\"\nvar _ = memory.Two\nfunc Tool() { memory.Used() }\n",
+		"tests/guests/g/g.go": "package main\nimport \"ringo/mm\"\nvar _ = mm.Three\n",
+	} {
+		f, err := parse(name, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, f)
+	}
+	var got []string
+	for _, l := range unused(files) {
+		got = append(got, strings.TrimSuffix(l, " is used by tests only, or by nobody"))
+	}
+	slices.Sort(got)
+	want := []string{
+		"mm/a.go:4: Four", "mm/a.go:4: Three", "mm/a.go:5: G", "mm/a.go:6: I", "mm/a.go:8: N", "mm/b/b.go:3: Near",
+		"tests/lint/unused.go: mm.Gone needs no exception", "tests/lint/unused.go: mm.Used needs no exception",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
 	}
 }
