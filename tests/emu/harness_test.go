@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -125,5 +126,21 @@ func TestMachineInBochs(t *testing.T) {
 	}
 	if _, _, err := m.Expect(bootTime, "hello"); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestEcho: what is typed is found although a line of the log divides it, and only
+// then.
+func TestEcho(t *testing.T) {
+	for out, want := range map[string]bool{
+		"ringo# console a.b\n":                    true,
+		"console ringo: warning: domain 2\na.b\n": true,
+		"conringo: 1\nringo: 2\nsole a.b":         true,
+		"console axb\n":                           false,
+		"con something else\nsole a.b\n":          false,
+	} {
+		if got := regexp.MustCompile(echo("console a.b")).MatchString(out); got != want {
+			t.Errorf("%q: %v", out, got)
+		}
 	}
 }

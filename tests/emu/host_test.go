@@ -131,7 +131,7 @@ const columns = 80
 func (h *host) do(line string) string {
 	h.t.Helper()
 	h.key(line + "\r")
-	h.see(verbTime, line[:min(len(line), echoLen)])
+	h.seeRE(verbTime, echo(line[:min(len(line), echoLen)]))
 	// The line editor breaks the echo at the edge of its terminal.
 	for range 1 + (len(prompt)+len(line))/columns {
 		h.see(verbTime, "\n")
@@ -140,6 +140,16 @@ func (h *host) do(line string) string {
 	h.Unread("\n")
 	out := h.see(verbTime, "\n"+prompt)
 	return strings.Trim(out, "\n")
+}
+
+// echo matches what is typed as the console shows it: the hypervisor may put a
+// line of its log between any two characters.
+func echo(typed string) string {
+	var b strings.Builder
+	for _, c := range typed {
+		b.WriteString(`(?:ringo: [^\n]*\n)*` + regexp.QuoteMeta(string(c)))
+	}
+	return b.String()
 }
 
 // ok is do for a line that must not fail.
@@ -170,7 +180,7 @@ func (h *host) fails(line string, texts ...string) {
 func (h *host) attach(name string) {
 	h.t.Helper()
 	h.key("console " + name + "\r")
-	h.see(verbTime, "console "+name)
+	h.seeRE(verbTime, echo("console "+name))
 }
 
 func (h *host) detach() {
