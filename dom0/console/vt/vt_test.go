@@ -63,7 +63,8 @@ func TestMoved(t *testing.T) {
 }
 
 // recorded is what programs write to a terminal of each kind when they start, work
-// and end, as captured from a pseudo-terminal and cut to what differs.
+// and end, written down after their terminfo entries and what they are known to
+// print: what differs between them, not whole sessions.
 var recorded = map[string]string{
 	"vim": "\x1b[?1049h\x1b[22;0;0t\x1b[>4;2m\x1b[?1h\x1b=\x1b[?2004h\x1b[?1004h\x1b[1;24r\x1b[?12h\x1b[?12l\x1b[22;2t\x1b[22;1t" +
 		"\x1b[27m\x1b[23m\x1b[29m\x1b[m\x1b[H\x1b[2J\x1b[?25l\x1b[24;1H\"x\" [New]\x1b[2;1H▽\x1b[6n\x1b[2;1H  \x1b[3;1H\x1bPzz\x1b\\\x1b[0%m\x1b[6n" +

@@ -63,13 +63,14 @@ func (d *Domain) mayHave(c *abi.VCPUContext) bool {
 // SetContext loads all registers of a vCPU that does not run. A value that no
 // guest can bring about is BadArg. What the CPU refuses to run nevertheless is
 // dom0's mistake and crashes the domain at its first entry, not the hypervisor.
+// Busy: it runs, or dom0 has still to answer an access of it.
 func (v *VCPU) SetContext(c *abi.VCPUContext) abi.Status {
 	d := v.Dom
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.State() != Parked || d.destroy != destroyNone {
+	if v.State() != Parked || v.wait == WaitIO || d.destroy != destroyNone {
 		return abi.Busy
 	}
 	if !d.mayHave(c) {

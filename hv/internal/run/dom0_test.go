@@ -8,7 +8,9 @@ import (
 	"testing"
 
 	"ringo/hv/abi"
+	"ringo/hv/internal/part"
 	"ringo/hv/vcpu"
+	"ringo/hv/vcpu/vcputest"
 	"ringo/hv/x86"
 	"ringo/mm"
 )
@@ -102,5 +104,26 @@ func TestSetContext(t *testing.T) {
 		if st := d.VCPUs[0].SetContext(&c); st != abi.BadArg || v.State[x86.RIP] != 0x1000 || len(v.Calls) != 0 {
 			t.Errorf("%s: %v, RIP %#x, %d calls", name, st, v.State[x86.RIP], len(v.Calls))
 		}
+	}
+}
+
+// A vCPU in the middle of an access that dom0 answers keeps its registers, or the
+// answer would be that of its next access.
+func TestSetContextDuringAccess(t *testing.T) {
+	g := newRig(t)
+	in := vcputest.Step{Exit: vcpu.Exit{Reason: vcpu.IO, Len: 1, IO: vcpu.IOExit{Port: 0x3fd, Size: 1, In: true}}}
+	d, v := g.guest("a", in, exit(vcpu.HLT, 1))
+	if st := d.Claim(abi.SpacePort, 0x3f8, 8); st != abi.OK {
+		t.Fatal(st)
+	}
+	d.Unpause()
+	g.run()
+	if st := d.Pause(); st != abi.OK || d.IOReq.Slot[0].State != abi.IOReqReady {
+		t.Fatalf("pause: %v, slot %+v", st, d.IOReq.Slot[0])
+	}
+	p, rip := d.VCPUs[0], v.State[x86.RIP]
+	c := abi.VCPUContext{RIP: 0x2000, RFLAGS: 2, CR0: x86.CR0ET, PAT: vcpu.ResetPAT}
+	if st := p.SetContext(&c); st != abi.Busy || v.State[x86.RIP] != rip || p.Wait() != part.WaitIO {
+		t.Errorf("%v, RIP %#x, waits for %v", st, v.State[x86.RIP], p.Wait())
 	}
 }
