@@ -85,24 +85,28 @@ func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 		x.TSC = f.meter.TSC
 		code := uint8(b.exitCode)
 		if why := quick[code]; why != 0 && v.todo == 0 && b.quiet() {
-			if code == exitMSR && b.exitInfo1 != 0 {
-				why = uint64(vcpu.WRMSR)
-			}
 			b.clean = v.clean
 			rip := b.rip
-			x.Reason, x.CPL, x.RIP, x.Raw[1] = vcpu.Reason(why), b.cpl, rip, b.exitInfo1
-			f.meter.Row = v.cost + why<<vcpu.CostShift
+			x.CPL, x.RIP, x.Raw[1] = b.cpl, rip, b.exitInfo1
 			if code != exitIOIO {
+				if code == exitMSR && b.exitInfo1 != 0 {
+					why = uint64(vcpu.WRMSR)
+				}
+				x.Reason = vcpu.Reason(why)
+				f.meter.Row = v.cost + why<<vcpu.CostShift
 				if e := &v.lens.entries[slot(rip)]; e.rip == rip && e.cr3 == b.cr3 && e.attrib == b.cs.attrib && e.code == code {
-					x.Len, x.Ahead = e.n, true
-					b.rip = rip + uint64(e.n)
+					n := e.n
+					x.Len, x.Ahead = n, true
+					b.rip = rip + uint64(n)
 					return
 				}
 				x.Len, x.Ahead = v.length(b), false
 				return
 			}
 			if info, size := uint32(b.exitInfo1), b.exitInfo2-rip; info&ioString == 0 && size-1 < 15 {
-				x.IO = vcpu.IOExit{Port: uint16(info >> 16), Size: uint8(info >> 4 & 7), In: info&1 != 0}
+				x.Reason = vcpu.IO
+				f.meter.Row = v.cost + uint64(vcpu.IO)<<vcpu.CostShift
+				x.IO.Port, x.IO.Size, x.IO.In, x.IO.String = uint16(info>>16), uint8(info>>4&7), info&1 != 0, false
 				x.Len, x.Ahead = uint8(size), true
 				b.rip = rip + size
 				return
