@@ -29,7 +29,7 @@ func TestDecode(t *testing.T) {
 		{"triple fault", 2, information{}, vcpu.Exit{Reason: vcpu.Shutdown}, fEvent},
 		{"interrupt", 1, information{}, vcpu.Exit{Reason: vcpu.Interrupted}, fEvent},
 		{"window", 7, information{}, vcpu.Exit{Reason: vcpu.Window}, fOwn},
-		{"timer", 52, information{}, vcpu.Exit{Reason: vcpu.Interrupted}, fOwn},
+		{"timer", 52, information{}, vcpu.Exit{Reason: vcpu.Interrupted}, fEvent},
 		{"out dx, al", 30, information{qualification: 0x3f8_0000},
 			vcpu.Exit{Reason: vcpu.IO, IO: vcpu.IOExit{Port: 0x3f8, Size: 1}}, fIO},
 		{"in eax, dx", 30, information{qualification: 0xcfc_000b},

@@ -95,11 +95,11 @@ var reasons = [numReasons]reasonInfo{
 	reasonTPR:          {vcpu.Window, fOwn},
 	reasonEOI:          {vcpu.APICWrite, fAPIC},
 	reasonEPTViolation: {vcpu.Memory, fEPT},
-	50:                 {vcpu.Privileged, fInsn}, // INVEPT
-	51:                 {vcpu.TSC, fInsn},        // RDTSCP
-	reasonTimer:        {vcpu.Interrupted, fOwn}, // stands for one that was held back, see configure
-	53:                 {vcpu.Privileged, fInsn}, // INVVPID
-	54:                 {vcpu.Cache, fInsn},      // WBINVD
+	50:                 {vcpu.Privileged, fInsn},   // INVEPT
+	51:                 {vcpu.TSC, fInsn},          // RDTSCP
+	reasonTimer:        {vcpu.Interrupted, fEvent}, // stands for one that was held back, see configure
+	53:                 {vcpu.Privileged, fInsn},   // INVVPID
+	54:                 {vcpu.Cache, fInsn},        // WBINVD
 	55:                 {vcpu.XSETBV, fInsn},
 	reasonAPICWrite:    {vcpu.APICWrite, fAPIC},
 	59:                 {vcpu.Privileged, fInsn}, // VMFUNC
