@@ -336,6 +336,7 @@ func scan2(info uint64) {
 		if *p32(t) == 0 || n < 8 {
 			break
 		}
+		n = min(n, info+size-at) // a tag ends where the information does
 		switch *p32(t) {
 		case 1:
 			cmdLine.copy(t+8, n-8)

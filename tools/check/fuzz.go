@@ -33,7 +33,6 @@ var targets = []target{
 	{"boot/acpi", "FuzzFindRSDP"},
 	{"boot/acpi", "FuzzParse"},
 	{"boot/cmdline", "FuzzParse"},
-	{"boot/kernel", "FuzzScan2"},
 	{"boot/mb", "FuzzParse"},
 	{"dom0/cli", "FuzzLine"},
 	{"dom0/config", "FuzzParse"},
