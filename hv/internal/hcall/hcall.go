@@ -121,7 +121,7 @@ func (c *Context) Do(v *part.VCPU) (heir *part.VCPU) {
 // to: that whose access dom0 has answered. nil is for all other calls, and for those
 // that are refused: Do answers them.
 func (c *Context) Heir(from *part.Domain, g *x86.Regs) *part.VCPU {
-	if g.RAX != uint64(abi.CallIOReqDone) || g.RDX != 1 || !from.Privileged() {
+	if g.RAX != uint64(abi.CallIOReqDone) || !from.Privileged() {
 		return nil
 	}
 	if d := c.m.Find(g.RDI); d != nil && g.RSI < uint64(len(d.VCPUs)) {

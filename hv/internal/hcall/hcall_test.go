@@ -15,6 +15,7 @@ import (
 	"ringo/hv/internal/policy"
 	"ringo/hv/internal/sched"
 	"ringo/hv/vcpu/vcputest"
+	"ringo/hv/x86"
 	"ringo/mm"
 	"ringo/mm/frame"
 	"ringo/mm/phys/phystest"
@@ -180,6 +181,38 @@ func TestOperands(t *testing.T) {
 	}
 	if st, _ := r.call(r.dom0, abi.CallDomSetVCPU, uint64(r.create("a").ID), 9, r.at); st != abi.NoVCPU {
 		t.Errorf("no such vCPU: %v", st)
+	}
+}
+
+// The short way of CallIOReqDone takes what Do would, and nothing else: dom0's call
+// has two arguments, the rest of its registers say nothing.
+func TestHeir(t *testing.T) {
+	r := newRig(t)
+	g := r.create("guest")
+	id, done := uint64(g.ID), uint64(abi.CallIOReqDone)
+	for _, c := range []struct {
+		from           *part.Domain
+		rax, dom, vcpu uint64
+		want           *part.VCPU
+	}{
+		{r.dom0, done, id, 0, g.VCPUs[0]},
+		{r.dom0, done, id, 1, nil},
+		{r.dom0, done, 9, 0, nil},
+		{r.dom0, done, ^uint64(0), 0, nil},
+		{r.dom0, uint64(abi.CallEventSend), id, 0, nil},
+		{g, done, id, 0, nil},
+	} {
+		for _, rest := range []uint64{0, 1, ^uint64(0)} {
+			regs := &x86.Regs{RAX: c.rax, RDI: c.dom, RSI: c.vcpu, RDX: rest, R8: rest, R9: rest}
+			if got := r.c.Heir(c.from, regs); got != c.want {
+				t.Errorf("domain %d, call %#x (%d, %d), rest %#x: %v", c.from.ID, c.rax, c.dom, c.vcpu, rest, got)
+			}
+			// Do agrees, unless the caller has no hypercalls of dom0.
+			*c.from.VCPUs[0].HW.Regs() = *regs
+			if got := r.c.Do(c.from.VCPUs[0]); c.rax == done && got != c.want {
+				t.Errorf("domain %d, call %#x (%d, %d), rest %#x: Do gives %v", c.from.ID, c.rax, c.dom, c.vcpu, rest, got)
+			}
+		}
 	}
 }
 

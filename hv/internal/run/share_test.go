@@ -33,7 +33,7 @@ func (g *rig) serve(cost uint64) {
 		for d := g.m.Next(1); d != nil; d = g.m.Next(uint64(d.ID) + 1) {
 			if q := &d.IOReq.Slot[0]; atomic.LoadUint32(&q.State) == abi.IOReqReady {
 				q.State = abi.IOReqDone
-				r.RAX, r.RDI, r.RSI, r.RDX = uint64(abi.CallIOReqDone), uint64(d.ID), 0, 1
+				r.RAX, r.RDI, r.RSI = uint64(abi.CallIOReqDone), uint64(d.ID), 0
 				return vcpu.Exit{Reason: vcpu.Hypercall, Len: 3, TSC: g.now}
 			}
 		}
