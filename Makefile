@@ -9,7 +9,8 @@ GO ?= go
 
 help:
 	@echo 'make run        build Ringo and run it in an emulator, with a demo guest at hand'
-	@echo '                SMP=2 MEM=2048 FILES="a b" HVARGS="..." BOOT=kernel|iso|pxe'
+	@echo '                SMP=2 MEM=2048 FILES="a b" HVARGS="..."'
+	@echo '                BOOT=kernel|iso|usb|pxe|uefi-iso|uefi-usb|uefi-pxe'
 	@echo '                BACKEND=svm|vmx ACCEL=tcg|kvm|bochs QEMU_ARGS="..."'
 	@echo '                Ctrl-\ three times ends the emulator'
 	@echo 'make image      build/hv.img, build/dom0.elf, build/ringo.iso, build/tftp/'
@@ -52,7 +53,7 @@ profile:
 	@$(GO) run ./tools/profile
 
 deps:
-	@$(GO) run ./tools/deps run iso pxe test bochs
+	@$(GO) run ./tools/deps run iso pxe uefi test bochs
 
 clean:
 	rm -rf build

@@ -4,22 +4,43 @@
 package emu
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"ringo/tools/emu"
+	"ringo/tools/image"
 )
 
-// TestBoot goes from power-on to the prompt, and off again: each way of booting
-// with each number of CPUs, and each memory size with each of both.
+// TestBoot goes from power-on to the prompt, and off again: each way of booting,
+// each number of CPUs and each memory size, and with -long all of them with each
+// other.
 func TestBoot(t *testing.T) {
-	for i, boot := range []emu.Boot{emu.BootKernel, emu.BootISO, emu.BootPXE} {
+	ways := []emu.Boot{emu.BootKernel, emu.BootISO, emu.BootPXE, emu.BootUEFIISO, emu.BootUEFIPXE, emu.BootUSB, emu.BootUEFIUSB}
+	usual := map[string]bool{
+		"kernel-1-512": true, "kernel-2-2048": true, "kernel-4-6144": true,
+		"iso-1-2048": true, "iso-4-512": true, "pxe-2-512": true,
+		"uefi-iso-4-6144": true, "uefi-pxe-1-2048": true, "usb-2-512": true,
+	}
+	for i, boot := range ways {
 		for j, smp := range []int{1, 2, 4} {
 			mem := []int{512, 2048, 6144}[(i+j)%3]
-			t.Run(fmt.Sprintf("%s-%d-%d", boot, smp, mem), func(t *testing.T) { testBoot(t, boot, smp, mem) })
+			name := fmt.Sprintf("%s-%d-%d", boot, smp, mem)
+			if !*long && !usual[name] {
+				continue
+			}
+			delete(usual, name)
+			t.Run(name, func(t *testing.T) { testBoot(t, boot, smp, mem) })
 		}
+	}
+	if len(usual) > 0 {
+		t.Errorf("not in the table: %v", usual)
 	}
 }
 
@@ -77,4 +98,44 @@ func TestMemoryAbove4G(t *testing.T) {
 	h.detach()
 	h.ok("destroy big")
 	h.poweroff()
+}
+
+// TestImageTwice: make image gives the same bytes again.
+func TestImageTwice(t *testing.T) {
+	var first map[string][32]byte
+	for range 2 {
+		dir := t.TempDir()
+		img, err := image.Build(built.root, filepath.Join(dir, "made"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := emu.Config{HV: img.HV, HVArgs: "loglvl=info", Modules: append([]emu.Module{{Name: "dom0", Path: img.Dom0}}, modules()[1:]...)}
+		tftp, iso := filepath.Join(dir, "tftp"), filepath.Join(dir, "ringo.iso")
+		if err := c.WriteTFTP(tftp); err != nil {
+			t.Fatal(err)
+		}
+		if err := emu.WriteISO(iso, tftp, c.HVArgs, c.Modules); err != nil {
+			t.Fatal(err)
+		}
+		sums := map[string][32]byte{}
+		err = filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			b, err := os.ReadFile(p)
+			name, _ := filepath.Rel(dir, p)
+			sums[name] = sha256.Sum256(b)
+			return err
+		})
+		if err != nil || len(sums) < 8 {
+			t.Fatalf("%d files, %v", len(sums), err)
+		}
+		if first == nil {
+			first = sums
+			continue
+		}
+		if d := cmp.Diff(first, sums); d != "" {
+			t.Error(d)
+		}
+	}
 }

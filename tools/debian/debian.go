@@ -28,11 +28,13 @@ var (
 	qemu = need{"qemu-system-x86", []string{"qemu-system-x86_64"}}
 	rom  = need{"ipxe-qemu", []string{"/usr/lib/ipxe/qemu/pxe-virtio.rom", "/usr/share/qemu*/pxe-virtio.rom", "/usr/share/ipxe*/*virtio*.rom"}}
 	iso  = []need{
-		{"grub-common", []string{"grub-mkrescue"}},
+		{"grub-common", []string{"grub-mkimage"}},
 		{"grub-pc-bin", []string{"/usr/lib/grub/i386-pc/multiboot2.mod"}},
+		{"grub-efi-amd64-bin", []string{"/usr/lib/grub/x86_64-efi/multiboot2.mod"}},
 		{"xorriso", []string{"xorriso"}},
 		{"mtools", []string{"mformat"}},
 	}
+	uefi  = need{"ovmf", []string{"/usr/share/ovmf/OVMF.fd"}}
 	bochs = []need{
 		{"bochs", []string{"bochs-bin"}},
 		{"bochsbios", []string{"/usr/share/bochs/BIOS-bochs-latest"}},
@@ -44,9 +46,10 @@ var (
 var tasks = map[string][]need{
 	"run":   {qemu},
 	"iso":   append([]need{qemu}, iso...),
-	"pxe":   {qemu, rom},
+	"pxe":   append([]need{qemu, rom}, iso...),
+	"uefi":  append([]need{qemu, uefi}, iso...),
 	"bochs": append(bochs, iso...),
-	"test":  slices.Concat([]need{qemu, rom}, iso, bochs),
+	"test":  slices.Concat([]need{qemu, rom, uefi}, iso, bochs),
 }
 
 // Tasks is the names that Missing knows, sorted.

@@ -24,9 +24,12 @@ func TestMissing(t *testing.T) {
 		{[]string{"run"}, nil, []string{"qemu-system-x86"}},
 		{[]string{"run"}, []string{"qemu-system-x86_64"}, nil},
 		{[]string{"iso", "pxe"}, []string{"qemu-system-x86_64", "xorriso"},
-			[]string{"grub-common", "grub-pc-bin", "ipxe-qemu", "mtools"}},
+			[]string{"grub-common", "grub-efi-amd64-bin", "grub-pc-bin", "ipxe-qemu", "mtools"}},
+		{[]string{"uefi"}, []string{"qemu-system-x86_64", "xorriso", "grub-mkimage", "mformat", "/usr/lib/grub/i386-pc/multiboot2.mod"},
+			[]string{"grub-efi-amd64-bin", "ovmf"}},
 		// Any of a package's probes is enough.
-		{[]string{"pxe"}, []string{"qemu-system-x86_64", "/usr/share/qemu*/pxe-virtio.rom"}, nil},
+		{[]string{"pxe"}, []string{"qemu-system-x86_64", "/usr/share/qemu*/pxe-virtio.rom"},
+			[]string{"grub-common", "grub-efi-amd64-bin", "grub-pc-bin", "mtools", "xorriso"}},
 	} {
 		got, err := missing(c.names, func(p string) bool {
 			for _, x := range c.there {

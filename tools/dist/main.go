@@ -1,9 +1,10 @@
 // SPDX-FileCopyrightText: The Ringo Authors
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Command dist builds what a user boots: build/hv.img and build/dom0.elf, a CD
-// image build/ringo.iso, and build/tftp/, a folder for a TFTP server whose
-// clients run iPXE. The demo guest's files are in both as boot modules.
+// Command dist builds what a user boots: build/hv.img and build/dom0.elf, an
+// image build/ringo.iso for CDs and disks, and build/tftp/, a folder for a TFTP
+// server whose clients run iPXE or are UEFI. The demo guest's files are in both as
+// boot modules. Two runs give the same bytes.
 package main
 
 import (
@@ -53,7 +54,7 @@ func dist() error {
 	if err := emu.WriteISO(iso, tftp, c.HVArgs, c.Modules); err != nil {
 		return err
 	}
-	for _, f := range []string{img.HV, img.Dom0, iso, filepath.Join(tftp, emu.ScriptName)} {
+	for _, f := range []string{img.HV, img.Dom0, iso, filepath.Join(tftp, emu.ScriptName), filepath.Join(tftp, emu.EFIName)} {
 		fmt.Println(f)
 	}
 	return nil

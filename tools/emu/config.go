@@ -2,9 +2,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 // Package emu runs a Ringo image in an emulator: it lays out what a boot loader
-// would find (plain files, a GRUB ISO or a TFTP tree with an iPXE script),
-// starts QEMU or Bochs, and gives its serial console as something that a test
-// can talk to.
+// would find (plain files, a GRUB ISO or a TFTP tree for iPXE and GRUB), QEMU or Bochs, and gives its serial console as something that a test can talk
+// to.
 package emu
 
 import (
@@ -18,22 +17,31 @@ import (
 // Boot is the way from firmware to the hypervisor.
 type Boot string
 
-// The three ways of booting.
+// The ways of booting. A stick is the ISO's bytes on a USB disk.
 const (
-	BootKernel Boot = "kernel" // QEMU's -kernel and -initrd, multiboot 1
-	BootISO    Boot = "iso"    // GRUB from a CD, multiboot 2
-	BootPXE    Boot = "pxe"    // iPXE from the NIC's option ROM over TFTP, multiboot 1
+	BootKernel  Boot = "kernel"   // QEMU's -kernel and -initrd, multiboot 1
+	BootISO     Boot = "iso"      // BIOS, GRUB from a CD, multiboot 2
+	BootUSB     Boot = "usb"      // BIOS, GRUB from a stick, multiboot 2
+	BootPXE     Boot = "pxe"      // BIOS, iPXE from the NIC's option ROM over TFTP, multiboot 1
+	BootUEFIISO Boot = "uefi-iso" // UEFI, GRUB from a CD, multiboot 2
+	BootUEFIUSB Boot = "uefi-usb" // UEFI, GRUB from a stick, multiboot 2
+	BootUEFIPXE Boot = "uefi-pxe" // UEFI, GRUB over TFTP, multiboot 2
 )
+
+var boots = []Boot{BootKernel, BootISO, BootUSB, BootPXE, BootUEFIISO, BootUEFIUSB, BootUEFIPXE}
+
+// UEFI reports whether the firmware is UEFI and not BIOS.
+func (b Boot) UEFI() bool { return strings.HasPrefix(string(b), "uefi-") }
 
 // ParseBoot checks a BOOT value; the empty string is BootKernel.
 func ParseBoot(s string) (Boot, error) {
-	switch b := Boot(s); b {
-	case "":
+	if s == "" {
 		return BootKernel, nil
-	case BootKernel, BootISO, BootPXE:
+	}
+	if b := Boot(s); slices.Contains(boots, b) {
 		return b, nil
 	}
-	return "", fmt.Errorf("BOOT=%s: want kernel, iso or pxe", s)
+	return "", fmt.Errorf("BOOT=%s: want one of %v", s, boots)
 }
 
 // Module is a file that the boot loader passes to the hypervisor.
@@ -118,7 +126,7 @@ func (c Config) withDefaults() (Config, error) {
 // checkModules refuses names that a boot loader's command line cannot carry,
 // and duplicates, which would hide each other in the stage folder.
 func checkModules(mods []Module) error {
-	seen := []string{"hv", isoName, ScriptName, "grub", "iso"}
+	seen := []string{"hv", isoName, ScriptName, grubConfigName, EFIName, "grub"}
 	for _, m := range mods {
 		switch {
 		case m.Name == "" || strings.ContainsAny(m.Name, " \t\n'\"\\/$"):

@@ -25,6 +25,12 @@ func TestQEMUArgs(t *testing.T) {
 			"-nic none -drive if=ide,media=cdrom,readonly=on,format=raw,file=b/x.iso -boot d -s"},
 		{BootPXE, stage{tftp: "b"},
 			"-netdev user,id=pxe,tftp=b,bootfile=boot.ipxe -device virtio-net-pci,netdev=pxe,bootindex=0 -s"},
+		{BootUEFIUSB, stage{iso: "b/x.iso"},
+			"-bios /usr/share/ovmf/OVMF.fd -nic none -drive if=none,id=stick,readonly=on,format=raw,file=b/x.iso " +
+				"-device qemu-xhci -device usb-storage,drive=stick,bootindex=0 -s"},
+		{BootUEFIPXE, stage{tftp: "b"},
+			"-bios /usr/share/ovmf/OVMF.fd -netdev user,id=pxe,tftp=b,bootfile=ringo.efi " +
+				"-device virtio-net-pci,netdev=pxe,bootindex=0,romfile= -fw_cfg name=opt/org.tianocore/IPv6PXESupport,string=n -s"},
 	} {
 		conf := base
 		conf.Boot = c.boot
@@ -61,6 +67,7 @@ func TestConfigRefuses(t *testing.T) {
 		"space in name":  func(c *Config) { c.Modules = Modules("/x/a b") },
 		"same name":      func(c *Config) { c.Modules = Modules("/x/a", "/y/a") },
 		"named hv":       func(c *Config) { c.Modules = Modules("/x/hv") },
+		"named grub.cfg": func(c *Config) { c.Modules = Modules("/x/grub.cfg") },
 	} {
 		c := good
 		change(&c)
@@ -78,8 +85,8 @@ func TestScripts(t *testing.T) {
 	if diff := cmp.Diff("#!ipxe\nkernel hv a=1 b\nmodule dom0\nmodule vmlinuz\nboot\n", ipxeScript("a=1 b", mods)); diff != "" {
 		t.Error(diff)
 	}
-	want := "set timeout=0\nmultiboot2 /boot/hv 'a=$x' 'it'\\''s'\nmodule2 '/boot/dom0' 'dom0'\nmodule2 '/boot/vmlinuz' 'vmlinuz'\nboot\n"
-	if diff := cmp.Diff(want, grubConfig("a=$x it's", mods)); diff != "" {
+	want := "set timeout=0\nmultiboot2 $cmdpath/hv 'a=$x' 'it'\\''s'\nmodule2 $cmdpath/'dom0' 'dom0'\nmodule2 $cmdpath/'vmlinuz' 'vmlinuz'\nboot\n"
+	if diff := cmp.Diff(want, grubConfig("$cmdpath", "a=$x it's", mods)); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -30,6 +30,18 @@ func (c Config) qemuArgs(s stage) []string {
 	if c.ICount {
 		a = append(a, "-icount", "shift=0,sleep=off")
 	}
+	return append(append(a, c.bootArgs(s)...), c.Args...)
+}
+
+// OVMF is UEFI for QEMU without secure boot, as Debian has it, with its variables
+// in RAM.
+const OVMF = "/usr/share/ovmf/OVMF.fd"
+
+// bootArgs is what firmware finds to boot from.
+func (c Config) bootArgs(s stage) (a []string) {
+	if c.Boot.UEFI() {
+		a = append(a, "-bios", OVMF)
+	}
 	switch c.Boot {
 	case BootKernel:
 		a = append(a, "-nic", "none", "-kernel", s.kernel)
@@ -43,13 +55,20 @@ func (c Config) qemuArgs(s stage) []string {
 		if c.HVArgs != "" {
 			a = append(a, "-append", c.HVArgs)
 		}
-	case BootISO:
+	case BootISO, BootUEFIISO:
 		a = append(a, "-nic", "none", "-drive", "if=ide,media=cdrom,readonly=on,format=raw,file="+escapeComma(s.iso), "-boot", "d")
+	case BootUSB, BootUEFIUSB:
+		a = append(a, "-nic", "none", "-drive", "if=none,id=stick,readonly=on,format=raw,file="+escapeComma(s.iso),
+			"-device", "qemu-xhci", "-device", "usb-storage,drive=stick,bootindex=0")
 	case BootPXE:
 		a = append(a, "-netdev", "user,id=pxe,tftp="+escapeComma(s.tftp)+",bootfile="+ScriptName,
 			"-device", "virtio-net-pci,netdev=pxe,bootindex=0")
+	case BootUEFIPXE: // the firmware's own driver, not that of iPXE in the NIC's ROM
+		a = append(a, "-netdev", "user,id=pxe,tftp="+escapeComma(s.tftp)+",bootfile="+EFIName,
+			"-device", "virtio-net-pci,netdev=pxe,bootindex=0,romfile=",
+			"-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=n")
 	}
-	return append(a, c.Args...)
+	return a
 }
 
 // escapeComma writes a value so that QEMU's option parser takes it as one.

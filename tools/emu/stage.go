@@ -7,14 +7,16 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
-	"time"
 )
 
-// ScriptName is the iPXE script's name, in the folder of hv and the modules.
-const ScriptName = "boot.ipxe"
+// Names in the folder of hv and the modules: the iPXE script, GRUB as an EFI
+// program, and the file of commands that it loads.
+const (
+	ScriptName     = "boot.ipxe"
+	EFIName        = "ringo.efi"
+	grubConfigName = "grub.cfg"
+)
 
 const isoName = "ringo.iso"
 
@@ -38,11 +40,11 @@ func (c Config) makeStage() (stage, error) {
 		return stage{}, err
 	}
 	switch c.Boot {
-	case BootISO:
+	case BootISO, BootUSB, BootUEFIISO, BootUEFIUSB:
 		iso := filepath.Join(c.Dir, isoName)
 		return stage{iso: iso}, WriteISO(iso, dir, c.HVArgs, c.Modules)
-	case BootPXE:
-		return stage{tftp: dir}, c.writeScript(dir)
+	case BootPXE, BootUEFIPXE:
+		return stage{tftp: dir}, c.writeNetwork(dir)
 	}
 	s := stage{kernel: filepath.Join(dir, "hv")}
 	for _, m := range c.Modules {
@@ -67,8 +69,8 @@ func (c Config) fill(dir string) error {
 	return nil
 }
 
-// WriteTFTP makes dir a folder from which iPXE boots c: hv, the modules and the
-// script ScriptName.
+// WriteTFTP makes dir a folder from which clients boot c by network: hv, the
+// modules, the script ScriptName for iPXE (BIOS) and the program EFIName (UEFI).
 func (c Config) WriteTFTP(dir string) error {
 	if err := checkModules(c.Modules); err != nil {
 		return err
@@ -76,11 +78,20 @@ func (c Config) WriteTFTP(dir string) error {
 	if err := c.fill(dir); err != nil {
 		return err
 	}
-	return c.writeScript(dir)
+	return c.writeNetwork(dir)
 }
 
-func (c Config) writeScript(dir string) error {
-	return os.WriteFile(filepath.Join(dir, ScriptName), []byte(ipxeScript(c.HVArgs, c.Modules)), 0o644)
+// writeNetwork puts beside hv and the modules what makes clients load them.
+func (c Config) writeNetwork(dir string) error {
+	script := filepath.Join(dir, ScriptName)
+	if err := os.WriteFile(script, []byte(ipxeScript(c.HVArgs, c.Modules)), 0o644); err != nil {
+		return err
+	}
+	cfg := filepath.Join(dir, grubConfigName)
+	if err := os.WriteFile(cfg, []byte(grubConfig("$cmdpath", c.HVArgs, c.Modules)), 0o644); err != nil {
+		return err
+	}
+	return grubImage(filepath.Join(dir, EFIName), efiPlatform, "configfile $cmdpath/"+grubConfigName+"\n", efiNet)
 }
 
 // place makes the file src appear as dst: as a hard link, else as a copy.
@@ -109,67 +120,4 @@ func place(dst, src string) error {
 		err = cerr
 	}
 	return err
-}
-
-// ipxeScript boots by network: the files lie beside the script.
-func ipxeScript(args string, mods []Module) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "#!ipxe\n%s\n", strings.TrimSpace("kernel hv "+args))
-	for _, m := range mods {
-		fmt.Fprintf(&b, "module %s\n", m.Name)
-	}
-	b.WriteString("boot\n")
-	return b.String()
-}
-
-// grubConfig boots from files in /boot of the medium. GRUB passes the words
-// after the file name only, so the name is repeated.
-func grubConfig(args string, mods []Module) string {
-	var b strings.Builder
-	b.WriteString("set timeout=0\nmultiboot2 /boot/hv")
-	for _, w := range strings.Fields(args) {
-		fmt.Fprintf(&b, " '%s'", strings.ReplaceAll(w, "'", `'\''`))
-	}
-	b.WriteString("\n")
-	for _, m := range mods {
-		fmt.Fprintf(&b, "module2 '/boot/%s' '%[1]s'\n", m.Name)
-	}
-	b.WriteString("boot\n")
-	return b.String()
-}
-
-// isoEpoch is the time of every file in an ISO, so that the same input gives
-// nearly the same image.
-var isoEpoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-
-// WriteISO makes a CD image that boots by BIOS through GRUB and multiboot 2.
-// hv and the modules are taken from the folder dir by their names.
-func WriteISO(iso, dir, args string, mods []Module) error {
-	root, err := os.MkdirTemp(filepath.Dir(iso), "iso-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(root)
-	boot := filepath.Join(root, "boot")
-	if err := os.MkdirAll(filepath.Join(boot, "grub"), 0o755); err != nil {
-		return err
-	}
-	for _, m := range append([]Module{{Name: "hv"}}, mods...) {
-		if err := place(filepath.Join(boot, m.Name), filepath.Join(dir, m.Name)); err != nil {
-			return err
-		}
-	}
-	cfg := filepath.Join(boot, "grub", "grub.cfg")
-	if err := os.WriteFile(cfg, []byte(grubConfig(args, mods)), 0o644); err != nil {
-		return err
-	}
-	cmd := exec.Command("grub-mkrescue", "-d", "/usr/lib/grub/i386-pc",
-		"--locales=", "--fonts=", "--themes=",
-		"--install-modules=multiboot2 iso9660 biosdisk normal part_msdos",
-		"-o", iso, root)
-	cmd.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", isoEpoch.Unix()))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("grub-mkrescue: %w\n%s", err, out)
-	}
-	return nil
 }

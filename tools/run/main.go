@@ -10,7 +10,8 @@
 //	FILES      further boot modules, separated by spaces
 //	HVARGS     the hypervisor's command line
 //	BACKEND    svm or vmx; default what this host can do fastest
-//	BOOT       kernel (default), iso or pxe; in Bochs iso
+//	BOOT       kernel (default), iso, usb, pxe, uefi-iso, uefi-usb or uefi-pxe;
+//	           in Bochs iso
 //	ACCEL      tcg, kvm or bochs; default kvm where it has nested virtualization
 //	           of that kind, else Bochs for vmx and QEMU's tcg for svm
 //	QEMU_ARGS  further arguments for QEMU, quoted as in a shell
@@ -122,13 +123,24 @@ func number(getenv func(string) string, name string, otherwise int) (int, error)
 	return n, nil
 }
 
+// task is what package debian calls what c needs.
+func task(c emu.Config) string {
+	switch {
+	case c.Accel == emu.InBochs:
+		return "bochs"
+	case c.Boot.UEFI():
+		return "uefi"
+	case c.Boot == emu.BootKernel:
+		return "run"
+	case c.Boot == emu.BootPXE:
+		return "pxe"
+	}
+	return "iso"
+}
+
 // prepare gets all that c boots into the folder work, and names it in c.
 func prepare(c *emu.Config, root, work string) error {
-	task := map[emu.Boot]string{emu.BootKernel: "run", emu.BootISO: "iso", emu.BootPXE: "pxe"}[c.Boot]
-	if c.Accel == emu.InBochs {
-		task = "bochs"
-	}
-	if err := debian.Ensure(os.Stderr, task); err != nil {
+	if err := debian.Ensure(os.Stderr, task(*c)); err != nil {
 		return err
 	}
 	img, err := image.Build(root, work)
