@@ -19,6 +19,7 @@
 //	kernel = "boot:vmlinuz"
 //	initrd = "boot:initrd.gz"
 //	cmdline = "console=ttyS0"
+//	modules = ["boot:a args", "boot:b"] # for multiboot and PVH kernels
 package config
 
 import "ringo/hv/abi"
@@ -56,10 +57,12 @@ const (
 
 // Boot says what the domain boots: a kernel, or firmware.
 type Boot struct {
-	Kernel   string `toml:"kernel,omitempty" json:"kernel,omitempty"`
-	Initrd   string `toml:"initrd,omitempty" json:"initrd,omitempty"`
-	Cmdline  string `toml:"cmdline,omitempty" json:"cmdline,omitempty"`
-	Firmware string `toml:"firmware,omitempty" json:"firmware,omitempty"` // bios | uefi
+	Kernel  string `toml:"kernel,omitempty" json:"kernel,omitempty"`
+	Initrd  string `toml:"initrd,omitempty" json:"initrd,omitempty"`
+	Cmdline string `toml:"cmdline,omitempty" json:"cmdline,omitempty"`
+	// Modules are files with their arguments, for kernels that are no Linux.
+	Modules  []string `toml:"modules,omitempty" json:"modules,omitempty"`
+	Firmware string   `toml:"firmware,omitempty" json:"firmware,omitempty"` // bios | uefi
 }
 
 // Disk is a block device: a volume or an image file.
@@ -99,6 +102,7 @@ const (
 	maxWeight  = 65535
 	maxCmdline = 2047
 	maxFile    = 255
+	maxModules = abi.MaxModules
 	maxCPU     = 64 // of the affinity mask
 )
 

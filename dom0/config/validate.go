@@ -91,10 +91,14 @@ func (b *Boot) validate() error {
 	switch {
 	case b.Firmware != "" && b.Firmware != "bios" && b.Firmware != "uefi":
 		return fmt.Errorf("firmware: %q is not known: use bios or uefi", short(b.Firmware))
-	case b.Firmware != "" && (b.Kernel != "" || b.Initrd != "" || b.Cmdline != ""):
+	case b.Firmware != "" && (b.Kernel != "" || b.Initrd != "" || b.Cmdline != "" || len(b.Modules) > 0):
 		return fmt.Errorf("boot: give either a kernel or firmware, not both")
 	case b.Kernel == "" && b.Initrd != "":
 		return fmt.Errorf("boot: an initrd needs a kernel")
+	case b.Kernel == "" && len(b.Modules) > 0:
+		return fmt.Errorf("boot: modules need a kernel")
+	case len(b.Modules) > maxModules:
+		return fmt.Errorf("modules: %d are too many: at most %d", len(b.Modules), maxModules)
 	case len(b.Kernel) > maxFile || len(b.Initrd) > maxFile:
 		return fmt.Errorf("boot: a file name is longer than %d bytes", maxFile)
 	case len(b.Cmdline) > maxCmdline:
@@ -102,7 +106,24 @@ func (b *Boot) validate() error {
 	case strings.ContainsAny(b.Cmdline, "\x00\n\r"):
 		return fmt.Errorf("cmdline: must be one line")
 	}
+	for i, m := range b.Modules {
+		name, args := CutModule(m)
+		switch {
+		case name == "" || name != strings.TrimSpace(name):
+			return fmt.Errorf("modules: number %d names no file: write \"boot:NAME ARGUMENTS\"", i+1)
+		case len(name) > maxFile || len(args) > maxCmdline:
+			return fmt.Errorf("modules: number %d is too long: a name has at most %d bytes, arguments %d", i+1, maxFile, maxCmdline)
+		case strings.ContainsAny(m, "\x00\n\r"):
+			return fmt.Errorf("modules: number %d must be one line", i+1)
+		}
+	}
 	return nil
+}
+
+// CutModule returns the file of a module and its arguments.
+func CutModule(s string) (file, args string) {
+	file, args, _ = strings.Cut(s, " ")
+	return file, args
 }
 
 func (c *Config) validateDevices() error {

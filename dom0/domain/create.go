@@ -22,6 +22,7 @@ type plan struct {
 	uuid           [16]byte
 	cpus           uint64
 	kernel, initrd loader.Source
+	modules        []loader.Module
 	machine        *board.Machine
 	bytes          uint64 // of its RAM
 }
@@ -47,7 +48,7 @@ func (m *Manager) Check(cfg *config.Config) error {
 // request says what to load.
 func (p *plan) request() loader.Request {
 	return loader.Request{
-		Kernel: p.kernel, Initrd: p.initrd, Cmdline: p.cfg.Boot.Cmdline, Machine: p.machine,
+		Kernel: p.kernel, Initrd: p.initrd, Modules: p.modules, Cmdline: p.cfg.Boot.Cmdline, Machine: p.machine,
 	}
 }
 
@@ -131,6 +132,14 @@ func (m *Manager) check(cfg *config.Config) (*plan, error) {
 		if p.initrd, err = m.Files.Open(c.Boot.Initrd); err != nil {
 			return nil, fmt.Errorf("initrd: %w", err)
 		}
+	}
+	for _, text := range c.Boot.Modules {
+		name, _ := config.CutModule(text)
+		src, err := m.Files.Open(name)
+		if err != nil {
+			return nil, fmt.Errorf("modules: %w", err)
+		}
+		p.modules = append(p.modules, loader.Module{Source: src, Text: text})
 	}
 	if p.machine, err = machine(&c); err != nil {
 		return nil, fmt.Errorf("memory: %w", err)

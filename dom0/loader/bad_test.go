@@ -44,11 +44,13 @@ func TestBadKernels(t *testing.T) {
 		{"setup sector only", `kernel "boot:k" is truncated`, zst[:600]},
 		{"half", `is truncated (its compressed part ends`, zst[:len(zst)/2]},
 		{"old protocol", `has boot protocol 2.05, too old: 2.06 (Linux 2.6.22)`, patch(zst, 0x206, 0x05)},
+		{"old program", `(firmware = "bios")`, patch(zst, 0x206, 0x03)}, // as memdisk
 		{"zImage", `is a zImage, which runs below 1 MiB`, patch(zst, 0x211, 0)},
+		{"16-bit program", `no 32-bit entry: it needs a BIOS (firmware = "bios")`, patch(patch(zst, 0x206, 7), 0x236, 0)}, // as iPXE
 		{"code shorter than said", `is truncated`, patch(zst, 0x1f4, le32(uint32(len(zst)-2048+31)/16)...)},
 		{"code in the hole", `between 640 KiB and 1 MiB`, patch(patch(zst, 0x236, 0), 0x214, le32(0x9f000)...)},
 		{"code beyond 2816 MiB", `above 2816 MiB is not possible`, patch(patch(zst, 0x236, 0), 0x214, le32(0xc0000000)...)},
-		{"needs much", `needs 1025 MiB of guest memory`, patch(patch(zst, 0x236, 0), 0x260, le32(1<<30)...)},
+		{"needs much", `needs 1040 MiB of guest memory`, patch(patch(patch(zst, 0x236, 0), 0x234, 1), 0x260, le32(1<<30)...)},
 		{"payload offset", `is truncated`, patch(zst, 0x248, 0xff, 0xff, 0xff, 0xff)},
 		{"payload length", `is truncated`, patch(zst, 0x24c, 0xff, 0xff, 0xff, 0xff)},
 		{"payload length 1", `is truncated`, patch(zst, 0x24c, 1, 0, 0, 0)},
@@ -88,6 +90,18 @@ func TestBadKernels(t *testing.T) {
 		{"multiboot without addresses", `nor with addresses`, append(mbHeader(0), make([]byte, 64)...)},
 		{"multiboot addresses", `bad addresses`, append(mbHeader(1<<16, 0x200000, 0x300000, 0, 0, 0x200000), make([]byte, 64)...)},
 		{"multiboot end", `is truncated`, append(mbHeader(1<<16, 0x200000, 0x200000, 0x300000, 0, 0x200000), make([]byte, 64)...)},
+		{"multiboot 2 information", `requires information which is not there (type 8)`, mb2(2, 1, 12, 8)},
+		{"multiboot 2 feature", `requires an unknown feature (tag 11)`, mb2(2, 11, 8)},
+		{"multiboot 2 screen", `requires a screen`, mb2(2, 4, 12, 1)},
+		{"multiboot 2 framebuffer", `requires a framebuffer`, mb2(2, 5, 20, 0, 0, 0)},
+		{"multiboot 2 without addresses", `nor with addresses`, mb2(0)},
+		{"multiboot 2 without an entry", `nor with addresses`, mb2(1)},
+		{"multiboot 2 entry", `entry outside`, mb2Flat(0x200000, 0x300000)},
+		{"multiboot 2 addresses", `bad addresses`, mb2Flat(0x300000, 0x200000)},
+		{"multiboot 2 tag", `bad tag`, mb2(0, 1, 0x10000)},
+		{"multiboot 2 without an end", `has no end`, patch(mb2(0), 16, 7)},
+		{"multiboot 2 in an ELF", `requires a screen`, elf32(0x100000, phdr{1, 0x1000, 0x40, 0x100000, 0x100000, 64, mb2(0, 4, 12, 1)})},
+		{"disk", `is an image of a disk (1 MiB with a boot sector), which a BIOS boots: use firmware = "bios"`, patch(make([]byte, mib), 510, 0x55, 0xaa)},
 		{"multiboot entry", `entry outside`, append(mbHeader(1<<16, 0x200000, 0x200000, 0, 0, 0x100000), make([]byte, 64)...)},
 	} {
 		m := must(loadertest.New(64 * mib))

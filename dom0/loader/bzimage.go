@@ -54,6 +54,7 @@ const (
 	longVersion  = 0x20c // xloadflags: Linux 3.8
 	ourVersion   = 0x20f
 	initrdMax    = 0x7fffffff
+	initrdMax32  = 0x37ffffff // of i386: what the kernel maps
 	linuxCmdline = 2047
 )
 
@@ -68,6 +69,15 @@ func defaultHeader() []byte {
 	b.put32(hdrAlignment, 0x200000)
 	b.put16(hdrXLoadFlags, xlfKernel64|xlfAbove4G)
 	b.put32(hdrCmdlineSize, linuxCmdline)
+	return b[hdrStart:]
+}
+
+// header32 is the same for an i386 vmlinux.
+func header32() []byte {
+	b := make(record, hdrEnd)
+	copy(b[hdrStart:], defaultHeader())
+	b.put32(hdrInitrdMax, initrdMax32)
+	b.put16(hdrXLoadFlags, 0)
 	return b[hdrStart:]
 }
 
@@ -91,10 +101,10 @@ func parseBzImage(b []byte, size int64) (*bzImage, error) {
 	}
 	version := le.Uint16(b[hdrVersion:])
 	if version < minVersion {
-		return nil, fmt.Errorf("has boot protocol %d.%02d, too old: 2.06 (Linux 2.6.22) or later is needed", version>>8, version&0xff)
+		return nil, fmt.Errorf("has boot protocol %d.%02d, too old: 2.06 (Linux 2.6.22) or later is needed, or a BIOS to start it in real mode (firmware = \"bios\")", version>>8, version&0xff)
 	}
 	if b[hdrLoadFlags]&loadedHigh == 0 {
-		return nil, errors.New("is a zImage, which runs below 1 MiB: use a bzImage")
+		return nil, errors.New("is a zImage, which runs below 1 MiB: use a bzImage, or a BIOS that starts it (firmware = \"bios\")")
 	}
 	sects := int64(b[hdrSetupSects])
 	if sects == 0 {
@@ -115,6 +125,10 @@ func parseBzImage(b []byte, size int64) (*bzImage, error) {
 	}
 	if end < least {
 		return nil, damage("its setup header is too short")
+	}
+	if k.payloadLen == 0 && le.Uint32(b[hdrCode32:]) == 0 && b[hdrRelocatable] == 0 {
+		// Such as iPXE's: the header is there for loaders, not for a kernel.
+		return nil, errors.New("is a 16-bit program with the header of a Linux, and no 32-bit entry: it needs a BIOS (firmware = \"bios\")")
 	}
 	k.header = append([]byte(nil), b[hdrStart:end]...)
 	k.place(b, uint64(size-k.code))

@@ -191,16 +191,12 @@ func (g *guest) loadELF(r io.Reader) (*image, error) {
 	img := &image{start: GPA(start), end: max(GPA(end), board.OneMiB), fileEnd: f.end, header: defaultHeader()}
 	for _, seg := range f.loads {
 		img.taken = append(img.taken, region{GPA(seg.paddr), seg.memsz})
-		if f.wide && seg.hasPhys(f.entry) {
+		if seg.hasPhys(f.entry) {
 			img.linuxEntry = GPA(f.entry)
 		}
 	}
 	if g.dry {
-		n, err := g.readNotes(f, prefix) // as far as they are here
-		if img.linuxEntry == 0 || n.pvh && !n.linux {
-			img.protocol = pvh
-		}
-		return img, err
+		return img, g.findEntry(f, prefix, img)
 	}
 	s := &stream{prefix: prefix, r: r}
 	for _, seg := range f.loads {
@@ -219,17 +215,20 @@ func (g *guest) loadELF(r io.Reader) (*image, error) {
 	return img, g.findEntry(f, prefix, img)
 }
 
-// findEntry chooses the way of entering f. A note for PVH decides, unless it is in
-// a Linux, which has both. Without one an ELF64 whose entry is a physical address
-// is entered there in 64-bit mode, as vmlinux wants it; otherwise a multiboot
-// header is needed.
+// findEntry chooses the way of entering f. A Linux, known by its notes, has others
+// beside its own; otherwise a note for PVH decides, then a multiboot header. Without
+// any an ELF64 whose entry is a physical address is entered there in 64-bit mode, as
+// vmlinux wants it.
 func (g *guest) findEntry(f *elfFile, prefix []byte, img *image) error {
 	n, err := g.readNotes(f, prefix)
 	if err != nil {
 		return err
 	}
-	if img.linuxEntry != 0 && (n.linux || !n.pvh) {
+	if img.linuxEntry != 0 && n.linux {
 		img.protocol, img.entry = linux64, img.linuxEntry
+		if !f.wide {
+			img.protocol, img.header = linux32, header32()
+		}
 		return nil
 	}
 	if n.pvh {
@@ -239,21 +238,18 @@ func (g *guest) findEntry(f *elfFile, prefix []byte, img *image) error {
 		img.protocol, img.entry = pvh, n.entry
 		return nil
 	}
-	if h, ok := findMultiboot(prefix); ok && !f.wide {
-		img.protocol, img.mbFlags = multiboot, h.flags
-		for _, s := range f.loads {
-			switch {
-			case s.hasPhys(f.entry):
-				img.entry = GPA(f.entry)
-				return h.supported()
-			case s.hasVirt(f.entry):
-				img.entry = GPA(f.entry - s.vaddr + s.paddr)
-			}
-		}
-		if img.entry != 0 {
-			return h.supported()
-		}
-		return damage("entry outside of the image")
+	h, err := multibootHeader(prefix)
+	switch {
+	case err != nil:
+		return err
+	case h != nil:
+		return h.enter(f, img)
+	case img.linuxEntry != 0 && f.wide:
+		img.protocol, img.entry = linux64, img.linuxEntry
+		return nil
+	case n.unread:
+		img.protocol = pvh
+		return nil
 	}
 	return errors.New("is an ELF file but no kernel we can enter: it has no 64-bit physical entry, no PVH note and no multiboot header")
 }

@@ -48,6 +48,7 @@ func TestPVH(t *testing.T) {
 		m := must(loadertest.New(16 * mib))
 		r := request(k, 16*mib)
 		r.Initrd = source("boot:i", []byte("initrd"))
+		r.Modules = []loader.Module{{source("boot:j", []byte("second")), "boot:j a b"}}
 		ctx, err := loader.Load(r, m)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -57,12 +58,19 @@ func TestPVH(t *testing.T) {
 			t.Errorf("%s: start state %+v", name, ctx)
 		}
 		b := m.Bytes(0x3000, 4096)
-		if le.Uint32(b) != 0x336ec578 || le.Uint32(b[12:]) != 1 || le.Uint64(b[24:]) != 0x10000 || le.Uint64(b[32:]) != 0xe0000 {
+		if le.Uint32(b) != 0x336ec578 || le.Uint32(b[12:]) != 2 || le.Uint64(b[24:]) != 0x10000 || le.Uint64(b[32:]) != 0xe0000 {
 			t.Errorf("%s: start info % x", name, b[:56])
 		}
 		mod := b[le.Uint64(b[16:])-0x3000:]
 		if s := m.Bytes(loader.GPA(le.Uint64(mod)), le.Uint64(mod[8:])); string(s) != "initrd" {
 			t.Errorf("%s: module %q", name, s)
+		}
+		if s := b[le.Uint64(mod[16:])-0x3000:]; string(s[:7]) != "boot:i\x00" {
+			t.Errorf("%s: text %q", name, s[:7])
+		}
+		mod = mod[32:]
+		if s, text := m.Bytes(loader.GPA(le.Uint64(mod)), le.Uint64(mod[8:])), b[le.Uint64(mod[16:])-0x3000:]; string(s) != "second" || string(text[:11]) != "boot:j a b\x00" {
+			t.Errorf("%s: second module %q, %q", name, s, text[:11])
 		}
 		var got [][3]uint64
 		for i := range uint64(le.Uint32(b[48:])) {
@@ -91,13 +99,19 @@ func TestMultiboot(t *testing.T) {
 	virt := elf32(0xc0100010, phdr{1, 0x1000, 12, 0xc0100000, 0x100000, 64, head})
 	flat := append(make([]byte, 64), mbHeader(1<<16, 0x200020, 0x200000, 0, 0x201000, 0x200010)...)
 	flat = append(flat, code(100, 1)...)
+	wide := elf64(0x100010, phdr{1, 0x1000, 12, 0x100000, 0x100000, 64, head})
+	kludge := patch(append(elf, make([]byte, 100)...), 0x1000, mbHeader(1<<16, 0x200000, 0x200000, 0, 0x201000, 0x200008)...)
 	for name, c := range map[string]struct {
 		k     []byte
 		entry uint64
-	}{"elf": {elf, 0x100010}, "virtual": {virt, 0x100010}, "flat": {flat, 0x200010}} {
+	}{
+		"elf": {elf, 0x100010}, "virtual": {virt, 0x100010}, "flat": {flat, 0x200010},
+		"elf64": {wide, 0x100010}, "addresses in an ELF": {kludge, 0x200008},
+	} {
 		m := must(loadertest.New(16 * mib))
 		r := request(c.k, 16*mib)
 		r.Initrd = source("boot:i", []byte("module"))
+		r.Modules = []loader.Module{{source("boot:j", []byte("second")), "boot:j a b"}, {source("boot:k", make([]byte, 5000)), "boot:k"}}
 		ctx, err := loader.Load(r, m)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -107,7 +121,7 @@ func TestMultiboot(t *testing.T) {
 			t.Errorf("%s: start state %+v", name, ctx)
 		}
 		b := m.Bytes(0x3000, 4096)
-		if le.Uint32(b) != 0x24d || le.Uint32(b[4:]) != 640 || le.Uint32(b[8:]) != 15*1024 || le.Uint32(b[20:]) != 1 {
+		if le.Uint32(b) != 0x24d || le.Uint32(b[4:]) != 640 || le.Uint32(b[8:]) != 15*1024 || le.Uint32(b[20:]) != 3 {
 			t.Errorf("%s: information % x", name, b[:64])
 		}
 		mod := b[le.Uint32(b[24:])-0x3000:]
@@ -117,6 +131,11 @@ func TestMultiboot(t *testing.T) {
 		}
 		if s := b[le.Uint32(mod[8:])-0x3000:]; string(s[:7]) != "boot:i\x00" {
 			t.Errorf("%s: module name %q", name, s[:7])
+		}
+		mod = mod[16:]
+		if at2, end2 := le.Uint32(mod), le.Uint32(mod[4:]); at2+4096 != at || string(m.Bytes(loader.GPA(at2), uint64(end2-at2))) != "second" ||
+			string(b[le.Uint32(mod[8:])-0x3000:][:11]) != "boot:j a b\x00" || le.Uint32(mod[16:])+0x2000 != at2 || le.Uint32(mod[20:])-le.Uint32(mod[16:]) != 5000 {
+			t.Errorf("%s: the other modules % x", name, mod[:32])
 		}
 		if n := le.Uint32(b[44:]); n != 5*24 || le.Uint32(b[le.Uint32(b[48:])-0x3000:]) != 20 {
 			t.Errorf("%s: memory map of %d bytes", name, n)

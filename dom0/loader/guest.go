@@ -57,8 +57,11 @@ func (g *guest) top(start uint64) GPA {
 	return 0
 }
 
-// each calls f with the pieces of [a, a+n) in ascending order.
+// each calls f with the pieces of [a, a+n) in ascending order. A dry guest has none.
 func (g *guest) each(a GPA, n uint64, f func(b []byte) error) error {
+	if g.dry {
+		return nil
+	}
 	for n > 0 {
 		b := g.mem.RAM(a, n)
 		if len(b) == 0 || uint64(len(b)) > n {

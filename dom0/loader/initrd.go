@@ -11,38 +11,62 @@ import (
 	"ringo/dom0/board"
 )
 
-// region is a loaded initrd; the zero region is none.
+// region is a piece of memory.
 type region struct {
 	at   GPA
 	size uint64
 }
 
-// loadInitrd places the initrd of r as high as the kernel allows.
-func (g *guest) loadInitrd(r Request, img *image) (region, error) {
-	src := r.Initrd
-	if src.R == nil {
-		return region{}, nil
-	}
-	at, err := g.placeInitrd(src, img)
-	if err != nil {
-		return region{}, err
-	}
-	rd := region{at, uint64(src.Size)}
-	if err := g.fill(at, rd.size, io.NewSectionReader(src.R, 0, src.Size)); err != nil {
-		return region{}, fmt.Errorf("initrd %q %w", src.Name, noEOF(err))
-	}
-	return rd, nil
+// module is a loaded initrd or module, and what is said of it.
+type module struct {
+	region
+	text string
 }
 
-// placeInitrd finds the highest page-aligned place for an initrd: below 4 GiB
-// within what the header's initrd_addr_max allows, else above if the kernel
+// loadModules places the initrd of r and its modules, each as high as can be.
+func (g *guest) loadModules(r Request, img *image) ([]module, error) {
+	var out []module
+	top := g.lowTop()
+	if r.Initrd.R != nil {
+		m, err := g.loadModule("initrd", r.Initrd, img, top)
+		if err != nil {
+			return nil, err
+		}
+		m.text = r.Initrd.Name
+		out, top = append(out, m), min(top, m.at)
+	}
+	for i := range r.Modules {
+		m, err := g.loadModule("module", r.Modules[i].Source, img, top)
+		if err != nil {
+			return nil, err
+		}
+		m.text = r.Modules[i].Text
+		out, top = append(out, m), m.at
+	}
+	return out, nil
+}
+
+// loadModule puts a file below top.
+func (g *guest) loadModule(what string, src Source, img *image, top GPA) (module, error) {
+	at, err := g.placeModule(what, src, img, top)
+	if err != nil {
+		return module{}, err
+	}
+	m := module{region: region{at, uint64(src.Size)}}
+	if err := g.fill(at, m.size, io.NewSectionReader(src.R, 0, src.Size)); err != nil {
+		return module{}, fmt.Errorf("%s %q %w", what, src.Name, noEOF(err))
+	}
+	return m, nil
+}
+
+// placeModule finds the highest page-aligned place below limit for an initrd: below
+// 4 GiB within what the header's initrd_addr_max allows, else above if the kernel
 // takes it there.
-func (g *guest) placeInitrd(src Source, img *image) (GPA, error) {
+func (g *guest) placeModule(what string, src Source, img *image, limit GPA) (GPA, error) {
 	if src.Size <= 0 {
-		return 0, fmt.Errorf("initrd %q is empty", src.Name)
+		return 0, fmt.Errorf("%s %q is empty", what, src.Name)
 	}
 	le, size := binary.LittleEndian, uint64(src.Size)
-	limit := g.lowTop()
 	if img.isLinux() {
 		last := le.Uint32(img.header[hdrInitrdMax-hdrStart:])
 		limit = min(limit, GPA(last)+1)
@@ -56,11 +80,11 @@ func (g *guest) placeInitrd(src Source, img *image) (GPA, error) {
 	if high := g.highTop() &^ 0xfff; high != 0 && img.takesHighInitrd() && pages <= uint64(high-board.HighBase) {
 		return high - GPA(pages), nil
 	}
-	if limit < g.lowTop() || g.highTop() != 0 {
+	if img.isLinux() && (limit < g.lowTop() || g.highTop() != 0) {
 		return 0, fmt.Errorf("initrd of %s does not fit the %d MiB that this kernel allows: use a smaller one", amount(size), uint64(max(limit, first)-first)>>20)
 	}
-	return 0, fmt.Errorf("initrd of %s does not fit %d MiB of guest memory: raise memory to at least %d MiB",
-		amount(size), uint64(g.lowTop())>>20, mib(uint64(first)+pages))
+	return 0, fmt.Errorf("%s of %s does not fit %d MiB of guest memory: raise memory to at least %d MiB",
+		what, amount(size), uint64(g.lowTop())>>20, mib(uint64(first+g.lowTop()-limit)+pages))
 }
 
 // takesHighInitrd reports whether the kernel takes an initrd above 4 GiB.

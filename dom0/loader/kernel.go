@@ -16,13 +16,14 @@ type format uint8
 const (
 	formatBzImage format = iota
 	formatELF
-	formatPacked // a compressed ELF file
-	formatMultiboot
+	formatPacked    // a compressed ELF file
+	formatMultiboot // by the addresses in its header
+	formatSector
 )
 
 // prefixMax is how much of a file is held in memory to find its headers: ELF
-// program headers, the Linux setup header and the multiboot header (first
-// 8 KiB) all lie there.
+// program headers, the Linux setup header and the multiboot headers (first
+// 32 KiB) all lie there.
 const prefixMax = 64 << 10
 
 // identify reads the beginning of src and tells its format by it.
@@ -37,17 +38,21 @@ func identify(src Source) (format, []byte, error) {
 	if len(b) >= 0x206 && string(b[0x202:0x206]) == "HdrS" {
 		return formatBzImage, b, nil
 	}
-	if bytes.HasPrefix(b, []byte("\x7fELF")) {
-		return formatELF, b, nil
-	}
-	if _, ok := findMultiboot(b); ok {
+	isELF := bytes.HasPrefix(b, []byte("\x7fELF"))
+	if h, err := multibootHeader(b); (h != nil || err != nil) && (!isELF || h != nil && h.flat) {
 		return formatMultiboot, b, nil
+	}
+	if isELF {
+		return formatELF, b, nil
 	}
 	if c := detect(b); c != nil {
 		if c.open == nil {
 			return 0, nil, fmt.Errorf("kernel %q is compressed with %s, which is not supported: use gzip, xz, zstd, lz4 or bzip2", src.Name, c.name)
 		}
 		return formatPacked, b, nil
+	}
+	if isBootSector(b) {
+		return formatSector, b, nil
 	}
 	return 0, nil, fmt.Errorf("kernel %q is not a Linux kernel (no \"HdrS\" at 0x202) nor an ELF file: use a bzImage or vmlinux", src.Name)
 }
@@ -65,7 +70,12 @@ func (g *guest) loadKernel(r Request) (*image, error) {
 	case formatBzImage:
 		img, err = g.loadBzImage(src, prefix)
 	case formatMultiboot:
-		img, err = g.loadMultiboot(prefix, file)
+		var h *mbHeader
+		if h, err = multibootHeader(prefix); err == nil {
+			img, err = g.loadMultiboot(h, file)
+		}
+	case formatSector:
+		img, err = g.loadBootSector(src)
 	case formatPacked:
 		img, err = g.unpackELF(file, detect(prefix), anySize)
 	default:

@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 // Package loader puts an operating system into the memory of a new domain: a
-// kernel (Linux bzImage or vmlinux, PVH ELF, multiboot), its initrd, command
-// line, memory map and ACPI tables, and says in which register state the first
-// vCPU starts.
+// kernel (Linux bzImage or vmlinux, PVH ELF, multiboot 1 and 2, a boot sector), its
+// initrd or modules, command line, memory map and ACPI tables, and says in which
+// register state the first vCPU starts.
 //
 // A bzImage is decompressed here, in dom0, straight into the guest's memory;
 // the guest's own decompressor, which needs two thirds of a Debian kernel's
@@ -56,6 +56,8 @@ type Request struct {
 	Kernel Source
 	// Initrd is optional: none when its R is nil.
 	Initrd Source
+	// Modules are for multiboot and PVH kernels; an initrd is the first of them.
+	Modules []Module
 	// Cmdline is the kernel's command line.
 	Cmdline string
 	// Machine is what the guest sees.
@@ -65,14 +67,24 @@ type Request struct {
 	Account *account.Account
 }
 
+// Module is a file that a kernel is given beside the command line.
+type Module struct {
+	Source
+	// Text is the string that goes with it: its name and arguments, as the user
+	// wrote them.
+	Text string
+}
+
 // protocol is how a loaded kernel wants to be entered.
 type protocol uint8
 
 const (
-	linux64   protocol = iota // 64-bit mode, boot_params in RSI
-	linux32                   // 32-bit mode, boot_params in ESI
-	pvh                       // 32-bit mode, hvm_start_info in EBX
-	multiboot                 // 32-bit mode, multiboot information in EBX
+	linux64    protocol = iota // 64-bit mode, boot_params in RSI
+	linux32                    // 32-bit mode, boot_params in ESI
+	pvh                        // 32-bit mode, hvm_start_info in EBX
+	multiboot                  // 32-bit mode, multiboot information in EBX
+	multiboot2                 // the same, version 2
+	bootSector                 // real mode, at 0000:7C00
 )
 
 // image is a kernel in guest memory.
@@ -86,13 +98,13 @@ type image struct {
 	taken []region
 	// fileEnd is where the kernel's ELF file ends, as far as that is known.
 	fileEnd uint64
-	// linuxEntry is where an ELF64 file is entered if it is a Linux; 0: nowhere.
+	// linuxEntry is where an ELF file is entered if it is a Linux; 0: nowhere.
 	linuxEntry GPA
 	// header is the setup header of the Linux boot protocol, from offset
 	// 0x1f1 of the zero page on.
 	header []byte
-	// mbFlags is the flags word of the multiboot header.
-	mbFlags uint32
+	// relocatable says that a multiboot 2 kernel asks where it lies.
+	relocatable bool
 }
 
 // Load fills mem as r says and returns the start state of vCPU 0; the other
@@ -103,14 +115,22 @@ type image struct {
 // what Load does not write is zero.
 func Load(r Request, mem Guest) (ctx abi.VCPUContext, err error) {
 	g := &guest{mem: mem, layout: r.Machine.Map(), account: r.Account}
+	return g.load(r)
+}
+
+// load is Load, and for a guest that is dry Try.
+func (g *guest) load(r Request) (ctx abi.VCPUContext, err error) {
 	img, err := g.kernel(r)
 	if err != nil {
+		return ctx, err
+	}
+	if err := img.takes(r); err != nil {
 		return ctx, err
 	}
 	if err := g.placeBoot(img); err != nil {
 		return ctx, err
 	}
-	rd, err := g.loadInitrd(r, img)
+	mods, err := g.loadModules(r, img)
 	if err != nil {
 		return ctx, err
 	}
@@ -123,16 +143,39 @@ func Load(r Request, mem Guest) (ctx abi.VCPUContext, err error) {
 	if err := g.writeCmdline(r, img); err != nil {
 		return ctx, err
 	}
-	switch img.protocol {
-	case pvh:
-		ctx, err = g.startPVH(img, rd)
-	case multiboot:
-		ctx, err = g.startMultiboot(img, rd, r.Initrd.Name)
-	default:
-		ctx, err = g.startLinux(img, rd)
-	}
+	ctx, err = g.start(r, img, mods)
 	ctx.VirtualWire = 1 // as firmware would have left it
 	return ctx, err
+}
+
+// start builds what the kernel's protocol wants.
+func (g *guest) start(r Request, img *image, mods []module) (abi.VCPUContext, error) {
+	switch img.protocol {
+	case pvh:
+		return g.startPVH(img, mods)
+	case multiboot:
+		return g.startMultiboot(img, mods)
+	case multiboot2:
+		return g.startMultiboot2(img, mods, r)
+	case bootSector:
+		return g.startBootSector()
+	}
+	var rd region
+	if len(mods) > 0 {
+		rd = mods[0].region
+	}
+	return g.startLinux(img, rd)
+}
+
+// takes verifies that the kernel's protocol can hand over what r gives it.
+func (img *image) takes(r Request) error {
+	switch {
+	case img.isLinux() && len(r.Modules) > 0:
+		return fmt.Errorf("kernel %q is a Linux, which takes no modules: use initrd", r.Kernel.Name)
+	case img.protocol == bootSector && (len(r.Modules) > 0 || r.Initrd.R != nil || r.Cmdline != ""):
+		return fmt.Errorf("kernel %q is a boot sector, which takes no initrd, modules or cmdline: leave them out", r.Kernel.Name)
+	}
+	return nil
 }
 
 // kernel is loadKernel with what a hostile file may do to it.
@@ -159,19 +202,8 @@ func Check(src Source) error {
 // and finds places for everything.
 func Try(r Request) error {
 	g := &guest{layout: r.Machine.Map(), account: r.Account, dry: true}
-	img, err := g.kernel(r)
-	if err != nil {
-		return err
-	}
-	if err := g.placeBoot(img); err != nil {
-		return err
-	}
-	if r.Initrd.R != nil {
-		if _, err := g.placeInitrd(r.Initrd, img); err != nil {
-			return err
-		}
-	}
-	return checkCmdline(r, img)
+	_, err := g.load(r)
+	return err
 }
 
 // amount is n bytes, for messages.

@@ -29,18 +29,48 @@ const (
 	mbHasMap     = 1 << 6
 	mbHasName    = 1 << 9
 
-	mbEntryLen = 24
+	mbEntryLen  = 24
+	mbModuleLen = 16
+
+	loaderName = "ringo"
 )
 
-// mbHeader is a multiboot header.
+// mbHeader is a multiboot header, of either version.
 type mbHeader struct {
-	flags                            uint32
-	off                              uint64 // in the file
-	header, load, loadEnd, end, addr uint64 // valid with mbAddresses
+	protocol protocol
+	flags    uint32 // of version 1
+	off      uint64 // in the file
+	// flat says that the image is loaded by these addresses, whatever file it is.
+	flat                       bool
+	header, load, loadEnd, end uint64
+	// entry is an address, if hasEntry is set.
+	entry       uint64
+	hasEntry    bool
+	relocatable bool
 }
 
-// findMultiboot looks for a multiboot header in the first bytes of a file.
-func findMultiboot(b []byte) (mbHeader, bool) {
+// multibootHeader looks for a header in the first bytes of a file: one of version 2,
+// unless that requires what there is not and one of version 1 does not. It returns
+// nil without an error when there is none.
+func multibootHeader(b []byte) (*mbHeader, error) {
+	off, tags, ok := findMultiboot2(b)
+	var err error
+	if ok {
+		var h *mbHeader
+		if h, err = parseMultiboot2(off, tags); err == nil {
+			return h, nil
+		}
+	}
+	if h := findMultiboot(b); h != nil {
+		if err1 := h.supported(); err1 == nil || err == nil {
+			return h, err1
+		}
+	}
+	return nil, err
+}
+
+// findMultiboot looks for a header of version 1; nil is none.
+func findMultiboot(b []byte) *mbHeader {
 	le := binary.LittleEndian
 	b = b[:min(len(b), mbSearch)]
 	for off := 0; off+12 <= len(b); off += 4 {
@@ -51,35 +81,32 @@ func findMultiboot(b []byte) (mbHeader, bool) {
 		if mbMagic+flags+le.Uint32(b[off+8:]) != 0 {
 			continue
 		}
-		h := mbHeader{flags: flags, off: uint64(off)}
+		h := &mbHeader{protocol: multiboot, flags: flags, off: uint64(off)}
 		if flags&mbAddresses != 0 {
 			if off+32 > len(b) {
 				continue
 			}
 			f := func(i int) uint64 { return uint64(le.Uint32(b[off+12+4*i:])) }
-			h.header, h.load, h.loadEnd, h.end, h.addr = f(0), f(1), f(2), f(3), f(4)
+			h.flat, h.hasEntry = true, true
+			h.header, h.load, h.loadEnd, h.end, h.entry = f(0), f(1), f(2), f(3), f(4)
 		}
-		return h, true
+		return h
 	}
-	return mbHeader{}, false
+	return nil
 }
 
-// supported verifies that the header asks for nothing that we cannot give.
-func (h mbHeader) supported() error {
+// supported verifies that a header of version 1 asks for nothing that we cannot give.
+func (h *mbHeader) supported() error {
 	if h.flags&mbRequired&^(mbPageAlign|mbMemoryInfo) != 0 {
 		return errors.New("is a multiboot image that asks for a video mode or an unknown feature")
 	}
 	return nil
 }
 
-// loadMultiboot loads an image that is no ELF file, by the addresses in its
-// header.
-func (g *guest) loadMultiboot(prefix []byte, file *io.SectionReader) (*image, error) {
-	h, _ := findMultiboot(prefix)
-	if err := h.supported(); err != nil {
-		return nil, err
-	}
-	if h.flags&mbAddresses == 0 {
+// loadMultiboot loads an image by the addresses in its header, which come before
+// those of an ELF file.
+func (g *guest) loadMultiboot(h *mbHeader, file *io.SectionReader) (*image, error) {
+	if !h.flat || !h.hasEntry {
 		return nil, errors.New("is a multiboot image, but neither an ELF file nor with addresses in its header")
 	}
 	if h.load > h.header || h.header-h.load > h.off {
@@ -94,15 +121,15 @@ func (g *guest) loadMultiboot(prefix []byte, file *io.SectionReader) (*image, er
 		size = h.loadEnd - h.load
 	}
 	end := max(h.load+size, h.end)
-	if h.addr < h.load || h.addr >= end {
+	if h.entry < h.load || h.entry >= end {
 		return nil, damage("entry outside of the image")
 	}
 	if err := g.fits(h.load, end); err != nil {
 		return nil, err
 	}
 	img := &image{
-		protocol: multiboot, entry: GPA(h.addr), start: GPA(h.load), end: max(GPA(end), board.OneMiB),
-		taken: []region{{GPA(h.load), end - h.load}},
+		protocol: h.protocol, entry: GPA(h.entry), start: GPA(h.load), end: max(GPA(end), board.OneMiB),
+		taken: []region{{GPA(h.load), end - h.load}}, relocatable: h.relocatable,
 	}
 	if g.dry {
 		return img, nil
@@ -113,33 +140,57 @@ func (g *guest) loadMultiboot(prefix []byte, file *io.SectionReader) (*image, er
 	if err := g.fill(GPA(h.load), size, file); err != nil {
 		return nil, err
 	}
-	if err := g.zero(GPA(h.load+size), end-h.load-size); err != nil {
-		return nil, err
+	return img, g.zero(GPA(h.load+size), end-h.load-size)
+}
+
+// enter finds where an ELF file with the header is entered.
+func (h *mbHeader) enter(f *elfFile, img *image) error {
+	img.protocol, img.relocatable = h.protocol, h.relocatable
+	at := f.entry
+	if h.hasEntry {
+		at = h.entry
 	}
-	return img, nil
+	for _, s := range f.loads {
+		if s.hasPhys(at) {
+			img.entry = GPA(at)
+			return nil
+		}
+	}
+	for _, s := range f.loads {
+		if s.hasVirt(at) {
+			img.entry = GPA(at - s.vaddr + s.paddr)
+			return nil
+		}
+	}
+	return damage("entry outside of the image")
 }
 
 // startMultiboot builds the boot information.
-func (g *guest) startMultiboot(img *image, rd region, name string) (abi.VCPUContext, error) {
-	const moduleAt, mapAt, loaderAt = 128, 144, 144 + 8*mbEntryLen
-	const nameAt = loaderAt + 16
-	if len(name) > 255 {
-		name = name[:255]
-	}
-	b := record(make([]byte, nameAt+len(name)+1))
+func (g *guest) startMultiboot(img *image, mods []module) (abi.VCPUContext, error) {
+	const mapAt = 128
+	modsAt := mapAt + len(g.layout)*mbEntryLen
+	b := record(make([]byte, modsAt+len(mods)*mbModuleLen))
 	info := uint32(g.at(infoAt))
+	text := func(s string) uint32 { // its address
+		at := info + uint32(len(b))
+		b = append(append(b, s...), 0)
+		return at
+	}
 	flags := uint32(mbHasMemory | mbHasCmdline | mbHasMap | mbHasName)
 	b.put32(4, board.LowEnd>>10)
 	b.put32(8, uint32((g.lowTop()-board.OneMiB)>>10))
 	b.put32(16, uint32(g.at(cmdlineAt)))
-	if rd.size > 0 {
+	if len(mods) > 0 {
 		flags |= mbHasModules
-		b.put32(20, 1)
-		b.put32(24, info+moduleAt)
-		b.put32(moduleAt, uint32(rd.at))
-		b.put32(moduleAt+4, uint32(rd.at)+uint32(rd.size))
-		b.put32(moduleAt+8, info+nameAt)
-		copy(b[nameAt:], name)
+		b.put32(20, uint32(len(mods)))
+		b.put32(24, info+uint32(modsAt))
+	}
+	for i, m := range mods {
+		off := modsAt + i*mbModuleLen
+		b.put32(off, uint32(m.at))
+		b.put32(off+4, uint32(m.at)+uint32(m.size))
+		at := text(m.text)
+		b.put32(off+8, at)
 	}
 	b.put32(44, uint32(len(g.layout)*mbEntryLen))
 	b.put32(48, info+mapAt)
@@ -150,16 +201,22 @@ func (g *guest) startMultiboot(img *image, rd region, name string) (abi.VCPUCont
 		b.put64(off+12, r.Size)
 		b.put32(off+20, uint32(r.Type))
 	}
-	b.put32(64, info+loaderAt)
-	copy(b[loaderAt:], "ringo")
+	name := text(loaderName)
+	b.put32(64, name)
 	b.put32(0, flags)
-	if err := g.write(g.at(infoAt), b); err != nil {
+	return g.startInfo(img, b, mbLoaded)
+}
+
+// startInfo writes boot information and returns the state in which a kernel finds
+// it: its address in EBX, and in EAX what it is.
+func (g *guest) startInfo(img *image, b []byte, magic uint64) (abi.VCPUContext, error) {
+	if err := g.writeInfo(b); err != nil {
 		return abi.VCPUContext{}, err
 	}
 	if err := g.writeGDT(accessCode32); err != nil {
 		return abi.VCPUContext{}, err
 	}
 	c := g.context32(img.entry)
-	c.GPR[rax], c.GPR[rbx] = mbLoaded, uint64(info)
+	c.GPR[rax], c.GPR[rbx] = magic, uint64(g.at(infoAt))
 	return c, nil
 }

@@ -35,7 +35,6 @@ func TestCode32(t *testing.T) {
 		{"2.11 at a fixed address", patch(patch(b, 0x206, 11), 0x214, le32(0x200000)...), 0x200000},
 		{"2.15 for i386", patch(patch(b, 0x236, 0), 0x234, 1), 0x1000000},
 		{"64 bit without a payload", patch(plain, 0x214, le32(0x100000)...), 0x100000},
-		{"no address", plain, 0x100000},
 	} {
 		m := must(loadertest.New(64 * mib))
 		r := request(c.k, 64*mib)

@@ -25,6 +25,8 @@ type notes struct {
 	pvh   bool // there is an XEN_ELFNOTE_PHYS32_ENTRY, which is entry
 	entry GPA
 	linux bool // the kernel is a Linux, by its own notes or by XEN_ELFNOTE_GUEST_OS
+	// unread says that there are more, which a dry guest cannot read.
+	unread bool
 }
 
 // readNotes reads the notes of a loaded executable: from the beginning of the file,
@@ -37,6 +39,7 @@ func (g *guest) readNotes(f *elfFile, prefix []byte) (n notes, err error) {
 		case s.off <= uint64(len(prefix)) && s.filesz <= uint64(len(prefix))-s.off:
 			n.scan(prefix[s.off : s.off+s.filesz])
 		default:
+			n.unread = n.unread || g.dry
 			b, err := g.readLoaded(f, s)
 			if err != nil {
 				return n, err
@@ -83,35 +86,41 @@ func (n *notes) scan(b []byte) {
 
 // startPVH builds what a PVH kernel wants (Xen, docs/misc/pvh.pandoc, "x86/HVM
 // direct boot ABI").
-func (g *guest) startPVH(img *image, rd region) (abi.VCPUContext, error) {
-	modules := uint64(g.at(infoAt)) + 64
-	memory := modules + pvhModuleLen
-	b := record(make([]byte, 64+pvhModuleLen+len(g.layout)*pvhMemoryLen))
+func (g *guest) startPVH(img *image, mods []module) (abi.VCPUContext, error) {
+	const modsAt = 64
+	mapAt := modsAt + len(mods)*pvhModuleLen
+	info := uint64(g.at(infoAt))
+	b := record(make([]byte, mapAt+len(g.layout)*pvhMemoryLen))
 	b.put32(0, pvhMagic)
 	b.put32(4, 1) // version
-	if rd.size > 0 {
-		b.put32(12, 1)
-		b.put64(16, modules)
-		b.put64(64, uint64(rd.at))
-		b.put64(72, rd.size)
+	b.put32(12, uint32(len(mods)))
+	if len(mods) > 0 {
+		b.put64(16, info+modsAt)
 	}
 	b.put64(24, uint64(g.at(cmdlineAt)))
 	b.put64(32, board.ACPIBase)
-	b.put64(40, memory)
+	b.put64(40, info+uint64(mapAt))
 	b.put32(48, uint32(len(g.layout)))
 	for i, r := range g.layout {
-		off := 64 + pvhModuleLen + i*pvhMemoryLen
+		off := mapAt + i*pvhMemoryLen
 		b.put64(off, r.Start)
 		b.put64(off+8, r.Size)
 		b.put32(off+16, uint32(r.Type))
 	}
-	if err := g.write(g.at(infoAt), b); err != nil {
+	for i, m := range mods {
+		off := modsAt + i*pvhModuleLen
+		b.put64(off, uint64(m.at))
+		b.put64(off+8, m.size)
+		b.put64(off+16, info+uint64(len(b)))
+		b = append(append(b, m.text...), 0)
+	}
+	if err := g.writeInfo(b); err != nil {
 		return abi.VCPUContext{}, err
 	}
 	if err := g.writeGDT(accessCode32); err != nil {
 		return abi.VCPUContext{}, err
 	}
 	c := g.context32(img.entry)
-	c.GPR[rbx] = uint64(g.at(infoAt))
+	c.GPR[rbx] = info
 	return c, nil
 }

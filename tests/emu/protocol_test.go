@@ -5,8 +5,10 @@ package emu
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"ringo/tests/guests/micro/guest"
@@ -28,14 +30,66 @@ func memtest(t *testing.T, name string) string {
 	return path
 }
 
-// TestUnikernel runs an ELF64 file whose entry is that of its PVH note, in 32-bit
-// mode, as those that TamaGo makes for microVMs are.
-func TestUnikernel(t *testing.T) {
+// protocols are the micro guest's files for each way of being booted, and what it
+// says of that.
+func protocols() (files map[string][]byte, says map[string]string) {
 	m := guest.Build()
-	m.Entry = m.EntryPVH
-	h := boot(t, emu.Config{MemMiB: 768, Modules: modules(file(t, "micro.elf", string(m.ELF())))})
-	h.ok(micro("uni", "echo"))
-	h.echoes("uni")
+	uni := m
+	uni.Entry = m.EntryPVH // as the files that TamaGo makes for microVMs
+	return map[string][]byte{
+			"pvh": uni.ELF(), "linux32": m.Linux32(), "mb32": m.Multiboot(1, 32), "mb64": m.Multiboot(1, 64), "mbflat": m.Flat(1),
+			"mb2-32": m.Multiboot(2, 32), "mb2-64": m.Multiboot(2, 64), "mb2-flat": m.Flat(2),
+		}, map[string]string{
+			"pvh": "0", "linux32": "20", "mb32": "2badb002", "mb64": "2badb002", "mbflat": "2badb002",
+			"mb2-32": "36d76289", "mb2-64": "36d76289", "mb2-flat": "36d76289",
+		}
+}
+
+// TestProtocols starts the micro guest by each boot protocol, and a boot sector: it is
+// told its command line, memory and modules.
+func TestProtocols(t *testing.T) {
+	files, says := protocols()
+	more := []string{
+		file(t, "mods.toml", "memory = \"16MiB\"\n[boot]\nmodules = [\"boot:mod-a one two\", \"boot:mod-b\"]\n"),
+		file(t, "mod-a", "first\x00"), file(t, "mod-b", "second\x00 and more"),
+		file(t, "sector", string(guest.BootSector())),
+	}
+	for name, b := range files {
+		more = append(more, file(t, name, string(b)))
+	}
+	h := boot(t, emu.Config{MemMiB: 768, Modules: modules(more...)})
+	free := h.free()
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		line := fmt.Sprintf(`name=%s kernel=boot:%[1]s cmdline="mode=boot  by %[1]s"`, name)
+		if name == "linux32" {
+			h.fails("create mods.toml "+line, "is a Linux, which takes no modules: use initrd")
+			line += " memory=16MiB"
+		} else {
+			line = "mods.toml " + line
+		}
+		h.ok("create -n " + line)
+		h.ok("create " + line)
+		h.attach(name)
+		h.see(guestTime, "protocol "+says[name]+"\n")
+		h.see(verbTime, "cmdline mode=boot  by "+name+"\n")
+		h.see(verbTime, "ram 1000000\n")
+		if name != "linux32" {
+			h.see(verbTime, "module boot:mod-a one two: 6 bytes: first\n")
+			h.see(verbTime, "module boot:mod-b: 16 bytes: second\n")
+		}
+		h.see(verbTime, "booted\n")
+		h.detach()
+		h.ok("destroy " + name)
+	}
+	h.ok("create name=sector kernel=boot:sector memory=4MiB")
+	h.attach("sector")
+	h.see(guestTime, "real mode -")
+	h.see(verbTime, " second sector\n")
+	h.detach()
+	h.ok("destroy sector")
+	if got := h.free(); got != free {
+		t.Errorf("free memory %d, %d before", got, free)
+	}
 	h.poweroff()
 }
 

@@ -6,8 +6,9 @@
 // command line chooses; see [Modes].
 //
 // It is entered by the PVH protocol, as its note says, by Ringo's loader and by
-// QEMU's -kernel on the bare machine, or, as the payload of a bzImage, like Linux
-// (64-bit boot protocol, boot_params in RSI). It talks on COM1, polled, and ends by ACPI S5.
+// QEMU's -kernel on the bare machine; like Linux, by the 64-bit boot protocol as the
+// payload of a bzImage, or by the 32-bit one; or by multiboot 1 and 2: [Image] makes
+// a file for each. It talks on COM1, polled, and ends by ACPI S5.
 // The first line is always "micro: NAME"; a line that starts with "FAIL" is a
 // broken promise of the hypervisor.
 package guest
@@ -54,6 +55,7 @@ type prog struct {
 	putc, puts, putdec, puthex, shutdown, mapWindow Label
 	// Variables: eight bytes each, except the tables.
 	cmdline, ramCount, ram, ticks, faults, buffer        Label
+	protocol, info                                       Label
 	gdtr, idtr, idt, gdt, stack, tables, tables2, winDir Label
 	gates                                                map[int]Label
 }
@@ -66,8 +68,9 @@ type str struct {
 // Image is the finished program.
 type Image struct {
 	Code []byte
-	// Entry and EntryPVH are addresses in 64-bit and 32-bit mode.
-	Entry, EntryPVH uint64
+	// Entry and EntryPVH are addresses in 64-bit and 32-bit mode; EntryPVH is also for
+	// multiboot, and Entry32 for Linux's 32-bit protocol.
+	Entry, EntryPVH, Entry32 uint64
 	// Note and NoteLen are where in Code the ELF note of the PVH entry is.
 	Note, NoteLen int
 	Insts         []Inst
@@ -77,11 +80,12 @@ type Image struct {
 func Build() Image {
 	p := &prog{Asm: New(Base), gates: map[int]Label{}}
 	for _, l := range []*Label{&p.putc, &p.puts, &p.putdec, &p.puthex, &p.shutdown, &p.mapWindow,
-		&p.cmdline, &p.ramCount, &p.ram, &p.ticks, &p.faults, &p.buffer,
+		&p.protocol, &p.info, &p.cmdline, &p.ramCount, &p.ram, &p.ticks, &p.faults, &p.buffer,
 		&p.gdtr, &p.idtr, &p.idt, &p.gdt, &p.stack, &p.tables, &p.tables2, &p.winDir} {
 		*l = p.NewLabel()
 	}
-	entry, entryPVH := p.start()
+	p.Data(make([]byte, headerLen)...) // for multiboot
+	entry, entryPVH, entry32 := p.start()
 	p.dispatch()
 	p.subroutines()
 	p.exceptions()
@@ -90,7 +94,7 @@ func Build() Image {
 	code := p.Link()
 	p.fillIDT(code)
 	return Image{
-		Code: code, Entry: p.Addr(entry), EntryPVH: p.Addr(entryPVH),
+		Code: code, Entry: p.Addr(entry), EntryPVH: p.Addr(entryPVH), Entry32: p.Addr(entry32),
 		Note: int(p.Addr(note) - Base), NoteLen: int(p.Addr(noteEnd) - p.Addr(note)),
 		Insts: p.Insts(),
 	}
@@ -126,72 +130,6 @@ func (p *prog) line(s string, regs ...Reg) {
 	}
 	p.print(s, regs...)
 	p.print("\r\n")
-}
-
-// start emits both entries and the common beginning.
-func (p *prog) start() (entry, entryPVH Label) {
-	common, copyMap := p.NewLabel(), p.NewLabel()
-
-	entry = p.Here() // RSI = boot_params
-	p.Lea(RSP, p.stack)
-	p.Mov(RBX, RSI)
-	p.Lea(RAX, p.tables)
-	p.MovToCR(3, RAX)
-	p.Load(RAX, At(RBX, 0x228), 4) // cmd_line_ptr
-	p.Load(RCX, At(RBX, 0x0c8), 4) // ext_cmd_line_ptr
-	p.Shl(RCX, 32)
-	p.Or(RAX, RCX)
-	p.Load(RCX, At(RBX, 0x1e8), 1) // e820_entries
-	p.Mov(RSI, RBX)
-	p.AddImm(RSI, 0x2d0)
-	p.MovImm(RDI, 20)
-	p.Jmp(common)
-
-	entryPVH = p.pvhStub()
-	p.Lea(RSP, p.stack)
-	p.Load(RAX, At(RBX, 24), 8) // cmdline_paddr
-	p.Load(RSI, At(RBX, 40), 8) // memmap_paddr
-	p.Load(RCX, At(RBX, 48), 4) // memmap_entries
-	p.MovImm(RDI, 24)
-
-	p.Place(common)
-	p.Lea(RDX, p.cmdline)
-	p.Store(At(RDX, 0), RAX, 8)
-	p.Call(copyMap)
-	p.machine()
-	dispatch := p.NewLabel()
-	p.Jmp(dispatch)
-	p.copyMap(copyMap)
-	p.Place(dispatch)
-	return entry, entryPVH
-}
-
-// pvhStub goes from 32-bit protected mode to 64-bit mode; EBX stays.
-func (p *prog) pvhStub() Label {
-	far := p.NewLabel()
-	p.Mode(32)
-	l := p.Here()
-	p.RawAbs([]byte{0x0f, 0x01, 0x15}, p.gdtr) // LGDT
-	p.RawAbs([]byte{0xb8}, p.tables)           // MOV EAX, tables
-	p.Raw(0x0f, 0x22, 0xd8)                    // MOV CR3, EAX
-	p.Raw(0xb8, 0x20, 0, 0, 0)                 // MOV EAX, PAE
-	p.Raw(0x0f, 0x22, 0xe0)                    // MOV CR4, EAX
-	p.Raw(0xb9, 0x80, 0, 0, 0xc0)              // MOV ECX, IA32_EFER
-	p.Raw(0x0f, 0x32)                          // RDMSR
-	p.Raw(0x0d, 0, 1, 0, 0)                    // OR EAX, LME
-	p.Raw(0x0f, 0x30)                          // WRMSR
-	p.Raw(0x0f, 0x20, 0xc0)                    // MOV EAX, CR0
-	p.Raw(0x0d, 0, 0, 0, 0x80)                 // OR EAX, PG
-	p.Raw(0x0f, 0x22, 0xc0)                    // MOV CR0, EAX
-	p.RawAbs([]byte{0xea}, far, selCode, 0)    // JMP selCode:far
-	p.Mode(64)
-	p.Place(far)
-	p.MovImm(RAX, selData)
-	p.Raw(0x8e, 0xd8) // MOV DS, EAX
-	p.Raw(0x8e, 0xc0) // MOV ES, EAX
-	p.Raw(0x8e, 0xd0) // MOV SS, EAX
-	p.Raw(0x89, 0xdb) // MOV EBX, EBX clears the upper half
-	return l
 }
 
 // copyMap keeps the RAM of RCX memory map entries at RSI, RDI bytes apart, as
@@ -264,7 +202,7 @@ func (p *prog) data() {
 		p.Data(append([]byte(s.s), 0)...)
 	}
 	p.Align(16)
-	for _, v := range []Label{p.cmdline, p.ramCount, p.ticks, p.faults} {
+	for _, v := range []Label{p.protocol, p.info, p.cmdline, p.ramCount, p.ticks, p.faults} {
 		p.Place(v)
 		p.Data(make([]byte, 8)...)
 	}

@@ -22,6 +22,7 @@ var Modes = []Mode{
 	{"insn", "touches devices with many forms of instructions, verifies the results, and ends", (*prog).insns},
 	{"gap", "prints the longest time, in ticks of the TSC, that it did not run, for good", (*prog).gap},
 	{"echo", "echoes the console", (*prog).echo},
+	{"boot", "prints what the loader told it: the boot protocol, the command line, modules; then echoes", (*prog).boot},
 }
 
 // dispatch emits the choice of the mode by the command line, then all modes.
