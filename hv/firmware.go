@@ -28,7 +28,11 @@ func bootInfo() (cmdline.Options, *mb.Info) {
 	}
 	opts, warnings := cmdline.Parse(info.CmdLine)
 	dbg.SetLevel(levels[opts.LogLevel])
-	dbg.At(dbg.Info).S("Ringo ").S(abi.Release).S(", started by ").S(info.Loader).S(", options \"").S(info.CmdLine).S("\"").End()
+	by := ", started by "
+	if info.EFI != 0 {
+		by = ", started on UEFI by "
+	}
+	dbg.At(dbg.Info).S("Ringo ").S(abi.Release).S(by).S(info.Loader).S(", options \"").S(info.CmdLine).S("\"").End()
 	for _, w := range warnings {
 		dbg.At(dbg.Warning).S(w).End()
 	}
@@ -50,7 +54,7 @@ func readPhys(a mm.HPA, b []byte) bool {
 // firmware reads the ACPI tables. Without them there is one CPU, and no way to
 // power off but the emulators' ports.
 func firmware(info *mb.Info) *acpi.Tables {
-	root, err := acpi.FindRSDP(readPhys, info.RSDP)
+	root, err := acpi.FindRSDP(readPhys, info.RSDP, info.EFI != 0)
 	if err == nil {
 		var fw *acpi.Tables
 		if fw, err = acpi.Parse(readPhys, root); err == nil {

@@ -116,7 +116,7 @@ func text(t *Tables) string {
 
 func parse(t testing.TB, m memory) *Tables {
 	t.Helper()
-	root, err := FindRSDP(m.read, nil)
+	root, err := FindRSDP(m.read, nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func TestXSDT(t *testing.T) {
 		high[x.Addr+up] = b
 	}
 	high[up] = seal("XSDT", pointers64(list...)...)
-	root, err := FindRSDP(high.read, rsdpBytes(0, up))
+	root, err := FindRSDP(high.read, rsdpBytes(0, up), false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func TestFindRSDP(t *testing.T) {
 		{"nothing", nil, memory{}, RSDP{}, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := FindRSDP(test.m.read, test.copy)
+			got, err := FindRSDP(test.m.read, test.copy, false)
 			if (err != nil) != test.err {
 				t.Fatal(err)
 			}
@@ -216,10 +216,24 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+// On EFI the BIOS areas may hold anything: they are not believed.
+func TestRSDPOnEFI(t *testing.T) {
+	m := memory{0xf0000: rsdpBytes(0x1000, 0)}
+	if _, err := FindRSDP(m.read, nil, false); err != nil {
+		t.Error(err)
+	}
+	if r, err := FindRSDP(m.read, nil, true); err == nil {
+		t.Errorf("found %+v", r)
+	}
+	if r, err := FindRSDP(nil, rsdpBytes(0x1000, 0), true); err != nil || r.RSDT != 0x1000 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 func FuzzFindRSDP(f *testing.F) {
 	f.Add(rsdpBytes(0x1000, 0x2000))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := FindRSDP(memory{0xf0000: b}.read, b)
+		r, err := FindRSDP(memory{0xf0000: b}.read, b, false)
 		if err == nil && r.RSDT == 0 && r.XSDT == 0 {
 			t.Errorf("%+v", r)
 		}

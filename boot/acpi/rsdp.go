@@ -31,10 +31,14 @@ const (
 )
 
 // FindRSDP returns the root pointer: the loader's copy if that is valid,
-// otherwise the first that the BIOS areas of memory hold.
-func FindRSDP(read Reader, loaderCopy []byte) (RSDP, error) {
+// otherwise the first that the BIOS areas of memory hold. With EFI those hold
+// anything, and are not looked at.
+func FindRSDP(read Reader, loaderCopy []byte, efi bool) (RSDP, error) {
 	if r, ok := parseRSDP(loaderCopy); ok {
 		return r, nil
+	}
+	if efi {
+		return RSDP{}, errors.New("no ACPI: the loader has no valid RSDP from EFI")
 	}
 	var w [2]byte
 	if read(ebdaPointer, w[:]) {

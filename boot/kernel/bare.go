@@ -3,7 +3,11 @@
 
 package kernel
 
-import "ringo/boot/layout"
+import (
+	"errors"
+
+	"ringo/boot/layout"
+)
 
 // The bare machine: started by a multiboot loader, console at COM1, processors
 // by INIT and SIPI, power by ACPI.
@@ -18,11 +22,12 @@ func bootBare(magic, info uint64) {
 	imagePA = layout.ImageBase
 	end := (imageEnd() + pageSize - 1) &^ (pageSize - 1)
 	taken.add(imagePA, end, 0)
-	taken.add(0, 1<<20, 0) // firmware, trampoline
 	scanMultiboot(magic, info)
 	if memMap.lost+taken.lost != 0 {
 		dieEarly("the memory map or the list of modules has too many entries; load fewer modules")
 	}
+	trampolinePage = memMap.lowPage(&taken)
+	taken.add(0, 1<<20, 0) // firmware, trampoline
 	a, size := placePool()
 	if a == 0 {
 		say("\nringo: not enough memory: need ")
@@ -34,6 +39,13 @@ func bootBare(magic, info uint64) {
 	bootCommon()
 }
 
+// poolAlign is the pool's alignment, in bytes.
+const poolAlign = 64 << 10
+
+// trampolinePage is the physical page below 1 MiB from which application
+// processors start in real mode, 0 if there is none.
+var trampolinePage uint64
+
 // placePool finds room for the pool: as much as the machine's RAM suggests, but
 // less rather than nothing. When there is no room, a is 0 and size what is
 // needed.
@@ -42,10 +54,10 @@ func bootBare(magic, info uint64) {
 func placePool() (a, size uint64) {
 	if v, ok := cmdLine.number("pool=", 4); ok {
 		size = v << 20
-		return memMap.place(&taken, size, 1<<20, 1<<32), size
+		return memMap.place(&taken, size, poolAlign, 1<<20, 1<<32), size
 	}
 	for size = poolSize(memMap.ram()); ; size = max(size/2, layout.PoolMin) {
-		a = memMap.place(&taken, size, 1<<20, 1<<32)
+		a = memMap.place(&taken, size, poolAlign, 1<<20, 1<<32)
 		if a != 0 || size == layout.PoolMin {
 			return a, size
 		}
@@ -62,17 +74,22 @@ func poolSize(ram uint64) uint64 {
 
 // bareKickOff makes an application processor run startAP.
 func bareKickOff(c *cpu, apicID uint32) error {
-	page := phys(layout.TrampolinePage)
+	if trampolinePage == 0 {
+		return errors.New("kernel: no memory below 1 MiB to start it from")
+	}
+	page := phys(trampolinePage)
 	for i, b := range trampoline {
 		*p8(page + uint64(i)) = b
 	}
+	*p32(page + trJump) = uint32(trampolinePage) + tr64
+	*p32(page + trGDTR + 2) = uint32(trampolinePage) + trGDT
 	*p64(page + trCR3) = addrBootTables()
 	*p64(page + trCPU) = c.self
 	*p64(page + trEntry) = addrStartAP()
 	sendLocked(apicID, icrInit|icrAssert|icrLevel)
 	sleepNS(10_000_000)
 	for i := 0; i < 2; i++ {
-		sendLocked(apicID, icrStartup|icrAssert|layout.TrampolinePage>>12)
+		sendLocked(apicID, icrStartup|icrAssert|uint32(trampolinePage>>12))
 		sleepNS(300_000)
 		if isOnline(c.id) {
 			break

@@ -358,13 +358,13 @@ func TestTrampoline(t *testing.T) {
 		t.Logf("%02x  %v", at, in)
 		at += in.Len
 		if in.Op == x86asm.LJMP {
-			if in.Args[0] != x86asm.Imm(8) || in.Args[1] != x86asm.Imm(0x8000+at) {
-				t.Errorf("far jump to %v:%v, the 64-bit code is at %#x", in.Args[0], in.Args[1], 0x8000+at)
+			if in.Args[0] != x86asm.Imm(8) || in.Args[1] != x86asm.Imm(at) || at != tr64 || in.Len != at-trJump+2 {
+				t.Errorf("far jump to %v:%v, the 64-bit code is at %#x", in.Args[0], in.Args[1], at)
 			}
 			mode = 64
 		}
 	}
-	for _, want := range []string{"mov rdi, qword ptr [0x8090]", "jmp qword ptr [0x8098]"} {
+	for _, want := range []string{"mov rdi, qword ptr [rip+0x40]", "jmp qword ptr [rip+0x42]"} {
 		in, err := x86asm.Decode(trampoline[at:], 64)
 		if err != nil {
 			t.Fatalf("at %#x: %v", at, err)

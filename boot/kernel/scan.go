@@ -14,13 +14,14 @@ const (
 	magic1 = 0x2badb002
 	magic2 = 0x36d76289
 
-	maxRanges  = 128
-	maxExclude = 160
+	maxSpans   = 512
+	maxModules = 256
 	maxCmdLine = 1024
 
-	memRAM  = 1
-	memACPI = 3
-	memNVS  = 4
+	memRAM      = 1
+	memReserved = 2
+	memACPI     = 3
+	memNVS      = 4
 )
 
 // span is a range of physical addresses; kind is an e820 type.
@@ -29,7 +30,7 @@ type span struct{ start, end, kind uint64 }
 type spans struct {
 	n    uint64
 	lost uint64 // did not fit
-	s    [maxExclude]span
+	s    [maxSpans]span
 }
 
 //go:nosplit
@@ -42,7 +43,13 @@ func (l *spans) add(start, end, kind uint64) {
 	if end <= start {
 		return
 	}
-	if l.n == maxExclude {
+	if l.n > 0 {
+		if last := l.at(l.n - 1); last.end == start && last.kind == kind {
+			last.end = end // EFI's maps have hundreds of entries
+			return
+		}
+	}
+	if l.n == maxSpans {
 		l.lost++
 		return
 	}
@@ -107,12 +114,11 @@ func (l *spans) ram() (n uint64) {
 	return n
 }
 
-// place returns the lowest 64 KiB aligned address in [lo, hi) at which size
-// bytes of RAM are free of everything in taken, or 0.
+// place returns the lowest multiple of align, a power of two, in [lo, hi) at which
+// size bytes of RAM are free of everything in taken, or 0.
 //
 //go:nosplit
-func (l *spans) place(taken *spans, size, lo, hi uint64) uint64 {
-	const align = 64 << 10
+func (l *spans) place(taken *spans, size, align, lo, hi uint64) uint64 {
 	best := uint64(0)
 	for i := uint64(0); i < l.n; i++ {
 		s := l.at(i)
@@ -132,6 +138,14 @@ func (l *spans) place(taken *spans, size, lo, hi uint64) uint64 {
 		}
 	}
 	return best
+}
+
+// lowPage returns a page from which application processors can start in real
+// mode, or 0. Page 0 has the interrupt table and data of a BIOS.
+//
+//go:nosplit
+func (l *spans) lowPage(taken *spans) uint64 {
+	return l.place(taken, pageSize, pageSize, pageSize, 0xa0000)
 }
 
 // hitOther is hit for entries that are not RAM: maps may contradict themselves.
@@ -253,11 +267,10 @@ func (w *words) toggle(name string) (on bool) {
 var (
 	memMap  spans
 	taken   spans // image, modules, multiboot information
-	modules spans
 	cmdLine words
 )
 
-// scanMultiboot fills memMap, taken, modules and cmdLine.
+// scanMultiboot fills memMap, taken and cmdLine.
 //
 //go:nosplit
 func scanMultiboot(magic, info uint64) {
@@ -286,9 +299,9 @@ func scan1(info uint64) {
 	if flags&(1<<3) != 0 {
 		n, a := uint64(*p32(p + 20)), uint64(*p32(p + 24))
 		taken.add(a, a+n*16, 0)
-		for i := uint64(0); i < min(n, maxRanges); i++ {
+		for i := uint64(0); i < min(n, maxModules); i++ {
 			m := phys(a + i*16)
-			addModule(uint64(*p32(m)), uint64(*p32(m + 4)))
+			taken.add(uint64(*p32(m)), uint64(*p32(m + 4)), 0)
 			if s := uint64(*p32(m + 8)); s != 0 {
 				takeString(s)
 			}
@@ -317,19 +330,13 @@ func takeString(a uint64) {
 	taken.add(a, a+n, 0)
 }
 
-//go:nosplit
-func addModule(start, end uint64) {
-	taken.add(start, end, 0)
-	modules.add(start, end, 0)
-}
-
 // scan2: Multiboot2 2.0, "Boot information format".
 //
 //go:nosplit
 func scan2(info uint64) {
 	size := uint64(*p32(phys(info)))
 	taken.add(info, info+size, 0)
-	basic := uint64(0)
+	basic, efi, efiSize := uint64(0), uint64(0), uint64(0)
 	for at := info + 8; at+8 <= info+size; {
 		t := phys(at)
 		n := uint64(*p32(t + 4))
@@ -341,15 +348,19 @@ func scan2(info uint64) {
 		case 1:
 			cmdLine.copy(t+8, n-8)
 		case 3:
-			addModule(uint64(*p32(t + 8)), uint64(*p32(t + 12)))
+			taken.add(uint64(*p32(t + 8)), uint64(*p32(t + 12)), 0)
 		case 4:
 			basic = t
 		case 6:
 			scanMap2(t, n)
+		case 17:
+			efi, efiSize = t, n
 		}
 		at += (n + 7) &^ 7
 	}
-	if memMap.n == 0 && basic != 0 {
+	if memMap.n == 0 && efi != 0 {
+		scanMapEFI(efi, efiSize)
+	} else if memMap.n == 0 && basic != 0 {
 		memMap.add(0, uint64(*p32(basic + 8))<<10, memRAM)
 		memMap.add(1<<20, 1<<20+uint64(*p32(basic + 12))<<10, memRAM)
 	}
@@ -358,11 +369,31 @@ func scan2(info uint64) {
 //go:nosplit
 func scanMap2(t, n uint64) {
 	step := uint64(*p32(t + 8))
-	if step < 24 {
-		return
-	}
-	for e := uint64(16); e+24 <= n; e += step {
+	for e := uint64(16); step >= 24 && e+24 <= n; e += step {
 		a := *p64(t + e)
 		memMap.add(a, a+*p64(t + e + 8), uint64(*p32(t + e + 16)))
+	}
+}
+
+// scanMapEFI takes EFI's memory map, see boot/mb.
+//
+//go:nosplit
+func scanMapEFI(t, n uint64) {
+	const writeBack = 1 << 3
+	step := uint64(*p32(t + 8))
+	for e := uint64(16); step >= 40 && e+40 <= n; e += step {
+		kind := uint64(memReserved)
+		switch *p32(t + e) {
+		case 1, 2, 3, 4, 7:
+			if *p64(t + e + 32)&writeBack != 0 {
+				kind = memRAM
+			}
+		case 9:
+			kind = memACPI
+		case 10:
+			kind = memNVS
+		}
+		a := *p64(t + e + 8)
+		memMap.add(a, a+*p64(t + e + 24)<<12, kind)
 	}
 }

@@ -20,10 +20,10 @@ func physMem(t *testing.T, size int) []byte {
 	old, oldPool := dmBase, poolBase
 	dmBase = addr(unsafe.Pointer(&words[0]))
 	poolBase = dmBase
-	memMap, taken, modules, cmdLine = spans{}, spans{}, spans{}, words0
+	memMap, taken, cmdLine = spans{}, spans{}, words0
 	t.Cleanup(func() {
 		dmBase, poolBase = old, oldPool
-		memMap, taken, modules, cmdLine = spans{}, spans{}, spans{}, words0
+		memMap, taken, cmdLine = spans{}, spans{}, words0
 	})
 	return b
 }
@@ -61,9 +61,6 @@ func TestScan1(t *testing.T) {
 	scanMultiboot(magic1, info)
 	opt := cmp.AllowUnexported(span{})
 	if d := cmp.Diff([]span{{0, 0x9_fc00, 1}, {0x10_0000, 0x1ff0_0000, 1}}, memMap.list(), opt); d != "" {
-		t.Error(d)
-	}
-	if d := cmp.Diff([]span{{0x40_0000, 0x50_0001, 0}}, modules.list(), opt); d != "" {
 		t.Error(d)
 	}
 	if d := cmp.Diff([]span{
@@ -121,6 +118,72 @@ func TestScan2(t *testing.T) {
 	}
 }
 
+// TestScanEFI: EFI's memory map where there is no other, with entries that
+// continue each other made one.
+func TestScanEFI(t *testing.T) {
+	b := physMem(t, 1<<16)
+	const info, step = 0x2000, 48
+	at := info + 8
+	le := binary.LittleEndian
+	le.PutUint32(b[at:], 17)
+	le.PutUint32(b[at+8:], step)
+	e := at + 16
+	page := uint64(0)
+	put := func(kind uint32, pages, attr uint64) {
+		le.PutUint32(b[e:], kind)
+		le.PutUint64(b[e+8:], page<<12)
+		le.PutUint64(b[e+24:], pages)
+		le.PutUint64(b[e+32:], attr)
+		e += step
+		page += pages
+	}
+	put(3, 1, 8)
+	put(7, 7, 8)
+	put(0, 8, 8)
+	for i := range uint32(600) { // more than there is room for
+		put(1+i%4, 16, 0xf)
+	}
+	put(9, 1, 8)
+	put(10, 1, 8)
+	put(6, 1, 8)
+	put(7, 1, 1) // not to be cached
+	put(11, 1, 1)
+	le.PutUint32(b[at+4:], uint32(e-at))
+	le.PutUint32(b[e+4:], 8) // the end
+	le.PutUint32(b[info:], uint32(e+8-info))
+	scanMultiboot(magic2, info)
+	want := []span{{0, 0x8000, 1}, {0x8000, 0x1_0000, 2}, {0x1_0000, 0x259_0000, 1}, {0x259_0000, 0x259_1000, 3},
+		{0x259_1000, 0x259_2000, 4}, {0x259_2000, 0x259_5000, 2}}
+	if d := cmp.Diff(want, memMap.list(), cmp.AllowUnexported(span{})); d != "" || memMap.lost != 0 {
+		t.Error(d, memMap.lost)
+	}
+}
+
+// A page to start processors from: free RAM below 640 KiB, if there is any. GRUB
+// puts small modules there on UEFI.
+func TestLowPage(t *testing.T) {
+	for _, c := range []struct {
+		ram, taken []span
+		want       uint64
+	}{
+		{[]span{{0, 0x9_fc00, 1}}, nil, 0x1000},
+		{[]span{{0, 0xa_0000, 1}}, []span{{0x1000, 0x1064, 0}, {0x2000, 0x59d8, 0}}, 0x6000},
+		{[]span{{0, 0x1000, 1}, {0x1000, 0x9_e000, 2}, {0x9_e000, 0x9_fc00, 1}}, nil, 0x9_e000},
+		{[]span{{0, 0x1000, 1}, {0x10_0000, 0x80_0000, 1}}, nil, 0},
+	} {
+		var l, tk spans
+		for _, s := range c.ram {
+			l.add(s.start, s.end, s.kind)
+		}
+		for _, s := range c.taken {
+			tk.add(s.start, s.end, s.kind)
+		}
+		if got := l.lowPage(&tk); got != c.want {
+			t.Errorf("%v %v: %#x, want %#x", c.ram, c.taken, got, c.want)
+		}
+	}
+}
+
 // Hostile or broken information must not make the scan run away. This is no fuzz
 // target: the calls that measure coverage do not fit the stack of nosplit code.
 func TestScan2Hostile(t *testing.T) {
@@ -144,7 +207,7 @@ func TestScan2Hostile(t *testing.T) {
 			n += (max(size, 8) + 7) &^ 7
 		}
 		binary.LittleEndian.PutUint32(in, uint32(n))
-		memMap, taken, modules, cmdLine = spans{}, spans{}, spans{}, words0
+		memMap, taken, cmdLine = spans{}, spans{}, words0
 		scanMultiboot(magic2, 0x1000)
 	}
 }
@@ -176,7 +239,7 @@ func TestPlace(t *testing.T) {
 			for _, s := range c.taken {
 				tk.add(s.start, s.end, s.kind)
 			}
-			if got := l.place(&tk, c.size, M, 1<<32); got != c.want {
+			if got := l.place(&tk, c.size, poolAlign, M, 1<<32); got != c.want {
 				t.Errorf("placed at %#x, want %#x", got, c.want)
 			}
 		})

@@ -39,10 +39,6 @@ const (
 	DeviceBase = 0xfec0_0000
 	DeviceEnd  = 0x1_0000_0000
 
-	// TrampolinePage is the physical page (below 1 MiB) from which the
-	// application processors start in real mode.
-	TrampolinePage = 0x8000
-
 	// PoolMin, PoolMax and PoolShare are the RAM that hv's runtime and kernel
 	// layer live from, unless the command line has pool=MiB: one byte in
 	// PoolShare of the machine's RAM, within these bounds in bytes. The records

@@ -107,6 +107,12 @@ func TestHostile(t *testing.T) {
 		{"2 module endless", Magic2, memory{at: join([]any{tagModule, words(1, 2, 0x61616161)}, end)}, "string of module 0 has no end"},
 		{"2 screen short", Magic2, memory{at: join([]any{tagScreen, words(1, 2, 3)}, end)}, "framebuffer tag: too short"},
 		{"2 efi short", Magic2, memory{at: join([]any{tagEFI64, words(1)}, end)}, "EFI system table tag: too short"},
+		{"2 efi map short", Magic2, memory{at: join([]any{tagEFIMap, words(48)}, end)}, "EFI memory map tag: too short, 12 bytes"},
+		{"2 efi map step 0", Magic2, memory{at: join([]any{tagEFIMap, words(0, 1, 7, 0)}, end)}, "EFI memory map: entries of 0 bytes"},
+		{"2 efi map step huge", Magic2, memory{at: join([]any{tagEFIMap, words(0xfffffff8, 1, 7, 0)}, end)}, "no memory map"},
+		{"2 efi map pages", Magic2, memory{at: join([]any{tagEFIMap, words(40, 1, 7, 0, 0, 0, 0, 0, 0, 1<<20, 8, 0)}, end)}, "0x10000000000000 pages"},
+		{"2 efi map wraps", Magic2, memory{at: join([]any{tagEFIMap, words(40, 1, 7, 0, 0, 1<<31, 0, 0, 0, 1<<19+1, 8, 0)}, end)}, "wraps around"},
+		{"2 boot services", Magic2, memory{at: join(someMap, []any{tagEFIHeld, []byte{}}, end)}, "boot services"},
 		{"2 long string", Magic2, memory{at: join([]any{tagCmdLine, append(long, 0)}, end)}, "longer than 4096"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -149,7 +155,7 @@ func TestLenient(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, name := range []string{"qemu", "grub1", "grub2", "ipxe"} {
+	for _, name := range []string{"qemu", "grub1", "grub2", "ipxe", "uefi"} {
 		magic, addr, m := capture(f, name)
 		for start, b := range m {
 			if addr >= start && uint64(addr-start) < uint64(len(b)) {

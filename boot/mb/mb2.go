@@ -23,6 +23,8 @@ const (
 	tagEFI64   = 12
 	tagRSDP1   = 14 // copy of an ACPI 1.0 RSDP
 	tagRSDP2   = 15 // copy of an ACPI 2.0 RSDP
+	tagEFIMap  = 17
+	tagEFIHeld = 18 // EFI's boot services were not left
 )
 
 const (
@@ -53,7 +55,7 @@ func parse2(addr mm.HPA, read Reader) (*Info, error) {
 
 func parseTags(b []byte) (*Info, error) {
 	i := &Info{Version: 2}
-	var basic []byte
+	var basic, efi []byte
 	for off := 0; ; {
 		if len(b)-off < head2 {
 			return nil, errors.New("multiboot2 information: no end tag")
@@ -66,12 +68,12 @@ func parseTags(b []byte) (*Info, error) {
 		body := b[off+head2 : off+int(size)]
 		switch typ {
 		case tagEnd:
-			if len(i.Memory) == 0 && basic != nil {
-				if err := i.basic(le.Uint32(basic), le.Uint32(basic[4:])); err != nil {
-					return nil, err
-				}
+			if err := i.otherMaps(efi, basic); err != nil {
+				return nil, err
 			}
 			return i.finish()
+		case tagEFIMap:
+			efi = body
 		case tagBasic:
 			if len(body) < 8 {
 				return nil, short("basic memory", size)
@@ -126,8 +128,23 @@ func (i *Info) tag(typ, size uint32, b []byte) (err error) {
 		}
 	case tagRSDP2:
 		i.RSDP = append([]byte{}, b...)
+	case tagEFIHeld:
+		err = errors.New("the loader has not left EFI's boot services, which own the memory")
 	}
 	return err
+}
+
+// otherMaps reads what a loader that gives no memory map gives instead: EFI's,
+// else the sizes of basic memory. Both may be nil.
+func (i *Info) otherMaps(efi, basic []byte) error {
+	switch {
+	case len(i.Memory) > 0:
+	case efi != nil:
+		return i.mapEFI(efi)
+	case basic != nil:
+		return i.basic(le.Uint32(basic), le.Uint32(basic[4:]))
+	}
+	return nil
 }
 
 func (i *Info) map2(b []byte, size uint32) error {

@@ -46,6 +46,9 @@ func TestBoot(t *testing.T) {
 
 func testBoot(t *testing.T, way emu.Boot, smp, mem int) {
 	h := boot(t, emu.Config{Boot: way, SMP: smp, MemMiB: mem, HVArgs: "loglvl=info"})
+	if strings.Contains(h.Transcript(), "started on UEFI by GRUB") != way.UEFI() {
+		t.Error("it does not say whether this is UEFI")
+	}
 	info := h.info()
 	if got := info["nr_cpus"]; got != strconv.Itoa(smp) {
 		t.Errorf("nr_cpus %q, want %d", got, smp)

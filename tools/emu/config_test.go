@@ -85,7 +85,8 @@ func TestScripts(t *testing.T) {
 	if diff := cmp.Diff("#!ipxe\nkernel hv a=1 b\nmodule dom0\nmodule vmlinuz\nboot\n", ipxeScript("a=1 b", mods)); diff != "" {
 		t.Error(diff)
 	}
-	want := "set timeout=0\nmultiboot2 $cmdpath/hv 'a=$x' 'it'\\''s'\nmodule2 $cmdpath/'dom0' 'dom0'\nmodule2 $cmdpath/'vmlinuz' 'vmlinuz'\nboot\n"
+	want := "set timeout=0\nmultiboot2 $cmdpath/hv 'a=$x' 'it'\\''s'\nmodule2 $cmdpath/'dom0' 'dom0'\nmodule2 $cmdpath/'vmlinuz' 'vmlinuz'\n" +
+		"if [ $grub_platform = pc ]; then set gfxpayload=text; fi\nboot\n"
 	if diff := cmp.Diff(want, grubConfig("$cmdpath", "a=$x it's", mods)); diff != "" {
 		t.Error(diff)
 	}

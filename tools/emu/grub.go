@@ -22,8 +22,8 @@ const (
 	grubDir      = "/usr/lib/grub"
 )
 
-// Modules of GRUB. The BIOS image has no video driver: text mode stays. efi_gop
-// sets the mode of the frame buffer that the hypervisor is told of.
+// Modules of GRUB. efi_gop sets the mode of the frame buffer that the hypervisor is
+// told of.
 const (
 	grubCommon = "normal configfile multiboot2 test echo"
 	grubMedium = grubCommon + " iso9660 search search_fs_file"
@@ -66,7 +66,8 @@ func ipxeScript(args string, mods []Module) string {
 }
 
 // grubConfig boots from files in the folder dir, in which GRUB's variables are
-// replaced. GRUB passes the words after the file name only, so the name is
+// replaced. On BIOS machines text mode stays: GRUB's calls of the video BIOS hang
+// some (Bochs). The command multiboot2 sets gfxpayload, boot uses it. GRUB passes the words after the file name only, so the name is
 // repeated.
 func grubConfig(dir, args string, mods []Module) string {
 	var b strings.Builder
@@ -78,6 +79,6 @@ func grubConfig(dir, args string, mods []Module) string {
 	for _, m := range mods {
 		fmt.Fprintf(&b, "module2 %s/'%s' '%[2]s'\n", dir, m.Name)
 	}
-	b.WriteString("boot\n")
+	b.WriteString("if [ $grub_platform = pc ]; then set gfxpayload=text; fi\nboot\n")
 	return b.String()
 }

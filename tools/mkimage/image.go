@@ -74,7 +74,7 @@ const (
 	magic2 = 0xe85250d6
 
 	size1 = 32
-	size2 = 72
+	size2 = 112
 )
 
 // patch writes the two headers.
@@ -129,13 +129,17 @@ func (img *image) header1(off uint64) []byte {
 }
 
 // header2 is the multiboot 2 header: address tag, entry tag, page-aligned
-// modules, end.
+// modules, the screen, end. Any screen will do (flags 1, optional), text too.
+// Nothing is said of EFI, so the loader leaves the boot services and enters in
+// 32-bit mode, as on a BIOS machine.
 func (img *image) header2(off uint64) []byte {
 	sum := uint64(1<<32 - (magic2 + size2))
 	return words(magic2, 0, size2, sum,
 		2, 24, img.base+off, img.base, img.base+uint64(len(img.data)), img.end,
 		3, 12, img.entry, 0,
 		6, 8,
+		1<<16|4, 12, 2, 0, // console flags: EGA text is supported
+		1<<16|5, 20, 1024, 768, 32, 0, // frame buffer: width, height, depth
 		0, 8)
 }
 

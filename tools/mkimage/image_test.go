@@ -117,6 +117,9 @@ func check2(t *testing.T, b []byte) {
 		at := uint32(16)
 		for at < n {
 			kind, size := le.Uint16(h[at:]), le.Uint32(h[at+4:])
+			if optional := le.Uint16(h[at+2:]) == 1; optional != (kind == 4 || kind == 5) {
+				t.Errorf("multiboot 2: tag %d: optional is %v", kind, optional)
+			}
 			if size < 8 {
 				t.Fatalf("multiboot 2: tag %d has %d bytes", kind, size)
 			}
@@ -129,6 +132,9 @@ func check2(t *testing.T, b []byte) {
 		if a := tags[2]; le.Uint32(a) != layout.ImageBase+off || le.Uint32(a[4:]) != layout.ImageBase ||
 			le.Uint32(a[8:]) != layout.ImageBase+uint32(len(b)) || le.Uint32(a[12:]) != layout.ImageBase+0x7000 {
 			t.Errorf("multiboot 2: address tag % x", a)
+		}
+		if le.Uint32(tags[4]) != 2 || len(tags[5]) != 12 || le.Uint32(tags[5][8:]) != 32 {
+			t.Errorf("multiboot 2: console % x, frame buffer % x", tags[4], tags[5])
 		}
 		if le.Uint32(tags[3]) != layout.TextBase+0x40 {
 			t.Errorf("multiboot 2: entry %#x", le.Uint32(tags[3]))
