@@ -72,6 +72,58 @@ func (p ports) Out(off uint16, v uint8) { insn.OUT8(uint16(p)+off, v) }
 // comIRQ is the ISA interrupt of the usual ports.
 var comIRQ = map[uint16]uint8{0x3f8: 4, 0x2f8: 3, 0x3e8: 4, 0x2e8: 3}
 
+// serialPort is the port of the console and its ISA interrupt, 0 if none is known:
+// what the command line says, else what firmware says, else COM1. The port is 0
+// when there shall be none.
+func serialPort(opts cmdline.Options, fw *acpi.Tables) (s cmdline.Serial, irq uint8) {
+	if n := opts.Console.Port(); n >= 0 {
+		s = opts.COM[n]
+	}
+	if f := fw.Serial; f != nil && !opts.ConsoleGiven && port(f.Base) != 0 {
+		for _, s = range opts.COM { // what the line says of that port stays
+			if s.Port == port(f.Base) {
+				break
+			}
+		}
+		if s.Port != port(f.Base) {
+			s.Port, s.Baud = port(f.Base), f.Baud
+		}
+		irq = f.IRQ
+	}
+	if irq == 0 {
+		irq = comIRQ[s.Port]
+	}
+	return s, irq
+}
+
+// earlyConsole lets the log go to the console's port from now on, and what there
+// is of it.
+func earlyConsole(opts cmdline.Options, fw *acpi.Tables) {
+	s, _ := serialPort(opts, fw)
+	if s.Port == 0 {
+		return
+	}
+	if kernel.SetSerial(s.Port, s.Baud) != s.Port {
+		repeatLog()
+	}
+	if f := fw.Serial; f != nil && !opts.ConsoleGiven {
+		dbg.At(dbg.Info).S("console: the serial port at ").X(f.Base.Addr).S(", which ACPI table ").S(f.Table).S(" names").End()
+	}
+}
+
+// repeatLog writes what there is of the log to the polled console.
+func repeatLog() {
+	b := make([]byte, 256)
+	for off := uint64(0); ; {
+		n, first := kernel.LogRead(b, off)
+		if n == 0 {
+			return
+		}
+		off = max(off, first) + uint64(n)
+		kernel.ConsoleWrite(b[:n])
+	}
+}
+
 // openConsole takes the serial port over from the kernel layer's polled output.
 func openConsole(m *part.Machine, opts cmdline.Options, fw *acpi.Tables) {
 	con.input.Arrived = func() {
@@ -87,8 +139,8 @@ func openConsole(m *part.Machine, opts cmdline.Options, fw *acpi.Tables) {
 		}
 		dbg.At(dbg.Info).S("input goes to ").S(to).S(", Ctrl-A three times switches").End()
 	}
-	s := opts.COM1
-	if opts.Console&cmdline.ConsoleCOM1 == 0 {
+	s, irq := serialPort(opts, fw)
+	if s.Port == 0 {
 		return
 	}
 	u, ok := uart.Open(ports(s.Port), uart.Line{Baud: s.Baud, Data: s.Data, Parity: s.Parity, Stop: s.Stop})
@@ -100,7 +152,7 @@ func openConsole(m *part.Machine, opts cmdline.Options, fw *acpi.Tables) {
 	if vec != 0 {
 		kernel.OpenSerial(vec, s.Port)
 	}
-	if vec == 0 || !route(fw, comIRQ[s.Port], vec) {
+	if vec == 0 || irq == 0 || !route(fw, irq, vec) {
 		dbg.At(dbg.Warning).S("serial port without interrupt: no input").End()
 		return
 	}

@@ -11,6 +11,7 @@ func main() {
 	dbg.SetSink(logLine)
 	opts, info := bootInfo()
 	fw := firmware(info)
+	earlyConsole(opts, fw)
 	setPower(fw)
 	checkClock(fw)
 	m := newMachine(info)

@@ -3,8 +3,8 @@
 
 // Package acpi reads the ACPI tables that a hypervisor needs before it has a
 // guest that understands ACPI: processors and interrupt controllers (MADT),
-// fixed hardware (FADT), PCI configuration windows (MCFG), the HPET, and the
-// value that powers the machine off. It interprets no AML; \_S5 is found by its
+// fixed hardware (FADT), PCI configuration windows (MCFG), the HPET, the
+// console (SPCR, DBG2), and the value that powers the machine off. It interprets no AML; \_S5 is found by its
 // byte pattern. References are to ACPI 6.5.
 package acpi
 
@@ -53,6 +53,8 @@ type Tables struct {
 	ECAM []ECAM
 	// S5 says how to power off, nil if the DSDT and SSDTs do not.
 	S5 *S5
+	// Serial is firmware's console, nil if no table names one that is a 16550.
+	Serial *Serial
 	// Warnings are one line each, for the boot log.
 	Warnings []string
 }
@@ -153,6 +155,12 @@ func (t *Tables) table(signature string, b []byte, read Reader) {
 		t.S5 = findS5(b[header:])
 	case signature == "MCFG" && t.ECAM == nil:
 		t.ECAM = t.parseMCFG(b)
+	case signature == "SPCR" && (t.Serial == nil || t.Serial.Table != signature):
+		if s := t.parseSPCR(b); s != nil {
+			t.Serial = s
+		}
+	case signature == "DBG2" && t.Serial == nil:
+		t.Serial = t.parseDBG2(b)
 	case signature == "HPET" && t.HPET == nil:
 		t.HPET = t.parseHPET(b)
 	}

@@ -45,14 +45,30 @@ func (s Scheduler) String() string {
 // Console is a set of places for the hypervisor's output.
 type Console uint8
 
-// Members of console=.
+// Members of console=: the serial ports in turn, of which one at most is used.
 const (
 	ConsoleCOM1 Console = 1 << iota
+	ConsoleCOM2
+	ConsoleCOM3
+	ConsoleCOM4
 )
 
-// Serial is the first serial port.
+// ports is how many serial ports have names.
+const ports = 4
+
+// Port returns the serial port that c names, from 0, or -1.
+func (c Console) Port() int {
+	for n := range ports {
+		if c&(ConsoleCOM1<<n) != 0 {
+			return n
+		}
+	}
+	return -1
+}
+
+// Serial is a serial port.
 type Serial struct {
-	Baud   uint32 // 0: as boot/kernel has set it, 115200 ("auto")
+	Baud   uint32 // 0: as firmware has set it ("auto")
 	Data   uint8  // bits, 5 to 8
 	Parity byte   // 'n', 'o', 'e'
 	Stop   uint8  // bits, 1 or 2
@@ -63,12 +79,16 @@ type Serial struct {
 type Options struct {
 	Dom0Memory uint64 // dom0_mem=SIZE, in bytes; 0: the default
 	Dom0VCPUs  int    // dom0_max_vcpus=N; 0: the default
-	COM1       Serial // com1=BAUD[,DPS[,PORT]], also "auto" for BAUD
-	// Console is console=com1 (a list, or none).
-	Console   Console
-	LogLevel  Level     // loglvl=none|error|warning|info|debug
-	Scheduler Scheduler // sched=share|pinned; Xen's credit, credit2, null are taken as well
-	MaxCPUs   int       // maxcpus=N; 0: all. nosmp is maxcpus=1
+	// COM is com1= to com4=, BAUD[,DPS[,PORT]] or PORT,BAUD[,DPS] with PORT as
+	// 0x..., also "auto" for BAUD.
+	COM [ports]Serial
+	// Console is console=com1 (or another, or none). Where the line has none,
+	// ConsoleGiven is false, and firmware may name another port.
+	Console      Console
+	ConsoleGiven bool
+	LogLevel     Level     // loglvl=none|error|warning|info|debug
+	Scheduler    Scheduler // sched=share|pinned; Xen's credit, credit2, null are taken as well
+	MaxCPUs      int       // maxcpus=N; 0: all. nosmp is maxcpus=1
 	// Pool is pool=N: the size in MiB of the hypervisor's own memory, 4 at
 	// least; 0: by the machine's RAM. boot/kernel reads it by itself, earlier.
 	Pool int
@@ -87,11 +107,14 @@ type Options struct {
 // Default is what an empty command line means.
 func Default() Options {
 	return Options{
-		COM1:     Serial{Baud: 115200, Data: 8, Parity: 'n', Stop: 1, Port: 0x3f8},
+		COM:      [ports]Serial{pc(0x3f8), pc(0x2f8), pc(0x3e8), pc(0x2e8)},
 		Console:  ConsoleCOM1,
 		LogLevel: LogInfo,
 	}
 }
+
+// pc is a serial port as a PC has it.
+func pc(port uint16) Serial { return Serial{Baud: 115200, Data: 8, Parity: 'n', Stop: 1, Port: port} }
 
 // option is one word that may be in a line. Switches may stand without a value
 // and then get "on"; "no-NAME" gives "off".
@@ -104,7 +127,10 @@ type option struct {
 var options = []option{
 	{"dom0_mem", false, setDom0Memory},
 	{"dom0_max_vcpus", false, func(o *Options, v string) error { return number(v, &o.Dom0VCPUs) }},
-	{"com1", false, func(o *Options, v string) error { return setSerial(&o.COM1, v) }},
+	{"com1", false, func(o *Options, v string) error { return setSerial(&o.COM[0], v) }},
+	{"com2", false, func(o *Options, v string) error { return setSerial(&o.COM[1], v) }},
+	{"com3", false, func(o *Options, v string) error { return setSerial(&o.COM[2], v) }},
+	{"com4", false, func(o *Options, v string) error { return setSerial(&o.COM[3], v) }},
 	{"console", false, setConsole},
 	{"loglvl", false, func(o *Options, v string) error { return choose(v, &o.LogLevel, levels) }},
 	{"sched", false, func(o *Options, v string) error { return choose(v, &o.Scheduler, schedulers) }},

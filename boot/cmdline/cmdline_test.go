@@ -10,7 +10,7 @@ import (
 )
 
 func TestParse(t *testing.T) {
-	com1 := Default().COM1
+	com1 := Default().COM[0]
 	for _, test := range []struct {
 		line string
 		want func(o *Options)
@@ -25,12 +25,18 @@ func TestParse(t *testing.T) {
 		{"dom0_max_vcpus=2 maxcpus=4", func(o *Options) { o.Dom0VCPUs, o.MaxCPUs = 2, 4 }},
 		{"pool=64", func(o *Options) { o.Pool = 64 }},
 		{"hv_cpus=1", func(o *Options) { o.HVCPUs = 1 }},
-		{"com1=115200,8n1 console=com1", func(o *Options) { o.Console = ConsoleCOM1 }},
-		{"com1=9600,7e2,0x2f8", func(o *Options) { o.COM1 = Serial{9600, 7, 'e', 2, 0x2f8} }},
-		{"com1=auto", func(o *Options) { o.COM1 = com1; o.COM1.Baud = 0 }},
-		{"com1=57600,,760", func(o *Options) { o.COM1.Baud, o.COM1.Port = 57600, 760 }},
-		{"console=none,com1", func(o *Options) {}},
-		{"console=none", func(o *Options) { o.Console = 0 }},
+		{"com1=115200,8n1 console=com1", func(o *Options) { o.ConsoleGiven = true }},
+		{"com2=115200,8n1 console=com2", func(o *Options) { o.Console, o.ConsoleGiven = ConsoleCOM2, true }},
+		{"com4=0x3e0,9600 console=com4", func(o *Options) {
+			o.Console, o.ConsoleGiven, o.COM[3] = ConsoleCOM4, true, Serial{9600, 8, 'n', 1, 0x3e0}
+		}},
+		{"com3=0xc000", func(o *Options) { o.COM[2].Port = 0xc000 }},
+		{"com3=0xc000,auto,7e1", func(o *Options) { o.COM[2] = Serial{0, 7, 'e', 1, 0xc000} }},
+		{"com1=9600,7e2,0x2f8", func(o *Options) { o.COM[0] = Serial{9600, 7, 'e', 2, 0x2f8} }},
+		{"com1=auto", func(o *Options) { o.COM[0] = com1; o.COM[0].Baud = 0 }},
+		{"com1=57600,,760", func(o *Options) { o.COM[0].Baud, o.COM[0].Port = 57600, 760 }},
+		{"console=none,com1", func(o *Options) { o.ConsoleGiven = true }},
+		{"console=none", func(o *Options) { o.Console, o.ConsoleGiven = 0, true }},
 		{"loglvl=debug  loglvl=error", func(o *Options) { o.LogLevel = LogError }},
 		{"sched=null", func(o *Options) { o.Scheduler = SchedPinned }},
 		{"sched=credit2", func(o *Options) {}},
@@ -78,9 +84,10 @@ func TestWarnings(t *testing.T) {
 		{"iommu", `option "iommu": an IOMMU is not in this version, ignored`},
 		{"iommu=auto", `option "iommu=auto": an IOMMU is not in this version, ignored`},
 		{"console=vga", `option "console=vga": vga is not in this version, ignored`},
-		{"console=vga,com1", `option "console=vga,com1": vga is not in this version, ignored`},
 		{"com1=9600,8n1,0x12345", `option "com1=9600,8n1,0x12345": bad I/O port, ignored`},
-		{"console=com1,com9", `option "console=com1,com9": must be one of com1 vga none, ignored`},
+		{"console=com1,com9", `option "console=com1,com9": must be one of com1 com2 com3 com4 vga none, ignored`},
+		{"console=com1,com2", `option "console=com1,com2": one serial port at a time, ignored`},
+		{"com1=0x3f8,9600,8n1,0x2f8", `option "com1=0x3f8,9600,8n1,0x2f8": two I/O ports, ignored`},
 		{"sched=bvt", `option "sched=bvt": must be one of share pinned credit credit2 null, ignored`},
 		{"no-dom0_mem", `option "no-dom0_mem": unknown (did you mean dom0_mem?), ignored`},
 	} {
@@ -96,11 +103,21 @@ func TestWarnings(t *testing.T) {
 
 // An option's value may be in part of a later version: the rest is set.
 func TestPartOfLater(t *testing.T) {
-	if o, w := Parse("console=none,vga"); o.Console != 0 || len(w) != 1 {
-		t.Errorf("%+v, %q", o, w)
+	for line, want := range map[string]Console{"console=none,vga": 0, "console=vga,com1": ConsoleCOM1, "console=com3,vga": ConsoleCOM3} {
+		if o, w := Parse(line); o.Console != want || !o.ConsoleGiven || len(w) != 1 {
+			t.Errorf("%q: %+v, %q", line, o, w)
+		}
 	}
 	if o, w := Parse("iommu=required iommu=auto"); o.NeedsIOMMU || len(w) != 1 {
 		t.Errorf("%+v, %q", o, w)
+	}
+}
+
+func TestConsolePort(t *testing.T) {
+	for c, want := range map[Console]int{0: -1, ConsoleCOM1: 0, ConsoleCOM4: 3} {
+		if c.Port() != want {
+			t.Errorf("%d: %d, want %d", c, c.Port(), want)
+		}
 	}
 }
 
@@ -116,7 +133,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("dom0_mem=1G,max:2G com1=9600,8n1,0x3f8 console=vga nosmp x=y loglvl=all")
 	f.Fuzz(func(t *testing.T, line string) {
 		o, _ := Parse(line)
-		if o.MaxCPUs < 0 || o.COM1.Baud > 115200 || o.COM1.Data < 5 || o.COM1.Data > 8 {
+		if o.MaxCPUs < 0 || o.COM[0].Baud > 115200 || o.COM[0].Data < 5 || o.COM[0].Data > 8 || o.Console.Port() >= ports {
 			t.Errorf("%q: %+v", line, o)
 		}
 	})

@@ -32,7 +32,9 @@ var (
 		{"auto", iommuAuto}, {"off", iommuOff}, {"required", iommuRequired}, {"on", iommuAuto}, {"force", iommuRequired},
 		{"yes", iommuAuto}, {"no", iommuOff}, {"true", iommuAuto}, {"false", iommuOff}, {"1", iommuAuto}, {"0", iommuOff},
 	}
-	consoles = []named[Console]{{"com1", ConsoleCOM1}, {"vga", vga}, {"none", 0}}
+	consoles = []named[Console]{
+		{"com1", ConsoleCOM1}, {"com2", ConsoleCOM2}, {"com3", ConsoleCOM3}, {"com4", ConsoleCOM4}, {"vga", vga}, {"none", 0},
+	}
 )
 
 // choose sets to to the value of word v.
@@ -68,8 +70,11 @@ func setConsole(o *Options, v string) error {
 			break
 		}
 	}
+	if serial := set &^ vga; serial&(serial-1) != 0 {
+		return errors.New("one serial port at a time")
+	}
 	if !only { // alone it leaves what there is
-		o.Console = set &^ vga
+		o.Console, o.ConsoleGiven = set&^vga, true
 	}
 	if set&vga != 0 {
 		return notYet("vga")
@@ -189,10 +194,24 @@ func unit(s string) (shift uint, ok bool) {
 	return 0, false
 }
 
-// setSerial reads BAUD[,DPS[,PORT]], for example 115200,8n1,0x3f8.
+// setSerial reads BAUD[,DPS[,PORT]], for example 115200,8n1,0x3f8, or the port
+// first, which then needs its 0x.
 func setSerial(s *Serial, v string) error {
+	first := ""
+	if len(v) > 2 && v[:2] == "0x" {
+		first, v = cut(v, ',')
+	}
 	baud, v := cut(v, ',')
 	dps, port := cut(v, ',')
+	if first != "" {
+		if port != "" {
+			return errors.New("two I/O ports")
+		}
+		port = first
+	}
+	if baud == "" && first != "" {
+		baud = "115200"
+	}
 	if baud == "auto" {
 		s.Baud = 0
 	} else {

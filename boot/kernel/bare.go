@@ -9,7 +9,7 @@ import (
 	"ringo/boot/layout"
 )
 
-// The bare machine: started by a multiboot loader, console at COM1, processors
+// The bare machine: started by a multiboot loader, console at a serial port, processors
 // by INIT and SIPI, power by ACPI.
 
 // bootBare is called from start64 with the multiboot magic and the physical
@@ -17,12 +17,15 @@ import (
 //
 //go:nosplit
 func bootBare(magic, info uint64) {
-	uartInit()
 	mbMagic, mbInfo = magic, info
 	imagePA = layout.ImageBase
 	end := (imageEnd() + pageSize - 1) &^ (pageSize - 1)
 	taken.add(imagePA, end, 0)
 	scanMultiboot(magic, info)
+	if n, ok := cmdLine.number("console=com", 1); ok && n <= 4 {
+		comPort = uint16(uint64(comPorts) >> (16 * (n - 1)))
+	}
+	uartInit(1)
 	if memMap.lost+taken.lost != 0 {
 		dieEarly("the memory map or the list of modules has too many entries; load fewer modules")
 	}

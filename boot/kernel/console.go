@@ -12,15 +12,9 @@ import (
 
 // Everything that is written to the descriptors 1 and 2, and what the layer
 // itself says, goes to the log ring and, while polled is set or for descriptor
-// 2, to the console: COM1 on the bare machine, a hypercall in a partition.
+// 2, to the console: a serial port on the bare machine, a hypercall in a partition.
 
 const (
-	com1    = 0x3f8
-	comIER  = com1 + 1
-	comFCR  = com1 + 2
-	comLCR  = com1 + 3
-	comMCR  = com1 + 4
-	comLSR  = com1 + 5
 	lsrTHRE = 0x20
 	lsrTEMT = 0x40
 
@@ -31,27 +25,54 @@ const (
 )
 
 var (
-	polled   uint32 = 1 // atomic
-	uartDead uint32     // the transmitter never became ready
+	polled   uint32 = 1     // atomic
+	uartDead uint32         // the transmitter never became ready
+	comPort  uint16 = 0x3f8 // COM1
 )
 
-// uartInit sets 115200 baud, 8N1, FIFOs on, interrupts off.
+// comPorts are COM1 to COM4, four hexadecimal digits each.
+const comPorts = 0x2e8_03e8_02f8_03f8
+
+// uartInit sets 8N1, FIFOs on, interrupts off, and the baud rate for a divisor of
+// 115200, unless that is 0.
 //
 //go:nosplit
-func uartInit() {
-	insn.OUT8(comIER, 0)
-	insn.OUT8(comLCR, 0x80)
-	insn.OUT8(com1, 1)
-	insn.OUT8(comIER, 0)
-	insn.OUT8(comLCR, 3)
-	insn.OUT8(comFCR, 7)
-	insn.OUT8(comMCR, 3)
+func uartInit(divisor uint16) {
+	insn.OUT8(comPort+regIER, 0)
+	if divisor != 0 {
+		insn.OUT8(comPort+regLCR, 0x80)
+		insn.OUT8(comPort, uint8(divisor))
+		insn.OUT8(comPort+regIER, uint8(divisor>>8))
+	}
+	insn.OUT8(comPort+regLCR, 3)
+	insn.OUT8(comPort+regFCR, 7)
+	insn.OUT8(comPort+regMCR, 3)
+}
+
+// divisor returns the divisor for a baud rate, 0 for 0.
+//
+//go:nosplit
+func divisor(baud uint32) uint16 {
+	if baud == 0 {
+		return 0
+	}
+	return uint16(max(115200/baud, 1))
+}
+
+// SetSerial makes the 16550 at an I/O port the console, with a baud rate that
+// divides 115200 (0: as it is), and returns the port that was it before.
+func SetSerial(port uint16, baud uint32) (before uint16) {
+	f := cliSave()
+	before, comPort, uartDead = comPort, port, 0
+	uartInit(divisor(baud))
+	restoreFlags(f)
+	return before
 }
 
 //go:nosplit
 func uartWait() bool {
 	for i := 0; i < uartPatience; i++ {
-		if insn.IN8(comLSR)&lsrTHRE != 0 {
+		if insn.IN8(comPort+regLSR)&lsrTHRE != 0 {
 			return true
 		}
 		insn.PAUSE()
@@ -71,10 +92,10 @@ func uartPut(p, n uint64) (done uint64) {
 	for room := fifoSize; done < n && room > 1; done++ {
 		b := *p8(p + done)
 		if b == '\n' {
-			insn.OUT8(com1, '\r')
+			insn.OUT8(comPort, '\r')
 			room--
 		}
-		insn.OUT8(com1, b)
+		insn.OUT8(comPort, b)
 		room--
 	}
 	return done

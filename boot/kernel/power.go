@@ -79,7 +79,7 @@ func reset() {
 
 //go:nosplit
 func drainUART() {
-	for i := 0; i < uartPatience && uartDead == 0 && insn.IN8(comLSR)&lsrTEMT == 0; i++ {
+	for i := 0; i < uartPatience && uartDead == 0 && insn.IN8(comPort+regLSR)&lsrTEMT == 0; i++ {
 		insn.PAUSE()
 	}
 }

@@ -18,7 +18,11 @@ import (
 // Registers by offset, and their bits (PC16550D, "Registers").
 const (
 	regRBR  = 0
+	regIER  = 1
 	regIIR  = 2
+	regFCR  = 2
+	regLCR  = 3
+	regMCR  = 4
 	regLSR  = 5
 	regNone = 8 // the registers end here
 

@@ -45,7 +45,11 @@ func TestBoot(t *testing.T) {
 }
 
 func testBoot(t *testing.T, way emu.Boot, smp, mem int) {
-	h := boot(t, emu.Config{Boot: way, SMP: smp, MemMiB: mem, HVArgs: "loglvl=info"})
+	c := emu.Config{Boot: way, SMP: smp, MemMiB: mem, HVArgs: "loglvl=info"}
+	if way == emu.BootUSB { // somebody's rack, and a port that the command line names
+		c.COM, c.HVArgs = 2, "loglvl=info com2=115200,8n1 console=com2"
+	}
+	h := boot(t, c)
 	if strings.Contains(h.Transcript(), "started on UEFI by GRUB") != way.UEFI() {
 		t.Error("it does not say whether this is UEFI")
 	}
@@ -74,16 +78,34 @@ func testBoot(t *testing.T, way emu.Boot, smp, mem int) {
 	h.poweroff()
 }
 
-// TestBootWithoutPIT: the rate of the time-stamp counter comes from the PM timer.
-func TestBootWithoutPIT(t *testing.T) {
-	h := boot(t, emu.Config{MemMiB: 512, HVArgs: "loglvl=info", Args: []string{"-machine", "q35,pit=off"}})
-	if !strings.Contains(h.Transcript(), "Hz by firmware's clocks") {
-		t.Error("it does not say where the rate is from")
+// TestServer boots a machine without COM1, whose serial port is COM2, as a server
+// with serial over LAN says in ACPI table SPCR, and without PIT: the rate of the
+// time-stamp counter comes from the PM timer.
+func TestServer(t *testing.T) {
+	table := filepath.Join(t.TempDir(), "spcr")
+	if err := os.WriteFile(table, spcr(0x2f8, 3), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	h := boot(t, emu.Config{MemMiB: 512, HVArgs: "loglvl=info", COM: 2,
+		Args: []string{"-machine", "q35,pit=off", "-acpitable", "sig=SPCR,rev=2,data=" + table}})
+	for _, want := range []string{"Hz by firmware's clocks", "the serial port at 0x2f8, which ACPI table SPCR names", "ringo: Ringo "} {
+		if !strings.Contains(h.Transcript(), want) {
+			t.Errorf("it does not say %q", want)
+		}
 	}
 	if mhz, err := strconv.ParseFloat(h.info()["cpu_mhz"], 64); err != nil || mhz < 100 || mhz > 20_000 {
 		t.Errorf("%v MHz, %v", mhz, err)
 	}
 	h.poweroff()
+}
+
+// spcr is the body of the table (Microsoft's "Serial Port Console Redirection
+// Table") for a 16550 at an I/O port with an interrupt of the 8259s, 115200 baud.
+func spcr(port uint16, irq byte) []byte {
+	b := make([]byte, 80-36)
+	copy(b[4:], []byte{1, 8, 0, 1, byte(port), byte(port >> 8)})
+	b[16], b[17], b[22], b[24] = 1, irq, 7, 1
+	return b
 }
 
 // TestMemoryAbove4G gives a guest more memory than lies below 4 GiB.

@@ -82,7 +82,6 @@ var implied = map[string]bool{
 // gone, fails.
 var kept = map[string]string{
 	"boot/kernel.Booted":            ground,
-	"boot/kernel.ConsoleWrite":      ground,
 	"boot/kernel.CrashForTest":      ground,
 	"boot/kernel.FreeVector":        ground,
 	"boot/kernel.HostXCR0":          ground,

@@ -71,6 +71,9 @@ type Config struct {
 	CPU    string // CPU model of the emulator; default max, host under KVM, BochsCPU in Bochs
 	Accel  Accel  // default TCG
 
+	// COM is the machine's one serial port, 1 to 4, default 1; QEMU only.
+	COM int
+
 	// ICount makes one executed instruction one tick of the time-stamp
 	// counter; two runs then give the same figures.
 	ICount bool
@@ -105,8 +108,14 @@ func (c Config) withDefaults() (Config, error) {
 	if c.CPU == "" {
 		c.CPU = map[Accel]string{TCG: "max", Parallel: "max", KVM: "host", InBochs: BochsCPU}[c.Accel]
 	}
+	if c.COM == 0 {
+		c.COM = 1
+	}
 	if c.MaxTranscript == 0 {
 		c.MaxTranscript = 64 << 20
+	}
+	if c.COM < 1 || c.COM > 4 || c.COM > 1 && c.Accel == InBochs {
+		return c, errors.New("emu: no such serial port")
 	}
 	if c.SMP < 0 || c.MemMiB < 0 {
 		return c, errors.New("emu: negative SMP or MEM")

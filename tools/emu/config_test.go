@@ -50,7 +50,7 @@ func TestQEMUArgs(t *testing.T) {
 		if !strings.HasPrefix(line, "-machine q35 -accel tcg,thread=single -cpu max -m 2048 -smp 2 ") {
 			t.Errorf("%s: starts %s", c.boot, line)
 		}
-		_, rest, _ := strings.Cut(line, "mode=control ")
+		_, rest, _ := strings.Cut(line, "-serial chardev:com1 ")
 		if diff := cmp.Diff(c.want, rest); diff != "" {
 			t.Errorf("%s: %s", c.boot, diff)
 		}
@@ -61,6 +61,7 @@ func TestConfigRefuses(t *testing.T) {
 	good := Config{HV: "hv", Dir: "d"}
 	for name, change := range map[string]func(*Config){
 		"no hv":          func(c *Config) { c.HV = "" },
+		"fifth serial":   func(c *Config) { c.COM = 5 },
 		"no dir":         func(c *Config) { c.Dir = "" },
 		"negative smp":   func(c *Config) { c.SMP = -1 },
 		"icount and kvm": func(c *Config) { c.Accel, c.ICount = KVM, true },

@@ -24,9 +24,13 @@ func (c Config) qemuArgs(s stage) []string {
 		"-machine", "q35", "-accel", c.accelerator(), "-cpu", c.CPU,
 		"-m", strconv.Itoa(c.MemMiB), "-smp", strconv.Itoa(c.SMP),
 		"-display", "none", "-no-reboot",
-		"-chardev", "stdio,id=com1,signal=off,mux=off", "-serial", "chardev:com1",
+		"-chardev", "stdio,id=com1,signal=off,mux=off",
 		"-chardev", fmt.Sprintf("socket,id=qmp,fd=%d", qmpFD), "-mon", "chardev=qmp,mode=control",
 	}
+	for range c.COM - 1 {
+		a = append(a, "-serial", "none")
+	}
+	a = append(a, "-serial", "chardev:com1")
 	if c.ICount {
 		a = append(a, "-icount", "shift=0,sleep=off")
 	}
