@@ -94,7 +94,7 @@ func (b *Backend) NewVCPU(t *pt.Tables) (vcpu.VCPU, error) {
 		b:      b,
 		frame:  frameAt(b.env, pages+framePage),
 		apic:   virtualAPICAt(b.env, pages+apicPage),
-		tables: t,
+		tables: t, generation: t.Generations(),
 		pages:  pages,
 		npages: n,
 		costs:  costsAt(b.env, pages+costs),
@@ -157,8 +157,8 @@ func (v *VCPU) configure() {
 		{uint32(ctlIOBitmapA), uint64(b.maps)}, {uint32(ctlIOBitmapB), uint64(b.maps) + mm.PageSize},
 		{uint32(ctlVirtualAPIC), uint64(v.pages) + apicPage},
 		{uint32(ctlEPTP), v.eptp},
-		// Every bit of CR0 and CR4 is the hypervisor's: reads get the shadow.
-		{uint32(ctlCR0Mask), ^uint64(0)}, {uint32(ctlCR4Mask), ^uint64(0)},
+		// The other bits of CR0 and CR4 are the hypervisor's: reads get the shadow.
+		{uint32(ctlCR0Mask), ^uint64(freeCR0)}, {uint32(ctlCR4Mask), ^uint64(freeCR4)},
 		{uint32(guestLink), ^uint64(0)}, {uint32(guestDebugCtl), 0}, {uint32(guestActivity), 0},
 		{uint32(hostSysenterCS), 0}, {uint32(hostSysenterESP), 0}, {uint32(hostSysenterEIP), 0},
 		{uint32(hostRIP), v.exitsTo()},

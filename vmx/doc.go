@@ -17,7 +17,7 @@
 //	Run ─ prepare (only when something changed: CPU, fields, flushes, events,
 //	      DRs, the virtual-APIC page)
 //	    ─ enter_amd64.s: CLI, preemption and kick words, FPU in, CR2, RIP,
-//	      GPRs, VMRESUME, GPRs, six to eight VMREADs, XCR0, FPU out, STI
+//	      GPRs, VMRESUME, GPRs, five or six VMREADs, XCR0, FPU out, STI
 //	    ─ frequent exits are translated at once; the others by
 //	      finish: event bookkeeping, exit reason table -> vcpu.Exit
 //

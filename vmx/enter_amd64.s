@@ -21,24 +21,18 @@
 DATA mxcsr<>+0(SB)/4, $const_mxcsrReset
 GLOBL mxcsr<>(SB), RODATA|NOPTR, $4
 
-// DI = frame. Nothing that came before this check is lost: an interrupt that
-// wants something either came before CLI and is seen in the words, or ends the
-// run.
+// DI = frame; R14 = g, since the callers are Go code. Nothing that came before this
+// check is lost: an interrupt that wants something either came before CLI and is
+// seen in the words, or ends the run.
 #define BEGIN \
 	MOVQ	f+0(FP), DI; \
 	CLI; \
-	MOVQ	(TLS), CX; \
-	CMPQ	g_stackguard0(CX), $stackPreempt; \
+	CMPQ	g_stackguard0(R14), $stackPreempt; \
 	JEQ	refuse; \
 	MOVQ	frame_cpuKick(DI), CX; \
 	MOVL	(CX), AX; \
 	ORL	frame_kick(DI), AX; \
 	JNE	refuse
-
-// The address of the frame is left where exited finds it.
-#define RUN \
-	MOVQ	DI, 0(SP); \
-	CALL	·guest(SB)
 
 // From DI = frame with the guest's FPU state saved and its vector registers
 // cleared, to the caller. The guest's values are cleared from every register (a mispredicted path of the
@@ -84,14 +78,15 @@ out: \
 // XSAVE and XRSTOR work on everything that the host's XCR0 has, whatever the
 // guest enabled: so they run under the host's XCR0, which is their mask.
 // This is for hosts with AVX, without AVX-512, and with nothing to do around a run.
-TEXT ·enterXSAVEOPT(SB), NOSPLIT, $8-8
+// None of these functions has a frame of its own: exited finds f at a fixed place.
+TEXT ·enterXSAVEOPT(SB), NOSPLIT|NOFRAME, $0-8
 	BEGIN
 	MOVL	frame_hostXCR0(DI), AX
 	XORL	DX, DX
 	XRSTOR64	frame_fpu(DI)
 	CMPL	AX, frame_xcr0(DI)
 	JNE	guestxcr0
-	RUN
+	CALL	·guest(SB)
 	MOVL	frame_hostXCR0(DI), AX
 	XORL	DX, DX
 
@@ -104,7 +99,7 @@ guestxcr0:
 	MOVL	frame_xcr0(DI), AX
 	XORL	CX, CX
 	XSETBV
-	RUN
+	CALL	·guest(SB)
 	MOVL	frame_hostXCR0(DI), AX
 	XORL	DX, DX
 	XORL	CX, CX
@@ -114,7 +109,7 @@ guestxcr0:
 refuse:
 	REFUSE
 
-TEXT ·enterXSAVE(SB), NOSPLIT, $8-8
+TEXT ·enterXSAVE(SB), NOSPLIT|NOFRAME, $0-8
 	BEGIN
 	MOVL	frame_hostXCR0(DI), AX
 	XORL	DX, DX
@@ -127,7 +122,7 @@ TEXT ·enterXSAVE(SB), NOSPLIT, $8-8
 
 run:
 	SECUREIN
-	RUN
+	CALL	·guest(SB)
 	CTRLOUT
 	MOVL	frame_hostXCR0(DI), AX
 	XORL	DX, DX
@@ -144,17 +139,35 @@ same:
 refuse:
 	REFUSE
 
-TEXT ·enterFXSAVE(SB), NOSPLIT, $8-8
+TEXT ·enterFXSAVE(SB), NOSPLIT|NOFRAME, $0-8
 	BEGIN
 	FXRSTOR64	frame_fpu(DI)
-	RUN
+	CALL	·guest(SB)
 	FXSAVE64	frame_fpu(DI)
 	WIPESSE
 	END
 refuse:
 	REFUSE
 
-// From DI = frame, and 8(SP) the same, to DI = frame with the guest's
+// The guest's general-purpose registers, from DI = frame.
+#define GUEST \
+	MOVQ	(frame_regs+regs_RAX)(DI), AX; \
+	MOVQ	(frame_regs+regs_RBX)(DI), BX; \
+	MOVQ	(frame_regs+regs_RCX)(DI), CX; \
+	MOVQ	(frame_regs+regs_RDX)(DI), DX; \
+	MOVQ	(frame_regs+regs_RBP)(DI), BP; \
+	MOVQ	(frame_regs+regs_RSI)(DI), SI; \
+	MOVQ	(frame_regs+regs_R8)(DI), R8; \
+	MOVQ	(frame_regs+regs_R9)(DI), R9; \
+	MOVQ	(frame_regs+regs_R10)(DI), R10; \
+	MOVQ	(frame_regs+regs_R11)(DI), R11; \
+	MOVQ	(frame_regs+regs_R12)(DI), R12; \
+	MOVQ	(frame_regs+regs_R13)(DI), R13; \
+	MOVQ	(frame_regs+regs_R14)(DI), R14; \
+	MOVQ	(frame_regs+regs_R15)(DI), R15; \
+	MOVQ	(frame_regs+regs_RDI)(DI), DI
+
+// From DI = frame, and 16(SP) the same, to DI = frame with the guest's
 // general-purpose registers saved: by way of exited, or, if the entry does not
 // begin, from here.
 TEXT ·guest(SB), NOSPLIT|NOFRAME, $0-0
@@ -192,32 +205,19 @@ rip:
 	MOVQ	frame_rip(DI), AX
 	MOVL	$const_guestRIP, CX
 	VMWRITEAX
-	CMPL	frame_launched(DI), $0 // until JEQ launch nothing changes the flags
-	MOVL	$1, frame_launched(DI)
-	MOVQ	(frame_regs+regs_RAX)(DI), AX
-	MOVQ	(frame_regs+regs_RBX)(DI), BX
-	MOVQ	(frame_regs+regs_RCX)(DI), CX
-	MOVQ	(frame_regs+regs_RDX)(DI), DX
-	MOVQ	(frame_regs+regs_RBP)(DI), BP
-	MOVQ	(frame_regs+regs_RSI)(DI), SI
-	MOVQ	(frame_regs+regs_R8)(DI), R8
-	MOVQ	(frame_regs+regs_R9)(DI), R9
-	MOVQ	(frame_regs+regs_R10)(DI), R10
-	MOVQ	(frame_regs+regs_R11)(DI), R11
-	MOVQ	(frame_regs+regs_R12)(DI), R12
-	MOVQ	(frame_regs+regs_R13)(DI), R13
-	MOVQ	(frame_regs+regs_R14)(DI), R14
-	MOVQ	(frame_regs+regs_R15)(DI), R15
-	MOVQ	(frame_regs+regs_RDI)(DI), DI
+	CMPL	frame_launched(DI), $0
 	JEQ	launch
+	GUEST
 	VMRESUME
 	JMP	failed
 
 launch:
+	MOVL	$1, frame_launched(DI)
+	GUEST
 	VMLAUNCH
 
 failed:
-	MOVQ	8(SP), DI
+	MOVQ	16(SP), DI
 	MOVL	$const_reasonNotTried, frame_reason(DI) // MOV leaves CF alone
 	JCS	invalid
 	MOVL	$2, frame_failed(DI)
@@ -227,10 +227,12 @@ invalid:
 	MOVL	$1, frame_failed(DI)
 	RET
 
-// SP is what it was in guest: 8(SP) is the address of the frame.
+// SP is what it was in guest: 16(SP) is the address of the frame. Exits of reasons
+// from reasonCR on have a qualification; the others go to low, for the privilege
+// level, which finish reads for the former.
 #define EXITED \
 	PUSHQ	DI; \
-	MOVQ	16(SP), DI; \
+	MOVQ	24(SP), DI; \
 	POPQ	(frame_regs+regs_RDI)(DI); \
 	MOVQ	AX, (frame_regs+regs_RAX)(DI); \
 	MOVQ	BX, (frame_regs+regs_RBX)(DI); \
@@ -257,30 +259,42 @@ invalid:
 	MOVL	$const_exitInsnLength, CX; \
 	VMREADDI; \
 	LONG	$frame_length; \
-	MOVL	$const_exitVectoring, CX; \
-	VMREADDI; \
-	LONG	$frame_vectoring; \
 	MOVL	$const_guestInterruptState, CX; \
 	VMREADDI; \
 	LONG	$frame_interrupt; \
-	MOVL	$const_guestSSAccess, CX; \
-	VMREADDI; \
-	LONG	$frame_ssAccess; \
 	CMPL	frame_reason(DI), $const_reasonCR; \
-	JCS	done; \
+	JCS	low
+
+#define QUALIFICATION \
 	MOVL	$const_exitQualification, CX; \
 	VMREADDI; \
-	LONG	$frame_qualification; \
-done:
+	LONG	$frame_qualification
+
+#define PRIVILEGE \
+	MOVL	$const_guestSSAccess, CX; \
+	VMREADDI; \
+	LONG	$frame_ssAccess
 
 TEXT ·exited(SB), NOSPLIT|NOFRAME, $0-0
 	EXITED
+	QUALIFICATION
+	RET
+
+low:
+	PRIVILEGE
 	RET
 
 // The same for enterXSAVE: the return is the first one that a guest could have
 // prepared.
 TEXT ·exitedSecure(SB), NOSPLIT|NOFRAME, $0-0
 	EXITED
+	QUALIFICATION
+	JMP	done
+
+low:
+	PRIVILEGE
+
+done:
 	RSBFILL
 	RET
 

@@ -69,6 +69,20 @@ func (p *testCPU) write(f uint32, val uint64) {
 	p.current.fields[f] = val
 }
 
+func (p *testCPU) readViolation(val *[numSlots]uint64, f *frame) {
+	p.readSlots(val, fetching)
+	f.gpa, f.vectoring = p.read(uint32(exitGPA)), p.read(uint32(exitVectoring))
+	f.ssAccess = p.read(uint32(guestSSAccess))
+}
+
+func (p *testCPU) writeSlots(val *[numSlots]uint64, mask uint64) {
+	for s, f := range fieldOf {
+		if mask>>s&1 != 0 {
+			p.write(f, val[s])
+		}
+	}
+}
+
 func (p *testCPU) at(a mm.HPA) *vmcs {
 	if p.w.vmcs[a] == nil {
 		p.w.vmcs[a] = &vmcs{fields: map[uint32]uint64{}}
@@ -218,8 +232,12 @@ func (e *fakeExit) happen(v *VCPU, p *testCPU) {
 	}
 	fields[uint32(exitQualification)], fields[uint32(exitGPA)] = e.qualification, e.gpa
 	fields[uint32(exitVectError)] = e.vectErr
-	f.qualification = e.qualification
-	f.reason, f.length, f.vectoring, f.intInfo, f.failed = e.reason, e.length, e.vectoring, e.intInfo, e.failed
+	fields[uint32(exitVectoring)] = e.vectoring
+	f.reason, f.length, f.intInfo, f.failed = e.reason, e.length, e.intInfo, e.failed
 	f.rip, f.interrupt = fields[uint32(guestRIP)], fields[uint32(guestInterruptState)]
-	f.ssAccess = fields[uint32(guestSSAccess)]
+	if e.reason < reasonCR {
+		f.ssAccess = fields[uint32(guestSSAccess)]
+	} else {
+		f.qualification = e.qualification
+	}
 }

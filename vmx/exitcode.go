@@ -59,7 +59,7 @@ type reasonInfo struct {
 // controls of this package.
 var reasons = [numReasons]reasonInfo{
 	reasonException:    {vcpu.Exception, fException},
-	reasonInterrupt:    {vcpu.Interrupted, fEvent},
+	reasonInterrupt:    {vcpu.Tick, fEvent},     // it is taken before Run returns
 	2:                  {vcpu.Shutdown, fEvent}, // triple fault
 	3:                  {vcpu.Init, fEvent},
 	5:                  {vcpu.Interrupted, fEvent}, // I/O SMI
@@ -95,11 +95,11 @@ var reasons = [numReasons]reasonInfo{
 	reasonTPR:          {vcpu.Window, fOwn},
 	reasonEOI:          {vcpu.APICWrite, fAPIC},
 	reasonEPTViolation: {vcpu.Memory, fEPT},
-	50:                 {vcpu.Privileged, fInsn},   // INVEPT
-	51:                 {vcpu.TSC, fInsn},          // RDTSCP
-	reasonTimer:        {vcpu.Interrupted, fEvent}, // stands for one that was held back, see configure
-	53:                 {vcpu.Privileged, fInsn},   // INVVPID
-	54:                 {vcpu.Cache, fInsn},        // WBINVD
+	50:                 {vcpu.Privileged, fInsn}, // INVEPT
+	51:                 {vcpu.TSC, fInsn},        // RDTSCP
+	reasonTimer:        {vcpu.Tick, fEvent},      // see configure
+	53:                 {vcpu.Privileged, fInsn}, // INVVPID
+	54:                 {vcpu.Cache, fInsn},      // WBINVD
 	55:                 {vcpu.XSETBV, fInsn},
 	reasonAPICWrite:    {vcpu.APICWrite, fAPIC},
 	59:                 {vcpu.Privileged, fInsn}, // VMFUNC

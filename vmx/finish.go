@@ -9,16 +9,19 @@ import (
 )
 
 // finish translates an exit to x and does the bookkeeping that belongs to this
-// package. It reports false when the guest shall simply go on.
-func (v *VCPU) finish(x *vcpu.Exit) bool {
+// package. Of an exit that is for this package only it makes a Tick.
+func (v *VCPU) finish(x *vcpu.Exit) {
 	f := v.frame
 	reason := uint32(f.reason)
 	if reason == reasonRefused {
 		v.refused(x)
-		return true
+		return
 	}
 	var i information
 	v.inform(reason, &i)
+	if reason >= reasonCR {
+		f.ssAccess = v.on.p.read(uint32(guestSSAccess)) // see exited
+	}
 	x.CPL, x.RIP, x.Len, x.Ahead = v.frame.cpl(), f.rip, 0, false
 	form := decode(reason, &i, v.b.f.insInfo, x)
 	f.meter.Exit(v.cost, x.Reason)
@@ -26,14 +29,34 @@ func (v *VCPU) finish(x *vcpu.Exit) bool {
 		x.Len = uint8(f.length)
 	}
 	if v.todo == 0 && f.vectoring&evValid == 0 && (form == fInsn || form == fIO || form == fCR) {
-		return true
+		return
 	}
-	return v.finishSlow(form, &i, x)
+	v.finishSlow(form, &i, x)
 }
 
-// inform reads what the form of an exit needs.
+// violation translates an EPT violation as most are: nothing to look after but
+// itself. It gets at once what the fetch of the instruction needs. If it reports
+// false, it has done nothing.
+func (v *VCPU) violation(x *vcpu.Exit) bool {
+	f, q := v.frame, v.frame.qualification
+	v.on.p.readViolation(&v.val, f)
+	v.valid |= fetching
+	if f.vectoring&evValid != 0 || q&evUnblocked != 0 || v.todo != 0 && v.delivered(1) == 0 {
+		return false
+	}
+	x.Reason, x.CPL, x.RIP, x.Len, x.Ahead = vcpu.Memory, f.cpl(), f.rip, 0, false
+	x.Raw[0], x.Raw[1], x.Raw[2] = reasonEPTViolation, q, f.gpa
+	x.Mem = decodeEPT(q, f.gpa)
+	f.meter.Exit(v.cost, vcpu.Memory)
+	return true
+}
+
+// inform reads what the form of an exit needs. Only an exit that no instruction
+// caused can have cut the delivery of an event short; an entry that failed leaves
+// that field as it was.
 func (v *VCPU) inform(reason uint32, i *information) {
 	p := v.on.p
+	v.frame.vectoring = 0
 	if reason >= numReasons {
 		if reason&reasonEntryFailed != 0 && reason != reasonNotTried {
 			i.qualification = p.read(uint32(exitQualification))
@@ -44,7 +67,11 @@ func (v *VCPU) inform(reason uint32, i *information) {
 		v.frame.failed = 0
 		return
 	}
-	switch reasons[reason].form {
+	form := reasons[reason].form
+	if form < fInsn || form > fIO {
+		v.frame.vectoring = p.read(uint32(exitVectoring))
+	}
+	switch form {
 	case fIO:
 		i.qualification = v.frame.qualification
 		if i.qualification&ioString != 0 && v.b.f.insInfo {
@@ -66,7 +93,7 @@ func (v *VCPU) inform(reason uint32, i *information) {
 
 // finishSlow is finish when events are under way, or the exit is not simply an
 // instruction's.
-func (v *VCPU) finishSlow(form form, i *information, x *vcpu.Exit) bool {
+func (v *VCPU) finishSlow(form form, i *information, x *vcpu.Exit) {
 	ev := &v.ev
 	if x.Reason == vcpu.Invalid {
 		v.put(sEntryEvent, 0) // an exit clears it, a failed entry does not
@@ -77,7 +104,7 @@ func (v *VCPU) finishSlow(form form, i *information, x *vcpu.Exit) bool {
 	}
 	v.saveDebug()
 	wasSoft := ev.armed && ev.HasNext && ev.Next.Type == vcpu.SoftInterrupt
-	ev.HasNext, ev.armed = false, false
+	ev.HasNext, ev.armed, ev.single = false, false, false
 	v.replay(wasSoft, x)
 	v.reblockNMI(form, i)
 	if x.Reason == vcpu.Exception && x.Event.Vector == x86.VecDB {
@@ -88,9 +115,10 @@ func (v *VCPU) finishSlow(form form, i *information, x *vcpu.Exit) bool {
 	if x.Reason == vcpu.DRAccess {
 		v.dbg.touched = true
 	}
-	report := form != fOwn || v.ownExit(x)
+	if form == fOwn && !v.ownExit(x) {
+		x.Reason = vcpu.Tick
+	}
 	v.todo |= v.leftover()
-	return report
 }
 
 // leftover is what the next entry has to look at.

@@ -25,10 +25,13 @@ type frame struct {
 	// rip is loaded and saved by the entry code.
 	rip uint64
 	// What the last exit left in the VMCS, for the frequent reasons: exit
-	// reason, instruction length, IDT-vectoring information, interruptibility
-	// state, access rights of SS; for exceptions the interruption information,
-	// and for reasons that have one (from reasonCR on) the qualification.
-	reason, length, vectoring, interrupt, ssAccess, intInfo, qualification uint64
+	// reason, instruction length, interruptibility state, access rights of SS;
+	// for exceptions the interruption information, and for reasons that have
+	// one (from reasonCR on) the qualification.
+	reason, length, interrupt, ssAccess, intInfo, qualification uint64
+	// IDT-vectoring information and guest physical address: inform reads them
+	// for the reasons that have them.
+	vectoring, gpa uint64
 
 	meter vcpu.Meter
 
@@ -48,7 +51,7 @@ type frame struct {
 	// hostCtrl are IA32_SPEC_CTRL in and outside of the guest.
 	secure, guestCtrl, hostCtrl uint32
 	selector                    uint32 // for VERW
-	_                           [frameHead - 128 - 15*8 - 9*4]byte
+	_                           [frameHead - 128 - 16*8 - 9*4]byte
 	fpu                         vcpu.FPUImage
 }
 

@@ -22,6 +22,8 @@ const (
 type events struct {
 	vcpu.Queue
 	armed bool // the VMCS has an event for the next entry
+	// single: once that is delivered, nothing is left to do.
+	single bool
 }
 
 // idle reports whether the next entry needs nothing of e.
@@ -39,6 +41,7 @@ func (v *VCPU) takesNMI() bool { return v.frame.interrupt&(blockedOnce|blockedNM
 // Inject implements vcpu.VCPU.
 func (v *VCPU) Inject(e vcpu.Event) bool {
 	v.todo |= todoEvents
+	v.ev.single = false
 	can := false
 	switch e.Type {
 	case vcpu.ExternalInterrupt:
@@ -62,7 +65,7 @@ func (v *VCPU) ClearEvents() {
 	v.put(sEntryEvent, 0)
 	v.setInterrupt(0)
 	v.put(sPendingDebug, 0)
-	v.window(procIRQWindow|procNMIWindow, false)
+	v.windows(false, false)
 	v.ev = events{}
 	v.todo &^= todoEvents | todoShutdown
 }
@@ -80,8 +83,8 @@ func (v *VCPU) armEvents() {
 		v.put(sEntryEvent, 0)
 		ev.armed = false
 	}
-	v.window(procIRQWindow, ev.WaitsIRQ())
-	v.window(procNMIWindow, ev.WaitsNMI())
+	v.windows(ev.WaitsIRQ(), ev.WaitsNMI())
+	ev.single = ev.armed && ev.Next.Type != vcpu.SoftInterrupt && !ev.WaitsIRQ() && !ev.WaitsNMI()
 }
 
 // arm makes the next entry deliver e.
@@ -108,12 +111,17 @@ func (v *VCPU) moveRIP(d int) {
 	}
 }
 
-// window arms or disarms the exit at the first moment the guest could take an
-// interrupt or an NMI.
-func (v *VCPU) window(bit uint64, on bool) {
-	w := v.val[sProc] &^ bit
-	if on {
-		w |= bit
+// windows arms or disarms the exits at the first moment the guest could take an
+// interrupt, and an NMI.
+func (v *VCPU) windows(irq, nmi bool) {
+	w := v.val[sProc] &^ (procIRQWindow | procNMIWindow)
+	if irq {
+		w |= procIRQWindow
 	}
-	v.set(sProc, w)
+	if nmi {
+		w |= procNMIWindow
+	}
+	if w != v.val[sProc] {
+		v.put(sProc, w)
+	}
 }

@@ -20,6 +20,17 @@ func vmreads(fields *[numSlots]uint32, vals *[numSlots]uint64, mask uint64)
 //go:noescape
 func vmreadVolatile(vals *[numSlots]uint64)
 
+// vmreadViolation reads the slots of fetching to vals, and to f the guest physical
+// address, the IDT-vectoring information and the access rights of SS.
+//
+//go:noescape
+func vmreadViolation(vals *[numSlots]uint64, f *frame)
+
+// vmwrites writes, for each bit i of mask, vals[i] to fields[i]. mask is not 0.
+//
+//go:noescape
+func vmwrites(fields *[numSlots]uint32, vals *[numSlots]uint64, mask uint64) uint64
+
 // rdmsrs and wrmsrs read and write the numLive MSRs of list.
 //
 //go:noescape

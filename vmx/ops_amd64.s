@@ -45,6 +45,8 @@ done:
 
 TEXT ·vmreadVolatile(SB), NOSPLIT, $0-8
 	MOVQ	vals+0(FP), DI
+	READ(const_guestCR0, const_sCR0)
+	READ(const_guestCR4, const_sCR4)
 	READ(const_guestRSP, const_sRSP)
 	READ(const_guestRFLAGS, const_sRFLAGS)
 	READ(const_guestCR3, const_sCR3)
@@ -94,6 +96,47 @@ TEXT ·vmreadVolatile(SB), NOSPLIT, $0-8
 	READ(const_guestESBase+10, const_sBase+5)
 	READ(const_guestESBase+12, const_sBase+6)
 	READ(const_guestESBase+14, const_sBase+7)
+	RET
+
+#define READFRAME(field, at) \
+	MOVL	$(field), CX; \
+	VMREADDI; \
+	LONG	$(at)
+
+TEXT ·vmreadViolation(SB), NOSPLIT, $0-16
+	MOVQ	vals+0(FP), DI
+	READ(const_guestCR0, const_sCR0)
+	READ(const_guestCR4, const_sCR4)
+	READ(const_guestRSP, const_sRSP)
+	READ(const_guestRFLAGS, const_sRFLAGS)
+	READ(const_guestCR3, const_sCR3)
+	READ(const_guestESAccess+2, const_sAccess+1)
+	READ(const_guestESBase+2, const_sBase+1)
+	MOVQ	f+8(FP), DI
+	READFRAME(const_exitGPA, frame_gpa)
+	READFRAME(const_exitVectoring, frame_vectoring)
+	READFRAME(const_guestSSAccess, frame_ssAccess)
+	RET
+
+TEXT ·vmwrites(SB), NOSPLIT, $0-32
+	MOVQ	fields+0(FP), SI
+	MOVQ	vals+8(FP), DI
+	MOVQ	mask+16(FP), DX
+
+next:
+	BSFQ	DX, BX
+	MOVL	(SI)(BX*4), CX
+	MOVQ	(DI)(BX*8), AX
+	VMWRITEAX
+	JLS	failed
+	LEAQ	-1(DX), AX
+	ANDQ	AX, DX
+	JNE	next
+	MOVQ	$1, ret+24(FP)
+	RET
+
+failed:
+	MOVQ	$0, ret+24(FP)
 	RET
 
 #define LOADMSR(i) \

@@ -22,13 +22,34 @@ func (v *VCPU) prepare(c *cpu, x *vcpu.Exit) bool {
 	}
 	if c.loaded != v {
 		v.load(c)
-	}
-	if v.todo&todoPaging != 0 {
-		v.loadPDPTEs()
+		v.loadMSRs(c)
 	}
 	if g := v.tables.Generation(); g != v.tablesGen {
 		v.tablesGen = g
 		v.b.flush(c, invSingle, v.eptp, 0)
+	}
+	if v.todo&^(todoEvents|todoDebug|todoWrite) != 0 {
+		v.prepareRare(c)
+	}
+	if v.todo&todoEvents != 0 {
+		v.armEvents()
+	}
+	if v.todo&todoDebug != 0 {
+		v.loadDebug()
+	}
+	if v.frame.interrupt&blockedOnce != 0 {
+		v.settle()
+	}
+	v.settleThreshold()
+	v.writeDirty()
+	v.todo &= todoEvents | todoDebug
+	return true
+}
+
+// prepareRare is prepare for what few entries need.
+func (v *VCPU) prepareRare(c *cpu) {
+	if v.todo&todoPaging != 0 {
+		v.loadPDPTEs()
 	}
 	if v.todo&todoFlush != 0 {
 		v.b.flush(c, invSingle, 0, uint64(v.vpid))
@@ -36,22 +57,12 @@ func (v *VCPU) prepare(c *cpu, x *vcpu.Exit) bool {
 	if v.todo&todoWrap != 0 {
 		v.wrap()
 	}
-	v.loadMSRs(c)
+	if v.todo&todoMSRs != 0 {
+		v.loadMSRs(c)
+	}
 	if v.todo&todoAPIC != 0 {
 		v.loadAPIC()
 	}
-	v.todo &= todoEvents | todoDebug
-	if v.todo&todoEvents != 0 {
-		v.armEvents()
-	}
-	if v.todo&todoDebug != 0 {
-		v.loadDebug()
-	}
-	v.settle()
-	v.settleThreshold()
-	v.writeDirty()
-	v.todo &^= todoWrite
-	return true
 }
 
 // load makes v's VMCS the current one of c.
@@ -101,15 +112,12 @@ func (v *VCPU) Leave() {
 	c.loaded, v.loaded, v.at = nil, false, -1
 }
 
-// settle keeps an entry from failing for a combination that several harmless
+// settle, under such blocking, keeps an entry from failing for a combination that several harmless
 // changes made: blocking by STI needs IF, and a single step that waits behind a
 // blocked instruction is a pending debug exception (SDM Vol. 3, "Checks on Guest
 // Non-Register State").
 func (v *VCPU) settle() {
 	s := v.frame.interrupt
-	if s&blockedOnce == 0 {
-		return
-	}
 	flags := v.get(sRFLAGS)
 	if s&blockedSTI != 0 && flags&x86.FlagIF == 0 {
 		v.setInterrupt(s &^ blockedSTI)

@@ -16,7 +16,12 @@ type processor interface {
 	// are volatile: those cost a third.
 	readSlots(val *[numSlots]uint64, mask uint64)
 	readVolatile(val *[numSlots]uint64)
+	// readViolation takes the slots of fetching to val and what an EPT violation has
+	// besides to f.
+	readViolation(val *[numSlots]uint64, f *frame)
 	write(field uint32, val uint64)
+	// writeSlots brings the slots of mask, which is not 0, to the VMCS.
+	writeSlots(val *[numSlots]uint64, mask uint64)
 	clear(vmcs mm.HPA)
 	load(vmcs mm.HPA)
 	invept(kind, eptp uint64)
@@ -38,6 +43,14 @@ func (*native) read(field uint32) uint64 { return vmread(uint64(field)) }
 
 func (*native) readSlots(val *[numSlots]uint64, mask uint64) { vmreads(&fieldOf, val, mask) }
 func (*native) readVolatile(val *[numSlots]uint64)           { vmreadVolatile(val) }
+
+func (*native) readViolation(val *[numSlots]uint64, f *frame) { vmreadViolation(val, f) }
+
+func (*native) writeSlots(val *[numSlots]uint64, mask uint64) {
+	if vmwrites(&fieldOf, val, mask) == 0 {
+		panic("vmx: VMWRITE failed")
+	}
+}
 
 func (*native) readLive(val *[numLive]uint64)  { rdmsrs(&liveMSRs, val) }
 func (*native) writeLive(val *[numLive]uint64) { wrmsrs(&liveMSRs, val) }

@@ -13,6 +13,15 @@ import (
 // real CPU whatever the guest says, and CD=0 with NW=1 would fail the entry.
 const crHidden = x86.CR0CD | x86.CR0NW
 
+// freeCR0 and freeCR4 are the bits that the guest changes without an exit: the
+// CPU needs nothing for them but what the guest's own writes do, and every guest
+// may set them, since every CPU with VT-x has them. (The hypervisor's other bits it
+// reads in the shadows.)
+const (
+	freeCR0 = x86.CR0MP | x86.CR0EM | x86.CR0TS | x86.CR0WP | x86.CR0AM
+	freeCR4 = x86.CR4TSD | x86.CR4DE | x86.CR4PGE | x86.CR4OSFXSR | x86.CR4OSXMMEXCPT
+)
+
 // Get implements vcpu.VCPU.
 func (v *VCPU) Get(r x86.Reg) uint64 {
 	switch r {
@@ -22,14 +31,13 @@ func (v *VCPU) Get(r x86.Reg) uint64 {
 		}
 		return v.frame.rip
 	case x86.CR0:
-		return v.val[sCR0Shadow]
+		return v.get(sCR0)&freeCR0 | v.val[sCR0Shadow]&^freeCR0
 	case x86.CR2:
 		return v.frame.cr2
 	case x86.CR4:
-		return v.val[sCR4Shadow]
+		return v.get(sCR4)&freeCR4 | v.val[sCR4Shadow]&^freeCR4
 	case x86.RSP:
-		v.need(emulation)
-		return v.val[sRSP]
+		return v.get(sRSP)
 	case x86.CR8:
 		return uint64(*v.apic.Reg(x86.APICTPR) >> 4 & 15)
 	case x86.DR0, x86.DR1, x86.DR2, x86.DR3:
@@ -190,14 +198,14 @@ func (v *VCPU) setLMA() {
 	if efer&x86.EFERLME != 0 && v.val[sCR0]&x86.CR0PG != 0 {
 		efer, entry = efer|x86.EFERLMA, entry|entryLongMode
 	}
-	v.set(sEFER, efer)
-	v.set(sEntry, entry)
+	v.putNew(sEFER, efer)
+	v.putNew(sEntry, entry)
 }
 
 // Segment implements vcpu.VCPU.
 func (v *VCPU) Segment(s x86.Seg) x86.Segment {
 	n := slot(s)
-	v.need(emulation | segmentSlots<<n)
+	v.need(segmentSlots << n)
 	return x86.Segment{
 		Selector: uint16(v.val[sSelector+n]), Access: uint32(v.val[sAccess+n]),
 		Limit: uint32(v.val[sLimit+n]), Base: v.val[sBase+n],
@@ -206,9 +214,14 @@ func (v *VCPU) Segment(s x86.Seg) x86.Segment {
 
 // Snapshot implements vcpu.VCPU.
 func (v *VCPU) Snapshot(s *vcpu.Snapshot) {
-	v.need(emulation)
-	s.RIP, s.RSP, s.RFLAGS = v.Get(x86.RIP), v.val[sRSP], v.val[sRFLAGS]
-	s.CR0, s.CR3, s.CR4, s.EFER = v.val[sCR0Shadow], v.val[sCR3], v.val[sCR4Shadow], v.get(sEFER)
+	v.need(fetching)
+	if v.todo&todoWrap != 0 {
+		v.wrap()
+	}
+	s.RIP, s.RSP, s.RFLAGS = v.frame.rip, v.val[sRSP], v.val[sRFLAGS]
+	s.CR0 = v.val[sCR0]&freeCR0 | v.val[sCR0Shadow]&^freeCR0
+	s.CR4 = v.val[sCR4]&freeCR4 | v.val[sCR4Shadow]&^freeCR4
+	s.CR3, s.EFER = v.val[sCR3], v.val[sEFER]
 	n := slot(x86.CS)
 	s.CSBase, s.CSAccess = v.val[sBase+n], uint32(v.val[sAccess+n])
 }

@@ -3,20 +3,14 @@
 
 package vmx
 
-import (
-	"math/bits"
-
-	"ringo/hv/x86"
-)
+import "ringo/hv/x86"
 
 // slot numbers the VMCS fields that have a copy in the VCPU.
 type slot uint8
 
 // The first ones change by put only; the copy is always right.
 const (
-	sCR0 slot = iota
-	sCR4
-	sCR0Shadow
+	sCR0Shadow slot = iota
 	sCR4Shadow
 	sEFER
 	sPAT
@@ -35,7 +29,9 @@ const (
 // The others are the guest's: after a run a copy is read again when it is
 // wanted. Segment fields come in the order of x86.Seg.
 const (
-	sRSP = numStable + iota
+	sCR0 = numStable + iota // of these two the bits of freeCR0 and freeCR4
+	sCR4
+	sRSP
 	sRFLAGS
 	sCR3
 	sDR7
@@ -138,11 +134,10 @@ func (v *VCPU) set(s slot, val uint64) {
 
 // writeDirty brings the VMCS up to date. Precondition: v is loaded.
 func (v *VCPU) writeDirty() {
-	for d := v.dirty; d != 0; d &= d - 1 {
-		s := bits.TrailingZeros64(d)
-		v.on.p.write(fieldOf[s], v.val[s])
+	if v.dirty != 0 {
+		v.on.p.writeSlots(&v.val, v.dirty)
+		v.dirty = 0
 	}
-	v.dirty = 0
 }
 
 // readAll makes every copy valid. Precondition: v is loaded.
@@ -165,10 +160,8 @@ func (v *VCPU) need(mask uint64) {
 }
 
 // segmentSlots are the copies of one segment register, to be shifted left by its
-// number. Whoever wants one, or RSP, is about to interpret an instruction:
-// emulation are all that this takes.
+// number. fetching is what decides how the instruction at RIP is fetched.
 const (
 	segmentSlots = 1<<sSelector | 1<<sLimit | 1<<sAccess | 1<<sBase
-	emulation    = 1<<sRSP | 1<<sRFLAGS | 1<<sCR3 |
-		segmentSlots<<slot(x86.CS) | segmentSlots<<slot(x86.SS) | segmentSlots<<slot(x86.FS) | segmentSlots<<slot(x86.GS)
+	fetching     = 1<<sCR0 | 1<<sCR4 | 1<<sRSP | 1<<sRFLAGS | 1<<sCR3 | (1<<sAccess|1<<sBase)<<slot(x86.CS)
 )

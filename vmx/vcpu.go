@@ -4,6 +4,8 @@
 package vmx
 
 import (
+	"sync/atomic"
+
 	"ringo/hv/insn"
 	"ringo/hv/vcpu"
 	"ringo/hv/x86"
@@ -19,10 +21,12 @@ type VCPU struct {
 	cost   uint64 // its address
 	apic   *x86.APICPage
 	tables *pt.Tables
-	pages  mm.HPA // VMCS, virtual-APIC page, frame, costs
-	npages int
-	eptp   uint64
-	vpid   uint16 // 0: the CPU has none
+	// generation is that of tables.
+	generation *atomic.Uint64
+	pages      mm.HPA // VMCS, virtual-APIC page, frame, costs
+	npages     int
+	eptp       uint64
+	vpid       uint16 // 0: the CPU has none
 
 	cache
 
@@ -74,57 +78,75 @@ const (
 
 // Run implements vcpu.VCPU. Exits that an instruction caused are the frequent
 // ones: they are translated here when they left nothing to look after but
-// themselves, all others by finish.
+// themselves, all others by rest.
 func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
-	for {
-		seen := v.seen()
-		switch {
-		case v.at != cpu, v.todo != 0, v.tables.Generation() != v.tablesGen:
-			if !v.prepare(v.b.cpus[cpu], x) {
-				return
-			}
-		}
-		if v.fpu == vcpu.XSAVEOPT {
-			enterXSAVEOPT(v.frame)
-		} else {
-			v.enterOther()
-		}
-		v.entered(seen)
-		f := v.frame
-		x.TSC = f.meter.TSC
-		v.valid = stable
-		n := uint8(f.reason)
-		if why := quick[n]; why != 0 && v.todo == 0 && f.plain() {
-			rip := f.rip
-			x.Reason, x.CPL, x.RIP = vcpu.Reason(why), f.cpl(), rip
-			f.meter.Row = v.cost + why<<vcpu.CostShift
-			// Where RIP wraps, and for INS and OUTS, finish looks closer.
-			next, size := rip+f.length, uint8(f.length)
-			if n != reasonIO {
-				if uint32(next) >= uint32(size) {
-					x.Len, x.Ahead = size, true
-					f.rip = next
-					return
-				}
-			} else if q := f.qualification; q&ioString == 0 && uint32(next) >= uint32(size) {
-				x.Raw[1] = q
-				x.IO = vcpu.IOExit{Port: uint16(q >> 16), Size: uint8(q&7) + 1, In: q&ioIn != 0}
-				x.Len, x.Ahead = size, true
-				f.rip = next
-				return
-			}
-		}
-		if v.finish(x) {
-			if x.Reason == vcpu.Interrupted {
-				v.takeKick()
-			}
+	seen := v.seen()
+	switch {
+	case v.at != cpu, v.todo != 0, v.generation.Load() != v.tablesGen:
+		if !v.prepare(v.b.cpus[cpu], x) {
 			return
 		}
 	}
+	if v.fpu != vcpu.XSAVEOPT {
+		v.enterOther()
+	} else {
+		enterXSAVEOPT(v.frame)
+	}
+	v.entered(seen)
+	f := v.frame
+	x.TSC = f.meter.TSC
+	v.valid = stable
+	n := uint8(f.reason)
+	why := quick[n]
+	if v.todo != 0 {
+		why = v.delivered(why)
+	}
+	if why != 0 && uint8(f.interrupt)&blockedOnce == 0 {
+		rip := f.rip
+		// Where RIP wraps, and for INS and OUTS, finish looks closer.
+		next, size := rip+f.length, uint32(f.length)
+		if n != reasonIO {
+			if uint32(next) >= size {
+				if n == reasonVMCALL {
+					x.CPL = f.cpl()
+				}
+				x.Reason, x.Len, x.Ahead, x.RIP = vcpu.Reason(why), uint8(size), true, rip
+				f.rip, f.meter.Row = next, v.cost+why<<vcpu.CostShift
+				return
+			}
+		} else if q := f.qualification; q&ioString == 0 && uint32(next) >= size {
+			x.Raw[1] = q
+			x.IO = vcpu.IOExit{}
+			x.IO.Size, x.IO.In, x.IO.Port = uint8(q&7)+1, q&ioIn != 0, uint16(q>>16)
+			x.Reason, x.Len, x.Ahead, x.RIP = vcpu.IO, uint8(size), true, rip
+			f.rip, f.meter.Row = next, v.cost+uint64(vcpu.IO)<<vcpu.CostShift
+			return
+		}
+	}
+	v.rest(x)
 }
 
-// plain reports whether the exit cut no event short, and was in no interrupt shadow.
-func (f *frame) plain() bool { return int32(f.vectoring) >= 0 && uint8(f.interrupt)&blockedOnce == 0 }
+// rest translates an exit that Run does not.
+func (v *VCPU) rest(x *vcpu.Exit) {
+	if v.frame.reason == reasonEPTViolation && v.violation(x) {
+		return
+	}
+	if v.finish(x); x.Reason == vcpu.Interrupted {
+		v.takeKick()
+	}
+}
+
+// delivered is why, if all that was to be looked after was an event that the entry
+// has delivered, and else 0. An exit that why is not 0 of has not cut it short.
+//
+//go:noinline
+func (v *VCPU) delivered(why uint64) uint64 {
+	if why == 0 || v.todo != todoEvents || !v.ev.single {
+		return 0
+	}
+	v.ev.HasNext, v.ev.armed, v.ev.single, v.todo = false, false, false, 0
+	return why
+}
 
 // enterOther enters the guest on hosts without XSAVEOPT.
 func (v *VCPU) enterOther() {

@@ -19,10 +19,10 @@ func TestReadVolatile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	slots := map[string]slot{"RSP": sRSP, "RFLAGS": sRFLAGS, "CR3": sCR3, "DR7": sDR7, "GDTRBase": sGDTRBase, "GDTRLimit": sGDTRLimit,
+	slots := map[string]slot{"CR0": sCR0, "CR4": sCR4, "RSP": sRSP, "RFLAGS": sRFLAGS, "CR3": sCR3, "DR7": sDR7, "GDTRBase": sGDTRBase, "GDTRLimit": sGDTRLimit,
 		"IDTRBase": sIDTRBase, "IDTRLimit": sIDTRLimit, "SysenterCS": sSysenterCS, "SysenterESP": sSysenterESP, "SysenterEIP": sSysenterEIP,
 		"Interrupt": sInterrupt, "PendingDebug": sPendingDebug, "PDPTE0": sPDPTE0, "Selector": sSelector, "Limit": sLimit, "Access": sAccess, "Base": sBase}
-	fields := map[string]uint32{"RSP": uint32(guestRSP), "RFLAGS": uint32(guestRFLAGS), "CR3": uint32(guestCR3), "DR7": uint32(guestDR7),
+	fields := map[string]uint32{"CR0": uint32(guestCR0), "CR4": uint32(guestCR4), "RSP": uint32(guestRSP), "RFLAGS": uint32(guestRFLAGS), "CR3": uint32(guestCR3), "DR7": uint32(guestDR7),
 		"GDTRBase": uint32(guestGDTRBase), "GDTRLimit": uint32(guestGDTRLimit), "IDTRBase": uint32(guestIDTRBase), "IDTRLimit": uint32(guestIDTRLimit),
 		"SysenterCS": uint32(guestSysenterCS), "SysenterESP": uint32(guestSysenterESP), "SysenterEIP": uint32(guestSysenterEIP),
 		"InterruptState": uint32(guestInterruptState), "PendingDebug": uint32(guestPendingDebug), "PDPTE0": uint32(guestPDPTE0),
@@ -47,12 +47,12 @@ func TestReadVolatile(t *testing.T) {
 	}
 }
 
-// The preemption timer stands for an interrupt that was held back: it ends the run,
-// so that the run loop looks at what the interrupt has changed.
+// The preemption timer gives an interrupt that was held back its moment. It ends the
+// run, since what that has changed may be in a word that only the run loop reads.
 func TestPreemptionTimer(t *testing.T) {
 	_, v := running(t)
 	var x vcpu.Exit
-	if n := run(v, 0, &x, fakeExit{reason: reasonTimer}); n != 1 || x.Reason != vcpu.Interrupted {
+	if n := run(v, 0, &x, fakeExit{reason: reasonTimer}); n != 1 || x.Reason != vcpu.Tick {
 		t.Errorf("%d entries, %+v", n, x)
 	}
 }

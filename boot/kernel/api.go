@@ -143,18 +143,23 @@ func KickWord(cpu int) *uint32 {
 }
 
 // Arm makes the timer of the calling runner's CPU interrupt, and kick the
-// runner, when the TSC reaches deadline, or earlier. A call with a later
-// deadline than one that is still ahead changes nothing, all ones mean never,
-// and 0 takes it back.
+// runner, when the TSC reaches deadline. A call takes the place of the last one,
+// except for all ones, which mean never and change nothing; 0 takes it back.
 func Arm(deadline uint64) {
 	if booted == 0 || deadline == never {
 		return
 	}
 	c := self()
-	if deadline != 0 && c.armAt != 0 && c.armAt <= deadline {
-		return
+	if deadline == 0 || !armLater(c, deadline) {
+		enter(sysArm, deadline, 0, 0)
 	}
-	enter(sysArm, deadline, 0, 0)
+}
+
+// armLater is Arm where the timer is set already, for an earlier time: its interrupt
+// looks again. One that comes just now has set armAt to 0.
+func armLater(c *cpu, deadline uint64) bool {
+	at := atomic.LoadUint64(&c.armAt)
+	return at != 0 && at <= deadline && atomic.CompareAndSwapUint64(&c.armAt, at, deadline)
 }
 
 // AllocVector reserves a device interrupt vector for the caller, 0 when there

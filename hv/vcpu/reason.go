@@ -7,7 +7,7 @@ var reasonNames = [NumReasons]string{
 	"interrupted", "window", "cpuid", "rdmsr", "wrmsr", "hypercall", "io",
 	"memory", "hlt", "pause", "xsetbv", "cr-write", "cr-read", "dr", "cache",
 	"monitor", "rdpmc", "tsc", "privileged", "exception", "task-switch",
-	"shutdown", "init", "invalid", "unknown", "dr-write", "apic-write",
+	"shutdown", "init", "invalid", "unknown", "dr-write", "apic-write", "tick",
 }
 
 // String is the name under which exits are counted and shown, at most 15

@@ -98,6 +98,9 @@ func (t *Tables) Format() *Format { return t.f }
 // from any CPU.
 func (t *Tables) Generation() uint64 { return t.gen.Load() }
 
+// Generations is where Generation is kept, for those who read it at every turn.
+func (t *Tables) Generations() *atomic.Uint64 { return &t.gen }
+
 // Bytes is the memory that the tables take, those included that wait for
 // [Tables.Reap].
 func (t *Tables) Bytes() uint64 { return uint64(t.frames.Load()) * mm.PageSize }

@@ -180,3 +180,11 @@ func TestInit(t *testing.T) {
 		t.Errorf("the archive does not hold the init: %v", err)
 	}
 }
+
+func TestRowNames(t *testing.T) {
+	for s, want := range map[string]int{"": 3, "guest": 1, "linux memory": 2, "everything": 0} {
+		if rows, err := rowNames(s); len(rows) != want || (err != nil) != (want == 0) {
+			t.Errorf("%q: %v, %v", s, rows, err)
+		}
+	}
+}

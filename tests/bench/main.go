@@ -6,7 +6,9 @@
 // Bochs. In both (in QEMU with -icount) one executed instruction is one tick of
 // the time-stamp counter, whoever executes it, so that the figures do not depend
 // on the machine that runs this and two runs agree. The result is a Markdown table
-// on the standard output, and build/bench.json or build/bench-vmx.json.
+// on the standard output, and build/bench.json or build/bench-vmx.json. ROWS in the
+// environment leaves rows out: ROWS="guest" is what the small guest measures, linux
+// what takes a Debian, memory what takes four.
 package main
 
 import (
@@ -14,6 +16,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"ringo/tests/guests/micro/guest"
 	"ringo/tools/debian"
@@ -37,7 +41,8 @@ type files struct {
 	initrd string // initramfs of the timing init
 	dir    string
 
-	backend string // onQEMU or onBochs
+	backend string   // onQEMU or onBochs
+	rows    []string // what is measured, see rowNames
 	// micros is everything that guests measure, by the names that they print.
 	micros map[string]float64
 }
@@ -53,8 +58,34 @@ func backendName(s string) (string, error) {
 	return "", fmt.Errorf("BACKEND=%s: want svm or vmx", s)
 }
 
+// Parts of the table, by their names in ROWS.
+const (
+	guestRows  = "guest"
+	linuxRows  = "linux"
+	memoryRows = "memory"
+)
+
+// rowNames checks a value of ROWS, by default all parts.
+func rowNames(s string) ([]string, error) {
+	all := []string{guestRows, linuxRows, memoryRows}
+	if s == "" {
+		return all, nil
+	}
+	rows := strings.Fields(s)
+	for _, r := range rows {
+		if !slices.Contains(all, r) {
+			return nil, fmt.Errorf("ROWS=%s: want some of %s", s, strings.Join(all, ", "))
+		}
+	}
+	return rows, nil
+}
+
 func bench() error {
 	backend, err := backendName(os.Getenv("BACKEND"))
+	if err != nil {
+		return err
+	}
+	rows, err := rowNames(os.Getenv("ROWS"))
 	if err != nil {
 		return err
 	}
@@ -75,7 +106,7 @@ func bench() error {
 		return err
 	}
 	defer os.RemoveAll(f.dir)
-	f.backend, f.micros = backend, map[string]float64{}
+	f.backend, f.rows, f.micros = backend, rows, map[string]float64{}
 	// One that fails does not keep the others from being measured.
 	v, failed := values{}, []error{}
 	for _, step := range []struct {
@@ -124,6 +155,9 @@ func prepare(root, out string) (f files, err error) {
 	f.initrd = filepath.Join(f.dir, "init.gz")
 	return f, os.WriteFile(f.initrd, rd, 0o644)
 }
+
+// wants reports whether a part of the table is to be measured.
+func (f files) wants(rows string) bool { return slices.Contains(f.rows, rows) }
 
 // config is a machine for measurements. Bochs always counts instructions.
 func (f files) config(smp int, icount bool) emu.Config {

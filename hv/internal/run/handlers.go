@@ -46,6 +46,7 @@ var handlers = [256]handler{
 	vcpu.Unknown:     unexpected,
 	vcpu.DRWrite:     drWrite,
 	vcpu.APICWrite:   apicWrite,
+	vcpu.Tick:        goOn, // the loop looks at the vCPU's word, the entry code at the CPU's
 }
 
 func init() {

@@ -138,7 +138,7 @@ func (r *apicRun) run(t T, m Machine) bool {
 		r.deliver()
 		r.v.Run(m.CPU(), &x)
 		switch x.Reason {
-		case vcpu.Interrupted:
+		case vcpu.Interrupted, vcpu.Tick:
 			r.breaks++
 			continue
 		case vcpu.Window:

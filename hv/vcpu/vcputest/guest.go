@@ -97,11 +97,11 @@ func Length(x *vcpu.Exit) uint8 {
 	return 0
 }
 
-// Next runs v until an exit that is not Interrupted.
+// Next runs v until an exit that has to do with what it does.
 func Next(t T, m Machine, v vcpu.VCPU, x *vcpu.Exit) {
 	for range 1 << 20 {
 		v.Run(m.CPU(), x)
-		if x.Reason != vcpu.Interrupted {
+		if x.Reason != vcpu.Interrupted && x.Reason != vcpu.Tick {
 			return
 		}
 	}

@@ -24,6 +24,7 @@ func runCases() []Case {
 		{"an event interrupted by an exit is delivered after it", true, testReplay},
 		{"NMIs are blocked until IRET", true, testNMI},
 		{"control registers", true, testCR},
+		{"control register bits", true, testCRBits},
 		{"debug registers are per vCPU", true, testDR},
 		{"Kick ends a run", true, testKick},
 		{"real mode from the reset state", true, testRealMode},
@@ -238,7 +239,7 @@ func testCR(t T, m Machine) {
 	// mov cr0, rbx; mov rcx, cr0; mov cr4, rdx; mov rax, cr3; hlt
 	Boot64(m, v, []byte{0x0f, 0x22, 0xc3, 0x0f, 0x20, 0xc1, 0x0f, 0x22, 0xe2, 0x0f, 0x20, 0xd8, 0xf4})
 	v.Regs().RBX = 0xc001_0033
-	v.Regs().RDX = x86.CR4PAE | x86.CR4OSFXSR // some CPUs check the value first
+	v.Regs().RDX = x86.CR4PAE | x86.CR4PSE // some CPUs check the value first
 	var x vcpu.Exit
 	if !expectCR(t, m, v, &x, vcpu.CRWrite, 0, 0, 3) {
 		return
@@ -263,6 +264,45 @@ func testCR(t T, m Machine) {
 	if Expect(t, m, v, &x, vcpu.HLT, 12) && v.Regs().RAX != guestPML4 {
 		t.Errorf("CR3 %#x", v.Regs().RAX)
 	}
+}
+
+// testCRBits: what a guest writes to bits that a CPU may leave to it is what it and
+// the hypervisor read.
+func testCRBits(t T, m Machine) {
+	v := m.NewVCPU(t)
+	defer v.Free()
+	// mov cr0, rbx; mov cr4, rdx; mov rcx, cr0; mov rax, cr4; hlt
+	Boot64(m, v, []byte{0x0f, 0x22, 0xc3, 0x0f, 0x22, 0xe2, 0x0f, 0x20, 0xc1, 0x0f, 0x20, 0xe0, 0xf4})
+	const cr0, cr4 = 0x8001_0033 | x86.CR0TS | x86.CR0AM, x86.CR4PAE | x86.CR4PGE | x86.CR4DE
+	g := v.Regs()
+	g.RBX, g.RDX = cr0, cr4
+	var x vcpu.Exit
+	for Next(t, m, v, &x); x.Reason == vcpu.CRWrite || x.Reason == vcpu.CRRead; Next(t, m, v, &x) {
+		switch x.RIP - GuestCode {
+		case 0:
+			v.Set(x86.CR0, g.RBX)
+		case 3:
+			v.Set(x86.CR4, g.RDX)
+		case 6:
+			g.RCX = v.Get(x86.CR0)
+		case 9:
+			g.RAX = v.Get(x86.CR4)
+		}
+		Skip(v, &x, Length(&x))
+	}
+	check := func(when string) {
+		var s vcpu.Snapshot
+		v.Snapshot(&s)
+		if a, b := v.Get(x86.CR0), v.Get(x86.CR4); a != cr0 || b != cr4 || s.CR0 != cr0 || s.CR4 != cr4 {
+			t.Errorf("%s: CR0 %#x, %#x, want %#x; CR4 %#x, %#x, want %#x", when, a, s.CR0, uint64(cr0), b, s.CR4, uint64(cr4))
+		}
+	}
+	if x.Reason != vcpu.HLT || g.RCX != cr0 || g.RAX != cr4 {
+		t.Errorf("%+v, the guest reads %#x and %#x", x, g.RCX, g.RAX)
+	}
+	check("after the exit")
+	v.Leave()
+	check("off the CPU")
 }
 
 // expectCR runs v to an access of a control register.

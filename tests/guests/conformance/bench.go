@@ -46,7 +46,7 @@ func bench(h *harness) {
 			case vcpu.HLT:
 				samples = append(samples, binary.LittleEndian.Uint64(g.RAM()[dataPage+8:]))
 				vcputest.Skip(g.v, &x, 1)
-			case vcpu.Interrupted:
+			case vcpu.Interrupted, vcpu.Tick:
 			default:
 				h.Fatalf("%+v", x)
 			}

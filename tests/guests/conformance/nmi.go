@@ -48,7 +48,7 @@ func nmis(h *harness) {
 		runs := 0
 		for ; !done.Load(); runs++ {
 			g.v.Run(0, &x)
-			if x.Reason != vcpu.Interrupted {
+			if x.Reason != vcpu.Interrupted && x.Reason != vcpu.Tick {
 				h.Errorf("exit %+v", x)
 				break
 			}

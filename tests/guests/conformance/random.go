@@ -119,7 +119,7 @@ func randomGuest(g *guest, rng *rand.Rand) {
 func answer(g *guest, x *vcpu.Exit, rng *rand.Rand) {
 	r := g.v.Regs()
 	switch x.Reason {
-	case vcpu.Interrupted, vcpu.Window, vcpu.DRAccess:
+	case vcpu.Interrupted, vcpu.Tick, vcpu.Window, vcpu.DRAccess:
 		if rng.IntN(4) != 0 {
 			return
 		}
