@@ -150,16 +150,17 @@ func Arm(deadline uint64) {
 		return
 	}
 	c := self()
-	if deadline == 0 || !armLater(c, deadline) {
+	if deadline == 0 || !armLate(c, deadline) {
 		enter(sysArm, deadline, 0, 0)
 	}
 }
 
-// armLater is Arm where the timer is set already, for an earlier time: its interrupt
-// looks again. One that comes just now has set armAt to 0.
-func armLater(c *cpu, deadline uint64) bool {
-	at := atomic.LoadUint64(&c.armAt)
-	return at != 0 && at <= deadline && atomic.CompareAndSwapUint64(&c.armAt, at, deadline)
+// armLate is Arm where the timer is set already, for no later a time: its interrupt
+// looks again. One that comes before the first step is seen in the second.
+func armLate(c *cpu, deadline uint64) bool {
+	atomic.StoreUint64(&c.armAt, deadline)
+	at := atomic.LoadUint64(&c.armed)
+	return at != 0 && at <= deadline
 }
 
 // AllocVector reserves a device interrupt vector for the caller, 0 when there

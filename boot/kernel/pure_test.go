@@ -203,16 +203,15 @@ func TestTimerList(t *testing.T) {
 	}
 }
 
-// A deadline that moves back is what the timer's interrupt looks at; an earlier one,
-// and one without an interrupt to come, are not left to it.
-func TestArmLater(t *testing.T) {
+// A deadline is left to a timer that is set for no later a time, and to no other.
+func TestArmLate(t *testing.T) {
 	c := new(cpu)
 	for _, e := range []struct {
-		at, deadline, then uint64
-		ok                 bool
-	}{{10, 20, 20, true}, {10, 10, 10, true}, {10, 9, 10, false}, {0, 20, 0, false}} {
-		c.armAt = e.at
-		if ok := armLater(c, e.deadline); ok != e.ok || c.armAt != e.then {
+		armed, deadline uint64
+		ok              bool
+	}{{10, 20, true}, {10, 10, true}, {10, 9, false}, {0, 20, false}} {
+		c.armed, c.armAt = e.armed, 15
+		if ok := armLate(c, e.deadline); ok != e.ok || c.armAt != e.deadline {
 			t.Errorf("%+v: %v, %d", e, ok, c.armAt)
 		}
 	}
