@@ -66,8 +66,8 @@ func (v *VCPU) LoadAPIC(x2 bool) {
 	if x2 {
 		proc2 |= proc2X2APIC
 	}
-	v.set(sProc2, uint64(proc2))
-	v.set(sMSRBitmap, uint64(v.b.msrMap(x2)))
+	v.putNew(sProc2, uint64(proc2))
+	v.putNew(sMSRBitmap, uint64(v.b.msrMap(x2)))
 	v.todo |= todoAPIC
 }
 

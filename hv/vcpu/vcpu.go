@@ -274,8 +274,8 @@ type LocalAPIC interface {
 	// let it; Inject changes neither. Between runs the page is the caller's: the
 	// CPU has kept TPR, PPR, ISR and IRR up to date.
 	APIC() *x86.APICPage
-	// LoadAPIC says that the caller has changed TPR, ISR, IRR or TMR in the
-	// page. PPR must be what they make it. With x2 the guest reaches the
+	// LoadAPIC says that the caller has changed ISR, IRR or TMR in the page. PPR
+	// must be what they and TPR make it: a CPU looks at both when it enters. With x2 the guest reaches the
 	// registers as the MSRs of x2APIC mode: it reads, without exits, those of
 	// the page that change by writes only, and writes TPR, EOI and SELF IPI. All
 	// other accesses exit, as does, afterwards, an EOI of a vector in TMR.

@@ -116,7 +116,7 @@ func (e *emulator) writeAPIC(off uint64, size uint8, val, now uint64) {
 // settled looks whether an access to the local APIC has left something to do.
 // Most have not.
 func (e *emulator) settled() {
-	if apic := e.v.APIC; apic.Virtual() || !apic.Settled() {
+	if !e.v.APIC.Settled() {
 		e.look = true
 	}
 }

@@ -333,6 +333,9 @@ func (r *Runner) deliver(v *part.VCPU) {
 // syncCR8 gives the local APIC and CR8, which the guest may change without an
 // exit, the same task priority.
 func syncCR8(v *part.VCPU) {
+	if v.APIC.Away() {
+		return
+	}
 	if class, ok := v.APIC.SyncCR8(uint8(v.HW.Get(x86.CR8))); ok {
 		v.HW.Set(x86.CR8, uint64(class))
 	}

@@ -74,8 +74,7 @@ func (l *LAPIC) Load() {
 	if !l.shown {
 		l.show()
 	}
-	const both = modeX2 | modeSW
-	l.hw.LoadAPIC(l.mode.Load()&both == both)
+	l.hw.LoadAPIC(l.shows())
 }
 
 // show puts the registers into the page that only the guest's writes change: in
@@ -116,6 +115,44 @@ func (l *LAPIC) fetch() {
 	l.isr[0] &^= 0xffff
 	l.isrMax, l.irrMax = l.isr.highest(), l.irr.highest()
 	l.updatePPR()
+}
+
+// Away reports whether the CPU has the state: TPR and CR8 are one then.
+func (l *LAPIC) Away() bool { return l.away }
+
+// endAway is EOI in the page, and tprAway a write to TPR: those are the accesses that
+// are frequent in xAPIC mode, where they exit.
+func (l *LAPIC) endAway() {
+	v := l.page.Highest(regISR)
+	if v == 0 {
+		return
+	}
+	*l.page.Reg(regISR + int(v>>5)) &^= 1 << (v & 31)
+	l.ppAway()
+	l.hw.LoadAPIC(l.shows())
+	if l.tmr.test(v) {
+		l.endLevel(v)
+	}
+}
+
+func (l *LAPIC) tprAway(tpr uint8) {
+	*l.page.Reg(regTPR) = uint32(tpr)
+	l.ppAway()
+}
+
+// ppAway makes the page's PPR follow its TPR and ISR.
+func (l *LAPIC) ppAway() {
+	tpr, isr := uint8(*l.page.Reg(regTPR)), l.page.Highest(regISR)
+	if classOf(tpr) < classOf(isr) {
+		tpr = isr &^ 15
+	}
+	*l.page.Reg(regPPR) = uint32(tpr)
+}
+
+// shows reports whether the guest reaches the page's registers as MSRs.
+func (l *LAPIC) shows() bool {
+	const both = modeX2 | modeSW
+	return l.mode.Load()&both == both
 }
 
 // Wrote does the rest of a guest's write to register reg that the CPU has carried

@@ -123,6 +123,19 @@ func (w *twins) wrmsr(msr uint32, val uint64) {
 	}
 }
 
+// exit writes a register as in xAPIC mode, where that exits, while the CPU has the
+// state. It takes a Load only where the run loop would look.
+func (w *twins) exit(reg, val uint64) {
+	w.h.Load()
+	w.l.Write(reg<<4, 4, val, w.soft.now())
+	w.h.Write(reg<<4, 4, val, w.hard.now())
+	if !w.h.Settled() {
+		w.h.Load()
+	} else if !w.h.Away() {
+		w.t.Fatal("settled, but the CPU does not have the state")
+	}
+}
+
 // window lets both guests take what they can.
 func (w *twins) window() {
 	w.h.Load()
@@ -204,6 +217,8 @@ func TestHardware(t *testing.T) {
 				w.post(vec, vec&1 != 0 && rng.IntN(2) == 0)
 			case n < 50:
 				w.window()
+			case n < 55:
+				w.exit([]uint64{regTPR, regEOI}[rng.IntN(2)], rng.Uint64N(256))
 			case n < 75:
 				w.wrmsr(x86.MSRX2APICBase+regEOI, 0)
 			case n < 83:

@@ -107,7 +107,10 @@ func (l *LAPIC) Take(vector uint8) {
 
 // EOI ends the highest interrupt in service.
 func (l *LAPIC) EOI() {
-	l.fetch()
+	if l.away {
+		l.endAway()
+		return
+	}
 	v := l.isrMax
 	if v == 0 {
 		return // a spurious EOI

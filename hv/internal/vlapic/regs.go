@@ -127,7 +127,9 @@ func (l *LAPIC) write(r uint32, val uint64, x2 bool, now uint64) (ok bool) {
 		return false
 	}
 	v := uint32(val)
-	l.shown = false
+	if r != regTPR && r != regEOI { // which are not shown
+		l.shown = false
+	}
 	if r-regLVT < lvtCount {
 		return l.writeLVT(r-regLVT, v, x2, now)
 	}
@@ -183,7 +185,10 @@ func (l *LAPIC) writeTPR(v uint32, x2 bool) bool {
 	if x2 && v > 0xff {
 		return false
 	}
-	l.fetch()
+	if l.away {
+		l.tprAway(uint8(v))
+		return true
+	}
 	l.tpr, l.tprWritten = uint8(v), true
 	l.updatePPR()
 	return true
