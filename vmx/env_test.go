@@ -110,18 +110,23 @@ func (p *testCPU) load(a mm.HPA) {
 func (p *testCPU) invept(kind, eptp uint64)  { p.flushes = append(p.flushes, flush{false, kind, eptp}) }
 func (p *testCPU) invvpid(kind, vpid uint64) { p.flushes = append(p.flushes, flush{true, kind, vpid}) }
 
-func (p *testCPU) readVolatile(val *[numSlots]uint64) { p.readSlots(val, volatile) }
-
-func (p *testCPU) readLive(val *[numLive]uint64) {
-	for i, msr := range liveMSRs {
-		val[i] = p.rdmsr(msr)
+func (p *testCPU) leave(val *[numSlots]uint64, live *[numLive]uint64, a mm.HPA, pdptes bool) {
+	mask := uint64(volatile)
+	if !pdptes {
+		mask &^= 15 << sPDPTE0
 	}
+	p.readSlots(val, mask)
+	for i, msr := range liveMSRs {
+		live[i] = p.rdmsr(msr)
+	}
+	p.clear(a)
 }
 
-func (p *testCPU) writeLive(val *[numLive]uint64) {
+func (p *testCPU) enter(a mm.HPA, live *[numLive]uint64) {
 	for i, msr := range liveMSRs {
-		p.wrmsr(msr, val[i])
+		p.wrmsr(msr, live[i])
 	}
+	p.load(a)
 }
 
 func (p *testCPU) rdmsr(msr uint32) uint64      { return p.msrs[msr] }

@@ -59,21 +59,20 @@ func (v *VCPU) setLive(i int, val uint64) {
 	}
 }
 
-// loadMSRs gives the CPU v's values, unless it has them.
+// loadMSRs gives the CPU what Set has changed.
 func (v *VCPU) loadMSRs(c *cpu) {
-	if c.live != v || v.liveSet {
-		c.p.writeLive(&v.live)
-		c.live, v.liveSet = v, false
+	if v.liveSet {
+		for i, msr := range liveMSRs {
+			c.p.wrmsr(msr, v.live[i])
+		}
+		v.liveSet = false
 	}
+	v.loadTSCAux(c)
+}
+
+func (v *VCPU) loadTSCAux(c *cpu) {
 	if c.tscAux != v.tscAux && v.b.f.tscAux {
 		c.tscAux = v.tscAux
 		c.p.wrmsr(x86.MSRTSCAux, c.tscAux)
-	}
-}
-
-// saveMSRs takes note of what the guest left there.
-func (v *VCPU) saveMSRs() {
-	if v.on.live == v {
-		v.on.p.readLive(&v.live)
 	}
 }

@@ -15,10 +15,16 @@ func vmwrite(field, val uint64) uint64
 //go:noescape
 func vmreads(fields *[numSlots]uint32, vals *[numSlots]uint64, mask uint64)
 
-// vmreadVolatile reads every field of a volatile slot to vals.
+// vmleave reads every field of a volatile slot to vals, those of the PDPTEs only if
+// pdptes, and the MSRs of list to live, and is vmclear then.
 //
 //go:noescape
-func vmreadVolatile(vals *[numSlots]uint64)
+func vmleave(vals *[numSlots]uint64, list *[numLive]uint32, live *[numLive]uint64, pa uint64, pdptes bool) uint64
+
+// vmenter writes the MSRs of list and is vmptrld then.
+//
+//go:noescape
+func vmenter(list *[numLive]uint32, live *[numLive]uint64, pa uint64) uint64
 
 // vmreadViolation reads the slots of fetching to vals, and to f the guest physical
 // address, the IDT-vectoring information and the access rights of SS.
@@ -30,14 +36,6 @@ func vmreadViolation(vals *[numSlots]uint64, f *frame)
 //
 //go:noescape
 func vmwrites(fields *[numSlots]uint32, vals *[numSlots]uint64, mask uint64) uint64
-
-// rdmsrs and wrmsrs read and write the numLive MSRs of list.
-//
-//go:noescape
-func rdmsrs(list *[numLive]uint32, vals *[numLive]uint64)
-
-//go:noescape
-func wrmsrs(list *[numLive]uint32, vals *[numLive]uint64)
 
 // vmclear writes the VMCS at physical address pa back to memory: it is then on
 // no CPU, and in the state clear. vmptrld makes it the current one.

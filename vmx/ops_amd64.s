@@ -37,13 +37,25 @@ next:
 done:
 	RET
 
-// All volatile slots at once, in two instructions each: DI = vals.
+// A field to a slot, in two instructions: DI = vals.
 #define READ(field, slot) \
 	MOVL	$(field), CX; \
 	VMREADDI; \
 	LONG	$(8*(slot))
 
-TEXT ·vmreadVolatile(SB), NOSPLIT, $0-8
+#define LOADMSR(i) \
+	MOVL	(4*i)(SI), CX; \
+	RDMSR; \
+	MOVL	AX, (8*i)(DI); \
+	MOVL	DX, (8*i+4)(DI)
+
+#define STOREMSR(i) \
+	MOVL	(4*i)(SI), CX; \
+	MOVL	(8*i)(DI), AX; \
+	MOVL	(8*i+4)(DI), DX; \
+	WRMSR
+
+TEXT ·vmleave(SB), NOSPLIT, $0-48
 	MOVQ	vals+0(FP), DI
 	READ(const_guestCR0, const_sCR0)
 	READ(const_guestCR4, const_sCR4)
@@ -60,10 +72,6 @@ TEXT ·vmreadVolatile(SB), NOSPLIT, $0-8
 	READ(const_guestSysenterEIP, const_sSysenterEIP)
 	READ(const_guestInterruptState, const_sInterrupt)
 	READ(const_guestPendingDebug, const_sPendingDebug)
-	READ(const_guestPDPTE0+0, const_sPDPTE0+0)
-	READ(const_guestPDPTE0+2, const_sPDPTE0+1)
-	READ(const_guestPDPTE0+4, const_sPDPTE0+2)
-	READ(const_guestPDPTE0+6, const_sPDPTE0+3)
 	READ(const_guestESSelector+0, const_sSelector+0)
 	READ(const_guestESSelector+2, const_sSelector+1)
 	READ(const_guestESSelector+4, const_sSelector+2)
@@ -96,6 +104,37 @@ TEXT ·vmreadVolatile(SB), NOSPLIT, $0-8
 	READ(const_guestESBase+10, const_sBase+5)
 	READ(const_guestESBase+12, const_sBase+6)
 	READ(const_guestESBase+14, const_sBase+7)
+	CMPB	pdptes+32(FP), $0
+	JEQ	msrs
+	READ(const_guestPDPTE0+0, const_sPDPTE0+0)
+	READ(const_guestPDPTE0+2, const_sPDPTE0+1)
+	READ(const_guestPDPTE0+4, const_sPDPTE0+2)
+	READ(const_guestPDPTE0+6, const_sPDPTE0+3)
+
+msrs:
+	MOVQ	list+8(FP), SI
+	MOVQ	live+16(FP), DI
+	LOADMSR(0)
+	LOADMSR(1)
+	LOADMSR(2)
+	LOADMSR(3)
+	LOADMSR(4)
+	LEAQ	pa+24(FP), AX
+	VMCLEARAX
+	RESULT(ret+40(FP))
+	RET
+
+TEXT ·vmenter(SB), NOSPLIT, $0-32
+	MOVQ	list+0(FP), SI
+	MOVQ	live+8(FP), DI
+	STOREMSR(0)
+	STOREMSR(1)
+	STOREMSR(2)
+	STOREMSR(3)
+	STOREMSR(4)
+	LEAQ	pa+16(FP), AX
+	VMPTRLDAX
+	RESULT(ret+24(FP))
 	RET
 
 #define READFRAME(field, at) \
@@ -137,38 +176,6 @@ next:
 
 failed:
 	MOVQ	$0, ret+24(FP)
-	RET
-
-#define LOADMSR(i) \
-	MOVL	(4*i)(SI), CX; \
-	RDMSR; \
-	MOVL	AX, (8*i)(DI); \
-	MOVL	DX, (8*i+4)(DI)
-
-TEXT ·rdmsrs(SB), NOSPLIT, $0-16
-	MOVQ	list+0(FP), SI
-	MOVQ	vals+8(FP), DI
-	LOADMSR(0)
-	LOADMSR(1)
-	LOADMSR(2)
-	LOADMSR(3)
-	LOADMSR(4)
-	RET
-
-#define STOREMSR(i) \
-	MOVL	(4*i)(SI), CX; \
-	MOVL	(8*i)(DI), AX; \
-	MOVL	(8*i+4)(DI), DX; \
-	WRMSR
-
-TEXT ·wrmsrs(SB), NOSPLIT, $0-16
-	MOVQ	list+0(FP), SI
-	MOVQ	vals+8(FP), DI
-	STOREMSR(0)
-	STOREMSR(1)
-	STOREMSR(2)
-	STOREMSR(3)
-	STOREMSR(4)
 	RET
 
 TEXT ·vmwrite(SB), NOSPLIT, $0-24

@@ -22,7 +22,6 @@ func (v *VCPU) prepare(c *cpu, x *vcpu.Exit) bool {
 	}
 	if c.loaded != v {
 		v.load(c)
-		v.loadMSRs(c)
 	}
 	if g := v.tables.Generation(); g != v.tablesGen {
 		v.tablesGen = g
@@ -78,7 +77,13 @@ func (v *VCPU) load(c *cpu) {
 	if !v.configured {
 		c.p.clear(v.pages)
 	}
-	c.p.load(v.pages)
+	if c.live == v && !v.liveSet {
+		c.p.load(v.pages)
+	} else {
+		c.p.enter(v.pages, &v.live)
+		c.live, v.liveSet = v, false
+	}
+	v.loadTSCAux(c)
 	c.loaded, v.loaded, v.at = v, true, c.n
 	if c.tenant != v.tables {
 		c.tenant = v.tables
@@ -106,10 +111,23 @@ func (v *VCPU) Leave() {
 		return
 	}
 	c := v.on
-	v.readAll()
-	v.saveMSRs()
-	c.p.clear(v.pages)
+	pdptes := v.val[sEFER]&x86.EFERLMA == 0
+	if v.dirty == 0 {
+		c.p.leave(&v.val, &v.live, v.pages, pdptes)
+	} else {
+		v.leaveDirty(c)
+	}
+	v.valid = stable | volatile
 	c.loaded, v.loaded, v.at = nil, false, -1
+}
+
+// leaveDirty is for a VMCS that does not have all that the copies have.
+func (v *VCPU) leaveDirty(c *cpu) {
+	c.p.readSlots(&v.val, volatile&^v.valid)
+	for i, msr := range liveMSRs {
+		v.live[i] = c.p.rdmsr(msr)
+	}
+	c.p.clear(v.pages)
 }
 
 // settle, under such blocking, keeps an entry from failing for a combination that several harmless

@@ -12,10 +12,8 @@ import (
 // guest. Tests have one that keeps VMCSs in maps.
 type processor interface {
 	read(field uint32) uint64
-	// readSlots takes the slots of mask from the VMCS to val, readVolatile all that
-	// are volatile: those cost a third.
+	// readSlots takes the slots of mask from the VMCS to val.
 	readSlots(val *[numSlots]uint64, mask uint64)
-	readVolatile(val *[numSlots]uint64)
 	// readViolation takes the slots of fetching to val and what an EPT violation has
 	// besides to f.
 	readViolation(val *[numSlots]uint64, f *frame)
@@ -24,13 +22,15 @@ type processor interface {
 	writeSlots(val *[numSlots]uint64, mask uint64)
 	clear(vmcs mm.HPA)
 	load(vmcs mm.HPA)
+	// leave takes all slots that are volatile (the PDPTEs only if pdptes) to val and
+	// the liveMSRs to live, and then is clear: in a third of the instructions. enter
+	// gives the liveMSRs the values of live, and then is load.
+	leave(val *[numSlots]uint64, live *[numLive]uint64, vmcs mm.HPA, pdptes bool)
+	enter(vmcs mm.HPA, live *[numLive]uint64)
 	invept(kind, eptp uint64)
 	invvpid(kind, vpid uint64)
 	rdmsr(msr uint32) uint64
 	wrmsr(msr uint32, val uint64)
-	// readLive and writeLive are the same for liveMSRs.
-	readLive(val *[numLive]uint64)
-	writeLive(val *[numLive]uint64)
 	breakpoints() (a, b, c, d, dr6 uint64)
 	setBreakpoints(a, b, c, d, dr6 uint64)
 }
@@ -42,7 +42,6 @@ type native struct{}
 func (*native) read(field uint32) uint64 { return vmread(uint64(field)) }
 
 func (*native) readSlots(val *[numSlots]uint64, mask uint64) { vmreads(&fieldOf, val, mask) }
-func (*native) readVolatile(val *[numSlots]uint64)           { vmreadVolatile(val) }
 
 func (*native) readViolation(val *[numSlots]uint64, f *frame) { vmreadViolation(val, f) }
 
@@ -52,8 +51,17 @@ func (*native) writeSlots(val *[numSlots]uint64, mask uint64) {
 	}
 }
 
-func (*native) readLive(val *[numLive]uint64)  { rdmsrs(&liveMSRs, val) }
-func (*native) writeLive(val *[numLive]uint64) { wrmsrs(&liveMSRs, val) }
+func (*native) leave(val *[numSlots]uint64, live *[numLive]uint64, vmcs mm.HPA, pdptes bool) {
+	if vmleave(val, &liveMSRs, live, uint64(vmcs), pdptes) == 0 {
+		panic("vmx: VMCLEAR failed")
+	}
+}
+
+func (*native) enter(vmcs mm.HPA, live *[numLive]uint64) {
+	if vmenter(&liveMSRs, live, uint64(vmcs)) == 0 {
+		panic("vmx: VMPTRLD failed")
+	}
+}
 
 func (*native) write(field uint32, val uint64) {
 	if vmwrite(uint64(field), val) == 0 {

@@ -140,16 +140,6 @@ func (v *VCPU) writeDirty() {
 	}
 }
 
-// readAll makes every copy valid. Precondition: v is loaded.
-func (v *VCPU) readAll() {
-	if v.dirty == 0 {
-		v.on.p.readVolatile(&v.val)
-	} else {
-		v.on.p.readSlots(&v.val, volatile&^v.valid) // what is to be written is not to be read
-	}
-	v.valid = stable | volatile
-}
-
 // need makes the copies of mask valid. Precondition: they are, or v is loaded on
 // this CPU. Many at once cost little more than one.
 func (v *VCPU) need(mask uint64) {
