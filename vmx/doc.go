@@ -28,7 +28,7 @@
 // by Leave, which the run loop calls when the vCPU blocks, yields or parks, or
 // when another vCPU is entered there. What the guest may have changed is read
 // first, so that anybody can look at a vCPU that does not run, from any CPU. That
-// is some 45 VMREADs per switch and none per exit, and no CPU ever has to
+// is some 40 VMREADs per switch and none per exit, and no CPU ever has to
 // interrupt another one, or wait for it, to run a vCPU or to inspect it.
 //
 // # MSRs

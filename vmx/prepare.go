@@ -72,8 +72,6 @@ func (v *VCPU) load(c *cpu) {
 	if c.loaded != nil {
 		c.loaded.Leave()
 	}
-	moved := v.on != c
-	v.on = c
 	if !v.configured {
 		c.p.clear(v.pages)
 	}
@@ -87,14 +85,17 @@ func (v *VCPU) load(c *cpu) {
 	c.loaded, v.loaded, v.at = v, true, c.n
 	if c.tenant != v.tables {
 		c.tenant = v.tables
-		barrier(c.p, &v.b.env.Spec)
+		if s := &v.b.env.Spec; s.IBPB || s.L1D {
+			barrier(c.p, s)
+		}
 	}
 	v.frame.launched = 0
-	if !v.configured {
-		v.configure()
-		v.configured = true
-	}
-	if moved {
+	if v.on != c {
+		v.on = c
+		if !v.configured {
+			v.configure()
+			v.configured = true
+		}
 		c.host.write(c.p)
 		v.frame.hostSP = 0
 		v.frame.hostXCR0, v.frame.cpuKick = c.xcr0, c.kick.Address()
