@@ -149,8 +149,7 @@ func Arm(deadline uint64) {
 	if booted == 0 || deadline == never {
 		return
 	}
-	c := self()
-	if deadline == 0 || !armLate(c, deadline) {
+	if deadline == 0 || !armLate(self(), deadline) {
 		enter(sysArm, deadline, 0, 0)
 	}
 }
@@ -159,8 +158,7 @@ func Arm(deadline uint64) {
 // looks again. One that comes before the first step is seen in the second.
 func armLate(c *cpu, deadline uint64) bool {
 	atomic.StoreUint64(&c.armAt, deadline)
-	at := atomic.LoadUint64(&c.armed)
-	return at != 0 && at <= deadline
+	return atomic.LoadUint64(&c.armed)-1 < deadline // 0 is no time
 }
 
 // AllocVector reserves a device interrupt vector for the caller, 0 when there
