@@ -53,12 +53,14 @@ var groups = []string{"conformance", "isolation", "hostile", "invalid", "asid", 
 // the conformance suite, self-checking and hostile guests, hostile state, more
 // vCPUs than address-space identifiers.
 func TestBackend(t *testing.T) {
+	t.Parallel()
 	img, err := image.Bare(built.root, "./tests/guests/conformance", filepath.Join(t.TempDir(), "conformance.img"), "invariants")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, b := range boards {
 		t.Run(fmt.Sprintf("%s/%s/%d", b.emulator, b.cpu, b.cpus), func(t *testing.T) {
+			t.Parallel()
 			if b.long && !*long {
 				t.Skip("needs -long")
 			}

@@ -17,6 +17,7 @@ import (
 // TestBochsBoot starts the hypervisor and dom0 in Bochs, creates and destroys a
 // guest, and switches the machine off.
 func TestBochsBoot(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		cpu  string
 		smp  int
@@ -68,6 +69,7 @@ func TestBochsBoot(t *testing.T) {
 // TestBochsPaste pastes lines while the hypervisor's own Go runtime is busy on the
 // only CPU: its threads get slices of 2 ms, and the port's FIFO is full after 1.4.
 func TestBochsPaste(t *testing.T) {
+	t.Parallel()
 	h := bochs(t, emu.Config{HV: built.HV, Modules: []emu.Module{{Name: "dom0", Path: built.Dom0}}, CPU: "corei7_sandy_bridge_2600k", SMP: 1, MemMiB: 512, HVArgs: "noreboot torture=on"})
 	h.see(bootTime, prompt)
 	h.paste(10)
@@ -97,6 +99,7 @@ func (h *host) nothingLost() {
 
 // TestBochsLinux boots the demo guest to its shell: a minute on a quiet machine.
 func TestBochsLinux(t *testing.T) {
+	t.Parallel()
 	if !*long {
 		t.Skip("needs -long")
 	}
@@ -118,6 +121,7 @@ func TestBochsLinux(t *testing.T) {
 
 // TestBochsUnusable: a CPU without nested paging is refused in one line.
 func TestBochsUnusable(t *testing.T) {
+	t.Parallel()
 	m := bochs(t, emu.Config{HV: built.HV, Modules: []emu.Module{{Name: "dom0", Path: built.Dom0}}, SMP: 1, MemMiB: 512, CPU: "bx_generic", HVArgs: "noreboot"})
 	if _, _, err := m.Console.Expect(bootTime, "VT-x: this CPU has no nested paging (EPT)"); err != nil {
 		t.Fatalf("%v\n%s", err, m.Console.Transcript())

@@ -76,6 +76,7 @@ func bzImageOf(payload []byte, size int) []byte {
 // loaded, again and again: among it a kernel of the size of a distribution's with
 // the window that distributions take.
 func TestBombs(t *testing.T) {
+	t.Parallel()
 	kernel := guest.Build().ELF()
 	const most = 62 << 20
 	var keys strings.Builder // each of which a strict decoder quotes with its surroundings

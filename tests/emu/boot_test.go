@@ -22,6 +22,7 @@ import (
 // each number of CPUs and each memory size, and with -long all of them with each
 // other.
 func TestBoot(t *testing.T) {
+	t.Parallel()
 	ways := []emu.Boot{emu.BootKernel, emu.BootISO, emu.BootPXE, emu.BootUEFIISO, emu.BootUEFIPXE, emu.BootUSB, emu.BootUEFIUSB}
 	usual := map[string]bool{
 		"kernel-1-512": true, "kernel-2-2048": true, "kernel-4-6144": true,
@@ -82,6 +83,7 @@ func testBoot(t *testing.T, way emu.Boot, smp, mem int) {
 // with serial over LAN says in ACPI table SPCR, and without PIT: the rate of the
 // time-stamp counter comes from the PM timer.
 func TestServer(t *testing.T) {
+	t.Parallel()
 	table := filepath.Join(t.TempDir(), "spcr")
 	if err := os.WriteFile(table, spcr(0x2f8, 3), 0o644); err != nil {
 		t.Fatal(err)
@@ -110,6 +112,7 @@ func spcr(port uint16, irq byte) []byte {
 
 // TestMemoryAbove4G gives a guest more memory than lies below 4 GiB.
 func TestMemoryAbove4G(t *testing.T) {
+	t.Parallel()
 	h := boot(t, emu.Config{MemMiB: 6144})
 	h.ok(`create name=big kernel=boot:vmlinux.lz4 initrd=boot:initrd.gz memory=4GiB cmdline="console=ttyS0"`)
 	h.attach("big")
@@ -127,6 +130,7 @@ func TestMemoryAbove4G(t *testing.T) {
 
 // TestImageTwice: make image gives the same bytes again.
 func TestImageTwice(t *testing.T) {
+	t.Parallel()
 	var first map[string][32]byte
 	for range 2 {
 		dir := t.TempDir()

@@ -12,6 +12,7 @@ import (
 // TestChurn creates and destroys a guest 50 times, some in the middle of their
 // boot: all memory comes back.
 func TestChurn(t *testing.T) {
+	t.Parallel()
 	h := boot(t, emu.Config{MemMiB: 1024})
 	h.ok(linux("churn")) // what is made once and kept, is made now
 	h.ok("destroy churn")

@@ -16,6 +16,7 @@ import (
 // else happens: guests and dom0 go on, all memory comes back, and as many fit
 // again.
 func TestCrowd(t *testing.T) {
+	t.Parallel()
 	h := bootMicro(t, emu.Config{MemMiB: 1024})
 	h.ok(crowded("first", "hlt")) // what is made once and kept, is made now
 	h.ok("destroy first")

@@ -17,6 +17,7 @@ func hasWord(s, w string) bool { return slices.Contains(strings.Fields(s), w) }
 
 // TestDemo is the session of the README: the demo guest to its shell and back.
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	h := boot(t, emu.Config{MemMiB: 1024})
 	free := h.free()
 	h.ok("create demo.toml")
@@ -71,6 +72,7 @@ func testPause(h *host) {
 
 // TestScrollback: what a guest printed before anybody looked is shown.
 func TestScrollback(t *testing.T) {
+	t.Parallel()
 	h := boot(t, emu.Config{MemMiB: 1024})
 	h.ok("create demo.toml")
 	h.attach("demo")
@@ -86,6 +88,7 @@ func TestScrollback(t *testing.T) {
 // TestPasted pastes a script whose first line takes a while: every line after it
 // is run.
 func TestPasted(t *testing.T) {
+	t.Parallel()
 	h := boot(t, emu.Config{MemMiB: 1024})
 	const lines = 1000
 	script := "create demo.toml\n"
@@ -105,6 +108,7 @@ func TestPasted(t *testing.T) {
 
 // TestVerbs checks the answers that need no guest.
 func TestVerbs(t *testing.T) {
+	t.Parallel()
 	h := boot(t, emu.Config{MemMiB: 512, HVArgs: "loglvl=debug maxcpus=1 sched=pinned watchdog console=com1,vga"})
 	if d := h.ok("dmesg"); !strings.Contains(d, "ringo: ") {
 		t.Errorf("dmesg: %q", d)

@@ -45,6 +45,7 @@ func (s *seat) state() (answered int, start bool) {
 // on a terminal that answers: the prompt gets nothing of it, and after the console
 // is left the terminal is as it was, with and without the filter.
 func TestConsoleEscape(t *testing.T) {
+	t.Parallel()
 	h := boot(t, emu.Config{MemMiB: 1024})
 	s := &seat{h: h, term: vttest.New()}
 	h.Tee(s)

@@ -16,10 +16,16 @@ func linux(name string) string {
 }
 
 // TestTwoGuests runs two at once and talks to them in turn.
-func TestTwoGuests(t *testing.T) { testGuests(t, 2, emu.Config{MemMiB: 1024}) }
+func TestTwoGuests(t *testing.T) {
+	t.Parallel()
+	testGuests(t, 2, emu.Config{MemMiB: 1024})
+}
 
 // TestEightGuests runs eight on two CPUs.
-func TestEightGuests(t *testing.T) { testGuests(t, 8, emu.Config{MemMiB: 2048}) }
+func TestEightGuests(t *testing.T) {
+	t.Parallel()
+	testGuests(t, 8, emu.Config{MemMiB: 2048})
+}
 
 func testGuests(t *testing.T, n int, c emu.Config) {
 	h := boot(t, c)
@@ -56,6 +62,7 @@ func testGuests(t *testing.T, n int, c emu.Config) {
 // TestOldPC starts Linux as on a PC whose firmware left interrupts to the 8259As,
 // and restarts it through the reset vector.
 func TestOldPC(t *testing.T) {
+	t.Parallel()
 	h := boot(t, emu.Config{MemMiB: 1024})
 	h.ok(`create name=old kernel=boot:vmlinux.lz4 initrd=boot:initrd.gz memory=160MiB on_reboot=restart cmdline="console=ttyS0 nolapic reboot=b"`)
 	h.attach("old")

@@ -59,6 +59,7 @@ func put(b []byte, words ...uint32) {
 
 // TestMachine: tools/emu boots each way, talks, and sees each kind of end.
 func TestMachine(t *testing.T) {
+	t.Parallel()
 	img := echoImage(t)
 	for _, c := range []struct {
 		boot emu.Boot
@@ -106,6 +107,7 @@ func TestMachine(t *testing.T) {
 }
 
 func TestMachineThatCannotStart(t *testing.T) {
+	t.Parallel()
 	_, err := emu.Start(emu.Config{HV: echoImage(t), Dir: t.TempDir(), Args: []string{"-no-such-option"}})
 	if err == nil || !strings.Contains(err.Error(), "no-such-option") {
 		t.Error(err)
@@ -113,6 +115,7 @@ func TestMachineThatCannotStart(t *testing.T) {
 }
 
 func TestMachineInBochs(t *testing.T) {
+	t.Parallel()
 	m, err := emu.StartBochs(emu.Config{HV: echoImage(t), Dir: t.TempDir(), MemMiB: 128})
 	if err != nil {
 		t.Fatal(err)
@@ -132,6 +135,7 @@ func TestMachineInBochs(t *testing.T) {
 // TestEcho: what is typed is found although a line of the log divides it, and only
 // then.
 func TestEcho(t *testing.T) {
+	t.Parallel()
 	for out, want := range map[string]bool{
 		"ringo# console a.b\n":                    true,
 		"console ringo: warning: domain 2\na.b\n": true,

@@ -28,6 +28,7 @@ func bootMicro(t *testing.T, c emu.Config) *host {
 // TestHostile runs each bad guest next to a good one, on two CPUs. Whatever it
 // does, the good guest and dom0 answer, and its memory comes back.
 func TestHostile(t *testing.T) {
+	t.Parallel()
 	h := bootMicro(t, emu.Config{MemMiB: 1024})
 	h.ok(micro("good", "echo"))
 	free := h.free()
@@ -108,6 +109,7 @@ func (h *host) responsive() {
 // them than there are CPUs, while others come and go: registers survive exits,
 // RAM is zero at first and stays what was written.
 func TestVerifiers(t *testing.T) {
+	t.Parallel()
 	h := bootMicro(t, emu.Config{MemMiB: 1536})
 	soak(h, 30*time.Second)
 	h.poweroff()
@@ -116,6 +118,7 @@ func TestVerifiers(t *testing.T) {
 // TestTorture is TestVerifiers for minutes, with two and with four CPUs. The
 // debug key m stops the hypervisor's world for its statistics, again and again.
 func TestTorture(t *testing.T) {
+	t.Parallel()
 	if !*long {
 		t.Skip("needs -long")
 	}

@@ -17,6 +17,7 @@ const ctrlA = "\x01"
 
 // TestDebugKeys switches the console's input to the hypervisor and back.
 func TestDebugKeys(t *testing.T) {
+	t.Parallel()
 	h := boot(t, emu.Config{MemMiB: 512})
 	h.key(ctrlA + ctrlA + ctrlA)
 	h.see(verbTime, "debug keys")
@@ -43,6 +44,7 @@ func TestDebugKeys(t *testing.T) {
 // TestPanic crashes the hypervisor on purpose (debug key C): registers, a Go
 // stack with names, and a reset after five seconds.
 func TestPanic(t *testing.T) {
+	t.Parallel()
 	h := boot(t, emu.Config{MemMiB: 512})
 	crash(h)
 	if s, err := h.Wait(endTime); err != nil || s.End != emu.Reset {
@@ -52,6 +54,7 @@ func TestPanic(t *testing.T) {
 
 // TestPanicNoReboot: with noreboot the machine stands still after the dump.
 func TestPanicNoReboot(t *testing.T) {
+	t.Parallel()
 	h := boot(t, emu.Config{MemMiB: 512, HVArgs: "noreboot=yes"})
 	crash(h)
 	if s, err := h.Wait(lingers); err == nil {
@@ -82,6 +85,7 @@ func crash(h *host) {
 // is kept off pages of ring 3. What else holds of the tables, each boot checks
 // (kernel.CheckMappings).
 func TestWriteXorExecute(t *testing.T) {
+	t.Parallel()
 	h := boot(t, emu.Config{MemMiB: 512})
 	if _, err := h.Monitor.Do("stop", nil); err != nil {
 		t.Fatal(err)

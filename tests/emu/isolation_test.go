@@ -16,6 +16,7 @@ import (
 // each access faults, and the hypervisor lives to answer dom0's calls and to
 // switch the machine off.
 func TestIsolation(t *testing.T) {
+	t.Parallel()
 	poke, err := image.Partition(built.root, "./tests/guests/poke", filepath.Join(t.TempDir(), "poke"))
 	if err != nil {
 		t.Fatal(err)

@@ -65,6 +65,7 @@ func (h *host) succeeds(d time.Duration) {
 }
 
 func TestKernelBasic(t *testing.T) {
+	t.Parallel()
 	img := kernelProgram(t, "basic")
 	for _, c := range []struct {
 		name string
@@ -91,6 +92,7 @@ func TestKernelBasic(t *testing.T) {
 // TestKernelTorture: collections, threads, migration, signals, NMIs, page faults
 // and interrupts at once, on more CPUs than the host may have.
 func TestKernelTorture(t *testing.T) {
+	t.Parallel()
 	secs, cpus := 15, []int{2, 4}
 	if *long {
 		secs, cpus = 180, []int{1, 2, 4}
@@ -111,6 +113,7 @@ func TestKernelTorture(t *testing.T) {
 
 // TestKernelPartition runs the same programs in guest mode, in dom0's place.
 func TestKernelPartition(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"basic", "torture"} {
 		elf, err := image.Partition(built.root, "./tests/guests/kerneltest/"+name, filepath.Join(t.TempDir(), name))
 		if err != nil {

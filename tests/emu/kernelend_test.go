@@ -32,6 +32,7 @@ var ways = []struct {
 // TestKernelCrash ends the program in each way: it says what happened where, and
 // then the machine ends as it should.
 func TestKernelCrash(t *testing.T) {
+	t.Parallel()
 	img := kernelProgram(t, "crash")
 	for _, c := range ways {
 		t.Run(c.name, func(t *testing.T) {
@@ -51,6 +52,7 @@ func TestKernelCrash(t *testing.T) {
 
 // TestKernelEndsInBochs: how a machine in Bochs ends is known, as in QEMU.
 func TestKernelEndsInBochs(t *testing.T) {
+	t.Parallel()
 	img := kernelProgram(t, "crash")
 	for _, c := range ways[3:5] {
 		t.Run(c.name, func(t *testing.T) {
@@ -64,6 +66,7 @@ func TestKernelEndsInBochs(t *testing.T) {
 
 // TestKernelNoReboot: the machine halts and stays.
 func TestKernelNoReboot(t *testing.T) {
+	t.Parallel()
 	h := startKernel(t, kernelProgram(t, "crash"), emu.Config{SMP: 2, HVArgs: "cpus=2 mode=0 noreboot"})
 	h.see(bootTime, "ringo: halted (noreboot)")
 	if s, err := h.Wait(lingers); err == nil {
@@ -74,6 +77,7 @@ func TestKernelNoReboot(t *testing.T) {
 // TestKernelMistakes: machines on which it cannot run get one clear line, then a
 // reset.
 func TestKernelMistakes(t *testing.T) {
+	t.Parallel()
 	img := kernelProgram(t, "hello")
 	for _, c := range []struct {
 		name, want string

@@ -38,6 +38,7 @@ func (h *host) mce(bank int, status, global uint64, addr string) {
 // It runs guests on the second CPU only: QEMU delivers a machine check to a guest
 // that runs, whatever the hypervisor intercepts.
 func TestMachineCheck(t *testing.T) {
+	t.Parallel()
 	h := bootMicro(t, emu.Config{MemMiB: 1024, SMP: 2, HVArgs: "hv_cpus=1 noreboot"})
 	h.ok(micro("good", "echo"))
 	h.ok(micro("bad", "echo"))

@@ -54,11 +54,15 @@ func startMake(t *testing.T, vars ...string) *makeRun {
 }
 
 // TestMakeRun is the acceptance session, by "make run" itself, for each way of
-// booting.
+// booting; with all input at once; and in Bochs. One at a time: they build the same
+// files.
 func TestMakeRun(t *testing.T) {
+	t.Parallel()
 	for _, boot := range []string{"kernel", "iso", "pxe"} {
 		t.Run(boot, func(t *testing.T) { testMakeRun(t, boot) })
 	}
+	t.Run("blind", testMakeRunBlind)
+	t.Run("bochs", testMakeRunBochs)
 }
 
 func testMakeRun(t *testing.T, boot string) {
@@ -95,9 +99,9 @@ func wait(cmd *exec.Cmd) error {
 	return cmd.Wait()
 }
 
-// TestMakeRunBlind pipes all input at once, ending with an end of file, as
+// testMakeRunBlind pipes all input at once, ending with an end of file, as
 // printf does.
-func TestMakeRunBlind(t *testing.T) {
+func testMakeRunBlind(t *testing.T) {
 	x := file(t, "x.toml", "name = \"x\"\nmemory = \"160MiB\"\n[boot]\nkernel = \"boot:vmlinux.lz4\"\ninitrd = \"boot:initrd.gz\"\n")
 	r := startMake(t, "SMP=1", "MEM=768", "FILES="+x, "HVARGS=loglvl=info")
 	if err := r.Send("files\ncreate x.toml\nlist\npoweroff\n"); err != nil {
@@ -112,8 +116,8 @@ func TestMakeRunBlind(t *testing.T) {
 	}
 }
 
-// TestMakeRunBochs is a short session with VT-x, which Bochs emulates.
-func TestMakeRunBochs(t *testing.T) {
+// testMakeRunBochs is a short session with VT-x, which Bochs emulates.
+func testMakeRunBochs(t *testing.T) {
 	r := startMake(t, "BACKEND=vmx", "ACCEL=bochs", "MEM=768", "HVARGS=loglvl=info")
 	if err := r.Send("info\nlist\npoweroff\n"); err != nil {
 		t.Fatal(err)

@@ -24,6 +24,7 @@ func file(t *testing.T, name, text string) string {
 // TestMistakes makes each mistake that a user makes with create: one line says
 // what to do, and nothing is left behind.
 func TestMistakes(t *testing.T) {
+	t.Parallel()
 	half, err := os.ReadFile(built.Kernel)
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 // TestNoStart boots what cannot work. Each case ends with one line that says
 // why, and the machine resets by itself: there is nothing to press.
 func TestNoStart(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name    string
 		conf    emu.Config

@@ -15,6 +15,7 @@ import (
 // first whether it was paused, on each CPU; its clocks have gone on, and it goes on
 // trusting them.
 func TestPauseIsNoFault(t *testing.T) {
+	t.Parallel()
 	const paused = 24 * time.Second
 	h := boot(t, emu.Config{SMP: 2, MemMiB: 1024})
 	// Soft lockups after six seconds, RCU stalls after eight.

@@ -48,6 +48,7 @@ func protocols() (files map[string][]byte, says map[string]string) {
 // TestProtocols starts the micro guest by each boot protocol, and a boot sector: it is
 // told its command line, memory and modules.
 func TestProtocols(t *testing.T) {
+	t.Parallel()
 	files, says := protocols()
 	more := []string{
 		file(t, "mods.toml", "memory = \"16MiB\"\n[boot]\nmodules = [\"boot:mod-a one two\", \"boot:mod-b\"]\n"),
@@ -95,6 +96,7 @@ func TestProtocols(t *testing.T) {
 
 // TestI386 starts Debian's kernel for i386, without a disk, until it finds none.
 func TestI386(t *testing.T) {
+	t.Parallel()
 	if !*long {
 		t.Skip("needs -long")
 	}
@@ -118,6 +120,7 @@ func TestI386(t *testing.T) {
 // TestMemtest runs a kernel that is no Linux, for i386 and for x86-64, by the 32-bit
 // boot protocol: it finds its memory and begins to test it.
 func TestMemtest(t *testing.T) {
+	t.Parallel()
 	h := boot(t, emu.Config{MemMiB: 768, Modules: modules(memtest(t, "memtest86+ia32.bin"), memtest(t, "memtest86+x64.bin"))})
 	for _, c := range []struct{ name, kernel string }{{"ia32", "memtest86+ia32.bin"}, {"x64", "memtest86+x64.bin"}} {
 		line := fmt.Sprintf(`name=%s kernel=boot:%s memory=32MiB cmdline="console=ttyS0,115200"`, c.name, c.kernel)

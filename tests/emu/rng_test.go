@@ -14,6 +14,7 @@ import (
 // it, and reads random bytes: by MSI-X, by the interrupt pin, and not at all where
 // the configuration has no such device.
 func TestRNG(t *testing.T) {
+	t.Parallel()
 	h := boot(t, emu.Config{MemMiB: 1280})
 	files := ` kernel=boot:vmlinux.lz4 initrd=boot:initrd.gz memory=256 cmdline="console=ttyS0 `
 	h.ok("create demo.toml")

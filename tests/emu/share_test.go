@@ -14,6 +14,7 @@ import (
 // then reads a port which dom0 serves, for good, on one CPU: both get the same of
 // it. It counts instructions, so that the host's load does not matter.
 func TestShare(t *testing.T) {
+	t.Parallel()
 	h := bootMicro(t, emu.Config{SMP: 1, MemMiB: 512, ICount: true})
 	h.ok(micro("victim", "spin"))
 	h.ok(micro("foe", "poll"))

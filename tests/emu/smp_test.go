@@ -15,6 +15,7 @@ import (
 // messages, under a dom0 that has two vCPUs as well. It works on all of them, is
 // paused and unpaused meanwhile, and destroyed as it runs.
 func TestSMPGuest(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		host  emu.Config

@@ -21,6 +21,7 @@ import (
 // vCPUs outnumber CPUs, so that all of them migrate. Nothing may change, nobody
 // may stop, and the memory comes back.
 func TestRuntimeTorture(t *testing.T) {
+	t.Parallel()
 	if !*long {
 		torture(t, emu.Config{SMP: 2, MemMiB: 1024}, 20*time.Second, false)
 		return
@@ -47,6 +48,7 @@ func parallel(n int) emu.Config {
 // TLB (build tag invariants): no emulator shows a flush that is missing. Guests
 // come and go meanwhile, and more vCPUs than the CPU has tags move about.
 func TestFlushes(t *testing.T) {
+	t.Parallel()
 	if !*long {
 		t.Skip("needs -long")
 	}
@@ -170,6 +172,7 @@ func (h *host) passes(name string, more int) (n int) {
 // itself can be kept from running while the hypervisor collects garbage all the
 // time on the same CPU: less than a tick of the scheduler (10 ms).
 func TestGuestDelay(t *testing.T) {
+	t.Parallel()
 	h := bootMicro(t, emu.Config{SMP: 1, MemMiB: 512, ICount: true, HVArgs: "torture=on noreboot"})
 	mhz, err := strconv.ParseFloat(h.info()["cpu_mhz"], 64)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 // TestRebootByTripleFault: Linux with "reboot=t" reboots by a triple fault, as
 // where nothing else works; on_reboot says what happens then.
 func TestRebootByTripleFault(t *testing.T) {
+	t.Parallel()
 	h := boot(t, emu.Config{MemMiB: 1024})
 	h.ok(`create demo.toml on_reboot=restart on_crash=destroy cmdline="console=ttyS0 reboot=t"`)
 	h.attach("demo")
