@@ -62,9 +62,22 @@ func madtCPUs(fw *acpi.Tables) []acpi.CPU {
 	return fw.MADT.CPUs
 }
 
+// startWatchdog watches all CPUs, and those of their runners that have one.
+func startWatchdog(m *part.Machine) {
+	for _, c := range m.CPUs {
+		if m.Sched.Runs(c.ID) {
+			kernel.Progress(c.ID, c.Progress())
+		}
+	}
+	kernel.StartWatchdog(1_000_000_000)
+	if len(m.CPUs) == 1 {
+		dbg.At(dbg.Warning).S("watchdog: with one CPU nobody sees it loop with interrupts off").End()
+	}
+}
+
 // run starts a runner on every CPU that runs guests, lets dom0 go, and keeps the
 // main goroutine for what is not urgent. It does not return.
-func run(m *part.Machine, svc *hcall.Services, dom0 *part.Domain) {
+func run(m *part.Machine, svc *hcall.Services, dom0 *part.Domain, opts cmdline.Options) {
 	var ready sync.WaitGroup
 	for _, c := range m.CPUs {
 		if !m.Sched.Runs(c.ID) {
@@ -88,6 +101,9 @@ func run(m *part.Machine, svc *hcall.Services, dom0 *part.Domain) {
 		}()
 	}
 	ready.Wait()
+	if opts.Watchdog {
+		startWatchdog(m)
+	}
 	dbg.At(dbg.Info).U(uint64(len(m.CPUs))).S(" CPUs, starting dom0").End()
 	dom0.Unpause()
 	select {}

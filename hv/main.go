@@ -23,5 +23,5 @@ func main() {
 	if opts.Torture {
 		torture()
 	}
-	run(m, newServices(m, info.CmdLine, opts), dom0)
+	run(m, newServices(m, info.CmdLine, opts), dom0, opts)
 }

@@ -96,6 +96,9 @@ type Options struct {
 	HVCPUs int
 	// NeedsIOMMU is iommu=required: do not boot without DMA remapping.
 	NeedsIOMMU bool
+	// Watchdog is watchdog: a CPU of the hypervisor that gets nowhere for ten
+	// seconds ends the machine with a report.
+	Watchdog bool
 	// NoReboot is noreboot: halt after a crash. boot/kernel reads it by itself,
 	// earlier.
 	NoReboot bool
@@ -139,7 +142,7 @@ var options = []option{
 	{"nosmp", true, setNoSMP},
 	{"hv_cpus", false, func(o *Options, v string) error { return number(v, &o.HVCPUs) }},
 	{"pool", false, setPool},
-	{"watchdog", true, setWatchdog},
+	{"watchdog", true, func(o *Options, v string) error { return choose(v, &o.Watchdog, booleans) }},
 	{"noreboot", true, func(o *Options, v string) error { return choose(v, &o.NoReboot, booleans) }},
 	{"torture", true, func(o *Options, v string) error { return choose(v, &o.Torture, booleans) }},
 }

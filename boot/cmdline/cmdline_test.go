@@ -47,6 +47,7 @@ func TestParse(t *testing.T) {
 		{"nosmp noreboot", func(o *Options) { o.MaxCPUs, o.NoReboot = 1, true }},
 		{"watchdog=0 noreboot=yes nosmp=off", func(o *Options) { o.NoReboot = true }},
 		{"watchdog=off no-watchdog", func(o *Options) {}},
+		{"watchdog", func(o *Options) { o.Watchdog = true }},
 	} {
 		want := Default()
 		test.want(&want)
@@ -78,8 +79,6 @@ func TestWarnings(t *testing.T) {
 		{"com1=9600,9n1", `option "com1=9600,9n1": line format must look like 8n1, ignored`},
 		{"com1=9600,8x1", `option "com1=9600,8x1": parity must be n, o or e, ignored`},
 		{"com1=9600,8m1", `option "com1=9600,8m1": parity must be n, o or e, ignored`},
-		{"watchdog", `option "watchdog": the watchdog is not in this version, ignored`},
-		{"watchdog=yes", `option "watchdog=yes": the watchdog is not in this version, ignored`},
 		{"watchdog=maybe", `option "watchdog=maybe": must be one of on off yes no true false 1 0, ignored`},
 		{"iommu", `option "iommu": an IOMMU is not in this version, ignored`},
 		{"iommu=auto", `option "iommu=auto": an IOMMU is not in this version, ignored`},

@@ -103,17 +103,6 @@ func setIOMMU(o *Options, v string) error {
 	return nil
 }
 
-func setWatchdog(o *Options, v string) error {
-	var on bool
-	if err := choose(v, &on, booleans); err != nil {
-		return err
-	}
-	if on {
-		return notYet("the watchdog")
-	}
-	return nil
-}
-
 func setNoSMP(o *Options, v string) error {
 	var one bool
 	if err := choose(v, &one, booleans); err != nil {

@@ -95,6 +95,7 @@ type cpu struct {
 	evs   [maxEvents * 12]byte
 	sig   sigframe
 	here  frame // of fatalHere
+	watch watched
 	mc    mce.Report
 }
 
@@ -132,10 +133,13 @@ func (l *spinlock) lock() {
 		fatalHere("lock taken twice")
 	}
 	for {
-		for n := 1; atomic.LoadUint32(&l.v) != 0; n++ {
+		for n, start := uint64(1), insn.RDTSC(); atomic.LoadUint32(&l.v) != 0; n++ {
 			pollTLB(c)
 			if n%pauseEvery == 0 {
 				insn.PAUSE()
+			}
+			if n%watchSpins == 0 && lockStuck(start) {
+				fatalHere("watchdog: a lock is not given back")
 			}
 		}
 		if atomic.CompareAndSwapUint32(&l.v, 0, 1) {

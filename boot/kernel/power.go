@@ -117,21 +117,39 @@ func mustBoot() {
 	}
 }
 
-// CrashForTest makes the layer itself fault, to test its crash dump; with overflow
-// it fills its stack.
-func CrashForTest(overflow bool) {
+// Crash is a way in which the layer itself fails.
+type Crash uint64
+
+const (
+	CrashFault Crash = iota // an access to a page that is not there
+	CrashStack              // its stack is full
+	CrashHang               // it loops with interrupts off
+	CrashLock               // it loops with its lock held
+)
+
+// CrashForTest makes the layer fail, to test what it says then.
+func CrashForTest(how Crash) {
 	mustBoot()
-	n := uint64(0)
-	if overflow {
-		n = 1
-	}
-	enter(sysCrash, n, 0, 0)
+	enter(sysCrash, uint64(how), 0, 0)
 }
 
 //go:nosplit
 func ownCrash(c *cpu, t *thread) uint64 {
-	if t.f.rdi != 0 {
+	switch Crash(t.f.rdi) {
+	case CrashStack:
 		fillStack()
+	case CrashLock:
+		klock.lock()
+		spin()
+	case CrashHang:
+		spin()
 	}
 	return *p64(0x30)
+}
+
+//go:nosplit
+func spin() {
+	for {
+		insn.PAUSE()
+	}
 }

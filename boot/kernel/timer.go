@@ -137,6 +137,9 @@ func nextEvent(c *cpu) uint64 {
 //go:nosplit
 func rearm(c *cpu, now uint64) {
 	at := nextEvent(c)
+	if a := watchNext(c, now); a != 0 && (at == 0 || a < at) {
+		at = a
+	}
 	if c.armed != 0 && (at == 0 || at >= c.armed) || at == c.armed {
 		return
 	}
@@ -148,8 +151,9 @@ func rearm(c *cpu, now uint64) {
 //
 //go:nosplit
 func timerIRQ(c *cpu) {
-	klock.lock()
 	now := insn.RDTSC()
+	look(c, now)
+	klock.lock()
 	c.armed = 0
 	if c.armAt != 0 && c.armAt <= now {
 		c.armAt = 0

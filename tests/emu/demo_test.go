@@ -113,7 +113,7 @@ func TestVerbs(t *testing.T) {
 	if d := h.ok("dmesg"); !strings.Contains(d, "ringo: ") {
 		t.Errorf("dmesg: %q", d)
 	}
-	for _, want := range []string{"the watchdog is not in this version", "vga is not in this version"} {
+	for _, want := range []string{"watchdog: with one CPU nobody sees it loop", "vga is not in this version"} {
 		if d := h.ok("dmesg"); !strings.Contains(d, want) {
 			t.Errorf("dmesg does not say %q", want)
 		}

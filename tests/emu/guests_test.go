@@ -18,7 +18,7 @@ func linux(name string) string {
 // TestTwoGuests runs two at once and talks to them in turn.
 func TestTwoGuests(t *testing.T) {
 	t.Parallel()
-	testGuests(t, 2, emu.Config{MemMiB: 1024})
+	testGuests(t, 2, emu.Config{MemMiB: 1024, HVArgs: "watchdog"})
 }
 
 // TestEightGuests runs eight on two CPUs.

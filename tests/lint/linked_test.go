@@ -16,7 +16,7 @@ import (
 
 // ordinary are the functions of the layer that run as ordinary Go only.
 var ordinary = map[string]bool{
-	"StartCPU": true, "Runner": true, "OpenIRQ": true, "UseUDSyscalls": true, "Boot": true,
+	"StartCPU": true, "StartWatchdog": true, "Runner": true, "OpenIRQ": true, "UseUDSyscalls": true, "Boot": true,
 	"ConsoleWrite": true, "LogRead": true, "(*ring).read": true, "mustBoot": true, "kickOff": true, "bareKickOff": true, "partitionKickOff": true,
 	"ReadStats": true, "PowerOff": true, "Reboot": true, "Fatal": true, "CrashForTest": true,
 	"Wait": true, "Arm": true, "MachineCheck": true, "RunnerCPU": true, "Quit": true,

@@ -40,6 +40,9 @@ func (c *CPU) Record(tag uint32, why vcpu.Reason, x *vcpu.Exit) {
 	r.Reason = uint16(why)
 }
 
+// Progress is a word that changes with each exit.
+func (c *CPU) Progress() *uint64 { return &c.seq }
+
 // Amend changes the information of the exit that was recorded last.
 func (c *CPU) Amend(info uint64) { c.ring[(c.seq-1)%traceLen].Info = info }
 

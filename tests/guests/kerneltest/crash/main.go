@@ -23,6 +23,9 @@ const (
 	modeTrap          // a fault in the layer itself
 	modeStack         // goroutine stack overflow
 	modeFull          // the layer's own stack runs over
+	modeHang          // a CPU that takes no interrupts, with the watchdog
+	modeLock          // a lock that is not given back, with the watchdog
+	modeRunner        // a runner that gets nowhere, with the watchdog
 )
 
 var sink atomic.Uint64
@@ -62,11 +65,55 @@ func inner(mode int) {
 	case modeMap:
 		mapRace()
 	case modeTrap:
-		kernel.CrashForTest(false)
+		kernel.CrashForTest(kernel.CrashFault)
 	case modeFull:
-		kernel.CrashForTest(true)
+		kernel.CrashForTest(kernel.CrashStack)
 	case modeStack:
 		println(deep(0))
+	case modeHang:
+		watch()
+		kernel.CrashForTest(kernel.CrashHang)
+	case modeLock:
+		watch()
+		kernel.CrashForTest(kernel.CrashLock)
+	case modeRunner:
+		watch()
+		lazyRunner()
+	}
+}
+
+// watch turns the watchdog on, and sees that it does not bark at those who work and
+// sleep: the goroutines of main, a runner that makes progress and then waits.
+func watch() {
+	const period = 20 * time.Millisecond
+	kernel.StartWatchdog(uint64(period))
+	done := make(chan bool)
+	go func() {
+		runtime.LockOSThread()
+		word := new(uint64)
+		kernel.Progress(0, word)
+		if kernel.Runner(0) != nil {
+			panic("no runner")
+		}
+		for until := time.Now().Add(20 * period); time.Now().Before(until); *word++ {
+		}
+		kernel.Wait(kernel.TSC() + kernel.TSCHz()/2)
+		kernel.Leave()
+		done <- true
+	}()
+	<-done
+	println("the watchdog is content")
+}
+
+// lazyRunner is a runner that does nothing for its word.
+func lazyRunner() {
+	runtime.LockOSThread()
+	kernel.Progress(0, new(uint64))
+	if kernel.Runner(0) != nil {
+		panic("no runner")
+	}
+	for {
+		sink.Add(1)
 	}
 }
 
