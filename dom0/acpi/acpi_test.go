@@ -155,8 +155,9 @@ func TestDSDTLikeCompiler(t *testing.T) {
 // pc is the devices of testdata/dsdt.asl.
 var pc = Config{
 	Devices: []Device{
-		{"COM1", "PNP0501", []Ports{{0x3f8, 8}}, []uint8{4}},
-		{"RTC", "PNP0B00", []Ports{{0x70, 2}}, []uint8{8}},
+		{"COM1", "PNP0501", 1, []Ports{{0x3f8, 8}}, []uint8{4}},
+		{"COM2", "PNP0501", 2, []Ports{{0x2f8, 8}}, []uint8{3}},
+		{"RTC", "PNP0B00", 0, []Ports{{0x70, 2}}, []uint8{8}},
 	},
 	PCI: &PCI{
 		ConfigPort: 0xcf8, ECAM: 0xb000_0000, Buses: 256, FirstIO: 0xc000, LastIO: 0xffff, FirstMem: 0xc000_0000, LastMem: 0xfebf_ffff,

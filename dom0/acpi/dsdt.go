@@ -9,6 +9,7 @@ import "ringo/hv/abi"
 type Device struct {
 	Name  string // of its node, four characters at most
 	HID   string // identifier of seven characters
+	UID   uint32 // tells devices of one HID apart, unless 0
 	Ports []Ports
 	IRQs  []uint8 // edge-triggered
 }
@@ -58,7 +59,11 @@ func isaDevice(d *Device) []byte {
 	for _, n := range d.IRQs {
 		crs = append(crs, irqEdge(n))
 	}
-	return device(d.Name, name("_HID", eisaID(d.HID)), name("_CRS", resources(crs...)))
+	id := name("_HID", eisaID(d.HID))
+	if d.UID != 0 {
+		id = append(id, name("_UID", integer(d.UID))...)
+	}
+	return device(d.Name, id, name("_CRS", resources(crs...)))
 }
 
 // root is the host bridge (PCI Firmware Specification 3.0, "Host Bridge").

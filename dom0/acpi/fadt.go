@@ -13,7 +13,6 @@ import (
 const (
 	fadtWBINVD    = 1 << 0
 	fadtProcC1    = 1 << 2
-	fadtSlpButton = 1 << 5 // no fixed sleep button
 	fadtTmrValExt = 1 << 8 // the timer has 32 bits
 	fadtResetReg  = 1 << 10
 )
@@ -30,8 +29,9 @@ const (
 const fadtLen = 276 // revision 6
 
 // fadt returns the fixed description table. SMI_CMD is zero: the machine is
-// always in ACPI mode. The power button is the fixed one (flag PWR_BUTTON
-// clear), so that the toolstack can ask a guest to shut down through PM1a, and
+// always in ACPI mode. The power and sleep buttons are the fixed ones (flags
+// PWR_BUTTON and SLP_BUTTON clear), so that the toolstack can ask a guest to shut down
+// through PM1a, and
 // the clock's alarm is a fixed event (FIX_RTC clear), which Linux enables whatever
 // the flags say.
 func fadt(facsAt, dsdtAt uint64) []byte {
@@ -54,7 +54,7 @@ func fadt(facsAt, dsdtAt uint64) []byte {
 	le.PutUint16(at(98), 0xfff)
 	at(108)[0] = 0x32 // century byte of the CMOS clock
 	le.PutUint16(at(109), bootLegacyDevices|bootNoVGA|bootNoASPM)
-	le.PutUint32(at(112), fadtWBINVD|fadtProcC1|fadtSlpButton|fadtTmrValExt|fadtResetReg)
+	le.PutUint32(at(112), fadtWBINVD|fadtProcC1|fadtTmrValExt|fadtResetReg)
 	ioRegister(at(116), abi.PortReset, 1, 1)
 	at(128)[0] = abi.ResetValue
 	at(131)[0] = 3 // minor version

@@ -40,6 +40,8 @@ func (noDevices) Attach(domain.Attachment) error { return nil }
 func (noDevices) Detach(uint32, bool)            {}
 func (noDevices) Forget([16]byte)                {}
 func (noDevices) Room() error                    { return nil }
+func (noDevices) ExitCode(uint32) (uint32, bool) { return 0, false }
+func (noDevices) Log(uint32) []byte              { return []byte("debug\n") }
 
 type memory []byte
 
@@ -116,9 +118,19 @@ func TestKinds(t *testing.T) {
 			return try(DomainCreate)(a, Create{Settings: []string{"name=b", "firmware=bios"}})
 		},
 			kind: problem.Unsupported, text: `firmware: booting by firmware is not supported yet: give a kernel`},
-		{name: "shutdown", err: func(a *API) *Error { return try(DomainShutdown)(a, Ref{"web1"}) },
-			kind: problem.Unsupported, text: `domain "web1" cannot be asked to power off in this version`,
-			remedy: "do it inside (console web1), or pull the cord (destroy web1)"},
+		{name: "shutdown", err: func(a *API) *Error {
+			_, err := DomainUnpause.Call(a, Ref{"web1"})
+			if err != nil {
+				return &Error{Message: err.Error()}
+			}
+			return try(DomainShutdown)(a, Stop{Domain: "web1"})
+		},
+			kind: problem.Refused, text: `domain "web1" does not listen to its power button`,
+			remedy: "do it inside (console web1), wait until it is up, or use shutdown -F web1 or destroy web1"},
+		{name: "reboot", err: func(a *API) *Error { return try(DomainReboot)(a, Stop{Domain: "web1"}) },
+			kind: problem.Refused, text: `domain "web1" is paused`, remedy: "unpause web1 first"},
+		{name: "event", err: func(a *API) *Error { return try(DomainTrigger)(a, Trigger{"web1", "smi", 0}) },
+			kind: problem.Invalid, text: `"smi" is not an event`, remedy: "use nmi, init, reset, power or sleep"},
 		{name: "dom0", err: func(a *API) *Error { return try(DomainPause)(a, Ref{"0"}) },
 			kind: problem.Refused, text: `"Domain-0" is the control domain: it cannot be paused`},
 		{name: "bad name", err: func(a *API) *Error { return try(DomainRename)(a, Rename{"web1", "17"}) },
@@ -232,13 +244,23 @@ func TestEveryVerb(t *testing.T) {
 	if show(HostLog.Name, log, err); !strings.Contains(log.Text, "debug key 'h'") {
 		t.Errorf("%q", log.Text)
 	}
+	glog, err := DomainLog.Call(a, Ref{"shop"})
+	if show(DomainLog.Name, glog, err); glog.Text != "debug\n" {
+		t.Errorf("%q", glog.Text)
+	}
+	trg, err := DomainTrigger.Call(a, Trigger{"shop", "nmi", 0})
+	if show(DomainTrigger.Name, trg, err); !trg.Heard {
+		t.Error("nobody hears an NMI")
+	}
+	_, err = DomainReset.Call(a, Ref{"shop"})
+	show(DomainReset.Name, None{}, err)
 	_, err = DomainDestroy.Call(a, Ref{"shop"})
 	show(DomainDestroy.Name, None{}, err)
 	_, err = HostPower.Call(a, Power{Restart})
 	if show(HostPower.Name, None{}, err); !cmp.Equal(m.Powered(), []abi.Power{abi.PowerReboot}) {
 		t.Error(m.Powered())
 	}
-	called = append(called, DomainShutdown.Name) // it only fails, see TestKinds
+	called = append(called, DomainShutdown.Name, DomainReboot.Name) // see TestKinds
 	slices.Sort(called)
 	if d := cmp.Diff(slices.Sorted(maps.Keys(verbs)), called); d != "" {
 		t.Error(d)

@@ -4,6 +4,7 @@
 package api
 
 import (
+	"slices"
 	"time"
 
 	"ringo/dom0/config"
@@ -24,7 +25,8 @@ type Domain struct {
 	State      string      `json:"state"`         // the condition that counts most, in words
 	Conditions []Condition `json:"conditions"`    // all of them
 	Why        string      `json:"why,omitempty"` // it stopped
-	Memory     uint64      `json:"memory"`        // bytes of RAM
+	Exit       *uint32     `json:"exit_code,omitempty"`
+	Memory     uint64      `json:"memory"` // bytes of RAM
 	MaxMemory  uint64      `json:"max_memory"`
 	Overhead   uint64      `json:"overhead"` // bytes of the hypervisor's memory
 	VCPUs      uint32      `json:"vcpus"`
@@ -68,7 +70,7 @@ func newDomain(in *domain.Info) Domain {
 	d := Domain{
 		ID: in.ID, Name: in.Name, UUID: in.UUID, State: "no state", Conditions: []Condition{}, Why: hcall.Text(in.Why[:]),
 		Memory: in.Bytes, MaxMemory: in.MaxBytes, Overhead: in.Overhead, VCPUs: in.VCPUs, Weight: in.Weight, Cap: in.Cap,
-		CPUTime: seconds(in.CPUTimeNS), Exits: in.Exits, Forwards: in.Forwards, Config: in.Config,
+		CPUTime: seconds(in.CPUTimeNS), Exits: in.Exits, Forwards: in.Forwards, Config: in.Config, Exit: in.Exit,
 	}
 	for _, c := range conditions {
 		if in.State&c.bit != 0 {
@@ -100,6 +102,26 @@ type Sched struct {
 	Cap    *int   `json:"cap,omitempty"`
 }
 
+// Stop is a request to power a domain off, or to reboot it.
+type Stop struct {
+	Domain string `json:"domain"`
+	Wait   bool   `json:"wait,omitempty"`  // until it has stopped
+	Force  bool   `json:"force,omitempty"` // when it does not within a minute
+}
+
+// Trigger is a request to cause an event: nmi or init of a vCPU, reset, or a push of a
+// button, power or sleep.
+type Trigger struct {
+	Domain string `json:"domain"`
+	Event  string `json:"event"`
+	VCPU   uint32 `json:"vcpu,omitempty"`
+}
+
+// Triggered says whether the guest listens to a button.
+type Triggered struct {
+	Heard bool `json:"heard"`
+}
+
 // Verbs of domains.
 var (
 	DomainList = add("domain.list", func(a *API, _ *None) ([]Domain, error) {
@@ -123,16 +145,37 @@ var (
 	DomainUnpause = act("domain.unpause", func(a *API, in *Ref) error { return a.Manager.Unpause(in.Domain) })
 	DomainRename  = act("domain.rename", func(a *API, in *Rename) error { return a.Manager.Rename(in.Domain, in.Name) })
 	DomainSched   = act("domain.sched", sched)
-	// DomainShutdown has nobody to ask yet: no guest has an agent or a power button.
-	DomainShutdown = act("domain.shutdown", func(a *API, in *Ref) error {
-		d, err := a.Manager.Find(in.Domain)
-		if err != nil {
-			return err
-		}
-		return problem.New(problem.Unsupported, "do it inside (console "+d.Name+"), or pull the cord (destroy "+d.Name+")",
-			"domain %q cannot be asked to power off in this version", d.Name)
+	// DomainShutdown pushes the power button, and DomainReboot makes what the guest does
+	// then a reboot.
+	DomainShutdown = act("domain.shutdown", func(a *API, in *Stop) error {
+		return a.Manager.Shutdown(in.Domain, domain.Ask{Wait: in.Wait, Force: in.Force})
 	})
+	DomainReboot = act("domain.reboot", func(a *API, in *Stop) error {
+		return a.Manager.Shutdown(in.Domain, domain.Ask{Reboot: true, Wait: in.Wait, Force: in.Force})
+	})
+	// DomainLog is what the guest wrote to the debug ports.
+	DomainLog = add("domain.log", func(a *API, in *Ref) (Log, error) {
+		b, err := a.Manager.Log(in.Domain)
+		return Log{string(b)}, err
+	})
+	DomainReset   = act("domain.reset", func(a *API, in *Ref) error { return a.Manager.Reset(in.Domain) })
+	DomainTrigger = add("domain.trigger", trigger)
 )
+
+// triggers are the events of Trigger but the reset, in the order of abi.Trigger.
+var triggers = []string{"power", "sleep", "nmi", "init"}
+
+func trigger(a *API, in *Trigger) (Triggered, error) {
+	if in.Event == "reset" {
+		return Triggered{true}, a.Manager.Reset(in.Domain)
+	}
+	n := slices.Index(triggers, in.Event)
+	if n < 0 {
+		return Triggered{}, problem.New(problem.Invalid, "use nmi, init, reset, power or sleep", "%q is not an event", in.Event)
+	}
+	heard, err := a.Manager.Trigger(in.Domain, abi.Trigger(n), in.VCPU)
+	return Triggered{heard || abi.Trigger(n) > abi.TriggerSleep}, err
+}
 
 // sched changes a weight and a cap, which the manager knows as 0 and -1 for "as it
 // is".

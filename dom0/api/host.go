@@ -62,7 +62,7 @@ const (
 	Restart = "restart"
 )
 
-// Log is the hypervisor's log.
+// Log is a log, the hypervisor's or a guest's.
 type Log struct {
 	Text string `json:"text"`
 }

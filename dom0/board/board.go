@@ -14,6 +14,7 @@ import (
 	"fmt"
 
 	"ringo/dom0/acpi"
+	"ringo/dom0/devmodel/debug"
 	"ringo/dom0/devmodel/i8042"
 	"ringo/dom0/devmodel/pcihost"
 	"ringo/dom0/devmodel/rtc"
@@ -26,6 +27,8 @@ type Config struct {
 	CPUs   int
 	Memory uint64 // bytes of RAM
 	RNG    bool   // an entropy device
+	// DebugExit says that there is a port to end the machine with a code.
+	DebugExit bool
 }
 
 // Kind is a kind of device.
@@ -34,10 +37,13 @@ type Kind uint8
 // The kinds of devices that dom0 has models of.
 const (
 	Serial Kind = iota
+	Serial2
 	Clock
 	Keyboard // the controller
-	PCIHost  // ConfigPorts, ECAM, and the apertures for I/O and memory
-	RNG      // in a slot of the PCIHost
+	Debug    // the ports of a log
+	DebugExit
+	PCIHost // ConfigPorts, ECAM, and the apertures for I/O and memory
+	RNG     // in a slot of the PCIHost
 )
 
 // Span is a range that a device answers: ports, or guest physical addresses.
@@ -70,6 +76,8 @@ func New(c Config) (*Machine, error) {
 	}
 	m.Devices = []Device{
 		{Kind: Serial, Spans: []Span{{abi.SpacePort, serial.Base, serial.Size}}},
+		{Kind: Serial2, Spans: []Span{{abi.SpacePort, serial.Base2, serial.Size}}},
+		{Kind: Debug, Spans: []Span{{abi.SpacePort, debug.Bochs, 1}, {abi.SpacePort, debug.QEMU, 1}}},
 		{Kind: Clock, Spans: []Span{{abi.SpacePort, rtc.Base, rtc.Size}}},
 		{Kind: Keyboard, Spans: []Span{{abi.SpacePort, i8042.Base, 1}, {abi.SpacePort, i8042.Command, 1}}},
 		{Kind: PCIHost, Spans: []Span{
@@ -78,6 +86,9 @@ func New(c Config) (*Machine, error) {
 			{abi.SpacePort, pcihost.IOBase, pcihost.IOSize},
 			{abi.SpaceMemory, pcihost.MemBase, pcihost.MemSize},
 		}},
+	}
+	if c.DebugExit {
+		m.Devices = append(m.Devices, Device{Kind: DebugExit, Spans: []Span{{abi.SpacePort, debug.ExitPort, debug.ExitSize}}})
 	}
 	if c.RNG {
 		m.Devices = append(m.Devices, Device{Kind: RNG, Slot: 1})
@@ -90,7 +101,8 @@ func (m *Machine) describe() (err error) {
 	m.tables, err = acpi.Build(acpi.Config{
 		CPUs: m.CPUs, Base: ACPIBase,
 		Devices: []acpi.Device{
-			{Name: "COM1", HID: "PNP0501", Ports: []acpi.Ports{{Base: serial.Base, Size: serial.Size}}, IRQs: []uint8{serial.GSI}},
+			{Name: "COM1", HID: "PNP0501", UID: 1, Ports: []acpi.Ports{{Base: serial.Base, Size: serial.Size}}, IRQs: []uint8{serial.GSI}},
+			{Name: "COM2", HID: "PNP0501", UID: 2, Ports: []acpi.Ports{{Base: serial.Base2, Size: serial.Size}}, IRQs: []uint8{serial.GSI2}},
 			{Name: "RTC", HID: "PNP0B00", Ports: []acpi.Ports{{Base: rtc.Base, Size: rtc.Size}}, IRQs: []uint8{rtc.GSI}},
 		},
 		PCI: &acpi.PCI{

@@ -135,7 +135,7 @@ func TestErrors(t *testing.T) {
 		"create demo.toml", "create demo.toml", "create -n demo.toml",
 		"console", "console a b", "console demo", "console Domain-0",
 		"destroy", "destroy dmeo", "destroy Domain-0", "destroy 77", "pause x", "unpause x", "rename demo", "rename demo X",
-		"rename demo demo", "domid x", "list x", "list -z", "shutdown demo", "shutdown -w -F x",
+		"rename demo demo", "domid x", "list x", "list -z", "shutdown demo", "shutdown -w -F x", "trigger demo smi", "trigger demo nmi x", "trigger demo nmi 9", "reset x", "dmesg x",
 		"sched-credit -w 5", "sched-credit -d demo -w many", "sched-credit -d demo -w", "sched-credit -d demo -c 900",
 		"sched-credit -d demo -w 0", "trace x", "trace 9", "stats x", "help nope", "debug-keys",
 		`list "demo`, `list demo\`, "uptime x",
@@ -195,10 +195,10 @@ func TestComplete(t *testing.T) {
 		want []string
 	}{
 		{"des", 0, []string{"destroy"}},
-		{"xl re", 3, []string{"resume", "rename", "restart"}},
+		{"xl re", 3, []string{"resume", "reboot", "reset", "rename", "restart"}},
 		{"destroy d", 8, []string{"demo"}},
 		{"destroy ", 8, []string{"Domain-0", "demo"}},
-		{"create de", 7, []string{"demo.toml"}},
+		{"create de", 7, []string{"demo.toml", "debug_exit="}},
 		{"create boot:d", 7, []string{"boot:demo.toml", "boot:disk.toml"}},
 		{"create ke", 7, []string{"kernel="}},
 		{"create name=g kernel=boot:v", 14, []string{"kernel=boot:vmlinuz"}},

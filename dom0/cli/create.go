@@ -6,6 +6,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"ringo/dom0/api"
@@ -80,6 +81,31 @@ func on(v *api.Verb[api.Ref, api.None]) func(c *call) error {
 		_, err := v.Call(c.API, c.ref())
 		return err
 	}
+}
+
+// asked makes the command of a verb that asks a domain to stop.
+func asked(v *api.Verb[api.Stop, api.None]) func(c *call) error {
+	return func(c *call) error {
+		c.flush()
+		_, err := v.Call(c.API, api.Stop{Domain: c.args[0], Wait: c.given('w'), Force: c.given('F')})
+		return err
+	}
+}
+
+func trigger(c *call) error {
+	in := api.Trigger{Domain: c.args[0], Event: c.args[1]}
+	if len(c.args) > 2 {
+		n, err := strconv.ParseUint(c.args[2], 10, 32)
+		if err != nil {
+			return fmt.Errorf("%q is not the number of a vCPU; %w", c.args[2], c.usage())
+		}
+		in.VCPU = uint32(n)
+	}
+	out, err := api.DomainTrigger.Call(c.API, in)
+	if err == nil && !out.Heard {
+		c.printf("the guest does not listen to this button (yet)\n")
+	}
+	return err
 }
 
 func rename(c *call) error {

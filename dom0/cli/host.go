@@ -52,13 +52,33 @@ func version(c *call) error {
 	return nil
 }
 
+// dmesg prints the hypervisor's log, or that of a guest, of which only text.
 func dmesg(c *call) error {
+	if len(c.args) > 0 {
+		log, err := api.DomainLog.Call(c.API, c.ref())
+		c.out.WriteString(strings.Map(printable, log.Text))
+		if log.Text != "" && !strings.HasSuffix(log.Text, "\n") {
+			c.printf("\n")
+		}
+		return err
+	}
 	log, err := api.HostLog.Call(c.API, api.None{})
 	c.out.WriteString(log.Text)
 	if log.Text != "" && !strings.HasSuffix(log.Text, "\n") {
 		c.printf("\n")
 	}
 	return err
+}
+
+// printable keeps what a terminal shows as it is.
+func printable(r rune) rune {
+	switch {
+	case r == '\n' || r == '\t' || r >= ' ' && r < 0x7f:
+		return r
+	case r == '\r':
+		return -1
+	}
+	return '.'
 }
 
 // debugKeys presses keys; the hypervisor answers in its log and, as the log

@@ -58,8 +58,12 @@ func list(c *call) error {
 	}
 	c.printf("%-40s %5s %5s %5s     %-6s  %8s%s\n", "Name", "ID", "Mem", "VCPUs", "State", "Time(s)", uuid("UUID"))
 	for _, d := range all {
-		c.printf("%-40s %5d %5d %5d     %s  %8.1f%s\n",
-			d.Name, d.ID, mib(d.Memory), d.VCPUs, letters(d), d.CPUTime, uuid(d.UUID))
+		code := ""
+		if d.Exit != nil {
+			code = fmt.Sprintf("  code %d", *d.Exit)
+		}
+		c.printf("%-40s %5d %5d %5d     %s  %8.1f%s%s\n",
+			d.Name, d.ID, mib(d.Memory), d.VCPUs, letters(d), d.CPUTime, uuid(d.UUID), code)
 	}
 	return nil
 }
@@ -87,6 +91,9 @@ func dominfo(c *call) error {
 	line("State", "%s", d.State)
 	if d.Why != "" {
 		line("Why", "%s", d.Why)
+	}
+	if d.Exit != nil {
+		line("Exit code", "%d", *d.Exit)
 	}
 	line("CPU(s)", "%d", d.VCPUs)
 	line("CPU time", "%.1fs", d.CPUTime)

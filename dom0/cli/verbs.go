@@ -51,7 +51,15 @@ func init() {
 		{name: "unpause", alias: []string{"resume"}, args: "DOMAIN", least: 1, most: 1, kind: argDomain,
 			short: "let a paused domain go on", run: on(api.DomainUnpause)},
 		{name: "shutdown", args: "[-w] [-F] DOMAIN", flags: "wF", least: 1, most: 1, kind: argDomain,
-			short: "ask a domain to power off", run: on(api.DomainShutdown)},
+			short: "push a domain's power button", run: asked(api.DomainShutdown), text: shutdownHelp},
+		{name: "reboot", args: "[-w] [-F] DOMAIN", flags: "wF", least: 1, most: 1, kind: argDomain,
+			short: "push a domain's power button, and start it again", run: asked(api.DomainReboot), text: shutdownHelp},
+		{name: "reset", args: "DOMAIN", least: 1, most: 1, kind: argDomain,
+			short: "push a domain's reset button", run: on(api.DomainReset),
+			text: "What happens then is on_reboot of the domain's configuration. The guest is not asked."},
+		{name: "trigger", args: "DOMAIN nmi|init|reset|power|sleep [VCPU]", least: 2, most: 3, kind: argDomain,
+			short: "cause an event in a domain", run: trigger,
+			text: "nmi and init go to a vCPU, by default 0, of which init is a reset. The buttons are ACPI's."},
 		{name: "destroy", args: "DOMAIN", least: 1, most: 1, kind: argDomain,
 			short: "end a domain at once", run: on(api.DomainDestroy),
 			text: "Pulls the cord. Returns when the domain's memory is scrubbed and free."},
@@ -72,7 +80,8 @@ func init() {
 		{name: "trace", args: "[CPU]", most: 1, short: "show the last exits on a CPU", run: trace},
 		{name: "files", short: "list boot modules, which create can use", run: files},
 		{name: "info", alias: []string{"nodeinfo"}, short: "describe the host", run: info},
-		{name: "dmesg", short: "print the hypervisor's log", run: dmesg},
+		{name: "dmesg", args: "[DOMAIN]", most: 1, kind: argDomain, short: "print the hypervisor's log, or a domain's", run: dmesg,
+			text: "A domain's log is what it wrote to the debug ports 0xe9 and 0x402 and to COM2."},
 		{name: "debug-keys", args: "KEYS", least: 1, most: 1, short: "press debug keys of the hypervisor; h is help", run: debugKeys,
 			text: "The answer is in the hypervisor's log: see dmesg."},
 		{name: "version", short: "print versions", run: version},
@@ -88,6 +97,11 @@ them); key=value settings change it or stand alone:
   create demo.toml
   create name=g kernel=boot:vmlinuz initrd=boot:i.gz cmdline="console=ttyS0" memory=256MiB
 -c attaches the console, -p leaves the domain paused, -n only checks.`
+	shutdownHelp = `Guests that listen to the button (Linux with acpid or systemd) do as their
+configuration says. -w waits until the domain has stopped, five minutes at
+most; -F destroys or resets one that has not after a minute, or that does not
+listen. What happens then is on_poweroff, for reboot on_reboot, of the
+domain's configuration.`
 	consoleHelp = `Shows the last 64 KiB of output first. Keys go to the guest as they are. Of
 its output text, colours and cursor movements pass. With -r all passes from
 then on, and the guest may do to this terminal what it likes; what is typed
@@ -99,8 +113,8 @@ crashed, dying. -l prints JSON, -v adds the UUID.`
 
 // later are xl's and virsh's verbs that this version does not have: the answer
 // to them is not "unknown".
-var later = strings.Fields(`reboot save restore migrate snapshot clone vcpu-pin vcpu-set mem-set mem-max block-list
-	block-attach block-detach network-list network-attach network-detach trigger dump-core start define undefine
+var later = strings.Fields(`save restore migrate snapshot clone vcpu-pin vcpu-set mem-set mem-max block-list
+	block-attach block-detach network-list network-attach network-detach dump-core start define undefine
 	setmem setvcpus autostart`)
 
 // find returns the verb with a name or alias, nil if there is none.

@@ -11,10 +11,11 @@
 //	cap = 0                  # percent of one CPU, 0 = none
 //	cpus = "0-3,^1"          # affinity
 //	hypervisor = "kvm"       # whose CPUID leaves come first: ringo | kvm
-//	on_poweroff = "destroy"  # destroy | restart | preserve
+//	on_poweroff = "destroy"  # destroy | restart | rename-restart | preserve
 //	on_reboot = "restart"
-//	on_crash = "destroy"     # destroy | restart | preserve | coredump-destroy
+//	on_crash = "destroy"     # the same, coredump-destroy and coredump-restart
 //	rng = true               # a virtio entropy device
+//	debug_exit = false       # a write to port 0xf4 ends the domain with a code
 //	[boot]
 //	kernel = "boot:vmlinuz"
 //	initrd = "boot:initrd.gz"
@@ -43,7 +44,10 @@ type Config struct {
 	OnReboot   Action `toml:"on_reboot" json:"on_reboot"`
 	OnCrash    Action `toml:"on_crash" json:"on_crash"`
 	// RNG says that there is a virtio entropy device.
-	RNG  bool   `toml:"rng" json:"rng"`
+	RNG bool `toml:"rng" json:"rng"`
+	// DebugExit says that a write to port 0xf4 ends the domain with a code.
+	DebugExit bool `toml:"debug_exit,omitempty" json:"debug_exit,omitempty"`
+
 	Boot Boot   `toml:"boot" json:"boot"`
 	Disk []Disk `toml:"disk,omitempty" json:"disk,omitempty"`
 	NIC  []NIC  `toml:"nic,omitempty" json:"nic,omitempty"`
@@ -80,12 +84,15 @@ type NIC struct {
 // Action is what happens to a domain that stopped.
 type Action string
 
-// Actions. CoredumpDestroy is for crashes only.
+// Actions. RenameRestart keeps the domain under another name and makes a new one.
+// Those with a dump are for crashes only.
 const (
 	Destroy         Action = "destroy"
 	Restart         Action = "restart"
+	RenameRestart   Action = "rename-restart"
 	Preserve        Action = "preserve"
 	CoredumpDestroy Action = "coredump-destroy"
+	CoredumpRestart Action = "coredump-restart"
 )
 
 // Defaults.
@@ -94,10 +101,12 @@ const (
 	DefaultWeight = 256
 )
 
+// MaxName is the longest name of a domain, in bytes.
+const MaxName = 63
+
 // Limits. maxCmdline is what Linux for x86 takes (COMMAND_LINE_SIZE) less the
 // final NUL, and keeps the record below abi.RecordLen.
 const (
-	maxName    = 63
 	maxVCPUs   = abi.MaxVCPUs
 	maxWeight  = 65535
 	maxCmdline = 2047

@@ -261,7 +261,7 @@ func TestUUID(t *testing.T) {
 // The largest valid configuration fits the record that hv keeps.
 func TestFitsRecord(t *testing.T) {
 	c := Default()
-	c.Name, c.UUID = strings.Repeat("x", maxName), FormatUUID([16]byte{})
+	c.Name, c.UUID = strings.Repeat("x", MaxName), FormatUUID([16]byte{})
 	c.Boot = Boot{Kernel: strings.Repeat("k", maxFile), Initrd: strings.Repeat("i", maxFile), Cmdline: strings.Repeat("c", maxCmdline)}
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)

@@ -52,7 +52,7 @@ func (c *Config) Validate() error {
 
 // CheckName checks the name of a domain. One of digits only would stand for an id.
 func CheckName(s string) error {
-	ok, digits := len(s) >= 1 && len(s) <= maxName, true
+	ok, digits := len(s) >= 1 && len(s) <= MaxName, true
 	for _, r := range s {
 		digit := r >= '0' && r <= '9'
 		ok = ok && (r >= 'a' && r <= 'z' || digit || r == '-')
@@ -62,7 +62,7 @@ func CheckName(s string) error {
 		return fmt.Errorf("missing: give name=NAME")
 	}
 	if !ok {
-		return fmt.Errorf("%q is not a name: use 1 to %d of a-z, 0-9 and -", short(s), maxName)
+		return fmt.Errorf("%q is not a name: use 1 to %d of a-z, 0-9 and -", short(s), MaxName)
 	}
 	if digits {
 		return fmt.Errorf("%q is not a name: it would be taken for an id: add a letter", s)
@@ -77,11 +77,12 @@ func (c *Config) validateActions() error {
 		dump bool
 	}{{"on_poweroff", c.OnPoweroff, false}, {"on_reboot", c.OnReboot, false}, {"on_crash", c.OnCrash, true}} {
 		switch {
-		case a.v == Destroy || a.v == Restart || a.v == Preserve || a.dump && a.v == CoredumpDestroy:
+		case a.v == Destroy || a.v == Restart || a.v == RenameRestart || a.v == Preserve:
+		case a.dump && (a.v == CoredumpDestroy || a.v == CoredumpRestart):
 		case a.dump:
-			return fmt.Errorf("%s: %q is not an action: use destroy, restart, preserve or coredump-destroy", a.key, short(string(a.v)))
+			return fmt.Errorf("%s: %q is not an action: use destroy, restart, rename-restart, preserve, coredump-destroy or coredump-restart", a.key, short(string(a.v)))
 		default:
-			return fmt.Errorf("%s: %q is not an action: use destroy, restart or preserve", a.key, short(string(a.v)))
+			return fmt.Errorf("%s: %q is not an action: use destroy, restart, rename-restart or preserve", a.key, short(string(a.v)))
 		}
 	}
 	return nil
@@ -169,8 +170,8 @@ func (c *Config) Unsupported() string {
 		return "nic: networks are not supported yet: remove [[nic]]"
 	case c.Boot.Firmware != "":
 		return "firmware: booting by firmware is not supported yet: give a kernel"
-	case c.OnCrash == CoredumpDestroy:
-		return "on_crash: coredump-destroy is not supported yet: use destroy, restart or preserve"
+	case c.OnCrash == CoredumpDestroy || c.OnCrash == CoredumpRestart:
+		return "on_crash: " + string(c.OnCrash) + " is not supported yet: use destroy, restart, rename-restart or preserve"
 	}
 	return ""
 }

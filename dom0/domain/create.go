@@ -156,7 +156,7 @@ func (m *Manager) check(cfg *config.Config) (*plan, error) {
 
 // machine is what a guest with a configuration sees.
 func machine(c *config.Config) (*board.Machine, error) {
-	return board.New(board.Config{CPUs: c.VCPUs, Memory: c.Memory.Bytes, RNG: c.RNG})
+	return board.New(board.Config{CPUs: c.VCPUs, Memory: c.Memory.Bytes, RNG: c.RNG, DebugExit: c.DebugExit})
 }
 
 // build makes the domain of a plan. When it fails nothing is left.

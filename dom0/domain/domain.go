@@ -53,6 +53,10 @@ type Devices interface {
 	// again says that the same domain (by UUID) will be attached once more
 	// under another id, so that what outlives a restart is kept.
 	Detach(id uint32, again bool)
+	// ExitCode returns the code with which a guest ended itself, if it did.
+	ExitCode(id uint32) (code uint32, ok bool)
+	// Log returns what a guest wrote to its debug ports.
+	Log(id uint32) []byte
 	// Forget drops what Detach kept, when the restart failed.
 	Forget(uuid [16]byte)
 }
@@ -81,6 +85,9 @@ type Options struct {
 	Notify  func(line string) // what happens by itself, for the console
 	Now     func() time.Time
 	NewUUID func() [16]byte
+	// Patience is how long a guest has to power off before it is made to; 0 is a
+	// minute.
+	Patience time.Duration
 }
 
 // Manager is the toolstack. Its methods are safe for concurrent use.
@@ -106,6 +113,8 @@ type dom struct {
 	cfg      *config.Config
 	started  time.Time
 	restarts bucket
+	reboot   bool // when it powers off it is to reboot; guarded by op
+	kept     bool // it has stopped and nothing more happens; guarded by Manager.mu
 	stopped  bool // its end is seen to; guarded by Manager.mu
 	gone     bool
 }
@@ -117,6 +126,9 @@ func New(o Options) *Manager {
 	}
 	if o.Notify == nil {
 		o.Notify = func(string) {}
+	}
+	if o.Patience == 0 {
+		o.Patience = time.Minute
 	}
 	if o.NewUUID == nil {
 		o.NewUUID = randomUUID

@@ -20,6 +20,7 @@ type Info struct {
 	Name    string
 	UUID    string
 	Started time.Time      // zero when unknown
+	Exit    *uint32        // the code with which it ended itself
 	Config  *config.Config // not to be changed; nil for dom0 and what the toolstack has not met
 }
 
@@ -38,6 +39,9 @@ func (m *Manager) List() ([]Info, error) {
 
 func (m *Manager) info(d *abi.DomainInfo) Info {
 	in := Info{DomainInfo: *d, Name: hcall.Text(d.Name[:]), UUID: config.FormatUUID(d.UUID)}
+	if code, ok := m.Devices.ExitCode(d.ID); ok {
+		in.Exit = &code
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if e := m.doms[d.ID]; e != nil {
@@ -65,6 +69,15 @@ func (m *Manager) Find(ref string) (Info, error) {
 		}
 	}
 	return Info{}, notFound(ref, all)
+}
+
+// Log returns what a domain wrote to its debug ports.
+func (m *Manager) Log(ref string) ([]byte, error) {
+	in, err := m.Find(ref)
+	if err != nil {
+		return nil, err
+	}
+	return m.Devices.Log(in.ID), nil
 }
 
 // lock finds a domain other than dom0 and takes the right to change it.
@@ -135,6 +148,13 @@ func (m *Manager) Rename(ref, name string) error {
 		return err
 	}
 	defer d.op.Unlock()
+	return m.rename(d, name)
+}
+
+// rename gives a domain another name.
+//
+// Preconditions: d.op is held.
+func (m *Manager) rename(d *dom, name string) error {
 	if err := m.unique(name, [16]byte{}); err != nil {
 		return err
 	}

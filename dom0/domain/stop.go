@@ -97,7 +97,12 @@ func (m *Manager) stopped(in *abi.DomainInfo) {
 	}
 	defer d.op.Unlock()
 	action, what := d.cfg.OnPoweroff, "has powered off"
+	code, coded := m.Devices.ExitCode(d.id)
 	switch {
+	case coded && in.Shutdown == abi.ShutdownPoweroff:
+		what = fmt.Sprintf("has ended with code %d", code)
+	case d.reboot && in.Shutdown == abi.ShutdownPoweroff:
+		action, what = d.cfg.OnReboot, "has powered off to reboot"
 	case in.State&abi.StateCrashed != 0 || in.Shutdown == abi.ShutdownCrash:
 		action, what = d.cfg.OnCrash, "crashed: "+hcall.Text(in.Why[:])
 	case in.Shutdown == abi.ShutdownReboot:
@@ -106,7 +111,7 @@ func (m *Manager) stopped(in *abi.DomainInfo) {
 			what += ": " + why
 		}
 	}
-	if action == config.Restart && !d.restarts.take(m.Now()) {
+	if (action == config.Restart || action == config.RenameRestart) && !d.restarts.take(m.Now()) {
 		action = config.Preserve
 		what += fmt.Sprintf(": too often to restart it (%d times, and once more a minute)", burst)
 	}
@@ -116,7 +121,12 @@ func (m *Manager) stopped(in *abi.DomainInfo) {
 		if err := m.restart(d); err != nil {
 			m.Notify(fmt.Sprintf("error: domain %q is gone, it could not be restarted: %v", d.cfg.Name, err))
 		}
+	case config.RenameRestart:
+		if err := m.renameRestart(d, what); err != nil {
+			m.Notify(fmt.Sprintf("error: domain %q is kept, another could not be started: %v", d.cfg.Name, err))
+		}
 	case config.Preserve:
+		m.keep(d)
 		m.Notify(fmt.Sprintf("domain %q %s: kept (destroy %s frees it)", d.cfg.Name, what, d.cfg.Name))
 	default:
 		// First the reason, then the end of its console.
@@ -143,6 +153,56 @@ func (m *Manager) restart(d *dom) error {
 		return err
 	}
 	return nil
+}
+
+// renameRestart keeps a domain that stopped, because of what, under another name,
+// and makes one anew, with a UUID of its own.
+//
+// Preconditions: d.op is held.
+func (m *Manager) renameRestart(d *dom, what string) error {
+	old := d.cfg.Name
+	name, err := m.spare(old)
+	if err != nil {
+		return err
+	}
+	cfg := *d.cfg
+	cfg.UUID = ""
+	p, err := m.plan(&cfg)
+	if err != nil {
+		return err
+	}
+	if err := m.rename(d, name); err != nil {
+		return err
+	}
+	err = m.configure(d, func(c *config.Config) { // for a dom0 that adopts it
+		c.OnPoweroff, c.OnReboot, c.OnCrash = config.Preserve, config.Preserve, config.Preserve
+	})
+	if err != nil {
+		return err
+	}
+	m.keep(d)
+	m.Notify(fmt.Sprintf("domain %q %s: kept as %q (destroy %[3]s frees it), restarting", old, what, name))
+	_, err = m.create(p, false, d.restarts)
+	return err
+}
+
+// spare finds a name like name that no domain has.
+func (m *Manager) spare(name string) (string, error) {
+	all, err := m.HV.Domains()
+	if err != nil {
+		return "", err
+	}
+	taken := map[string]bool{}
+	for i := range all {
+		taken[hcall.Text(all[i].Name[:])] = true
+	}
+	for n := 1; ; n++ {
+		suffix := fmt.Sprintf("-%d", n)
+		s := name[:min(len(name), config.MaxName-len(suffix))] + suffix
+		if !taken[s] {
+			return s, nil
+		}
+	}
 }
 
 // Adopt takes over the domains that exist already: dom0 was restarted. Their

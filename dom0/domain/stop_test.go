@@ -59,6 +59,8 @@ func TestStops(t *testing.T) {
 		{"poweroff preserve", func(c *config.Config) { c.OnPoweroff = config.Preserve },
 			func(c *hcalltest.CPU) { c.Shutdown(abi.ShutdownPoweroff) },
 			[]string{`domain "a" has powered off: kept (destroy a frees it)`}, 1},
+		{"code", func(c *config.Config) { c.Name = "coded" }, func(c *hcalltest.CPU) { c.Shutdown(abi.ShutdownPoweroff) },
+			[]string{`domain "coded" has ended with code 7: destroying it`}, 0},
 		{"crash", func(c *config.Config) {}, func(c *hcalltest.CPU) { c.Crash("bad state at 0x1234") },
 			[]string{`domain "a" crashed: bad state at 0x1234: destroying it`}, 0},
 		{"triple fault", func(c *config.Config) {}, func(c *hcalltest.CPU) { c.TripleFault() },

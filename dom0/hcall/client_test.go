@@ -131,6 +131,7 @@ func TestErrors(t *testing.T) {
 		"domains": e1(c.Domains()), "rename": c.Rename(1, "x"), "record": c.SetRecord(1, nil),
 		"getrecord": e1(c.Record(1)), "sched": c.SetSched(1, 1, 0), "irq": c.SetIRQ(1, 4, true),
 		"done": c.IOReqDone(1, 0), "bell": c.SetBell(1, 0, 0, 0, 0), "end": c.End(1, abi.ShutdownReboot),
+		"trigger": e1(c.Trigger(1, abi.TriggerNMI, 0)),
 	}
 	for name, err := range calls {
 		var e *hcall.Error

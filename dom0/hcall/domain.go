@@ -208,6 +208,13 @@ func (c *Client) End(dom uint32, why abi.Shutdown) error {
 	return fail(abi.CallDomEnd, st, "end domain %d", dom)
 }
 
+// Trigger does t to a vCPU of a domain, or with a button to the domain. It reports
+// whether the guest listens to the button.
+func (c *Client) Trigger(dom uint32, t abi.Trigger, vcpu uint32) (listens bool, err error) {
+	st, v := c.call(abi.CallDomTrigger, uint64(dom), uint64(t), uint64(vcpu), 0, 0)
+	return v != 0, fail(abi.CallDomTrigger, st, "trigger %d of vCPU %d of domain %d", t, vcpu, dom)
+}
+
 // IOReqDone tells the hypervisor that a slot of a domain's IOReqPage is answered.
 // It does not allocate unless it fails.
 //

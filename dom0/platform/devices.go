@@ -8,6 +8,7 @@ import (
 
 	"ringo/dom0/board"
 	"ringo/dom0/console"
+	"ringo/dom0/devmodel/debug"
 	"ringo/dom0/devmodel/i8042"
 	"ringo/dom0/devmodel/pcihost"
 	"ringo/dom0/devmodel/rtc"
@@ -31,6 +32,12 @@ func (p *Platform) furnish(g *guest, m *board.Machine, con *console.Guest) error
 			uart := serial.New(con, around.Line(serial.GSI))
 			con.Connect(uart)
 			devs = []bus.Device{uart}
+		case board.Serial2:
+			devs = []bus.Device{serial.New(&g.log, around.Line(serial.GSI2))}
+		case board.Debug:
+			devs = []bus.Device{debug.Port{Log: &g.log}, debug.Port{Log: &g.log}}
+		case board.DebugExit:
+			devs = []bus.Device{debug.Exit(func(code uint32) { p.exit(g, code) })}
 		case board.Clock:
 			devs = []bus.Device{p.clock(g, around)}
 		case board.Keyboard:
@@ -49,6 +56,12 @@ func (p *Platform) furnish(g *guest, m *board.Machine, con *console.Guest) error
 		}
 	}
 	return nil
+}
+
+// exit ends a domain with a code.
+func (p *Platform) exit(g *guest, code uint32) {
+	g.code.CompareAndSwap(0, uint64(code)|ended)
+	_ = p.hv.End(g.id, abi.ShutdownPoweroff)
 }
 
 // clock makes the CMOS clock.

@@ -10,10 +10,12 @@ package platform
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"ringo/dom0/account"
 	"ringo/dom0/console"
+	"ringo/dom0/devmodel/debug"
 	"ringo/dom0/domain"
 	"ringo/dom0/guestmem"
 	"ringo/dom0/hcall"
@@ -33,7 +35,7 @@ type Pages interface {
 
 // guestBytes is what dom0 keeps on its Go heap for a guest at most: most of it
 // is the scrollback of its console, and what is typed and not read.
-const guestBytes = 176 << 10
+const guestBytes = 192 << 10
 
 // Platform makes the devices of every guest. It implements [domain.Devices].
 type Platform struct {
@@ -54,7 +56,9 @@ type guest struct {
 	port   uint32
 	uuid   [16]byte
 	memory *guestmem.Memory
-	ends   []func() // of devices: when they return, nothing of them is active
+	log    debug.Log     // of the debug ports and the second serial port
+	code   atomic.Uint64 // with which the guest ended itself, and ended; else 0
+	ends   []func()      // of devices: when they return, nothing of them is active
 	// release gives back what is reserved for the guest.
 	release func()
 
@@ -162,6 +166,31 @@ func (p *Platform) close(uuid [16]byte) {
 		c.Close()
 		delete(p.consoles, uuid)
 	}
+}
+
+// ended is set in guest.code.
+const ended = 1 << 32
+
+// ExitCode implements [domain.Devices].
+func (p *Platform) ExitCode(id uint32) (code uint32, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	g := p.guests[id]
+	if g == nil {
+		return 0, false
+	}
+	c := g.code.Load()
+	return uint32(c), c&ended != 0
+}
+
+// Log implements [domain.Devices].
+func (p *Platform) Log(id uint32) []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if g := p.guests[id]; g != nil {
+		return g.log.Text()
+	}
+	return nil
 }
 
 // Console returns the console of a domain, nil if it has none.

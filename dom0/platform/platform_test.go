@@ -277,7 +277,7 @@ func TestGuestBytes(t *testing.T) {
 	if got > guestBytes || got < guestBytes/2 {
 		t.Errorf("a guest takes %d bytes, guestBytes is %d", got, guestBytes)
 	}
-	const want = "dom0's memory is not enough: a guest takes 176 KiB, 0 KiB are free: destroy a guest, or boot with a dom0_mem="
+	const want = "dom0's memory is not enough: a guest takes 192 KiB, 0 KiB are free: destroy a guest, or boot with a dom0_mem="
 	if err := r.pc.Room(); err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Error(err)
 	}

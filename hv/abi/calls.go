@@ -38,6 +38,7 @@ const (
 	CallDomMSI       // (dom, address, data): the message-signalled interrupt that a function's write of data, 32 bits, to address is
 	CallDomBell      // (dom, bell, Space, start, bytes): makes a part of a claimed range doorbell number bell, or with 0 bytes none
 	CallDomEnd       // (dom, Shutdown): dom stops as if by itself: a device model resets it
+	CallDomTrigger   // (dom, Trigger, vcpu) -> 1 if the guest listens to the button
 	CallDomSched     // (dom, weight, cap)
 	CallDomShutdown  // any: (Shutdown): the calling domain stops
 
@@ -100,6 +101,18 @@ const (
 	ShutdownPoweroff
 	ShutdownReboot // asked for, or a triple fault; see DomainInfo.Why
 	ShutdownCrash  // killed by the hypervisor; see DomainInfo.Why
+)
+
+// Trigger is what [CallDomTrigger] does to a guest.
+type Trigger uint64
+
+// Triggers: the buttons of ACPI's fixed hardware, an NMI, and INIT, which for the
+// boot processor is a reset.
+const (
+	TriggerPower Trigger = iota
+	TriggerSleep
+	TriggerNMI
+	TriggerInit
 )
 
 // Space is an address space that a domain's device models claim ranges of.

@@ -40,7 +40,16 @@ func TestDemo(t *testing.T) {
 		t.Errorf("list: %+v", r)
 	}
 	testPause(h)
-	h.ok("destroy demo")
+	h.ok("trigger demo nmi")
+	if out := h.ok("trigger demo sleep"); out != "" {
+		t.Errorf("sleep button: %q", out)
+	}
+	h.attach("demo")
+	h.see(verbTime, "NMI received for unknown reason")
+	h.detach()
+	if out := h.ok("shutdown -w demo"); !strings.Contains(out, `domain "demo" has powered off: destroying it`) {
+		t.Errorf("shutdown -w: %q", out)
+	}
 	if _, ok := h.list()["demo"]; ok {
 		t.Error("demo is listed after destroy")
 	}
@@ -82,6 +91,17 @@ func TestScrollback(t *testing.T) {
 	h.see(verbTime, "Linux version")
 	h.shell()
 	h.detach()
+	// So was it before it rebooted.
+	if out := h.ok("reboot -w demo"); !strings.Contains(out, `domain "demo" has powered off to reboot: restarting`) {
+		t.Errorf("reboot -w: %q", out)
+	}
+	h.attach("demo")
+	h.see(guestTime, "power button: shutting down")
+	h.see(guestTime, "Linux version")
+	h.detach()
+	h.fails("reboot demo", "does not listen to its power button")
+	h.ok("reset demo")
+	h.see(verbTime, `domain "demo" reboots`)
 	h.poweroff()
 }
 

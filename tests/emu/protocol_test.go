@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"ringo/tests/guests/micro/guest"
@@ -87,7 +88,25 @@ func TestProtocols(t *testing.T) {
 	h.see(guestTime, "real mode -")
 	h.see(verbTime, " second sector\n")
 	h.detach()
+	const needs = `no handler: this program needs a BIOS (firmware = "bios"); interrupt 0x13`
+	for !strings.Contains(h.ok("dmesg sector"), needs) { // the last thing that it does
+		if !strings.HasPrefix(needs, strings.TrimSpace(h.ok("dmesg sector"))) {
+			t.Fatalf("dmesg sector: %q", h.ok("dmesg sector"))
+		}
+	}
 	h.ok("destroy sector")
+	h.ok(`create name=debug kernel=boot:pvh cmdline="mode=debug" memory=16MiB debug_exit=true on_poweroff=preserve`)
+	h.see(guestTime, `domain "debug" has ended with code 42: kept`)
+	if out := h.ok("list debug"); !strings.HasSuffix(out, "  code 42") {
+		t.Errorf("list: %q", out)
+	}
+	if out := h.ok("dominfo debug"); !strings.Contains(out, "\nExit code:      42\n") {
+		t.Errorf("dominfo: %q", out)
+	}
+	if out := h.ok("dmesg debug"); out != "abc" {
+		t.Errorf("dmesg: %q", out)
+	}
+	h.ok("destroy debug")
 	if got := h.free(); got != free {
 		t.Errorf("free memory %d, %d before", got, free)
 	}

@@ -113,7 +113,6 @@ var kept = map[string]string{
 	"hv/internal/vpit.Import":       saved,
 	"hv/internal/vpm.Export":        saved,
 	"hv/internal/vpm.Import":        saved,
-	"hv/internal/vpm.PressPower":    "the verb shutdown presses it",
 	"mm/pt.Protect":                 "the dirty log of migration writes-protects by it",
 	"mm/pt.Visit":                   "so tests see what is mapped",
 	"mm/pt.VA":                      "of Flush and Leaf, see Visit",

@@ -86,6 +86,7 @@ var drivers = []string{
 	"drivers/virtio/virtio_ring.ko", "drivers/virtio/virtio.ko", "drivers/virtio/virtio_pci_legacy_dev.ko",
 	"drivers/virtio/virtio_pci_modern_dev.ko", "drivers/virtio/virtio_pci.ko",
 	"drivers/char/hw_random/virtio-rng.ko",
+	"drivers/acpi/button.ko", "drivers/input/evdev.ko", // for acpid
 }
 
 // driver is where module m is kept.

@@ -9,10 +9,21 @@ DefinitionBlock ("", "DSDT", 2, "RINGO ", "RINGOHV ", 1)
         Device (COM1)
         {
             Name (_HID, EisaId ("PNP0501"))
+            Name (_UID, 1)
             Name (_CRS, ResourceTemplate ()
             {
                 IO (Decode16, 0x03F8, 0x03F8, 1, 8)
                 IRQNoFlags () { 4 }
+            })
+        }
+        Device (COM2)
+        {
+            Name (_HID, EisaId ("PNP0501"))
+            Name (_UID, 2)
+            Name (_CRS, ResourceTemplate ()
+            {
+                IO (Decode16, 0x02F8, 0x02F8, 1, 8)
+                IRQNoFlags () { 3 }
             })
         }
         Device (RTC)

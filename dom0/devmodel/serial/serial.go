@@ -39,11 +39,15 @@ import (
 	"ringo/hv/bus"
 )
 
-// Where a PC has its first serial port.
+// Where a PC has its serial ports.
 const (
 	Base = 0x3f8 // first port
 	Size = 8     // ports
 	GSI  = 4     // interrupt line
+
+	// Base2 and GSI2 are those of the second.
+	Base2 = 0x2f8
+	GSI2  = 3
 )
 
 // QueueSize is how many received bytes, beyond the FIFO, wait for the guest.

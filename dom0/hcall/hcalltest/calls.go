@@ -167,6 +167,16 @@ func (m *Machine) invokeDevice(nr abi.Call, d *dom, a [5]uint64, ports *[]uint32
 		return abi.OK, 0
 	case abi.CallDomBell:
 		return m.setBell(d, a[1], abi.Space(a[2]), a[3], a[4]), 0
+	case abi.CallDomTrigger:
+		if a[2] >= uint64(d.info.VCPUs) {
+			return abi.NoVCPU, 0
+		}
+		d.triggers = append(d.triggers, abi.Trigger(a[1]))
+		m.cond.Broadcast()
+		if d.listens {
+			return abi.OK, 1
+		}
+		return abi.OK, 0
 	case abi.CallDomEnd:
 		if a[1] == 0 || a[1] > uint64(abi.ShutdownCrash) {
 			return abi.BadArg, 0

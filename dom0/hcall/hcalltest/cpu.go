@@ -142,6 +142,26 @@ func (c *CPU) WaitIRQ(gsi int) {
 	c.m.mu.Unlock()
 }
 
+// Listen enables the events of the ACPI buttons, WaitTrigger waits for a trigger and
+// returns it.
+func (c *CPU) Listen() {
+	c.m.mu.Lock()
+	c.d.listens = true
+	c.m.mu.Unlock()
+}
+
+// WaitTrigger is described with [CPU.Listen].
+func (c *CPU) WaitTrigger() abi.Trigger {
+	c.m.mu.Lock()
+	for c.stop(); len(c.d.triggers) == 0; c.stop() {
+		c.m.cond.Wait()
+	}
+	t := c.d.triggers[0]
+	c.d.triggers = c.d.triggers[1:]
+	c.m.mu.Unlock()
+	return t
+}
+
 // Name returns the name of the domain.
 func (c *CPU) Name() string {
 	c.m.mu.Lock()

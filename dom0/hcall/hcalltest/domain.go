@@ -22,6 +22,8 @@ type dom struct {
 	bells   map[uint64]claim
 	// messages are the data of interrupt messages that nobody has taken yet.
 	messages []uint32
+	triggers []abi.Trigger // that the CPU has not taken yet
+	listens  bool          // to the buttons
 	record   []byte
 	line     [maxGSI]bool
 	page     *abi.IOReqPage

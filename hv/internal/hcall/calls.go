@@ -140,6 +140,10 @@ func domEnd(c *Context) (abi.Status, uint64) {
 	return abi.OK, 0
 }
 
+func domTrigger(c *Context) (abi.Status, uint64) {
+	return c.vcpu.Trigger(abi.Trigger(c.arg[1]))
+}
+
 func domSched(c *Context) (abi.Status, uint64) {
 	if c.arg[1]|c.arg[2] > 1<<32-1 {
 		return abi.BadArg, 0

@@ -134,7 +134,7 @@ func TestNotOnDom0(t *testing.T) {
 	r := newRig(t)
 	for _, n := range []abi.Call{
 		abi.CallDomPopulate, abi.CallDomMap, abi.CallDomClaim, abi.CallDomPause,
-		abi.CallDomDestroy, abi.CallDomRename, abi.CallDomIRQ, abi.CallDomMSI, abi.CallDomBell, abi.CallDomEnd,
+		abi.CallDomDestroy, abi.CallDomRename, abi.CallDomIRQ, abi.CallDomMSI, abi.CallDomBell, abi.CallDomEnd, abi.CallDomTrigger,
 	} {
 		if st, _ := r.call(r.dom0, n, uint64(abi.Dom0), r.at, r.at); st != abi.Denied {
 			t.Errorf("call %#x on dom0: %v, want denied", uint64(n), st)
@@ -259,5 +259,42 @@ func TestRandomCalls(t *testing.T) {
 	}
 	if err := r.m.Frames.Check(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Triggers reach the vCPU that is named, or the domain's buttons.
+func TestTrigger(t *testing.T) {
+	r := newRig(t)
+	g := r.create("guest")
+	id := uint64(g.ID)
+	do := func(what abi.Trigger, vcpu uint64, want abi.Status, heard uint64) {
+		t.Helper()
+		if st, v := r.call(r.dom0, abi.CallDomTrigger, id, uint64(what), vcpu); st != want || st == abi.OK && v != heard {
+			t.Errorf("trigger %d of vCPU %d: %v, %d", what, vcpu, st, v)
+		}
+	}
+	do(abi.TriggerNMI, 0, abi.OK, 0)
+	if !g.VCPUs[0].PendingNMI() {
+		t.Error("no NMI")
+	}
+	do(abi.TriggerNMI, 99, abi.NoVCPU, 0)
+	do(abi.TriggerInit+1, 0, abi.BadArg, 0)
+	do(abi.TriggerPower, 0, abi.OK, 0)
+	do(abi.TriggerSleep, 0, abi.OK, 0)
+	dev, off, ok := g.Ports.Find(abi.PortPM1aEvt, 2)
+	if !ok {
+		t.Fatal("no PM1 event block")
+	}
+	if got := dev.Read(off, 2, 0); got&0x300 != 0x300 {
+		t.Errorf("status %#x", got)
+	}
+	dev.Write(off+2, 2, 0x300, 0)
+	do(abi.TriggerPower, 0, abi.OK, 1)
+	do(abi.TriggerSleep, 0, abi.OK, 1)
+	do(abi.TriggerInit, 0, abi.OK, 0)
+	var info abi.DomainInfo
+	g.Info(&info)
+	if info.Shutdown != abi.ShutdownReboot {
+		t.Errorf("INIT of the boot processor: %+v", info.Shutdown)
 	}
 }

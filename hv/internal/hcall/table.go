@@ -32,6 +32,7 @@ var calls = [abi.NumCalls]call{
 	abi.CallDomMSI - abi.CallBase:       {dom: 1, guest: true, run: domMSI},
 	abi.CallDomBell - abi.CallBase:      {dom: 1, guest: true, run: domBell},
 	abi.CallDomEnd - abi.CallBase:       {dom: 1, guest: true, run: domEnd},
+	abi.CallDomTrigger - abi.CallBase:   {dom: 1, vcpu: 3, guest: true, run: domTrigger},
 	abi.CallDomSched - abi.CallBase:     {dom: 1, run: domSched},
 	abi.CallDomShutdown - abi.CallBase:  {any: true, run: domShutdown},
 

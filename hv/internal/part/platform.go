@@ -112,6 +112,33 @@ func (d *Domain) PowerOff() { d.End(abi.ShutdownPoweroff, "powered off by its gu
 // Reset is a request of the guest to restart it.
 func (d *Domain) Reset() { d.End(abi.ShutdownReboot, "reset by its guest") }
 
+// Trigger does t to v, or with a button to its domain. It answers 1 if the guest
+// listens to the button.
+//
+// Preconditions: v is no vCPU of dom0.
+func (v *VCPU) Trigger(t abi.Trigger) (st abi.Status, listens uint64) {
+	pm, now := v.Dom.Plat.pm, v.Dom.machine.Now()
+	heard := false
+	switch {
+	case t == abi.TriggerPower:
+		heard = pm.PressPower(now)
+	case t == abi.TriggerSleep:
+		heard = pm.PressSleep(now)
+	case t == abi.TriggerNMI:
+		v.NMI()
+	case t == abi.TriggerInit && v.ID == 0:
+		v.Dom.End(abi.ShutdownReboot, "INIT of its boot processor")
+	case t == abi.TriggerInit:
+		v.Init()
+	default:
+		return abi.BadArg, 0
+	}
+	if heard {
+		listens = 1
+	}
+	return abi.OK, listens
+}
+
 // SetLine sets interrupt line gsi of d.
 //
 // Preconditions: d is not dom0, gsi is below abi.IOAPICPins.

@@ -3,7 +3,7 @@
 
 // Package vpm is the ACPI fixed hardware of a partition (ACPI 6.5, "ACPI
 // Hardware Specification"): the power-management timer, the PM1a registers with
-// soft-off, the power button and the clock's alarm, and one of the ways in which
+// soft-off, the power and sleep buttons and the clock's alarm, and one of the ways in which
 // PCs are reset, port 0x92. Port numbers are those of hv/abi, which dom0's ACPI
 // tables use as well.
 //
@@ -125,12 +125,17 @@ func (l rtc) Set(level bool) {
 }
 
 // PressPower is a short push of the power button: operating systems shut down.
-// It reports false when the guest does not listen.
-func (p *PM) PressPower(now uint64) bool {
+// It reports false when the guest does not listen. PressSleep is the other button.
+func (p *PM) PressPower(now uint64) bool { return p.press(stsPower, now) }
+
+// PressSleep is described with [PM.PressPower].
+func (p *PM) PressSleep(now uint64) bool { return p.press(stsSleep, now) }
+
+func (p *PM) press(button uint16, now uint64) bool {
 	p.mu.Lock()
-	p.status |= stsPower
+	p.status |= button
 	p.update(now)
-	listens := p.enable&stsPower != 0
+	listens := p.enable&button != 0
 	p.mu.Unlock()
 	return listens
 }

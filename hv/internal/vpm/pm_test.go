@@ -122,6 +122,11 @@ func TestPowerButton(t *testing.T) {
 	if got := m.in(offStatus, 4); got != enAll<<16 {
 		t.Errorf("event block %#x", got)
 	}
+	// The sleep button is another bit.
+	m.io.Write(offStatus, 2, 0xffff, m.now())
+	if !m.PressSleep(m.now()) || m.in(offStatus, 2) != stsSleep || !bool(*m.sci) {
+		t.Errorf("sleep button: status %#x", m.in(offStatus, 2))
+	}
 	m.PressPower(m.now())
 	m.PM.Reset(m.now())
 	if bool(*m.sci) || m.in(offEnable, 2) != 0 {

@@ -11,6 +11,7 @@ hostname demo
 for m in @MODULES@; do
 	insmod /lib/$m
 done
+acpid -l /dev/null -p /run/acpid.pid # runs /etc/acpi/PWRF/00000080 when the power button is pushed
 cd /root
 # What busybox's poweroff, reboot and halt send to process 1.
 trap 'sync; poweroff -f' USR2

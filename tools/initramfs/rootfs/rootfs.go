@@ -19,6 +19,13 @@ import (
 // Ready is the line that init prints before the first shell.
 const Ready = "ringo-demo: ready"
 
+// powerScript is what acpid runs for the power button.
+const powerScript = `#!/bin/sh
+echo "power button: shutting down" >/dev/console
+sync
+poweroff -f
+`
+
 //go:embed init.sh
 var initScript string
 
@@ -56,7 +63,7 @@ func Demo(busybox []byte, applets []string, modules []Module) ([]byte, error) {
 // tree lists the files, directories first.
 func tree(busybox []byte, applets []string, modules []Module) []cpio.Entry {
 	var es []cpio.Entry
-	for _, d := range []string{"bin", "dev", "etc", "lib", "proc", "root", "run", "sys", "tmp"} {
+	for _, d := range []string{"bin", "dev", "etc", "etc/acpi", "etc/acpi/PWRF", "lib", "proc", "root", "run", "sys", "tmp"} {
 		es = append(es, cpio.Entry{Name: d, Mode: cpio.Dir | 0o755})
 	}
 	file := func(name string, mode uint32, data string) {
@@ -70,6 +77,7 @@ func tree(busybox []byte, applets []string, modules []Module) []cpio.Entry {
 		file("lib/"+m.Name, 0o644, string(m.Data))
 	}
 	file("init", 0o755, strings.NewReplacer("@READY@", Ready, "@MODULES@", strings.Join(names, " ")).Replace(initScript))
+	file("etc/acpi/PWRF/00000080", 0o755, powerScript)
 	file("etc/profile", 0o644, "export PATH=/bin HOME=/root PS1='demo# '\n")
 	file("etc/passwd", 0o644, "root::0:0:root:/root:/bin/sh\n")
 	file("etc/group", 0o644, "root:x:0:\n")

@@ -22,6 +22,7 @@ var Modes = []Mode{
 	{"insn", "touches devices with many forms of instructions, verifies the results, and ends", (*prog).insns},
 	{"gap", "prints the longest time, in ticks of the TSC, that it did not run, for good", (*prog).gap},
 	{"echo", "echoes the console", (*prog).echo},
+	{"debug", "writes to the debug ports and COM2, and ends with code 42 by port 0xf4, else as usual", (*prog).debug},
 	{"boot", "prints what the loader told it: the boot protocol, the command line, modules; then echoes", (*prog).boot},
 }
 
@@ -86,6 +87,31 @@ func (p *prog) triple() {
 	p.Lea(RAX, p.buffer) // all zero: limit 0
 	p.LIDT(At(RAX, 0))
 	p.INT3()
+}
+
+// debug tries the ports of emulators for what is being developed.
+func (p *prog) debug() {
+	for _, w := range []struct {
+		port uint64
+		c    byte
+	}{{0xe9, 'a'}, {0x402, 'b'}, {0x2f8, 'c'}} {
+		p.MovImm(RDX, w.port)
+		p.MovImm(RAX, uint64(w.c))
+		p.Out(1)
+		p.MovImm(RAX, 0)
+		p.In(1) // 0xe9 of debug ports
+		if w.port != 0x2f8 {
+			ok := p.NewLabel()
+			p.CmpImm(RAX, 0xe9)
+			p.Jcc(E, ok)
+			p.line("FAIL: no debug port")
+			p.Place(ok)
+		}
+	}
+	p.MovImm(RDX, 0xf4)
+	p.MovImm(RAX, 42)
+	p.Out(1)
+	p.Jmp(p.shutdown)
 }
 
 // poll has dom0 work for it, seldom.
