@@ -41,6 +41,7 @@ func (noDevices) Detach(uint32, bool)            {}
 func (noDevices) Forget([16]byte)                {}
 func (noDevices) Room() error                    { return nil }
 func (noDevices) ExitCode(uint32) (uint32, bool) { return 0, false }
+func (noDevices) Output(uint32) uint64           { return 5 }
 func (noDevices) Log(uint32) []byte              { return []byte("debug\n") }
 
 type memory []byte
@@ -206,7 +207,7 @@ func TestEveryVerb(t *testing.T) {
 	_, err = DomainRename.Call(a, Rename{"web1", "shop"})
 	show(DomainRename.Name, None{}, err)
 	d, err := DomainShow.Call(a, Ref{"shop"})
-	want := `{"id":1,"name":"shop","uuid":"00000000-0000-0000-0000-000000000007","state":"paused","conditions":["paused"],` +
+	want := `{"id":1,"name":"shop","uuid":"00000000-0000-0000-0000-000000000007","state":"paused","conditions":["paused"],"boot_stage":"has printed 5 bytes on its console",` +
 		`"memory":33423360,"max_memory":33423360,"overhead":135168,"vcpus":1,"cpu_weight":100,"cap":0,"cpu_time_seconds":0,"exits":0,"forwards":0,` +
 		`"started":"2026-11-20T12:00:00Z","config":`
 	if got := show(DomainShow.Name, d, err); !strings.HasPrefix(got, want) {

@@ -17,6 +17,9 @@ type Create struct {
 	File     string   `json:"file,omitempty"`
 	Settings []string `json:"settings,omitempty"` // "key=value"
 	Paused   bool     `json:"paused,omitempty"`
+	// Watch says that somebody looks at its console: if nothing comes, the host console
+	// says how far the domain has come.
+	Watch bool `json:"watch,omitempty"`
 }
 
 // Created is a domain that was made.
@@ -33,6 +36,9 @@ var (
 			return Created{}, err
 		}
 		id, err := a.Manager.Create(c, in.Paused)
+		if err == nil && in.Watch {
+			a.Manager.Watch(id)
+		}
 		return Created{id, c.Name}, err
 	})
 	// DomainCheck does everything that DomainCreate does before it makes the domain.

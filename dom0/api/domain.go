@@ -26,7 +26,8 @@ type Domain struct {
 	Conditions []Condition `json:"conditions"`    // all of them
 	Why        string      `json:"why,omitempty"` // it stopped
 	Exit       *uint32     `json:"exit_code,omitempty"`
-	Memory     uint64      `json:"memory"` // bytes of RAM
+	Stage      string      `json:"boot_stage,omitempty"` // how far it has come; of DomainShow only
+	Memory     uint64      `json:"memory"`               // bytes of RAM
 	MaxMemory  uint64      `json:"max_memory"`
 	Overhead   uint64      `json:"overhead"` // bytes of the hypervisor's memory
 	VCPUs      uint32      `json:"vcpus"`
@@ -137,7 +138,9 @@ var (
 		if err != nil {
 			return Domain{}, err
 		}
-		return newDomain(&d), nil
+		out := newDomain(&d)
+		out.Stage = a.Manager.Stage(&d.DomainInfo)
+		return out, nil
 	})
 	// DomainDestroy returns when the domain's memory is scrubbed and free.
 	DomainDestroy = act("domain.destroy", func(a *API, in *Ref) error { return a.Manager.Destroy(in.Domain) })

@@ -14,7 +14,7 @@ import (
 
 // create makes a domain from a file, from settings, or from both.
 func create(c *call) error {
-	in := api.Create{Paused: c.given('p')}
+	in := api.Create{Paused: c.given('p'), Watch: c.given('c')}
 	for _, a := range c.args {
 		switch {
 		case strings.Contains(a, "="):

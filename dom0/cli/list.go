@@ -95,6 +95,9 @@ func dominfo(c *call) error {
 	if d.Exit != nil {
 		line("Exit code", "%d", *d.Exit)
 	}
+	if d.Stage != "" {
+		line("Boot", "%s", d.Stage)
+	}
 	line("CPU(s)", "%d", d.VCPUs)
 	line("CPU time", "%.1fs", d.CPUTime)
 	line("Max memory", "%d KiB", d.MaxMemory>>10)

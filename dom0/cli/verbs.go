@@ -96,7 +96,8 @@ const (
 them); key=value settings change it or stand alone:
   create demo.toml
   create name=g kernel=boot:vmlinuz initrd=boot:i.gz cmdline="console=ttyS0" memory=256MiB
--c attaches the console, -p leaves the domain paused, -n only checks.`
+-c attaches the console, and says how far the guest has come if it shows
+nothing; -p leaves the domain paused, -n only checks.`
 	shutdownHelp = `Guests that listen to the button (Linux with acpid or systemd) do as their
 configuration says. -w waits until the domain has stopped, five minutes at
 most; -F destroys or resets one that has not after a minute, or that does not

@@ -55,6 +55,8 @@ type Devices interface {
 	Detach(id uint32, again bool)
 	// ExitCode returns the code with which a guest ended itself, if it did.
 	ExitCode(id uint32) (code uint32, ok bool)
+	// Output returns how many bytes a guest has printed on its console.
+	Output(id uint32) uint64
 	// Log returns what a guest wrote to its debug ports.
 	Log(id uint32) []byte
 	// Forget drops what Detach kept, when the restart failed.
@@ -88,6 +90,9 @@ type Options struct {
 	// Patience is how long a guest has to power off before it is made to; 0 is a
 	// minute.
 	Patience time.Duration
+	// Silence is how long a domain that is watched may print nothing before it is
+	// said how far it has come; 0 is ten seconds.
+	Silence time.Duration
 }
 
 // Manager is the toolstack. Its methods are safe for concurrent use.
@@ -126,6 +131,9 @@ func New(o Options) *Manager {
 	}
 	if o.Notify == nil {
 		o.Notify = func(string) {}
+	}
+	if o.Silence == 0 {
+		o.Silence = 10 * time.Second
 	}
 	if o.Patience == 0 {
 		o.Patience = time.Minute

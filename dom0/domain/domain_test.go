@@ -58,6 +58,7 @@ type devices struct {
 	log      []string
 	fail     error
 	full     error // of Room
+	output   uint64
 }
 
 func (d *devices) Attach(a Attachment) error {
@@ -77,6 +78,8 @@ func (d *devices) ExitCode(id uint32) (uint32, bool) {
 	defer d.mu.Unlock()
 	return 7, d.attached[id].Name == "coded"
 }
+
+func (d *devices) Output(uint32) uint64 { return d.output }
 
 func (d *devices) Log(uint32) []byte { return nil }
 

@@ -183,6 +183,14 @@ func (p *Platform) ExitCode(id uint32) (code uint32, ok bool) {
 	return uint32(c), c&ended != 0
 }
 
+// Output implements [domain.Devices].
+func (p *Platform) Output(id uint32) uint64 {
+	if c := p.Console(id); c != nil {
+		return c.End()
+	}
+	return 0
+}
+
 // Log implements [domain.Devices].
 func (p *Platform) Log(id uint32) []byte {
 	p.mu.Lock()

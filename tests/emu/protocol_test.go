@@ -54,7 +54,7 @@ func TestProtocols(t *testing.T) {
 	more := []string{
 		file(t, "mods.toml", "memory = \"16MiB\"\n[boot]\nmodules = [\"boot:mod-a one two\", \"boot:mod-b\"]\n"),
 		file(t, "mod-a", "first\x00"), file(t, "mod-b", "second\x00 and more"),
-		file(t, "sector", string(guest.BootSector())),
+		file(t, "sector", string(guest.BootSector())), file(t, "mute", "\xfa\xf4"+strings.Repeat("\x90", 508)+"\x55\xaa"),
 	}
 	for name, b := range files {
 		more = append(more, file(t, name, string(b)))
@@ -95,6 +95,13 @@ func TestProtocols(t *testing.T) {
 		}
 	}
 	h.ok("destroy sector")
+	h.key("create -c name=mute kernel=boot:mute memory=4MiB\r")
+	h.see(guestTime, `domain "mute" has printed nothing on its console (COM1) yet; halted with interrupts off at 0x7c02: it has given up`)
+	h.detach()
+	if out := h.ok("dominfo mute"); !strings.Contains(out, "halted with interrupts off at 0x7c02") {
+		t.Errorf("dominfo: %q", out)
+	}
+	h.ok("destroy mute")
 	h.ok(`create name=debug kernel=boot:pvh cmdline="mode=debug" memory=16MiB debug_exit=true on_poweroff=preserve`)
 	h.see(guestTime, `domain "debug" has ended with code 42: kept`)
 	if out := h.ok("list debug"); !strings.HasSuffix(out, "  code 42") {
