@@ -94,7 +94,6 @@ var kept = map[string]string{
 	"hv/vcpu.DecodeInsn":            ground,
 	"hv/vcpu.VirtualAPIC":           ground,
 	"dom0/account.Most":             "so tests see what was ever taken",
-	"dom0/hcall.GetVCPU":            saved,
 	"dom0/hcall.StartVCPU":          "a dom0 with several vCPUs starts them by it",
 	"drivers/virtio/ring.NewDriver": "dom0's drivers are the other side of a ring",
 	"hv/internal/sched.Set":         pinned,
