@@ -117,6 +117,7 @@ func (b *Backend) NewVCPU(t *pt.Tables) (vcpu.VCPU, error) {
 	}
 	b.env.Phys.Store64(pages, uint64(b.f.revision))
 	v.frame.fpu.Reset()
+	v.costIO = v.cost + uint64(vcpu.IO)<<vcpu.CostShift
 	v.frame.meter.Start(v.cost)
 	v.frame.secure = secure(b.f.fpu, &b.env.Spec)
 	v.valid = stable | volatile

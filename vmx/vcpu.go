@@ -19,6 +19,7 @@ type VCPU struct {
 	frame  *frame
 	costs  *vcpu.Costs
 	cost   uint64 // its address
+	costIO uint64 // that of the row of vcpu.IO
 	apic   *x86.APICPage
 	tables *pt.Tables
 	// generation is that of tables.
@@ -107,19 +108,19 @@ func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 		next, size := rip+f.length, uint32(f.length)
 		if n != reasonIO {
 			if uint32(next) >= size {
+				x.Reason, x.Len, x.CPL, x.Ahead, x.RIP = vcpu.Reason(why), uint8(size), 0, true, rip
+				f.rip, f.meter.Row = next, v.cost+why<<vcpu.CostShift
 				if n == reasonVMCALL {
 					x.CPL = f.cpl()
 				}
-				x.Reason, x.Len, x.Ahead, x.RIP = vcpu.Reason(why), uint8(size), true, rip
-				f.rip, f.meter.Row = next, v.cost+why<<vcpu.CostShift
 				return
 			}
 		} else if q := f.qualification; q&ioString == 0 && uint32(next) >= size {
 			x.Raw[1] = q
 			x.IO = vcpu.IOExit{}
-			x.IO.Size, x.IO.In, x.IO.Port = uint8(q&7)+1, q&ioIn != 0, uint16(q>>16)
-			x.Reason, x.Len, x.Ahead, x.RIP = vcpu.IO, uint8(size), true, rip
-			f.rip, f.meter.Row = next, v.cost+uint64(vcpu.IO)<<vcpu.CostShift
+			x.IO.In, x.IO.Port, x.IO.Size = q&ioIn != 0, uint16(q>>16), uint8(q&7)+1
+			x.Reason, x.Len, x.CPL, x.Ahead, x.RIP = vcpu.IO, uint8(size), 0, true, rip
+			f.rip, f.meter.Row = next, v.costIO
 			return
 		}
 	}

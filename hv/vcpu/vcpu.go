@@ -57,7 +57,7 @@ const (
 	Unknown    // a code the backend does not know: kill the guest
 	DRWrite    // MOV to debug register Exit.CR.CR that the CPU must not execute: decode at RIP, Set
 	APICWrite  // the CPU has carried out a write to a local APIC register and wants the rest done, see Exit.APIC
-	Tick       // a moment for interrupts that were held back: whatever has come since has left its own word
+	Tick       // a host interrupt was taken, or had its moment: if it wants anything, it has left a word
 	NumReasons
 )
 
@@ -109,8 +109,8 @@ type Exit struct {
 	Reason Reason
 	// Len is the length of the instruction in bytes; 0 means unknown: decode.
 	Len uint8
-	// CPL is the privilege level at the exit, 0 to 3. It is not told of CPUID, RDMSR,
-	// WRMSR, HLT, IN and OUT, whose right the CPU has checked.
+	// CPL is the privilege level at the exit, 0 to 3. Of CPUID, RDMSR, WRMSR, HLT, IN
+	// and OUT, whose right the CPU has checked, it may be told as 0.
 	CPL uint8
 	// Ahead says that the vCPU's RIP is behind the instruction, Len bytes beyond
 	// RIP here, and the interrupt shadow over: there is nothing to skip. Whoever
@@ -204,8 +204,8 @@ type Backend interface {
 type VCPU interface {
 	// Run enters the guest and returns at the first exit the backend cannot
 	// finish itself (host NMI, TLB bookkeeping, exception re-injection). It
-	// fills x. It returns Interrupted for every host interrupt, and Tick when it
-	// had reason to let one come that the guest may have held back.
+	// fills x. A host interrupt ends the run: as Interrupted, or, where it has been
+	// taken by then, as Tick, and what it wants keeps the next run from entering.
 	//
 	// Preconditions: the calling thread is the one that called Enable on cpu.
 	// v last ran on this CPU, or has left the other one. Run does not allocate.
