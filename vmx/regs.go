@@ -214,7 +214,9 @@ func (v *VCPU) Segment(s x86.Seg) x86.Segment {
 
 // Snapshot implements vcpu.VCPU.
 func (v *VCPU) Snapshot(s *vcpu.Snapshot) {
-	v.need(fetching)
+	if fetching&^v.valid != 0 {
+		v.need(fetching)
+	}
 	if v.todo&todoWrap != 0 {
 		v.wrap()
 	}

@@ -124,14 +124,14 @@ func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 			return
 		}
 	}
+	if f.reason == reasonEPTViolation && v.violation(x) {
+		return
+	}
 	v.rest(x)
 }
 
 // rest translates an exit that Run does not.
 func (v *VCPU) rest(x *vcpu.Exit) {
-	if v.frame.reason == reasonEPTViolation && v.violation(x) {
-		return
-	}
 	if v.finish(x); x.Reason == vcpu.Interrupted {
 		v.takeKick()
 	}
