@@ -22,9 +22,12 @@ import "ringo/hv/x86"
 // then be off by the difference. That hurts that guest alone; no guest is known
 // to do it. Everything is forgotten when second-level mappings change.
 type lengths struct {
-	entries [32]lengthKey
+	entries [nlens]lengthKey
 	asked   lengthKey // the last exit without a length, if n is not 0
 }
+
+// nlens is a power of two, so that an index needs a mask and no check.
+const nlens = 32
 
 // lengthKey is an instruction, and its length. The attributes of CS have its
 // privilege level, which for a segment that does not conform is the CPU's. The codes
@@ -43,7 +46,7 @@ func keyOf(b *vmcb) lengthKey {
 }
 
 // slot spreads neighbouring instructions; they are at least two bytes apart.
-func slot(rip uint64) uint64 { return rip >> 1 & 31 }
+func slot(rip uint64) uint64 { return rip >> 1 % nlens }
 
 // known returns what is remembered about the instruction that ended the run, 0 for
 // nothing. Run has it in line.

@@ -71,7 +71,7 @@ func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 		seen := v.seen()
 		switch {
 		case v.at != cpu, v.todo != 0, v.tables.Generation() != v.tablesGen:
-			if !v.prepare(v.b.cpus[cpu], x) {
+			if !v.prepareOn(cpu, x) {
 				return
 			}
 		}
@@ -94,7 +94,7 @@ func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 				}
 				x.Reason = vcpu.Reason(why)
 				f.meter.Row = v.cost + why<<vcpu.CostShift
-				if e := &v.lens.entries[slot(rip)]; e.rip == rip && e.cr3 == b.cr3 && e.attrib == b.cs.attrib && e.code == code {
+				if e := &v.lens.entries[slot(rip)%nlens]; e.rip == rip && e.cr3 == b.cr3 && e.attrib == b.cs.attrib && e.code == code {
 					n := e.n
 					x.Len, x.Ahead = n, true
 					b.rip = rip + uint64(n)
@@ -120,6 +120,11 @@ func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 		}
 	}
 }
+
+// prepareOn keeps the check of the index out of Run.
+//
+//go:noinline
+func (v *VCPU) prepareOn(cpu int, x *vcpu.Exit) bool { return v.prepare(v.b.cpus[cpu], x) }
 
 // quiet reports whether the exit left nothing to look after but the exit itself:
 // no event was cut short, there is no interrupt shadow.

@@ -74,15 +74,17 @@ func IndexPages(start, size uint64) uint64 {
 	return n
 }
 
-// At returns the range that holds all size bytes from port. ok is false when
-// there is none, or size is 0.
+// At returns the range that port belongs to, nil when there is none.
 //
 // Preconditions: Freeze was called.
-func (p *Ports) At(port uint16, size uint8) (s *Span, ok bool) {
+func (p *Ports) At(port uint16) *Span {
 	a := uint64(port)
-	s = p.pages[a>>8][a&0xff]
-	return s, s != nil && uint64(size)-1 <= s.last-a
+	return p.pages[a>>8&0xff][a&0xff] // with these masks no index needs a check
 }
+
+// Holds reports whether all size bytes from port are in s, one of which is port. It
+// is false when size is 0.
+func (s *Span) Holds(port uint16, size uint8) bool { return uint64(size)-1 <= s.last-uint64(port) }
 
 // Off is the offset of port in s, as its device wants it.
 func (s *Span) Off(port uint16) uint64 { return uint64(port) - s.first }

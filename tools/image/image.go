@@ -23,6 +23,12 @@ type Images struct {
 // their platform. Without a build id the file depends on its sources alone.
 const ldflags = "-T 0x101000 -buildid= -E ringo/boot/kernel."
 
+// gcflags have the compiler put a mask on each index of our own code that it checks:
+// where the check is mispredicted, the index is 0 (ARCHITECTURE.md, "Speculative
+// execution"). An index that it need not check, of a type or with a mask that fits
+// the table, costs nothing.
+const gcflags = "ringo/...=-spectre=index"
+
 // Root is the folder of this module, found from the working directory upwards.
 func Root() (string, error) {
 	dir, err := os.Getwd()
@@ -90,7 +96,7 @@ func prepare(out string) (string, error) {
 // user's settings do not change the image.
 func link(root, out, pkg, entry, flags string, tags ...string) error {
 	env := []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOAMD64=v1", "GOFLAGS=", "GOEXPERIMENT=", "GOFIPS140=off"}
-	return goTool(root, env, "build", "-trimpath", "-buildvcs=false", "-tags", strings.Join(tags, ","), "-ldflags", flags+ldflags+entry, "-o", out, pkg)
+	return goTool(root, env, "build", "-trimpath", "-buildvcs=false", "-gcflags="+gcflags, "-tags", strings.Join(tags, ","), "-ldflags", flags+ldflags+entry, "-o", out, pkg)
 }
 
 // goTool runs the go command in the module.

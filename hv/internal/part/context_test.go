@@ -32,8 +32,8 @@ func TestVirtualWire(t *testing.T) {
 		}
 		d.SetLine(abi.IRQCOM1, false)
 		for _, w := range [][2]uint16{{0x20, 0x11}, {0x21, 0x30}, {0x21, 4}, {0x21, 1}, {0x21, 0}} {
-			s, ok := d.Ports.At(w[0], 1)
-			if !ok {
+			s := d.Ports.At(w[0])
+			if s == nil {
 				t.Fatal("no 8259A")
 			}
 			s.Dev.Write(s.Off(w[0]), 1, uint64(w[1]), 0)

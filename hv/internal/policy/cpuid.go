@@ -55,9 +55,10 @@ type Config struct {
 	KVMFirst bool
 }
 
-// Sizes of the directly indexed tables.
+// Sizes of the directly indexed tables. That of basic leaves is a power of two, so
+// that the index of the most frequent ones needs a mask and no check.
 const (
-	numBasic = 0x18
+	numBasic = 0x20
 	numExt   = 0x22
 	numHyper = 0x11
 	extBase  = 0x8000_0000
@@ -106,11 +107,13 @@ type CPUID struct {
 }
 
 // Constant reports whether leaf is a basic one that depends on nothing.
-func (c *CPUID) Constant(leaf uint32) bool { return leaf < numBasic && c.constant>>(leaf%32)&1 != 0 }
+func (c *CPUID) Constant(leaf uint32) bool {
+	return leaf < numBasic && c.constant>>(leaf%numBasic)&1 != 0
+}
 
 // Basic returns what [CPUID.Get] answers for a leaf that is Constant. The caller does
 // not change it.
-func (c *CPUID) Basic(leaf uint32) *Result { return &c.basic[leaf].r }
+func (c *CPUID) Basic(leaf uint32) *Result { return &c.basic[leaf%numBasic].r }
 
 // Get answers CPUID on the vCPU of v. It does not allocate.
 func (c *CPUID) Get(v *View, leaf, sub uint32) Result {

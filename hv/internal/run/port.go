@@ -16,9 +16,9 @@ func port(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	if !x.Ahead {
 		return unusualPort(r, v, x)
 	}
-	s, ok := v.Dom.Ports.At(io.Port, io.Size)
+	s := v.Dom.Ports.At(io.Port)
 	switch {
-	case !ok:
+	case s == nil || !s.Holds(io.Port, io.Size):
 		if io.In {
 			v.Regs.RAX = merge(v.Regs.RAX, ^uint64(0), io.Size)
 		}

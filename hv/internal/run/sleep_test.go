@@ -82,8 +82,8 @@ func TestSleepersWakeTheHostRarely(t *testing.T) {
 func pit(mode uint64) func(g *rig, v *part.VCPU) {
 	return func(g *rig, v *part.VCPU) {
 		for _, w := range [][2]uint64{{3, mode}, {0, 2}, {0, 0}} {
-			s, ok := v.Dom.Ports.At(uint16(abi.PortPIT+w[0]), 1)
-			if !ok {
+			s := v.Dom.Ports.At(uint16(abi.PortPIT + w[0]))
+			if s == nil {
 				g.t.Fatal("no PIT")
 			}
 			s.Dev.Write(w[0], 1, w[1], g.now)
