@@ -46,7 +46,7 @@ func main() {
 	files := domain.NewModules(direct, start.Modules[:start.NumModules])
 	manager := domain.New(domain.Options{
 		HV: hv, Loader: domain.Images{Account: budget.Account("unpacking")}, Files: files,
-		Devices: devices, Memory: direct, Notify: host.Notify,
+		Devices: devices, Memory: direct, Notify: host.Notify, Tell: host.Tell,
 	})
 	events.Handle(abi.PortDomainState, manager.StateChanged)
 	startCPUs(int(start.NumCPUs))

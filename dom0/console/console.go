@@ -54,9 +54,10 @@ type Host struct {
 	dropped  uint64        // typed for the attached guest and lost
 
 	// mu guards what follows and is held while lines are written; before the
-	// terminal's own lock. While attached, only pass writes.
+	// terminal's own lock. While attached, only pass and Tell write.
 	mu       sync.Mutex
 	attached bool
+	shows    string // the guest that is attached
 	held     []string
 }
 
@@ -151,6 +152,19 @@ func (h *Host) Notify(line string) {
 	}
 }
 
+// Tell is Notify, but the line does not wait while the guest of that name is attached:
+// it is for one that has printed nothing.
+func (h *Host) Tell(name, line string) {
+	h.mu.Lock()
+	if h.attached && h.shows == name {
+		_, _ = h.term.Write(printable([]byte(line + "\n")))
+		h.mu.Unlock()
+		return
+	}
+	h.mu.Unlock()
+	h.Notify(line)
+}
+
 func printable(p []byte) []byte {
 	return bytes.Map(func(r rune) rune {
 		if !unicode.IsGraphic(r) && r != '\n' && r != '\t' || r == unicode.ReplacementChar {
@@ -167,7 +181,7 @@ func printable(p []byte) []byte {
 func (h *Host) Attach(name string, g *Guest, raw bool) {
 	_, _ = h.Write(fmt.Appendf(nil, "connected to %q, leave with Ctrl-]\n", name))
 	h.mu.Lock()
-	h.attached = true
+	h.attached, h.shows = true, name
 	h.mu.Unlock()
 	h.dropped = 0
 	var f vt.Filter

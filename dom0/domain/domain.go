@@ -84,7 +84,8 @@ type Options struct {
 	Files   Files
 	Devices Devices
 	Memory  Memory
-	Notify  func(line string) // what happens by itself, for the console
+	Notify  func(line string)       // what happens by itself, for the console
+	Tell    func(name, line string) // the same of a domain whose console may be shown
 	Now     func() time.Time
 	NewUUID func() [16]byte
 	// Patience is how long a guest has to power off before it is made to; 0 is a
@@ -137,6 +138,9 @@ func New(o Options) *Manager {
 	}
 	if o.Patience == 0 {
 		o.Patience = time.Minute
+	}
+	if o.Tell == nil {
+		o.Tell = func(_, line string) { o.Notify(line) }
 	}
 	if o.NewUUID == nil {
 		o.NewUUID = randomUUID

@@ -84,7 +84,8 @@ func (m *Manager) Watch(id uint32) {
 		in, err := m.HV.Info(id)
 		if err == nil && in.ID == id && m.Devices.Output(id) == 0 {
 			if s := m.Stage(&in); s != "" {
-				m.Notify(fmt.Sprintf("domain %q %s", hcall.Text(in.Name[:]), s))
+				name := hcall.Text(in.Name[:])
+				m.Tell(name, fmt.Sprintf("domain %q %s", name, s))
 			}
 		}
 	})
