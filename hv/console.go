@@ -13,6 +13,7 @@ import (
 	"ringo/boot/acpi"
 	"ringo/boot/cmdline"
 	"ringo/boot/kernel"
+	"ringo/boot/mb"
 	"ringo/hv/abi"
 	"ringo/hv/insn"
 	"ringo/hv/internal/console"
@@ -20,12 +21,14 @@ import (
 	"ringo/hv/internal/event"
 	"ringo/hv/internal/part"
 	"ringo/hv/internal/uart"
+	"ringo/hv/screen"
 )
 
-// hostConsole is the serial port that log and dom0 share.
+// hostConsole is the serial port and the screen that log and dom0 share.
 type hostConsole struct {
-	uart  *uart.UART // nil: no port, or not open yet
-	input console.Input
+	uart   *uart.UART     // nil: no port, or not open yet
+	screen *screen.Screen // nil: none
+	input  console.Input
 	// events reaches dom0, nil before there is one.
 	events atomic.Pointer[event.Channel]
 }
@@ -42,18 +45,20 @@ var con hostConsole
 // console. Until the port is open the kernel layer does both, polled.
 func logLine(b []byte) {
 	syscall.Write(1, b)
-	if con.uart != nil {
-		con.write(b)
-	}
+	con.write(b)
 }
 
-// write queues b for the serial port and returns how much of it was taken.
-// Without a port everything is taken: there is nobody to wait for.
+// write queues b for the serial port, shows it, and returns how much of it was
+// taken. Without a port everything is taken: there is nobody to wait for.
 func (c *hostConsole) write(b []byte) int {
-	if c.uart == nil {
-		return len(b)
+	n := len(b)
+	if c.uart != nil {
+		n = c.uart.Write(b)
 	}
-	return c.uart.Write(b)
+	if c.screen != nil {
+		c.screen.Write(b[:n])
+	}
+	return n
 }
 
 // flush waits until everything written has been sent.
@@ -104,15 +109,15 @@ func earlyConsole(opts cmdline.Options, fw *acpi.Tables) {
 		return
 	}
 	if kernel.SetSerial(s.Port, s.Baud) != s.Port {
-		repeatLog()
+		repeatLog(kernel.ConsoleWrite)
 	}
 	if f := fw.Serial; f != nil && !opts.ConsoleGiven {
 		dbg.At(dbg.Info).S("console: the serial port at ").X(f.Base.Addr).S(", which ACPI table ").S(f.Table).S(" names").End()
 	}
 }
 
-// repeatLog writes what there is of the log to the polled console.
-func repeatLog() {
+// repeatLog writes what there is of the log somewhere else.
+func repeatLog(write func([]byte)) {
 	b := make([]byte, 256)
 	for off := uint64(0); ; {
 		n, first := kernel.LogRead(b, off)
@@ -120,12 +125,13 @@ func repeatLog() {
 			return
 		}
 		off = max(off, first) + uint64(n)
-		kernel.ConsoleWrite(b[:n])
+		write(b[:n])
 	}
 }
 
-// openConsole takes the serial port over from the kernel layer's polled output.
-func openConsole(m *part.Machine, opts cmdline.Options, fw *acpi.Tables) {
+// openConsole takes the serial port over from the kernel layer's polled output, and
+// the screen.
+func openConsole(m *part.Machine, info *mb.Info, opts cmdline.Options, fw *acpi.Tables) {
 	con.input.Arrived = func() {
 		if e := con.events.Load(); e != nil {
 			e.Raise(abi.PortConsole)
@@ -139,8 +145,12 @@ func openConsole(m *part.Machine, opts cmdline.Options, fw *acpi.Tables) {
 		}
 		dbg.At(dbg.Info).S("input goes to ").S(to).S(", Ctrl-A three times switches").End()
 	}
+	wantScreen(m, info, &opts, fw)
 	s, irq := serialPort(opts, fw)
 	if s.Port == 0 {
+		if con.screen != nil {
+			kernel.SetOutput(kernel.LogOnly)
+		}
 		return
 	}
 	u, ok := uart.Open(ports(s.Port), uart.Line{Baud: s.Baud, Data: s.Data, Parity: s.Parity, Stop: s.Stop})

@@ -17,7 +17,7 @@ func main() {
 	m := newMachine(info)
 	callInsn := chooseBackend(m)
 	startCPUs(m, fw, opts)
-	openConsole(m, opts, fw)
+	openConsole(m, info, opts, fw)
 	dom0 := buildDom0(m, info, fw, opts, callInsn)
 	m.Records.SetLimit(recordLimit())
 	if opts.Torture {

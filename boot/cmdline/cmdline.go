@@ -45,12 +45,14 @@ func (s Scheduler) String() string {
 // Console is a set of places for the hypervisor's output.
 type Console uint8
 
-// Members of console=: the serial ports in turn, of which one at most is used.
+// Members of console=: the serial ports in turn, of which one at most is used, and
+// the screen.
 const (
 	ConsoleCOM1 Console = 1 << iota
 	ConsoleCOM2
 	ConsoleCOM3
 	ConsoleCOM4
+	ConsoleVGA // the screen, and its keyboard
 )
 
 // ports is how many serial ports have names.
@@ -82,7 +84,7 @@ type Options struct {
 	// COM is com1= to com4=, BAUD[,DPS[,PORT]] or PORT,BAUD[,DPS] with PORT as
 	// 0x..., also "auto" for BAUD.
 	COM [ports]Serial
-	// Console is console=com1 (or another, or none). Where the line has none,
+	// Console is console=com1 (or a list, or none). Where the line has none,
 	// ConsoleGiven is false, and firmware may name another port.
 	Console      Console
 	ConsoleGiven bool

@@ -33,7 +33,7 @@ var (
 		{"yes", iommuAuto}, {"no", iommuOff}, {"true", iommuAuto}, {"false", iommuOff}, {"1", iommuAuto}, {"0", iommuOff},
 	}
 	consoles = []named[Console]{
-		{"com1", ConsoleCOM1}, {"com2", ConsoleCOM2}, {"com3", ConsoleCOM3}, {"com4", ConsoleCOM4}, {"vga", vga}, {"none", 0},
+		{"com1", ConsoleCOM1}, {"com2", ConsoleCOM2}, {"com3", ConsoleCOM3}, {"com4", ConsoleCOM4}, {"vga", ConsoleVGA}, {"none", 0},
 	}
 )
 
@@ -52,11 +52,8 @@ func choose[T any](v string, to *T, words []named[T]) error {
 	return errors.New(s)
 }
 
-// vga stands for the screen, which this version does not use.
-const vga Console = 1 << 7
-
 func setConsole(o *Options, v string) error {
-	set, only := Console(0), true
+	set := Console(0)
 	for {
 		var word string
 		var c Console
@@ -65,20 +62,14 @@ func setConsole(o *Options, v string) error {
 			return err
 		}
 		set |= c
-		only = only && c == vga
 		if v == "" {
 			break
 		}
 	}
-	if serial := set &^ vga; serial&(serial-1) != 0 {
+	if serial := set &^ ConsoleVGA; serial&(serial-1) != 0 {
 		return errors.New("one serial port at a time")
 	}
-	if !only { // alone it leaves what there is
-		o.Console, o.ConsoleGiven = set&^vga, true
-	}
-	if set&vga != 0 {
-		return notYet("vga")
-	}
+	o.Console, o.ConsoleGiven = set, true
 	return nil
 }
 

@@ -50,7 +50,13 @@ func testBoot(t *testing.T, way emu.Boot, smp, mem int) {
 	if way == emu.BootUSB { // somebody's rack, and a port that the command line names
 		c.COM, c.HVArgs = 2, "loglvl=info com2=115200,8n1 console=com2"
 	}
+	if way == emu.BootUEFIISO {
+		c.HVArgs += " console=com1,vga"
+	}
 	h := boot(t, c)
+	if way == emu.BootUEFIISO {
+		h.shows(h.frameScreen, "Ringo ", fmt.Sprint(" ", smp, " CPUs "), "started on UEFI by GRUB", "ringo# ")
+	}
 	if strings.Contains(h.Transcript(), "started on UEFI by GRUB") != way.UEFI() {
 		t.Error("it does not say whether this is UEFI")
 	}

@@ -19,6 +19,7 @@ var rules = []rule{
 	{pkg: "hv/insn"},
 	{pkg: "hv/spec", ours: "hv/insn"},
 	{pkg: "hv/bus", std: core},
+	{pkg: "hv/screen", std: core},
 	{pkg: "boot/layout"},
 
 	// Memory.
