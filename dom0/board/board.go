@@ -42,7 +42,7 @@ const (
 	Keyboard // the controller
 	Debug    // the ports of a log
 	DebugExit
-	PCIHost // ConfigPorts, ECAM, and the apertures for I/O and memory
+	PCIHost // ConfigPorts, the apertures for I/O and memory, and its own function
 	RNG     // in a slot of the PCIHost
 )
 
@@ -50,13 +50,14 @@ const (
 type Span struct {
 	Space       abi.Space
 	Start, Size uint64
+	Cell        uint64 // if not 0, the ports have the cells from Cell-1 on
 }
 
 // Device is a device model and what it takes of the machine.
 type Device struct {
 	Kind  Kind
 	Spans []Span
-	Slot  int // of a PCI function, which has no spans of its own
+	Slot  int // of a PCI function: its configuration space, twice, is its spans
 }
 
 // Machine is the description of a machine. It does not change.
@@ -75,25 +76,34 @@ func New(c Config) (*Machine, error) {
 		return nil, err
 	}
 	m.Devices = []Device{
-		{Kind: Serial, Spans: []Span{{abi.SpacePort, serial.Base, serial.Size}}},
-		{Kind: Serial2, Spans: []Span{{abi.SpacePort, serial.Base2, serial.Size}}},
-		{Kind: Debug, Spans: []Span{{abi.SpacePort, debug.Bochs, 1}, {abi.SpacePort, debug.QEMU, 1}}},
-		{Kind: Clock, Spans: []Span{{abi.SpacePort, rtc.Base, rtc.Size}}},
-		{Kind: Keyboard, Spans: []Span{{abi.SpacePort, i8042.Base, 1}, {abi.SpacePort, i8042.Command, 1}}},
-		{Kind: PCIHost, Spans: []Span{
-			{abi.SpacePort, pcihost.ConfigPort, pcihost.ConfigSize},
-			{abi.SpaceMemory, pcihost.ECAM, pcihost.ECAMSize},
-			{abi.SpacePort, pcihost.IOBase, pcihost.IOSize},
-			{abi.SpaceMemory, pcihost.MemBase, pcihost.MemSize},
-		}},
+		{Kind: Serial, Spans: []Span{{abi.SpacePort, serial.Base, serial.Size, 1}}},
+		{Kind: Serial2, Spans: []Span{{abi.SpacePort, serial.Base2, serial.Size, 0}}},
+		{Kind: Debug, Spans: []Span{{abi.SpacePort, debug.Bochs, 1, 0}, {abi.SpacePort, debug.QEMU, 1, 0}}},
+		{Kind: Clock, Spans: []Span{{abi.SpacePort, rtc.Base, rtc.Size, 0}}},
+		{Kind: Keyboard, Spans: []Span{{abi.SpacePort, i8042.Base, 1, 0}, {abi.SpacePort, i8042.Command, 1, 0}}},
+		{Kind: PCIHost, Spans: append([]Span{
+			{abi.SpacePort, pcihost.ConfigPort, pcihost.ConfigSize, 0},
+			{abi.SpacePort, pcihost.IOBase, pcihost.IOSize, 0},
+			{abi.SpaceMemory, pcihost.MemBase, pcihost.MemSize, 0},
+		}, function(0)...)},
 	}
 	if c.DebugExit {
-		m.Devices = append(m.Devices, Device{Kind: DebugExit, Spans: []Span{{abi.SpacePort, debug.ExitPort, debug.ExitSize}}})
+		m.Devices = append(m.Devices, Device{Kind: DebugExit, Spans: []Span{{abi.SpacePort, debug.ExitPort, debug.ExitSize, 0}}})
 	}
 	if c.RNG {
-		m.Devices = append(m.Devices, Device{Kind: RNG, Slot: 1})
+		m.Devices = append(m.Devices, Device{Kind: RNG, Slot: 1, Spans: function(1)})
 	}
 	return m, m.describe()
+}
+
+// function is the configuration space of the function in a slot, as such and in memory.
+// Nobody claims that of others: the hypervisor says that they do not exist.
+func function(slot uint64) []Span {
+	at := slot * pcihost.SlotSize
+	return []Span{
+		{abi.SpaceConfig, at, pcihost.FunctionSize, 0},
+		{abi.SpaceMemory, pcihost.ECAM + at, pcihost.FunctionSize, 0},
+	}
 }
 
 // describe makes the ACPI tables.

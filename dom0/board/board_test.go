@@ -69,13 +69,16 @@ func TestClaims(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ports bus.Bus[uint16]
-	var mem bus.Bus[uint64]
+	var mem, config bus.Bus[uint64]
 	add := func(s Span) {
 		t.Helper()
 		var err error
-		if s.Space == abi.SpacePort {
+		switch s.Space {
+		case abi.SpacePort:
 			err = ports.Add(uint16(s.Start), s.Size, nobody{})
-		} else {
+		case abi.SpaceConfig:
+			err = config.Add(s.Start, s.Size, nobody{})
+		default:
 			err = mem.Add(s.Start, s.Size, nobody{})
 		}
 		if err != nil {
@@ -83,13 +86,13 @@ func TestClaims(t *testing.T) {
 		}
 	}
 	for _, r := range m.RAM() {
-		add(Span{abi.SpaceMemory, r.Start, r.Size})
+		add(Span{abi.SpaceMemory, r.Start, r.Size, 0})
 	}
 	for _, s := range []Span{
-		{abi.SpaceMemory, abi.IOAPICBase, abi.IOAPICSize}, {abi.SpaceMemory, abi.LAPICBase, 0x1000},
-		{abi.SpacePort, abi.PortPIC1, 2}, {abi.SpacePort, abi.PortPIC2, 2}, {abi.SpacePort, abi.PortELCR, 2},
-		{abi.SpacePort, abi.PortPIT, 4}, {abi.SpacePort, abi.PortSpeaker, 1}, {abi.SpacePort, abi.PortControlA, 1},
-		{abi.SpacePort, abi.PortPM1aEvt, 12},
+		{abi.SpaceMemory, abi.IOAPICBase, abi.IOAPICSize, 0}, {abi.SpaceMemory, abi.LAPICBase, 0x1000, 0},
+		{abi.SpacePort, abi.PortPIC1, 2, 0}, {abi.SpacePort, abi.PortPIC2, 2, 0}, {abi.SpacePort, abi.PortELCR, 2, 0},
+		{abi.SpacePort, abi.PortPIT, 4, 0}, {abi.SpacePort, abi.PortSpeaker, 1, 0}, {abi.SpacePort, abi.PortControlA, 1, 0},
+		{abi.SpacePort, abi.PortPM1aEvt, 12, 0},
 	} {
 		add(s)
 	}

@@ -217,7 +217,7 @@ func (m *Manager) furnish(a *abi.CreateArgs, p *plan) error {
 		return err
 	}
 	for _, c := range p.machine.Claims() {
-		if err := m.HV.Claim(a.ID, c.Space, c.Start, c.Size); err != nil {
+		if err := m.HV.Claim(a.ID, c.Space, c.Start, c.Size, c.Cell); err != nil {
 			return err
 		}
 	}

@@ -101,7 +101,7 @@ func TestCreateFailsAnywhere(t *testing.T) {
 			t.Errorf("call %#x was never made to fail", nr)
 		}
 	}
-	if failed[abi.CallDomPopulate] < 10 || failed[abi.CallDomClaim] != 11 {
+	if failed[abi.CallDomPopulate] < 10 || failed[abi.CallDomClaim] != 14 {
 		t.Errorf("not every step failed: %v", failed)
 	}
 }

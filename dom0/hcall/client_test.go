@@ -93,7 +93,7 @@ func TestLifeOfADomain(t *testing.T) {
 		t.Fatal(err, len(got))
 	}
 	for _, err := range []error{
-		c.Claim(id, abi.SpacePort, 0x3f8, 8), c.Unpause(id), c.Pause(id), c.Rename(id, "db"),
+		c.Claim(id, abi.SpacePort, 0x3f8, 8, 1), c.Unpause(id), c.Pause(id), c.Rename(id, "db"),
 		c.SetSched(id, 100, 50), c.SetIRQ(id, 4, true),
 	} {
 		if err != nil {
@@ -126,7 +126,7 @@ func TestErrors(t *testing.T) {
 		"key": c.DebugKey('h'), "send": c.EventSend(1), "start": c.StartVCPU(1, 0, 0, 0),
 		"counts": e1(c.ExitCounts(1)), "trace": e1(c.Trace(0)), "create": c.Create(&abi.CreateArgs{}),
 		"populate": c.Populate(1, 0, 1, 0, nil), "map": e1(c.Map(1)), "msi": c.MSI(1, 0, 0),
-		"set": c.SetVCPU(1, 0, &abi.VCPUContext{}), "get": e1(c.GetVCPU(1, 0)), "claim": c.Claim(1, 0, 0, 1),
+		"set": c.SetVCPU(1, 0, &abi.VCPUContext{}), "get": e1(c.GetVCPU(1, 0)), "claim": c.Claim(1, 0, 0, 1, 0),
 		"pause": c.Pause(1), "unpause": c.Unpause(1), "destroy": c.Destroy(1, nil), "info": e1(c.Info(1)),
 		"domains": e1(c.Domains()), "rename": c.Rename(1, "x"), "record": c.SetRecord(1, nil),
 		"getrecord": e1(c.Record(1)), "sched": c.SetSched(1, 1, 0), "irq": c.SetIRQ(1, 4, true),

@@ -72,9 +72,10 @@ func (c *Client) GetVCPU(dom, vcpu uint32) (abi.VCPUContext, error) {
 	return x, fail(abi.CallDomGetVCPU, st, "read vCPU %d of domain %d", vcpu, dom)
 }
 
-// Claim makes accesses of a domain to [start, start+size) of a space IOReqs.
-func (c *Client) Claim(dom uint32, s abi.Space, start, size uint64) error {
-	st, _ := c.call(abi.CallDomClaim, uint64(dom), uint64(s), start, size, 0)
+// Claim makes accesses of a domain to [start, start+size) of a space IOReqs. Unless cell
+// is 0, the ports have the cells from number cell-1 on.
+func (c *Client) Claim(dom uint32, s abi.Space, start, size, cell uint64) error {
+	st, _ := c.call(abi.CallDomClaim, uint64(dom), uint64(s), start, size, cell)
 	return fail(abi.CallDomClaim, st, "claim %#x+%#x of domain %d", start, size, dom)
 }
 

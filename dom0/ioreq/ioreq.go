@@ -11,6 +11,8 @@
 //	                                     offset inside its range; what nobody
 //	                                     has reads all ones and ignores writes
 //	access from all its vCPUs         -> one slot each, answered in turn
+//	post writes without end           -> the ring holds abi.MaxPosts; those beyond
+//	                                     wait for dom0 like any other access
 //	ring doorbells without end        -> what it rings while dom0 looks the other
 //	                                     way is one ring; a bell wakes whoever
 //	                                     serves its queue, no more
@@ -35,7 +37,10 @@ type Models struct {
 	done  func(dom, vcpu uint32)
 	ports bus.Bus[uint16]
 	mem   bus.Bus[uint64]
-	last  found
+	// config is configuration space.
+	config bus.Bus[uint64]
+	last   found
+	out    uint32 // posted writes that were carried out
 }
 
 // found is the answer to the last search for a port: a driver asks one register again
@@ -52,7 +57,7 @@ type found struct {
 //
 // Preconditions: vcpus is at most abi.MaxVCPUs.
 func New(dom uint32, vcpus int, page *abi.IOReqPage, done func(dom, vcpu uint32)) *Models {
-	return &Models{dom: dom, page: page, slots: page.Slot[:vcpus], done: done}
+	return &Models{dom: dom, page: page, slots: page.Slot[:vcpus], done: done, out: atomic.LoadUint32(&page.PostOut)}
 }
 
 // Add registers dev for size bytes from start. The errors are those of
@@ -61,6 +66,8 @@ func (m *Models) Add(s abi.Space, start, size uint64, dev bus.Device) error {
 	switch {
 	case s == abi.SpaceMemory:
 		return m.mem.Add(start, size, dev)
+	case s == abi.SpaceConfig:
+		return m.config.Add(start, size, dev)
 	case start > 0xffff:
 		return bus.ErrRange
 	}
@@ -77,9 +84,25 @@ func (m *Models) AddBell(ring func()) (bell uint32, ok bool) {
 	return uint32(len(m.bells) - 1), true
 }
 
-// Serve looks at the doorbells and answers every slot that is ready. It is the handler of the domain's
-// port.
+// Cell says what the hypervisor may do by itself with accesses of one byte to a port.
+type Cell struct{ word *uint32 }
+
+// Cell returns the cell of a number below abi.MaxCells.
+func (m *Models) Cell(n uint64) Cell { return Cell{&m.page.Cell[n]} }
+
+// Answer has reads answered with v, until the next call.
+func (c Cell) Answer(v byte) { atomic.StoreUint32(c.word, abi.CellRead|uint32(v)) }
+
+// Post has writes posted.
+func (c Cell) Post() { atomic.StoreUint32(c.word, abi.CellPost) }
+
+// Forward has all accesses come here.
+func (c Cell) Forward() { atomic.StoreUint32(c.word, 0) }
+
+// Serve carries out posted writes, looks at the doorbells and answers every slot that is
+// ready. It is the handler of the domain's port.
 func (m *Models) Serve() {
+	m.Drain()
 	for w := 0; w*64 < len(m.bells); w++ {
 		if atomic.LoadUint64(&m.page.Bell[w]) != 0 {
 			m.ring(w)
@@ -90,10 +113,26 @@ func (m *Models) Serve() {
 		if atomic.LoadUint32(&q.State) != abi.IOReqReady {
 			continue
 		}
+		m.Drain() // what its vCPU has posted before
 		m.answer(q)
 		atomic.StoreUint32(&q.State, abi.IOReqDone)
 		m.done(m.dom, uint32(i))
 	}
+}
+
+// Drain carries out the posted writes.
+func (m *Models) Drain() {
+	in := atomic.LoadUint32(&m.page.PostIn)
+	if m.out == in {
+		return
+	}
+	for ; m.out != in; m.out++ {
+		e := &m.page.Post[m.out%abi.MaxPosts]
+		if dev, off, ok := m.ports.Find(e.Port, 1); ok {
+			dev.Write(off, 1, uint64(e.Value), e.Time)
+		}
+	}
+	atomic.StoreUint32(&m.page.PostOut, in)
 }
 
 // ring takes word w of the doorbells.
@@ -131,6 +170,8 @@ func (m *Models) find(q *abi.IOReq) (dev bus.Device, off uint64, ok bool) {
 		return dev, off, ok
 	case abi.SpaceMemory:
 		return m.mem.Find(q.Addr, q.Size)
+	case abi.SpaceConfig:
+		return m.config.Find(q.Addr, q.Size)
 	}
 	return nil, 0, false
 }

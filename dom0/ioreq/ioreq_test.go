@@ -48,7 +48,7 @@ func TestModels(t *testing.T) {
 	}
 	for _, q := range []abi.IOReq{
 		{Addr: 0x3f7, Size: 2}, {Addr: 0x3ff, Size: 2}, {Addr: 0x400, Size: 2}, {Addr: ^uint64(0), Size: 2}, {Addr: 0x3f8},
-		{Space: uint8(abi.SpaceMemory), Addr: 0x3f8, Size: 1}, {Space: 7, Addr: 0x3f8, Size: 1},
+		{Space: uint8(abi.SpaceMemory), Addr: 0x3f8, Size: 1}, {Space: uint8(abi.SpaceConfig), Addr: 0x3f8, Size: 1}, {Space: 7, Addr: 0x3f8, Size: 1},
 	} {
 		q.Read = 1
 		if v := ask(q); v != ^uint64(0) {
@@ -105,5 +105,76 @@ func TestAdd(t *testing.T) {
 		if err := m.Add(c.s, c.start, c.size, &reg{}); !errors.Is(err, c.want) {
 			t.Errorf("Add(%d, %#x, %d) = %v, want %v", c.s, c.start, c.size, err, c.want)
 		}
+	}
+}
+
+// order is a device that notes values in the order in which they come.
+type order struct{ got []uint64 }
+
+func (o *order) Read(off uint64, _ uint8, _ uint64) uint64 { return uint64(len(o.got)) }
+func (o *order) Write(_ uint64, _ uint8, val, now uint64)  { o.got = append(o.got, val+now) }
+
+// Posted writes come before the accesses behind them, each once, also after the ring
+// has turned over and for models that adopt a domain.
+func TestPosted(t *testing.T) {
+	var page abi.IOReqPage
+	page.PostIn, page.PostOut = ^uint32(0)-2, ^uint32(0)-2
+	for range 2 { // the second adopts
+		o := new(order)
+		m := New(1, 1, &page, func(uint32, uint32) {})
+		if err := m.Add(abi.SpacePort, 0x3f8, 8, o); err != nil {
+			t.Fatal(err)
+		}
+		post := func(port uint16, val uint8) {
+			page.Post[page.PostIn%abi.MaxPosts] = abi.Posted{Time: 1000, Port: port, Value: val}
+			page.PostIn++
+		}
+		for i := range uint8(abi.MaxPosts) {
+			post(0x3f8, i)
+		}
+		m.Serve()
+		post(0x3f8, 64)
+		post(0x80, 1) // nobody's
+		page.Slot[0] = abi.IOReq{State: abi.IOReqReady, Addr: 0x3fd, Size: 1, Read: 1}
+		m.Serve()
+		if page.Slot[0].Data != abi.MaxPosts+1 || page.PostOut != page.PostIn {
+			t.Errorf("the read came after %d writes", page.Slot[0].Data)
+		}
+		for i, v := range o.got {
+			if v != 1000+uint64(i) {
+				t.Fatalf("write %d is %d", i, v)
+			}
+		}
+	}
+	c := New(1, 1, &page, nil).Cell(5)
+	for want, f := range map[uint32]func(){
+		abi.CellPost: c.Post, abi.CellRead | 0x61: func() { c.Answer(0x61) }, 0: c.Forward,
+	} {
+		if f(); page.Cell[5] != want {
+			t.Errorf("cell %#x, want %#x", page.Cell[5], want)
+		}
+	}
+}
+
+// A posted write that comes while Serve looks at slots is not overtaken by the access
+// behind it.
+func TestPostedMeanwhile(t *testing.T) {
+	var page abi.IOReqPage
+	o := new(order)
+	m := New(1, 2, &page, nil)
+	m.done = func(_, vcpu uint32) {
+		if vcpu == 0 { // the other vCPU runs now
+			page.Post[0] = abi.Posted{Port: 0x3f8, Value: 7}
+			page.PostIn = 1
+			page.Slot[1] = abi.IOReq{State: abi.IOReqReady, Addr: 0x3f9, Size: 1, Read: 1}
+		}
+	}
+	if err := m.Add(abi.SpacePort, 0x3f8, 8, o); err != nil {
+		t.Fatal(err)
+	}
+	page.Slot[0] = abi.IOReq{State: abi.IOReqReady, Addr: 0x3f9, Size: 1, Read: 1}
+	m.Serve()
+	if page.Slot[0].Data != 0 || page.Slot[1].Data != 1 {
+		t.Errorf("reads came after %d and %d writes", page.Slot[0].Data, page.Slot[1].Data)
 	}
 }

@@ -31,6 +31,8 @@ func (p *Platform) furnish(g *guest, m *board.Machine, con *console.Guest) error
 		case board.Serial:
 			uart := serial.New(con, around.Line(serial.GSI))
 			con.Connect(uart)
+			cell := d.Spans[0].Cell - 1
+			uart.Share(g.models.Cell(cell+serial.Data), g.models.Cell(cell+serial.Status))
 			devs = []bus.Device{uart}
 		case board.Serial2:
 			devs = []bus.Device{serial.New(&g.log, around.Line(serial.GSI2))}
@@ -45,9 +47,10 @@ func (p *Platform) furnish(g *guest, m *board.Machine, con *console.Guest) error
 			devs = []bus.Device{i8042.Data{Controller: k}, i8042.Control{Controller: k}}
 		case board.PCIHost:
 			host = pcihost.New(around)
-			devs = []bus.Device{host.ConfigPorts(), host.ECAM(), host.IO(), host.Memory()}
+			devs = []bus.Device{host.ConfigPorts(), host.IO(), host.Memory(), host.Config(0), host.Config(0)}
 		case board.RNG:
 			p.virtio(g, host, d.Slot, vrng.Kind(rand.Reader, p.now))
+			devs = []bus.Device{host.Config(d.Slot), host.Config(d.Slot)}
 		}
 		for i, s := range d.Spans {
 			if err := g.models.Add(s.Space, s.Start, s.Size, devs[i]); err != nil {

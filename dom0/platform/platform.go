@@ -122,6 +122,9 @@ func (p *Platform) done(dom, vcpu uint32) { _ = p.hv.IOReqDone(dom, vcpu) }
 // the domain's page of IOReqs nor its memory is used any more.
 func (g *guest) stop() {
 	g.mu.Lock()
+	if g.models != nil {
+		g.models.Drain() // the last words on its console
+	}
 	g.gone = true
 	g.mu.Unlock()
 	for _, f := range g.ends {

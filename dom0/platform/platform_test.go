@@ -82,7 +82,7 @@ func (r *rig) create(t *testing.T, name string, uuid byte) domain.Attachment {
 func (r *rig) start(t *testing.T, a domain.Attachment) *console.Guest {
 	t.Helper()
 	for _, c := range a.Machine.Claims() {
-		if err := r.hv.Claim(a.ID, c.Space, c.Start, c.Size); err != nil {
+		if err := r.hv.Claim(a.ID, c.Space, c.Start, c.Size, c.Cell); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -227,7 +227,7 @@ func TestDetach(t *testing.T) {
 // An access that was asked while dom0 was away is answered after adoption.
 func TestAdopted(t *testing.T) {
 	r := newRig(t, echo)
-	if err := r.hv.Claim(r.a.ID, abi.SpacePort, serial.Base, serial.Size); err != nil {
+	if err := r.hv.Claim(r.a.ID, abi.SpacePort, serial.Base, serial.Size, 0); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.hv.Unpause(r.a.ID); err != nil {

@@ -19,18 +19,12 @@ import (
 // pci is a guest's access to PCI configuration space.
 type pci struct{ *hcalltest.CPU }
 
-func (c pci) config(slot, reg int) {
-	c.Write(abi.SpacePort, pcihost.ConfigPort, uint64(1<<31|slot<<11|reg&^3), 4)
-}
-
 func (c pci) get(slot, reg int, size uint8) uint64 {
-	c.config(slot, reg)
-	return c.Read(abi.SpacePort, pcihost.ConfigPort+4+uint64(reg&3), size)
+	return c.Read(abi.SpaceConfig, uint64(slot<<15|reg), size)
 }
 
 func (c pci) set(slot, reg int, v uint64, size uint8) {
-	c.config(slot, reg)
-	c.Write(abi.SpacePort, pcihost.ConfigPort+4+uint64(reg&3), v, size)
+	c.Write(abi.SpaceConfig, uint64(slot<<15|reg), v, size)
 }
 
 // find returns the slot of a function.

@@ -26,7 +26,7 @@ const (
 	CallDomMap       // (dom, gpa *ExtentList): maps all RAM of dom into dom0 at GPA == HPA, until dom is destroyed, and lists it
 	CallDomSetVCPU   // (dom, vcpu, gpa *VCPUContext): before the vCPU first runs, or paused; BadArg for values that its guest could not set
 	CallDomGetVCPU   // (dom, vcpu, gpa *VCPUContext)
-	CallDomClaim     // (dom, Space, start, bytes): accesses there become IOReqs
+	CallDomClaim     // (dom, Space, start, bytes, cell): accesses there become IOReqs; the ports have the cells from number cell-1 on, with 0 none
 	CallDomPause     // (dom)
 	CallDomUnpause   // (dom)
 	CallDomDestroy   // (dom); continued until all memory is scrubbed and free
@@ -132,4 +132,7 @@ const (
 const (
 	SpacePort Space = iota
 	SpaceMemory
+	// SpaceConfig is PCI configuration space: bus<<20 | device<<15 | function<<12 |
+	// register. Whole functions are claimed.
+	SpaceConfig
 )

@@ -27,6 +27,21 @@
 // of writes before dom0 clears it are one event. A doorbell may be moved within
 // claimed ranges while the guest runs, as its base address register moves.
 //
+// A port that is polled, or to which a stream of bytes is written, may have a cell, a
+// word in which dom0 says what the hypervisor may do by itself with accesses of one
+// byte, at any time anew. CellRead answers reads. With CellPost writes go to the ring
+// IOReqPage.Post, while there is room. dom0 carries them out, in order, before it
+// answers an access that it has seen after them; the domain's event port is raised
+// when the ring fills up, when the vCPU stops running, or when it is interrupted.
+//
+// # PCI configuration
+//
+// In a claim of all ports from PortPCI to PortPCI+7 the hypervisor keeps what a
+// doubleword written to PortPCI selects, and accesses to the data ports are those of
+// SpaceConfig: of functions that are claimed there they become IOReqs, all others do
+// not exist and read as all ones. A claim may hold functions that do not exist, dom0
+// then says so. The rest of these ports, such as PortReset, is dom0's as it is.
+//
 // # Changelog
 //
 //	1  first version; NoRecord was added to it
@@ -34,11 +49,12 @@
 //	   IOReq.Time; a domain's RAM stays mapped in dom0 (no CallDomUnmap);
 //	   CallIOReqDone always hands the CPU over; ports 0x60, 0x64 and 0xcf8 to
 //	   0xcff are dom0's; ExitCounts has what exits cost; CallDomTrigger
+//	3  SpaceConfig, cells and posted writes
 package abi
 
 // Version is the version of this contract. It changes with every incompatible
 // change of a structure or call.
-const Version = 2
+const Version = 3
 
 // Status is the result of a hypercall.
 type Status uint64

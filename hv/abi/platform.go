@@ -60,7 +60,7 @@ const (
 	IRQRTC        = 8
 	PortCOM1      = 0x3f8
 	IRQCOM1       = 4
-	PortPCI       = 0xcf8 // address, data at 0xcfc
+	PortPCI       = 0xcf8 // address, data at 0xcfc: hv has the address
 	PortReset     = 0xcf9
 	ResetValue    = 0x06
 )

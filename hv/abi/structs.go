@@ -18,6 +18,8 @@ const (
 	MaxDomains = 256 // dom0 included
 	MaxPorts   = 1024
 	MaxBells   = 128 // doorbells of a domain
+	MaxCells   = 64  // cells of a domain
+	MaxPosts   = 64  // a power of two
 )
 
 // MemType is the type of a [MemRange], with the e820 numbers (ACPI
@@ -148,11 +150,32 @@ type IOReq struct {
 	_     [4]uint64
 }
 
-// IOReqPage holds a domain's slots, one per vCPU, and its doorbells.
+// IOReqPage holds a domain's slots, one per vCPU, its doorbells, cells and posted
+// writes.
 type IOReqPage struct {
 	Slot [MaxVCPUs]IOReq
 	Bell [MaxBells / 64]uint64 // bits of doorbells that were rung; atomic
-	_    [2048 - MaxBells/8]byte
+	Cell [MaxCells]uint32      // what dom0 says of claimed ports; atomic
+	// PostIn and PostOut count what hv has put into Post, and what dom0 has taken
+	// out; atomic. Entry n is at n%MaxPosts.
+	PostIn, PostOut uint32
+	Post            [MaxPosts]Posted
+	_               [744]byte
+}
+
+// Cell is what dom0 lets the hypervisor do with accesses of one byte to a port: bits
+// of IOReqPage.Cell.
+const (
+	CellRead = 1 << 8 // reads are answered with the low byte of the cell
+	CellPost = 1 << 9 // writes become Posted, and the vCPU goes on
+)
+
+// Posted is a write of one byte that dom0 has yet to carry out.
+type Posted struct {
+	Time  uint64 // host TSC at the exit
+	Port  uint16
+	Value uint8
+	_     [5]uint8
 }
 
 // Segment is a segment register in Intel's access-right format (see package

@@ -1,13 +1,11 @@
 // SPDX-FileCopyrightText: The Ringo Authors
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package pcihost is a PCI host bridge with one bus: configuration mechanism #1
-// at ports 0xcf8 to 0xcff (PCI Local Bus Specification 3.0, "Configuration
-// Mechanism"), the same configuration space as memory (PCI Express Base
-// Specification, "PCI Express Enhanced Configuration Access Mechanism"), and the
-// functions behind it with their base address registers, INTx lines and MSI-X
-// capability. The reset control register, a byte among the configuration ports,
-// is here as well (Intel 82801IB (ICH9) data sheet, "RST_CNT").
+// Package pcihost is a PCI host bridge with one bus: the functions behind it with
+// their configuration spaces, base address registers, INTx lines and MSI-X
+// capability. The ports of configuration mechanism #1 are the hypervisor's; of them
+// the reset control register, a byte at 0xcf9, is here (Intel 82801IB (ICH9) data
+// sheet, "RST_CNT").
 //
 // The hypervisor knows fixed apertures only. Which function has which part of
 // them is decided here, and changes whenever the guest writes a base address
@@ -38,6 +36,9 @@ import "ringo/hv/bus"
 const (
 	ConfigPort = 0xcf8 // eight ports: address, data
 	ConfigSize = 8
+
+	FunctionSize = 4 << 10 // of a function's configuration space
+	SlotSize     = 8 * FunctionSize
 
 	ECAM     = 0xb000_0000 // configuration space as memory: where a q35 has it
 	ECAMSize = 256 << 20   // 256 buses, of which the first exists

@@ -20,8 +20,7 @@ type Host struct {
 	// devices are not.
 	mu     sync.Mutex
 	slot   [slots]*Function
-	addr   uint32 // configuration address register
-	reset  uint8  // reset control register
+	reset  uint8 // reset control register
 	io     *bus.Bus[uint64]
 	mem    *bus.Bus[uint64]
 	high   [Lines]int // functions that hold a line up
@@ -121,13 +120,10 @@ func (h *Host) drive(f *Function) {
 	}
 }
 
-// find returns the function that a configuration address names, and the device
+// find returns the function in a slot, and the device
 // that answers the register in its place, if there is one.
-func (h *Host) find(busNr, devfn, reg int, size uint8) (f *Function, window bus.Device) {
-	if busNr != 0 || devfn&7 != 0 {
-		return nil, nil
-	}
-	f = h.slot[devfn>>3]
+func (h *Host) find(slot, reg int, size uint8) (f *Function, window bus.Device) {
+	f = h.slot[slot]
 	if f != nil && f.window != nil && reg >= f.windowAt && reg+int(size) <= f.windowAt+4 {
 		window = f.window
 	}
@@ -135,9 +131,9 @@ func (h *Host) find(busNr, devfn, reg int, size uint8) (f *Function, window bus.
 }
 
 // configRead reads size bytes, 4 at most, of a configuration space.
-func (h *Host) configRead(busNr, devfn, reg int, size uint8, now uint64) uint64 {
+func (h *Host) configRead(slot, reg int, size uint8, now uint64) uint64 {
 	h.mu.Lock()
-	f, window := h.find(busNr, devfn, reg, size)
+	f, window := h.find(slot, reg, size)
 	v := ones
 	if f != nil {
 		v = f.read(reg, size)
@@ -150,9 +146,9 @@ func (h *Host) configRead(busNr, devfn, reg int, size uint8, now uint64) uint64 
 }
 
 // configWrite writes size bytes, 4 at most, of a configuration space.
-func (h *Host) configWrite(busNr, devfn, reg int, size uint8, val, now uint64) {
+func (h *Host) configWrite(slot, reg int, size uint8, val, now uint64) {
 	h.mu.Lock()
-	f, window := h.find(busNr, devfn, reg, size)
+	f, window := h.find(slot, reg, size)
 	if f != nil {
 		f.write(reg, size, val)
 		if reg < regBAR+4*bars && reg+int(size) > regCommand {

@@ -74,50 +74,44 @@ func newRig() *rig {
 }
 
 func (r *rig) get(slot, reg int, size uint8) uint64 {
-	r.cfg.Write(0, 4, uint64(addressEnable|slot<<11|reg&^3), 0)
-	return r.cfg.Read(offData+uint64(reg&3), size, 0) & (1<<(8*size) - 1)
+	return r.Config(slot).Read(uint64(reg), size, 0) & (1<<(8*size) - 1)
 }
 
 func (r *rig) set(slot, reg int, v uint64, size uint8) {
-	r.cfg.Write(0, 4, uint64(addressEnable|slot<<11|reg&^3), 0)
-	r.cfg.Write(offData+uint64(reg&3), size, v, 0)
+	r.Config(slot).Write(uint64(reg), size, v, 0)
 }
 
 func TestScan(t *testing.T) {
 	r := newRig()
-	e := r.ECAM()
+	e := r.Config(1)
 	for slot, want := range map[int]uint64{0: 0x29c0_8086, 1: 0x1044_1af4, 9: 0x1045_1af4, 2: 0xffff_ffff, 31: 0xffff_ffff} {
 		if got := r.get(slot, 0, 4); got != want {
 			t.Errorf("slot %d: %#x, want %#x", slot, got, want)
 		}
-		if got := e.Read(uint64(slot)<<15, 4, 0) & 0xffff_ffff; got != want {
-			t.Errorf("slot %d by ECAM: %#x, want %#x", slot, got, want)
-		}
 	}
-	for _, off := range []uint64{1 << 20, 1<<15 | 1<<12, 1<<15 | 7<<12} { // another bus, other functions
-		if got := e.Read(off, 8, 0); got != ones {
-			t.Errorf("offset %#x: %#x", off, got)
-		}
+	if got := r.Config(2).Read(0, 8, 0); got != ones {
+		t.Errorf("8 bytes of nothing: %#x", got)
 	}
-	if v := e.Read(1<<15|0x100, 4, 0); v != 0 {
+	if v := e.Read(0x100, 4, 0); v != 0 {
 		t.Errorf("an extended capability: %#x", v)
 	}
-	if v := e.Read(1<<15, 8, 0); v != 0x0010_0000_1044_1af4 {
-		t.Errorf("8 bytes of ECAM: %#x", v)
+	if v := e.Read(0, 8, 0); v != 0x0010_0000_1044_1af4 {
+		t.Errorf("8 bytes: %#x", v)
 	}
 	if r.get(1, regClass, 4) != 0xff000001 || r.get(1, regSubsys, 4) != 0x0007_1af4 || r.get(1, regPin, 1) != 1 || r.get(0, regPin, 1) != 0 {
 		t.Error("header")
 	}
 	r.set(1, 0, 0, 4)
 	r.set(1, regClass, 0, 4)
-	e.Write(1<<15|regSubsys, 8, 0, 0)
+	e.Write(regSubsys, 8, 0, 0)
 	if r.get(1, 0, 4) != 0x1044_1af4 || r.get(1, regClass, 4) != 0xff000001 || r.get(1, regSubsys, 4) != 0x0007_1af4 {
 		t.Error("identities change")
 	}
-	// Disabled: the data port is nobody's.
-	r.cfg.Write(0, 4, 1<<11, 0)
-	if r.cfg.Read(offData, 4, 0) != ones || r.cfg.Read(0, 4, 0) != 1<<11 || r.cfg.Read(0, 1, 0) != ones {
-		t.Error("disabled access")
+	// Of the ports, the reset control register is a byte.
+	r.cfg.Write(0, 4, 6<<8, 0)
+	r.cfg.Write(offReset, 2, 6, 0)
+	if r.cfg.Read(0, 4, 0) != ones || r.cfg.Read(offReset, 2, 0) != ones || r.cfg.Read(4, 4, 0) != ones || r.p.resets != 0 {
+		t.Error("ports")
 	}
 }
 
@@ -262,10 +256,10 @@ func FuzzAccess(f *testing.F) {
 	f.Add([]byte{0, 4, 0, 7, 1, 0x10, 0xff, 2, 2, 0x14, 0xc0, 2, 3, 1, 2, 3})
 	f.Fuzz(func(t *testing.T, ops []byte) {
 		r := newRig()
-		devs := []bus.Device{r.cfg, r.ECAM(), r.Memory(), r.IO(), r.msix}
+		devs := []bus.Device{r.cfg, r.Config(1), r.Memory(), r.IO(), r.msix}
 		for ; len(ops) >= 8; ops = ops[8:] {
 			size := uint8(1) << (ops[0] >> 4 & 3)
-			off := uint64(ops[2]) | uint64(ops[3])<<8&0xf00 | uint64(ops[4]&0x0f)<<15
+			off := uint64(ops[2]) | uint64(ops[3])<<8&0xf00
 			val := uint64(ops[5]) | uint64(ops[6])<<8 | uint64(ops[7])<<24 | uint64(ops[4])<<16
 			switch n := int(ops[0]&7) % len(devs); {
 			case ops[0]&8 != 0:

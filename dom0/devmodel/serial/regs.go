@@ -93,10 +93,7 @@ func (u *UART) read(off uint64) byte {
 	case regMCR:
 		return u.mcr
 	case regLSR:
-		v := u.err | lsrEmpty
-		if u.fifo.n > 0 {
-			v |= lsrReady
-		}
+		v := u.lsr()
 		u.err = 0
 		return v
 	case regMSR:
@@ -107,6 +104,15 @@ func (u *UART) read(off uint64) byte {
 		return u.scr
 	}
 	return 0xff
+}
+
+// lsr is the line status register.
+func (u *UART) lsr() byte {
+	v := u.err | lsrEmpty
+	if u.fifo.n > 0 {
+		v |= lsrReady
+	}
+	return v
 }
 
 func (u *UART) write(off uint64, v byte) {

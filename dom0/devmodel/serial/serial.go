@@ -48,7 +48,17 @@ const (
 	// Base2 and GSI2 are those of the second.
 	Base2 = 0x2f8
 	GSI2  = 3
+
+	Data   = regData // offsets of the ports that can have cells
+	Status = regLSR
 )
+
+// Cell is told what may be done with accesses of one byte to a port without the UART.
+type Cell interface {
+	Answer(v byte) // reads yield v
+	Post()         // writes may come later, before the next other access
+	Forward()      // neither
+}
 
 // QueueSize is how many received bytes, beyond the FIFO, wait for the guest.
 const QueueSize = 4096
@@ -74,6 +84,9 @@ type UART struct {
 	flow                    bool // MCR was written: RTS counts
 	level                   bool
 	refused                 bool // Input had no room since the last signal
+	data, status            Cell // nil: none
+	posts                   bool // what data was last told
+	shared                  byte // and status; 0: Forward
 	fifo                    ring
 	queue                   ring
 	fifoMem                 [fifoSize]byte
@@ -86,6 +99,39 @@ func New(sink Sink, line bus.Line) *UART {
 	u := &UART{sink: sink, line: line, room: make(chan struct{}, 1), dll: 1}
 	u.fifo.mem, u.queue.mem = u.fifoMem[:], u.queueMem[:]
 	return u
+}
+
+// Share gives the ports Data and Status cells: while the transmitter is only polled,
+// bytes to it come in bunches, and polls not at all.
+func (u *UART) Share(data, status Cell) {
+	u.mu.Lock()
+	u.data, u.status = data, status
+	u.update()
+	u.mu.Unlock()
+}
+
+// tell brings the cells up to date. A byte that is sent with the transmitter's interrupt
+// enabled has an answer, and one that is not for the transmitter an effect: neither waits.
+func (u *UART) tell() {
+	posts := u.lcr&lcrDLAB == 0 && u.mcr&mcrLoop == 0 && u.ier&ierTransmit == 0
+	if posts != u.posts {
+		if u.posts = posts; posts {
+			u.data.Post()
+		} else {
+			u.data.Forward()
+		}
+	}
+	status := u.lsr()
+	if u.err != 0 {
+		status = 0 // reading it has an effect
+	}
+	if status != u.shared {
+		if u.shared = status; status != 0 {
+			u.status.Answer(status)
+		} else {
+			u.status.Forward()
+		}
+	}
 }
 
 // Read answers a read of size bytes at port Base+off.
@@ -141,6 +187,9 @@ func (u *UART) update() {
 			default:
 			}
 		}
+	}
+	if u.data != nil {
+		u.tell()
 	}
 	// OUT2 gates the interrupt on a PC; in loopback the pin is inactive (PC16550D
 	// data sheet, "Modem Control Register").

@@ -80,7 +80,7 @@ func newRig(t *testing.T) *rig {
 }
 
 func (r *rig) config(reg int, v uint64, size uint8) {
-	r.host.ECAM().Write(1<<15|uint64(reg), size, v, 0)
+	r.host.Config(1).Write(uint64(reg), size, v, 0)
 }
 
 func (r *rig) w(off, v uint64, size uint8) { r.regs.Write(off, size, v, 0) }
@@ -276,10 +276,10 @@ func TestNeedsReset(t *testing.T) {
 // The registers through configuration space.
 func TestWindow(t *testing.T) {
 	r := newRig(t)
-	e := r.host.ECAM()
-	at := e.Read(1<<15|0x34, 1, 0) & 0xff
-	for e.Read(1<<15|at+3, 1, 0)&0xff != cfgPCI || e.Read(1<<15|at, 1, 0)&0xff != capVendor {
-		if at = e.Read(1<<15|at+1, 1, 0) & 0xff; at == 0 {
+	e := r.host.Config(1)
+	at := e.Read(0x34, 1, 0) & 0xff
+	for e.Read(at+3, 1, 0)&0xff != cfgPCI || e.Read(at, 1, 0)&0xff != capVendor {
+		if at = e.Read(at+1, 1, 0) & 0xff; at == 0 {
 			t.Fatal("no such capability")
 		}
 	}
@@ -289,7 +289,7 @@ func TestWindow(t *testing.T) {
 		r.config(int(at)+12, n, 4)
 	}
 	set(barMemory, regNumQueues, 2)
-	if v := e.Read(1<<15|at+16, 2, 0) & 0xffff; v != 2 {
+	if v := e.Read(at+16, 2, 0) & 0xffff; v != 2 {
 		t.Errorf("%d queues", v)
 	}
 	set(barMemory, regStatus, 1)
@@ -307,7 +307,7 @@ func TestWindow(t *testing.T) {
 	for _, c := range [][3]uint64{{2, 0, 4}, {0, memoryLen, 4}, {0, 0xffff_fffe, 2}, {0, 1, 2}, {0, 0, 3}, {0, 0, 0}, {0, 0, 0x100}} {
 		set(c[0], c[1], c[2])
 		r.config(int(at)+16, 0xff, 4)
-		if v := e.Read(1<<15|at+16, 4, 0); v != 0 {
+		if v := e.Read(at+16, 4, 0); v != 0 {
 			t.Errorf("%v reads %#x", c, v)
 		}
 	}

@@ -108,7 +108,7 @@ func (m *Machine) invokeDomain(nr abi.Call, d *dom, a [5]uint64, ports *[]uint32
 		}
 		return m.answer(a[2], &d.vcpu[a[1]])
 	case abi.CallDomClaim:
-		return m.claim(d, abi.Space(a[1]), a[2], a[3])
+		return m.claim(d, abi.Space(a[1]), a[2], a[3], a[4])
 	case abi.CallDomPause:
 		d.info.State = d.info.State&^abi.StateBlocked | abi.StatePaused
 		m.cond.Broadcast()

@@ -53,7 +53,16 @@ func (c *CPU) access(s abi.Space, addr, data uint64, size uint8, read bool) uint
 	c.d.info.Exits++
 	hit := false
 	for _, r := range c.d.claims {
-		hit = hit || r.space == s && addr-r.start < r.size && r.size-(addr-r.start) >= uint64(size)
+		if r.space != s || addr-r.start >= r.size || r.size-(addr-r.start) < uint64(size) {
+			continue
+		}
+		hit = true
+		if r.cell != 0 && size == 1 {
+			if v, ok := c.useCell(r.cell-1+addr-r.start, uint16(addr), byte(data), read); ok {
+				c.m.mu.Unlock()
+				return v
+			}
+		}
 	}
 	if !hit {
 		c.m.mu.Unlock()
@@ -89,6 +98,25 @@ func (c *CPU) access(s abi.Space, addr, data uint64, size uint8, read bool) uint
 	atomic.StoreUint32(&slot.State, abi.IOReqFree)
 	c.m.mu.Unlock()
 	return v
+}
+
+// useCell does what dom0 allows with accesses to the port of cell n. Unlike the
+// hypervisor it announces each posted write at once.
+//
+// Preconditions: c.m.mu is held.
+func (c *CPU) useCell(n uint64, port uint16, data byte, read bool) (v uint64, ok bool) {
+	p := c.d.page
+	w, in := atomic.LoadUint32(&p.Cell[n]), p.PostIn
+	switch {
+	case read && w&abi.CellRead != 0:
+		return uint64(w & 0xff), true
+	case read, w&abi.CellPost == 0, in-atomic.LoadUint32(&p.PostOut) == abi.MaxPosts:
+		return 0, false
+	}
+	p.Post[in%abi.MaxPosts] = abi.Posted{Port: port, Value: data}
+	atomic.StoreUint32(&p.PostIn, in+1)
+	go c.m.raise(c.d.info.Port)
+	return 0, true
 }
 
 func (m *Machine) ioreqDone(d *dom, n uint64) (abi.Status, uint64) {

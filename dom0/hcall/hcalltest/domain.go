@@ -40,6 +40,7 @@ type extent struct {
 type claim struct {
 	space       abi.Space
 	start, size uint64
+	cell        uint64
 }
 
 func (m *Machine) named(name string) *dom {
@@ -189,8 +190,11 @@ func (m *Machine) setVCPU(d *dom, n, gpa uint64) (abi.Status, uint64) {
 	return abi.OK, 0
 }
 
-func (m *Machine) claim(d *dom, s abi.Space, start, size uint64) (abi.Status, uint64) {
-	if s > abi.SpaceMemory || size == 0 || start+size < start || s == abi.SpacePort && start+size > 1<<16 {
+func (m *Machine) claim(d *dom, s abi.Space, start, size, cell uint64) (abi.Status, uint64) {
+	if cell != 0 && (s != abi.SpacePort || cell-1+size > abi.MaxCells) {
+		return abi.BadArg, 0
+	}
+	if s > abi.SpaceConfig || size == 0 || start+size < start || s == abi.SpacePort && start+size > 1<<16 {
 		return abi.BadArg, 0
 	}
 	for _, c := range d.claims {
@@ -198,7 +202,7 @@ func (m *Machine) claim(d *dom, s abi.Space, start, size uint64) (abi.Status, ui
 			return abi.Exists, 0
 		}
 	}
-	d.claims = append(d.claims, claim{s, start, size})
+	d.claims = append(d.claims, claim{s, start, size, cell})
 	return abi.OK, 0
 }
 
@@ -212,7 +216,7 @@ func (m *Machine) setBell(d *dom, bell uint64, s abi.Space, start, size uint64) 
 	}
 	for _, c := range d.claims {
 		if c.space == s && start-c.start < c.size && size <= c.size-(start-c.start) {
-			d.bells[bell] = claim{s, start, size}
+			d.bells[bell] = claim{s, start, size, 0}
 			return abi.OK
 		}
 	}

@@ -81,7 +81,7 @@ func domGetVCPU(c *Context) (abi.Status, uint64) {
 }
 
 func domClaim(c *Context) (abi.Status, uint64) {
-	return c.dom.Claim(abi.Space(c.arg[1]), c.arg[2], c.arg[3]), 0
+	return c.dom.Claim(abi.Space(c.arg[1]), c.arg[2], c.arg[3], c.arg[4]), 0
 }
 
 func domPause(c *Context) (abi.Status, uint64)   { return c.dom.Pause(), 0 }

@@ -39,6 +39,9 @@ type Domain struct {
 	offset   uint64
 	forwards atomic.Uint64
 	bells    bells
+	config   bus.Bus[uint64] // claims of configuration space; frozen like Ports
+	selected atomic.Uint32   // configuration address
+	posts    posts
 
 	// mu is locked before VCPU.mu and frame's lock. It guards what follows, the
 	// memory, and of life what says so.

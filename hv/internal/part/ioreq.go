@@ -12,26 +12,33 @@ import (
 	"ringo/mm"
 )
 
-// claim marks the ranges that dom0's device models answer. It sits on a bus
+// Claim marks the ranges that dom0's device models answer. It sits on a bus
 // like a device, but the run loop forwards the access instead of calling it.
-type claim struct{}
+type Claim struct {
+	// Short says that the hypervisor can answer some of the accesses, see
+	// [Domain.Short].
+	Short  bool
+	config bool  // the ports of PCI configuration mechanism #1
+	cell   uint8 // number of the first port's cell
+}
 
-// Claimed is the device of every claimed range.
-var Claimed bus.Device = new(claim)
+// Claimed is the device of every claimed range without a short way.
+var Claimed bus.Device = new(Claim)
 
-// IsClaimed reports whether dev is [Claimed].
+// IsClaimed reports whether dev is that of a claim.
 func IsClaimed(dev bus.Device) bool {
-	_, ok := dev.(*claim)
+	_, ok := dev.(*Claim)
 	return ok
 }
 
-func (*claim) Read(uint64, uint8, uint64) uint64   { panic("part: a claimed range was read in hv") }
-func (*claim) Write(uint64, uint8, uint64, uint64) { panic("part: a claimed range was written in hv") }
+func (*Claim) Read(uint64, uint8, uint64) uint64   { panic("part: a claimed range was read in hv") }
+func (*Claim) Write(uint64, uint8, uint64, uint64) { panic("part: a claimed range was written in hv") }
 
-// Claim gives a range to dom0's device models.
+// Claim gives a range to dom0's device models. Unless cell is 0, its ports have the
+// cells from number cell-1 on.
 //
 // Preconditions: d is not dom0.
-func (d *Domain) Claim(s abi.Space, start, size uint64) abi.Status {
+func (d *Domain) Claim(s abi.Space, start, size, cell uint64) abi.Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.frozen || d.destroy != destroyNone {
@@ -41,7 +48,7 @@ func (d *Domain) Claim(s abi.Space, start, size uint64) abi.Status {
 	if st := d.charge(cost); st != abi.OK {
 		return st
 	}
-	st := d.addClaim(s, start, size)
+	st := d.addClaim(s, start, size, cell)
 	if st != abi.OK {
 		d.uncharge(cost)
 	}
@@ -51,14 +58,24 @@ func (d *Domain) Claim(s abi.Space, start, size uint64) abi.Status {
 // addClaim puts a claim on its bus.
 //
 // Preconditions: d.mu is held.
-func (d *Domain) addClaim(s abi.Space, start, size uint64) abi.Status {
+func (d *Domain) addClaim(s abi.Space, start, size, cell uint64) abi.Status {
+	if cell != 0 && (s != abi.SpacePort || cell > abi.MaxCells || size > abi.MaxCells+1-cell) {
+		return abi.BadArg
+	}
 	var err error
 	switch s {
 	case abi.SpacePort:
 		if start > 0xffff {
 			return abi.BadArg
 		}
-		err = d.Ports.Add(uint16(start), size, Claimed)
+		dev := Claimed
+		switch {
+		case cell != 0:
+			dev = &Claim{Short: true, cell: uint8(cell - 1)}
+		case start == abi.PortPCI && size == configPorts:
+			dev = &Claim{Short: true, config: true}
+		}
+		err = d.Ports.Add(uint16(start), size, dev)
 	case abi.SpaceMemory:
 		if size == 0 || size-1 > ^start {
 			return abi.BadArg
@@ -67,6 +84,11 @@ func (d *Domain) addClaim(s abi.Space, start, size uint64) abi.Status {
 			return abi.Exists
 		}
 		err = d.Mem.Add(mm.GPA(start), size, Claimed)
+	case abi.SpaceConfig:
+		if start >= configSpace || size > configSpace-start || (start|size)%configFunction != 0 {
+			return abi.BadArg
+		}
+		err = d.config.Add(start, size, Claimed)
 	default:
 		return abi.BadArg
 	}

@@ -111,6 +111,7 @@ func (d *Domain) Unpause() abi.Status {
 	if !d.frozen {
 		d.Ports.Freeze()
 		d.Mem.Freeze()
+		d.config.Freeze()
 		d.frozen = true
 		d.startClock()
 	}

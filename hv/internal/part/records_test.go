@@ -119,7 +119,7 @@ func TestRecordCosts(t *testing.T) {
 				t.Fatal(st)
 			}
 			for _, c := range [...][2]uint64{{0x3f8, 8}, {0x70, 2}, {0x1f0, 8}, {0xc000, 0x4000}} {
-				if st := d.Claim(abi.SpacePort, c[0], c[1]); st != abi.OK {
+				if st := d.Claim(abi.SpacePort, c[0], c[1], 0); st != abi.OK {
 					t.Fatal(st)
 				}
 			}
@@ -195,7 +195,7 @@ func TestRecordLimit(t *testing.T) {
 	}
 	refused("create", func() abi.Status { _, st := create(m, fit, 1); return st })
 	d := all[0]
-	refused("claim of many ports", func() abi.Status { return d.Claim(abi.SpacePort, 1, 1<<15) })
+	refused("claim of many ports", func() abi.Status { return d.Claim(abi.SpacePort, 1, 1<<15, 0) })
 	refused("doorbell", func() abi.Status { return d.SetBell(0, abi.SpacePort, 0, 0) })
 	for page := range uint64(4) {
 		st := abi.Again
@@ -207,7 +207,7 @@ func TestRecordLimit(t *testing.T) {
 		}
 	}
 	refused("RAM", func() abi.Status { return d.Populate(20*mm.PageSize, mm.PageSize, abi.RAMWritable) })
-	refused("claim of memory", func() abi.Status { return all[1].Claim(abi.SpaceMemory, 1<<32, 1) })
+	refused("claim of memory", func() abi.Status { return all[1].Claim(abi.SpaceMemory, 1<<32, 1, 0) })
 	destroy(t, d)
 	if _, st := create(m, fit, 3); st != abi.NoRecord {
 		t.Errorf("a larger domain in place of a smaller one: %v", st)

@@ -55,8 +55,19 @@ func deviceAt(v *part.VCPU, gpa mm.GPA, size uint8) access {
 // bus does.
 func (e *emulator) device(s abi.Space, addr uint64, d access, q *decode.Request, now uint64) (action, bool) {
 	write := q.Kind == decode.WriteMem || q.Kind == decode.WritePort
+	c, claimed := d.dev.(*part.Claim)
 	switch {
-	case d.ok && part.IsClaimed(d.dev):
+	case claimed:
+		if c.Short {
+			a := part.Access{Space: s, Addr: addr, Read: !write, Size: q.Size, Value: q.Value, Time: now}
+			if !e.v.Dom.Short(c, d.off, &a) {
+				return forward(e.v, a.Space, a.Addr, a.Read, a.Size, a.Value), true
+			}
+			if a.Read {
+				e.v.IO.Op.Feed(a.Value)
+			}
+			break
+		}
 		if dom := e.v.Dom; write && dom.HasBells(s) && dom.Ring(s, addr, q.Size) {
 			break
 		}

@@ -26,7 +26,7 @@ func TestBell(t *testing.T) {
 		t.Errorf("a bell outside of claims: %v", st)
 	}
 	for _, st := range []abi.Status{
-		d.Claim(abi.SpacePort, 0xc000, 0x4000), d.SetBell(3, abi.SpacePort, 0xc020, 4),
+		d.Claim(abi.SpacePort, 0xc000, 0x4000, 0), d.SetBell(3, abi.SpacePort, 0xc020, 4),
 		d.SetBell(70, abi.SpacePort, 0xc000, 4), d.SetBell(70, abi.SpacePort, 0xc010, 4),
 	} {
 		if st != abi.OK {
@@ -59,7 +59,7 @@ func TestBell(t *testing.T) {
 	g.shared.Pending[d.Port/64] = 0
 	d2, v2 := g.guest("b", out(0xc010, 2), exit(vcpu.HLT, 1))
 	for _, st := range []abi.Status{
-		d2.Claim(abi.SpacePort, 0xc000, 0x4000), d2.SetBell(70, abi.SpacePort, 0xc010, 4), d2.SetBell(70, abi.SpacePort, 0, 0),
+		d2.Claim(abi.SpacePort, 0xc000, 0x4000, 0), d2.SetBell(70, abi.SpacePort, 0xc010, 4), d2.SetBell(70, abi.SpacePort, 0, 0),
 	} {
 		if st != abi.OK {
 			t.Fatal(st)

@@ -35,7 +35,7 @@ func TestClaims(t *testing.T) {
 		{math.MaxUint64, 1, abi.OK},
 		{math.MaxUint64, 2, abi.BadArg},
 	} {
-		if got := d.Claim(abi.SpaceMemory, c.start, c.size); got != c.want {
+		if got := d.Claim(abi.SpaceMemory, c.start, c.size, 0); got != c.want {
 			t.Errorf("Claim(%#x, %#x): %v, want %v", c.start, c.size, got, c.want)
 		}
 	}
@@ -113,7 +113,7 @@ func TestSetContextDuringAccess(t *testing.T) {
 	g := newRig(t)
 	in := vcputest.Step{Exit: vcpu.Exit{Reason: vcpu.IO, Len: 1, IO: vcpu.IOExit{Port: 0x3fd, Size: 1, In: true}}}
 	d, v := g.guest("a", in, exit(vcpu.HLT, 1))
-	if st := d.Claim(abi.SpacePort, 0x3f8, 8); st != abi.OK {
+	if st := d.Claim(abi.SpacePort, 0x3f8, 8, 0); st != abi.OK {
 		t.Fatal(st)
 	}
 	d.Unpause()

@@ -60,7 +60,7 @@ func newRace(t *testing.T, seed uint64) *race {
 	err := errors.Join(d.Tables.Map(raceKernel, raceNoRAM, mm.PageSize, pt.RWX),
 		d.Mem.Add(raceDevice, mm.PageSize, &r.user), d.Mem.Add(raceSecret, mm.PageSize, &r.secret),
 		d.Ports.Add(fuzzPort, 4, &r.port), d.Ports.Add(raceOther, 4, &r.other))
-	if st := d.Claim(abi.SpaceMemory, raceClaim, mm.PageSize); err != nil || st != abi.OK {
+	if st := d.Claim(abi.SpaceMemory, raceClaim, mm.PageSize, 0); err != nil || st != abi.OK {
 		t.Fatal(err, st)
 	}
 	r.codeAt, _, _, _ = d.Tables.Lookup(0x1000)

@@ -168,6 +168,7 @@ func (r *Runner) serve(v *part.VCPU) {
 		case look:
 			v.SetAttention()
 		case block:
+			v.Dom.Tell()
 			now := r.host.Now()
 			r.leave(now, v.Block(now), nil, 0)
 			return
@@ -203,6 +204,7 @@ const (
 // most. It reports false when v has left the CPU.
 func (r *Runner) attend(v *part.VCPU, now uint64) bool {
 	v.TakeAttention()
+	v.Dom.Tell()
 	r.lost()
 	if r.cpu.Timers.Next() <= now {
 		r.cpu.Timers.Expire(now)

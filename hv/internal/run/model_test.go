@@ -421,7 +421,7 @@ func (w *world) create(name byte, vcpus uint32) (*part.Domain, []*simVCPU) {
 	for st = abi.Again; st == abi.Again; {
 		st = d.Populate(0, 2*mm.MiB, abi.RAMWritable)
 	}
-	if st != abi.OK || d.Claim(abi.SpacePort, testPort, 8) != abi.OK {
+	if st != abi.OK || d.Claim(abi.SpacePort, testPort, 8, 0) != abi.OK {
 		w.t.Fatalf("populate: %v", st)
 	}
 	vs := w.adopt(d, !w.quiet)

@@ -17,12 +17,18 @@ func port(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 		return unusualPort(r, v, x)
 	}
 	s := v.Dom.Ports.At(io.Port)
-	switch {
-	case s == nil || !s.Holds(io.Port, io.Size):
+	if s == nil || !s.Holds(io.Port, io.Size) {
 		if io.In {
 			v.Regs.RAX = merge(v.Regs.RAX, ^uint64(0), io.Size)
 		}
-	case part.IsClaimed(s.Dev):
+		return resume
+	}
+	c, claimed := s.Dev.(*part.Claim)
+	switch {
+	case claimed:
+		if c.Short {
+			return short(v, x, c, s.Off(io.Port))
+		}
 		if !io.In && v.Dom.HasBells(abi.SpacePort) && v.Dom.Ring(abi.SpacePort, uint64(io.Port), io.Size) {
 			break
 		}
@@ -34,6 +40,22 @@ func port(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	default:
 		s.Dev.Write(s.Off(io.Port), io.Size, v.Regs.RAX&mask(io.Size), x.TSC)
 		v.SetAttention() // it may have raised a line or moved a timer
+	}
+	return resume
+}
+
+// short answers an access to a claim with a short way.
+func short(v *part.VCPU, x *vcpu.Exit, c *part.Claim, off uint64) action {
+	io := &x.IO
+	a := part.Access{
+		Space: abi.SpacePort, Addr: uint64(io.Port), Read: io.In, Size: io.Size, Value: v.Regs.RAX & mask(io.Size), Time: x.TSC,
+	}
+	if !v.Dom.Short(c, off, &a) {
+		v.IO.Kind = part.PendingPort
+		return forward(v, a.Space, a.Addr, a.Read, a.Size, a.Value)
+	}
+	if io.In {
+		v.Regs.RAX = merge(v.Regs.RAX, a.Value, io.Size)
 	}
 	return resume
 }

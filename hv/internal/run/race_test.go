@@ -137,7 +137,7 @@ func TestLMSWForwarded(t *testing.T) {
 	const mmio = 0xd000_0000
 	g := newRig(t)
 	d, v := g.guest("a", vcputest.Step{Exit: vcpu.Exit{Reason: vcpu.CRWrite}}, exit(vcpu.HLT, 1))
-	if st := d.Claim(abi.SpaceMemory, mmio, 0x1000); st != abi.OK {
+	if st := d.Claim(abi.SpaceMemory, mmio, 0x1000, 0); st != abi.OK {
 		t.Fatal(st)
 	}
 	flat(t, d.VCPUs[0], 0x0f, 0x01, 0x37) // LMSW [EDI]

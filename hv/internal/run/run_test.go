@@ -205,10 +205,10 @@ func TestForward(t *testing.T) {
 	in := vcputest.Step{Exit: vcpu.Exit{Reason: vcpu.IO, Len: 1, IO: vcpu.IOExit{Port: 0x3fd, Size: 1, In: true}}}
 	none := vcputest.Step{Exit: vcpu.Exit{Reason: vcpu.IO, Len: 2, IO: vcpu.IOExit{Port: 0x1234, Size: 2, In: true}}}
 	d, v := g.guest("a", in, none, exit(vcpu.HLT, 1))
-	if st := d.Claim(abi.SpacePort, 0x3f8, 8); st != abi.OK {
+	if st := d.Claim(abi.SpacePort, 0x3f8, 8, 0); st != abi.OK {
 		t.Fatal(st)
 	}
-	if st := d.Claim(abi.SpacePort, 0x3ff, 1); st != abi.Exists {
+	if st := d.Claim(abi.SpacePort, 0x3ff, 1, 0); st != abi.Exists {
 		t.Errorf("overlapping claim: %v", st)
 	}
 	v.Registers.RAX = 0x1122334455667788
@@ -265,7 +265,7 @@ func TestHandOver(t *testing.T) {
 			g.now += 1e6
 		}
 		d, v := g.guest("a", in, next)
-		if st := d.Claim(abi.SpacePort, 0x3f8, 8); st != abi.OK {
+		if st := d.Claim(abi.SpacePort, 0x3f8, 8, 0); st != abi.OK {
 			t.Fatal(st)
 		}
 		d.Unpause()

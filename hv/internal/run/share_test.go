@@ -51,7 +51,7 @@ func TestAccessesDoNotStarve(t *testing.T) {
 		const access = 5_000
 		var foe, victim, last, wait uint64
 		a, va := g.guest("a")
-		if st := a.Claim(abi.SpacePort, 0x3f8, 8); st != abi.OK {
+		if st := a.Claim(abi.SpacePort, 0x3f8, 8, 0); st != abi.OK {
 			t.Fatal(st)
 		}
 		forever(va, func(*x86.Regs) vcpu.Exit {
