@@ -102,7 +102,9 @@ func (c Cell) Forward() { atomic.StoreUint32(c.word, 0) }
 // Serve carries out posted writes, looks at the doorbells and answers every slot that is
 // ready. It is the handler of the domain's port.
 func (m *Models) Serve() {
-	m.Drain()
+	if m.out != atomic.LoadUint32(&m.page.PostIn) {
+		m.Drain()
+	}
 	for w := 0; w*64 < len(m.bells); w++ {
 		if atomic.LoadUint64(&m.page.Bell[w]) != 0 {
 			m.ring(w)
@@ -113,7 +115,9 @@ func (m *Models) Serve() {
 		if atomic.LoadUint32(&q.State) != abi.IOReqReady {
 			continue
 		}
-		m.Drain() // what its vCPU has posted before
+		if m.out != atomic.LoadUint32(&m.page.PostIn) {
+			m.Drain() // what its vCPU has posted before
+		}
 		m.answer(q)
 		atomic.StoreUint32(&q.State, abi.IOReqDone)
 		m.done(m.dom, uint32(i))

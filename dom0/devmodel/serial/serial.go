@@ -83,10 +83,11 @@ type UART struct {
 	thri                    bool // "transmitter empty" waits to be reported
 	flow                    bool // MCR was written: RTS counts
 	level                   bool
-	refused                 bool // Input had no room since the last signal
-	data, status            Cell // nil: none
-	posts                   bool // what data was last told
-	shared                  byte // and status; 0: Forward
+	refused                 bool    // Input had no room since the last signal
+	data, status            Cell    // nil: none
+	posts                   bool    // what data was last told
+	shared                  byte    // and status; 0: Forward
+	told                    [4]byte // registers that decide, when they were
 	fifo                    ring
 	queue                   ring
 	fifoMem                 [fifoSize]byte
@@ -106,7 +107,7 @@ func New(sink Sink, line bus.Line) *UART {
 func (u *UART) Share(data, status Cell) {
 	u.mu.Lock()
 	u.data, u.status = data, status
-	u.update()
+	u.tell()
 	u.mu.Unlock()
 }
 
@@ -188,7 +189,8 @@ func (u *UART) update() {
 			}
 		}
 	}
-	if u.data != nil {
+	if c := [...]byte{u.lcr, u.mcr, u.ier, u.lsr()}; u.data != nil && c != u.told {
+		u.told = c
 		u.tell()
 	}
 	// OUT2 gates the interrupt on a PC; in loopback the pin is inactive (PC16550D

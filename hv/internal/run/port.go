@@ -26,7 +26,7 @@ func port(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	c, claimed := s.Dev.(*part.Claim)
 	switch {
 	case claimed:
-		if c.Short {
+		if c.Short && !v.Dom.Silent(c, s.Off(io.Port)) {
 			return short(v, x, c, s.Off(io.Port))
 		}
 		if !io.In && v.Dom.HasBells(abi.SpacePort) && v.Dom.Ring(abi.SpacePort, uint64(io.Port), io.Size) {
