@@ -18,6 +18,9 @@ func (v *VCPU) finish(x *vcpu.Exit) bool {
 		v.refused(x)
 		return true
 	}
+	if (v.todo == 0 || v.delivered()) && b.exitCode < exitExcp0 && b.quiet() && v.register(x) {
+		return true
+	}
 	b.clean = v.clean
 	v.lens.asked.n = 0
 	form := decode(b, &v.b.f, x)
@@ -33,6 +36,17 @@ func (v *VCPU) finish(x *vcpu.Exit) bool {
 	if form >= fInsn && form <= fICEBP {
 		x.Len = v.length(b)
 	}
+	return true
+}
+
+// delivered reports whether the run had nothing to look after but a fresh exception
+// of Inject's, which the guest has got.
+func (v *VCPU) delivered() bool {
+	b := v.vmcb
+	if v.todo != todoException || !b.quiet() || b.exitCode > exitNPF {
+		return false // the CPU has not taken it, or not to its end
+	}
+	b.eventInj, v.ev.HasNext, v.todo = 0, false, 0
 	return true
 }
 

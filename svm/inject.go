@@ -46,7 +46,6 @@ func (v *VCPU) takesNMI() bool { return !v.ev.nmiBlocked && !v.shadowed() }
 
 // Inject implements vcpu.VCPU.
 func (v *VCPU) Inject(e vcpu.Event) bool {
-	v.todo |= todoEvents
 	can := false
 	switch e.Type {
 	case vcpu.ExternalInterrupt:
@@ -55,8 +54,13 @@ func (v *VCPU) Inject(e vcpu.Event) bool {
 		can = v.takesNMI()
 	}
 	accepted, shutdown := v.ev.Inject(e, can)
-	if shutdown {
-		v.todo |= todoShutdown
+	switch {
+	case shutdown:
+		v.todo |= todoEvents | todoShutdown
+	case v.todo == 0 && e.Type == vcpu.HardException:
+		v.todo = todoException // ev was idle
+	default:
+		v.todo |= todoEvents
 	}
 	return accepted
 }
@@ -72,7 +76,7 @@ func (v *VCPU) ClearEvents() {
 	b.eventInj = 0
 	b.interruptState &^= interruptShadow
 	v.ev = events{}
-	v.todo &^= todoEvents | todoShutdown
+	v.todo &^= todoEvents | todoException | todoShutdown
 }
 
 // armEvents writes ev to the VMCB before an entry.

@@ -112,6 +112,72 @@ func TestNotEnteredKeepsEvent(t *testing.T) {
 	r.expect(irq30, 0)
 }
 
+// An exception while nothing else is under way takes a short way: what comes upon
+// it must find it as any other event.
+func TestException(t *testing.T) {
+	quiet := func(r *rig, step string) {
+		t.Helper()
+		if r.v.todo != 0 || r.v.ev.HasNext || r.v.vmcb.eventInj != 0 {
+			t.Errorf("%s: todo %#x, %+v", step, r.v.todo, r.v.ev)
+		}
+	}
+	r := newRig(t)
+	r.run(fakeExit{code: exitHLT})
+	r.inject(exception(x86.VecGP), true)
+	if r.v.todo != todoException {
+		t.Errorf("todo %#x", r.v.todo)
+	}
+	r.inject(exception(x86.VecUD), false) // a second one of the same exit
+	r.inject(interrupt(0x30), false)
+	for range 2 {
+		r.v.prepare(r.v.b.cpus[0], &r.x) // kicked
+	}
+	r.run(fakeExit{code: exitHLT}) // but a window for 0x30 is owed
+	r.run(fakeExit{code: exitVINTR})
+	r.reason(vcpu.Window)
+	r.expect(0, gp, 0)
+	quiet(r, "window")
+	for _, code := range []uint64{exitHLT, exitNPF, exitINTR, exitIOIO, exitCRWrite0} {
+		r.inject(exception(x86.VecGP), true)
+		r.v.prepare(r.v.b.cpus[0], &r.x) // kicked
+		r.run(fakeExit{code: code})
+		quiet(r, "delivered")
+		r.run(fakeExit{code: exitHLT})
+		r.expect(gp, 0)
+	}
+	// Its delivery faults: once more, then both make a double fault.
+	r.inject(exception(x86.VecGP), true)
+	r.run(fakeExit{code: exitNPF, intInfo: gp})
+	r.run(fakeExit{code: exitNPF, intInfo: gp})
+	r.inject(exception(x86.VecNP), true)
+	r.run(fakeExit{code: exitHLT})
+	r.expect(gp, gp, df)
+	quiet(r, "double fault")
+	// On another CPU, with a flush.
+	r = newRig(t)
+	r.run(fakeExit{code: exitHLT})
+	r.inject(exception(x86.VecGP), true)
+	r.v.Set(x86.CR3, 0x5000)
+	r.v.Leave()
+	r.run(fakeExit{code: exitHLT})
+	r.expect(0, gp)
+	quiet(r, "moved")
+	r.inject(exception(x86.VecGP), true)
+	r.v.ClearEvents()
+	r.run(fakeExit{code: exitHLT})
+	r.expect(0)
+	r.inject(exception(x86.VecGP), true)
+	r.v.prepare(r.v.b.cpus[0], &r.x)
+	r.v.ClearEvents()
+	r.run(fakeExit{code: exitHLT})
+	r.expect(0)
+	// A handler that begins in a shadow cannot be, but what it leaves is seen.
+	r.inject(exception(x86.VecGP), true)
+	r.run(fakeExit{code: exitINTR, guest: shadow(1)})
+	r.inject(interrupt(0x30), false)
+	r.expect(gp)
+}
+
 func TestReplay(t *testing.T) {
 	r := newRig(t)
 	r.inject(interrupt(0x30), true)

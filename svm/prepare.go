@@ -14,9 +14,12 @@ import (
 // todo until finish. It reports false when there is nothing to enter: x then
 // holds the exit.
 func (v *VCPU) prepare(c *cpu, x *vcpu.Exit) bool {
-	if v.todo == 0 && v.on == c && v.tables.Generation() == v.tablesGen &&
+	if v.todo&^todoException == 0 && v.on == c && v.tables.Generation() == v.tablesGen &&
 		v.asidGen == c.asids.gen && !c.flushAll && c.tscAux == v.tscAux {
 		v.load(c) // nothing has changed but that others ran here
+		if v.todo != 0 {
+			v.vmcb.eventInj = encodeEvent(v.ev.Next)
+		}
 		return true
 	}
 	if v.todo&todoShutdown != 0 {
@@ -42,7 +45,7 @@ func (v *VCPU) prepare(c *cpu, x *vcpu.Exit) bool {
 	}
 	v.todo &^= todoSwitch
 	v.tag(c, flush)
-	if v.todo&todoEvents != 0 {
+	if v.todo&(todoEvents|todoException) != 0 {
 		v.armEvents()
 	}
 	if v.todo&todoDebug != 0 {

@@ -13,6 +13,14 @@ import (
 // real CPU whatever the guest says, and CD=0 with NW=1 would fail VMRUN.
 const crHidden = x86.CR0CD | x86.CR0NW
 
+// Bits that no translation depends on (APM Vol. 2, "Control Registers"): a change
+// of these alone drops none. What is not listed does.
+const (
+	cr0NoFlush = x86.CR0MP | x86.CR0EM | x86.CR0TS | x86.CR0ET | x86.CR0NE | x86.CR0AM
+	cr4NoFlush = x86.CR4VME | x86.CR4PVI | x86.CR4TSD | x86.CR4DE | x86.CR4MCE | x86.CR4PCE |
+		x86.CR4OSFXSR | x86.CR4OSXMMEXCPT | x86.CR4UMIP | x86.CR4FSGSBASE | x86.CR4OSXSAVE
+)
+
 // Get implements vcpu.VCPU.
 func (v *VCPU) Get(r x86.Reg) uint64 {
 	b := v.vmcb
@@ -117,7 +125,9 @@ func (v *VCPU) Set(r x86.Reg, val uint64) {
 		b.setDR6(val & 0xffff_ffff) // the upper half fails VMRUN
 	case x86.DR7:
 		b.setDR7(val & 0xffff_ffff)
-		v.todo |= todoDebug
+		if v.dbg.wanted(b) {
+			v.todo |= todoDebug
+		}
 	default:
 		v.setRare(r, val)
 	}
@@ -165,8 +175,11 @@ func (v *VCPU) setRare(r x86.Reg, val uint64) {
 func (v *VCPU) setCR0(val uint64) {
 	b := v.vmcb
 	v.crShadow = val & crHidden
-	v.todo |= todoFlush
-	b.setCR0(val &^ crHidden)
+	val &^= crHidden
+	if (b.cr0^val)&^cr0NoFlush != 0 {
+		v.todo |= todoFlush
+	}
+	b.setCR0(val)
 	if v.crShadow != 0 {
 		b.setIntercepts(&b.crIntercepts, crRead0, 0)
 	} else {
@@ -184,13 +197,16 @@ func (v *VCPU) setCR4(val uint64) {
 	was := *v.xcr0()
 	b := v.vmcb
 	v.cr4Forced = x86.CR4MCE &^ val
-	b.setCR4(val | x86.CR4MCE)
+	val |= x86.CR4MCE
+	if (b.cr4^val)&^cr4NoFlush != 0 {
+		v.todo |= todoFlush // the guest's own MOV to CR4 may have (PGE)
+	}
+	b.setCR4(val)
 	if v.cr4Forced != 0 {
 		b.setIntercepts(&b.crIntercepts, crRead4, 0)
 	} else {
 		b.setIntercepts(&b.crIntercepts, 0, crRead4)
 	}
-	v.todo |= todoFlush // the guest's own MOV to CR4 may have (PGE)
 	v.frame.xcr0 = uint32(v.b.f.xcr0)
 	*v.xcr0() = was
 }

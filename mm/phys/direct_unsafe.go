@@ -4,6 +4,7 @@
 package phys
 
 import (
+	"math/bits"
 	"sync/atomic"
 	"unsafe"
 
@@ -85,11 +86,11 @@ func (d *Direct) CompareAndSwap64(a mm.HPA, old, new uint64) bool {
 
 // Match implements [Memory].
 func (d *Direct) Match(words []Word) bool {
-	base, end := d.base, mm.HPA(d.size&^7)
+	base, end := d.base, d.size/8
 	for i := range words {
 		w := &words[i]
-		// As word, in one comparison less.
-		if !mm.Aligned(w.At, 8) || w.At >= end {
+		// As word, in one comparison: unaligned addresses become large ones.
+		if bits.RotateLeft64(uint64(w.At), -3) >= end {
 			panic("phys: unaligned, or beyond the direct map")
 		}
 		// SAFETY: aligned and within the map, whose whole quadwords are mapped.

@@ -278,7 +278,10 @@ func (c *CPUID) buildHyper(cfg *Config) {
 
 // CR4Allowed returns the bits of CR4 that a guest may set: those of the features
 // that it sees. Others are #GP.
-func (c *CPUID) CR4Allowed() uint64 {
+func (c *CPUID) CR4Allowed() uint64 { return c.cr4 }
+
+// buildCR4 computes CR4Allowed.
+func (c *CPUID) buildCR4() uint64 {
 	m := uint64(x86.CR4TSD | x86.CR4PCE)
 	for _, f := range []struct {
 		have uint32

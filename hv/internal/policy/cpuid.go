@@ -87,6 +87,7 @@ type entry struct {
 type CPUID struct {
 	// constant has a bit for each basic leaf that depends on nothing.
 	constant uint32
+	cr4      uint64 // see CR4Allowed
 
 	basic [numBasic]entry
 	ext   [numExt]entry
@@ -188,6 +189,7 @@ func NewCPUID(cfg *Config) *CPUID {
 	c.buildExt()
 	c.buildTiming(cfg.TSCHz)
 	c.buildHyper(cfg)
+	c.cr4 = c.buildCR4()
 	for leaf := range c.basic {
 		if c.basic[leaf].fix == plain {
 			c.constant |= 1 << leaf

@@ -39,6 +39,7 @@ type emulator struct {
 	now   vcpu.Snapshot
 	code  [decode.MaxLen]byte // the bytes at RIP
 	known [knownInsns]known
+	told  decode.Insn // what the exit itself says about its instruction
 	hint  hint
 	look  bool    // an access may have given reason to look at v
 	word  [8]byte // an operand in memory
@@ -181,8 +182,7 @@ func (e *emulator) commit(status decode.Status) action {
 		hw.Set(x86.RFLAGS, s.RFLAGS)
 	}
 	if s.CR0 != e.now.CR0 {
-		setCR0(e.v, s.CR0) // LMSW; it cannot make an illegal value of a legal one
-		e.look = true
+		setCR0(e.v, &e.now, s.CR0) // LMSW; it cannot make an illegal value of a legal one
 	}
 	if status == decode.Done {
 		hw.Advance(uint8(s.RIP - e.now.RIP))

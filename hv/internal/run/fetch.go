@@ -41,7 +41,7 @@ func (e *emulator) instruction() (*decode.Insn, error) {
 	if e.user {
 		acc |= gwalk.User
 	}
-	k, key := &e.known[at%knownInsns], e.regime.Key(acc)
+	k, key := &e.known[(uint64(at)^e.regime.CR3/mm.PageSize)%knownInsns], e.regime.Key(acc)
 	if k.at == at && k.cr3 == e.regime.CR3 && k.key == key && k.mode == e.s.Mode && e.ram.Holds(&k.trail) {
 		return &k.insn, nil
 	}

@@ -159,14 +159,15 @@ func (c *chip) poll() uint8 {
 	return 0x80 | n
 }
 
-// read is a read of the odd port (odd) or the even one outside poll mode. It changes
-// nothing.
-func (c *chip) read(odd bool) uint8 {
-	switch {
-	case odd:
-		return c.Mask
-	case c.ReadISR:
-		return c.ISR
+// show is what reads of both ports return, see PIC.shown.
+func (c *chip) show() uint32 {
+	even := c.IRR
+	if c.ReadISR {
+		even = c.ISR
 	}
-	return c.IRR
+	v := uint32(even) | uint32(c.Mask)<<8
+	if c.Poll {
+		v |= readActs
+	}
+	return v
 }

@@ -40,6 +40,10 @@ var elcrMask = [2]uint8{0xf8, 0xde}
 type PIC struct {
 	out     bus.Line
 	pending atomic.Bool // level of the output
+	// shown is what reads of the chips' ports return, for readers without mu: at
+	// the even port in bits 7:0, at the odd one in 15:8; readActs where a read
+	// changes the chip.
+	shown [2]atomic.Uint32
 
 	// mu comes before the I/O APIC's and the scheduler's locks and after those
 	// of the devices that drive lines.
@@ -127,13 +131,19 @@ func (p *PIC) Ack() (vector uint8) {
 	return vector
 }
 
-// update carries the slave's output to the master and the master's to the CPU.
-// The caller holds mu.
+// readActs is in PIC.shown of a chip in poll mode.
+const readActs = 1 << 16
+
+// update carries the slave's output to the master and the master's to the CPU, and
+// shows the registers. The caller holds mu, and has changed something.
 func (p *PIC) update() {
 	_, ok := p.chip[1].request()
 	p.chip[0].IRR &^= 1 << cascade
 	if ok {
 		p.chip[0].IRR |= 1 << cascade
+	}
+	for i := range p.chip {
+		p.shown[i].Store(p.chip[i].show())
 	}
 	_, ok = p.chip[0].request()
 	if ok != p.pending.Load() {
@@ -144,28 +154,32 @@ func (p *PIC) update() {
 
 // ports is the two ports of one chip, or the ELCRs, as a bus.Device.
 type ports struct {
-	p    *PIC
-	chip *chip
+	p     *PIC
+	chip  *chip
+	shown *atomic.Uint32
 }
 
 // Ports returns the device for the two ports of chip 0 (0x20) or 1 (0xa0). It
 // allocates: for construction only.
-func (p *PIC) Ports(chip uint8) bus.Device { return &ports{p, &p.chip[chip&1]} }
+func (p *PIC) Ports(chip uint8) bus.Device { return &ports{p, &p.chip[chip&1], &p.shown[chip&1]} }
 
 // Read is a byte read; the upper bytes of a wider one float.
 func (d *ports) Read(off uint64, size uint8, _ uint64) uint64 {
 	const float = ^uint64(0xff)
-	p, c := d.p, d.chip
-	p.mu.Lock()
-	if c.Poll {
-		v := c.poll()
-		p.update()
-		p.mu.Unlock()
-		return uint64(v) | float
+	v := d.shown.Load()
+	if v&readActs != 0 {
+		return uint64(d.poll()) | float
 	}
-	v := c.read(off&1 != 0)
-	p.mu.Unlock()
-	return uint64(v) | float
+	return uint64(v>>(off&1*8)) | float
+}
+
+// poll is a read in poll mode.
+func (d *ports) poll() uint8 {
+	d.p.mu.Lock()
+	v := d.chip.poll()
+	d.p.update()
+	d.p.mu.Unlock()
+	return v
 }
 
 // Write takes the low byte.

@@ -242,6 +242,17 @@ func TestRandom(t *testing.T) {
 		if _, ok := m.chip[0].request(); ok != m.Pending() || ok != m.w.level {
 			t.Fatal("output does not follow the request")
 		}
+		for i := range m.chip {
+			c := &m.chip[i]
+			even := c.IRR
+			if c.ReadISR {
+				even = c.ISR
+			}
+			d := m.Ports(uint8(i))
+			if !c.Poll && (uint8(d.Read(0, 1, 0)) != even || uint8(d.Read(1, 1, 0)) != c.Mask) {
+				t.Fatalf("reads do not show %+v", *c)
+			}
+		}
 		s := m.Export()
 		c := New(new(wire))
 		if err := c.Import(&s); err != nil {
