@@ -22,7 +22,7 @@ func (m *Manager) Stage(in *abi.DomainInfo) string {
 		return fmt.Sprintf("has printed %d bytes on its console", out)
 	case in.CPUTimeNS == 0 && in.Exits == 0:
 		return "has not run yet"
-	case in.Exits == 0:
+	case in.Exits == 0 && in.State&abi.StateRunning != 0: // the last exit counts at the next entry
 		return "has printed nothing and touched no device yet: it computes, as a kernel does that unpacks itself"
 	}
 	return "has printed nothing on its console (COM1) yet; " + m.where(in)

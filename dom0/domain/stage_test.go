@@ -48,6 +48,7 @@ func TestStage(t *testing.T) {
 		{"new", abi.StatePaused, 0, 0, 0, 2, false, "has not run yet"},
 		{"computes", abi.StateRunning, 5, 0, 0, 2, false, "has printed nothing and touched no device yet: it computes, as a kernel does that unpacks itself"},
 		{"halted", abi.StateBlocked, 5, 5, 0, 2, false, nothing + "halted with interrupts off at 0x1234: it has given up"},
+		{"halted at once", abi.StateBlocked, 5, 0, 0, 2, false, nothing + "halted with interrupts off at 0x1234: it has given up"},
 		{"idle", abi.StateBlocked, 5, 5, 0, 2 | 1<<9, false, nothing + "waits for an interrupt at 0x1234"},
 		{"paused", abi.StatePaused, 5, 5, 0, 2, false, nothing + "at 0x1234"},
 		{"runs", abi.StateRunning, 5, 5, 0, 2, true, nothing + "last exit: port 0x3f8 at 0x2222"},
