@@ -41,6 +41,7 @@ func (noDevices) Detach(uint32, bool)            {}
 func (noDevices) Forget([16]byte)                {}
 func (noDevices) Room() error                    { return nil }
 func (noDevices) ExitCode(uint32) (uint32, bool) { return 0, false }
+func (noDevices) SysRq(uint32, byte) bool        { return true }
 func (noDevices) Output(uint32) uint64           { return 5 }
 func (noDevices) Log(uint32) []byte              { return []byte("debug\n") }
 
@@ -249,6 +250,8 @@ func TestEveryVerb(t *testing.T) {
 	if show(DomainLog.Name, glog, err); glog.Text != "debug\n" {
 		t.Errorf("%q", glog.Text)
 	}
+	_, err = DomainSysRq.Call(a, SysRq{"shop", "h"})
+	show(DomainSysRq.Name, None{}, err)
 	trg, err := DomainTrigger.Call(a, Trigger{"shop", "nmi", 0})
 	if show(DomainTrigger.Name, trg, err); !trg.Heard {
 		t.Error("nobody hears an NMI")

@@ -118,6 +118,12 @@ type Trigger struct {
 	VCPU   uint32 `json:"vcpu,omitempty"`
 }
 
+// SysRq is a request for the kernel of a Linux guest.
+type SysRq struct {
+	Domain string `json:"domain"`
+	Key    string `json:"key"` // one character
+}
+
 // Triggered says whether the guest listens to a button.
 type Triggered struct {
 	Heard bool `json:"heard"`
@@ -162,6 +168,7 @@ var (
 		return Log{string(b)}, err
 	})
 	DomainReset   = act("domain.reset", func(a *API, in *Ref) error { return a.Manager.Reset(in.Domain) })
+	DomainSysRq   = act("domain.sysrq", func(a *API, in *SysRq) error { return a.Manager.SysRq(in.Domain, in.Key) })
 	DomainTrigger = add("domain.trigger", trigger)
 )
 

@@ -92,6 +92,11 @@ func asked(v *api.Verb[api.Stop, api.None]) func(c *call) error {
 	}
 }
 
+func sysrq(c *call) error {
+	_, err := api.DomainSysRq.Call(c.API, api.SysRq{Domain: c.args[0], Key: c.args[1]})
+	return err
+}
+
 func trigger(c *call) error {
 	in := api.Trigger{Domain: c.args[0], Event: c.args[1]}
 	if len(c.args) > 2 {

@@ -55,6 +55,9 @@ type Devices interface {
 	Detach(id uint32, again bool)
 	// ExitCode returns the code with which a guest ended itself, if it did.
 	ExitCode(id uint32) (code uint32, ok bool)
+	// SysRq sends a break and a key on a guest's console. It reports false when the
+	// guest does not take them.
+	SysRq(id uint32, key byte) bool
 	// Output returns how many bytes a guest has printed on its console.
 	Output(id uint32) uint64
 	// Log returns what a guest wrote to its debug ports.

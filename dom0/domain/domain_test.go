@@ -79,6 +79,8 @@ func (d *devices) ExitCode(id uint32) (uint32, bool) {
 	return 7, d.attached[id].Name == "coded"
 }
 
+func (d *devices) SysRq(_ uint32, key byte) bool { return key == 'h' }
+
 func (d *devices) Output(uint32) uint64 { return d.output }
 
 func (d *devices) Log(uint32) []byte { return nil }

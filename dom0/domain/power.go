@@ -153,6 +153,23 @@ func (m *Manager) Reset(ref string) error {
 	return m.HV.End(d.id, abi.ShutdownReboot)
 }
 
+// SysRq asks the kernel of a Linux guest for what key stands for, by a break on its
+// serial console.
+func (m *Manager) SysRq(ref, key string) error {
+	if len(key) != 1 || key[0] <= ' ' || key[0] > '~' {
+		return problem.New(problem.Invalid, "use one character, h for help", "%q is not a key", key)
+	}
+	d, err := m.lock(ref, "asked")
+	if err != nil {
+		return err
+	}
+	defer d.op.Unlock()
+	if !m.Devices.SysRq(d.id, key[0]) {
+		return problem.New(problem.Busy, "try again when it does", "domain %q does not read its serial port", d.cfg.Name)
+	}
+	return nil
+}
+
 // Trigger does t to a vCPU of a domain, or to the domain. It reports whether the
 // guest listens to the button, if t is one.
 func (m *Manager) Trigger(ref string, t abi.Trigger, vcpu uint32) (listens bool, err error) {

@@ -131,6 +131,13 @@ func TestShutdownOfStopped(t *testing.T) {
 			t.Error(got)
 		}
 	}
+	for key, want := range map[string]string{
+		"h": "", "s": `domain "a" does not read its serial port: try again when it does`, "": `"" is not a key: use one character, h for help`, "hh": `"hh" is not a key: use one character, h for help`,
+	} {
+		if got := text(r.SysRq("a", key)); got != want {
+			t.Errorf("%q: %q", key, got)
+		}
+	}
 	if _, err := r.Trigger("a", abi.TriggerNMI, 1); text(err) != `domain "a" has no vCPU 1: it has 0 to 0` {
 		t.Error(err)
 	}

@@ -33,6 +33,7 @@ func (p *Platform) furnish(g *guest, m *board.Machine, con *console.Guest) error
 			con.Connect(uart)
 			cell := d.Spans[0].Cell - 1
 			uart.Share(g.models.Cell(cell+serial.Data), g.models.Cell(cell+serial.Status))
+			g.com1 = uart
 			devs = []bus.Device{uart}
 		case board.Serial2:
 			devs = []bus.Device{serial.New(&g.log, around.Line(serial.GSI2))}

@@ -16,6 +16,7 @@ import (
 	"ringo/dom0/account"
 	"ringo/dom0/console"
 	"ringo/dom0/devmodel/debug"
+	"ringo/dom0/devmodel/serial"
 	"ringo/dom0/domain"
 	"ringo/dom0/guestmem"
 	"ringo/dom0/hcall"
@@ -56,6 +57,7 @@ type guest struct {
 	port   uint32
 	uuid   [16]byte
 	memory *guestmem.Memory
+	com1   *serial.UART
 	log    debug.Log     // of the debug ports and the second serial port
 	code   atomic.Uint64 // with which the guest ended itself, and ended; else 0
 	ends   []func()      // of devices: when they return, nothing of them is active
@@ -184,6 +186,14 @@ func (p *Platform) ExitCode(id uint32) (code uint32, ok bool) {
 	}
 	c := g.code.Load()
 	return uint32(c), c&ended != 0
+}
+
+// SysRq implements [domain.Devices].
+func (p *Platform) SysRq(id uint32, key byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	g := p.guests[id]
+	return g != nil && g.com1 != nil && g.com1.Break(key)
 }
 
 // Output implements [domain.Devices].

@@ -47,6 +47,10 @@ func TestDemo(t *testing.T) {
 	h.attach("demo")
 	h.see(verbTime, "NMI received for unknown reason")
 	h.detach()
+	h.ok("sysrq demo h")
+	h.attach("demo")
+	h.see(verbTime, "sysrq: HELP :")
+	h.detach()
 	if out := h.ok("shutdown -w demo"); !strings.Contains(out, `domain "demo" has powered off: destroying it`) {
 		t.Errorf("shutdown -w: %q", out)
 	}

@@ -50,6 +50,7 @@ const (
 
 	lsrReady   = 0x01
 	lsrOverrun = 0x02
+	lsrBreak   = 0x10
 	lsrErrors  = 0x1e
 	lsrEmpty   = 0x60 // THR and transmitter
 

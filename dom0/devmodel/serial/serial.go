@@ -171,6 +171,21 @@ func (u *UART) Input(p []byte) int {
 	return n
 }
 
+// Break receives a break, and then b. It does nothing and reports false while the
+// guest has bytes to read, or does not take any.
+func (u *UART) Break(b byte) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.fifo.n+u.queue.n > 0 || u.mcr&(mcrLoop|mcrRTS) != mcrRTS {
+		return false
+	}
+	u.fifo.push(0) // a break is a zero with an error (PC16550D data sheet, "Line Status Register")
+	u.err |= lsrBreak
+	u.queue.push(b)
+	u.update()
+	return true
+}
+
 // Room returns the channel that gets a value when Input, having refused bytes,
 // has room again.
 func (u *UART) Room() <-chan struct{} { return u.room }

@@ -328,3 +328,32 @@ func FuzzAccess(f *testing.F) {
 		}
 	})
 }
+
+// A break is a zero with a bit of the line status, that interrupts, before the key.
+func TestBreak(t *testing.T) {
+	l := new(line)
+	u := New(new(sink), l)
+	if u.Break('h') {
+		t.Error("a guest that has not opened the port takes a break")
+	}
+	u.Write(4, 1, 0x0b, 0) // DTR, RTS, OUT2
+	u.Write(1, 1, 0x05, 0) // receive, line status
+	u.Write(2, 1, 0x01, 0) // FIFOs
+	if !u.Break('h') || len(l.edges) != 1 || !l.edges[0] {
+		t.Fatal("no break")
+	}
+	if u.Break('s') {
+		t.Error("another break before the first was read")
+	}
+	for i, want := range [][2]uint64{{0x71, 0}, {0x61, 'h'}} {
+		if lsr := u.Read(5, 1, 0); lsr != want[0] {
+			t.Errorf("%d: status %#x", i, lsr)
+		}
+		if b := u.Read(0, 1, 0); b != want[1] {
+			t.Errorf("%d: %#x", i, b)
+		}
+	}
+	if u.Read(5, 1, 0) != 0x60 || len(l.edges) != 2 || l.edges[1] {
+		t.Error("something is left")
+	}
+}
