@@ -133,11 +133,11 @@ func TestPasted(t *testing.T) {
 // TestVerbs checks the answers that need no guest.
 func TestVerbs(t *testing.T) {
 	t.Parallel()
-	h := boot(t, emu.Config{MemMiB: 512, HVArgs: "loglvl=debug maxcpus=1 sched=pinned watchdog console=com1,vga"})
+	h := boot(t, emu.Config{MemMiB: 512, HVArgs: "loglvl=debug maxcpus=1 sched=pinned watchdog iommu=auto console=com1,vga"})
 	if d := h.ok("dmesg"); !strings.Contains(d, "ringo: ") {
 		t.Errorf("dmesg: %q", d)
 	}
-	for _, want := range []string{"watchdog: with one CPU nobody sees it loop", "vga is not in this version"} {
+	for _, want := range []string{"watchdog: with one CPU nobody sees it loop", "an IOMMU is not in this version"} {
 		if d := h.ok("dmesg"); !strings.Contains(d, want) {
 			t.Errorf("dmesg does not say %q", want)
 		}
