@@ -198,11 +198,12 @@ func (h *host) shell() {
 
 // sh runs a command in the guest's shell and returns its output. The marks
 // around it are new each time, since attaching shows old output again, and are
-// written so that the echo of the command does not hold them.
+// written so that the echo of the command does not hold them. The kernel is kept from
+// writing between them: on a busy machine it has things to say at any time.
 func (h *host) sh(command string) string {
 	h.t.Helper()
 	h.marks++
-	h.key(fmt.Sprintf("echo be''gin%d; %s; echo en''d%[1]d=$?\r", h.marks, command))
+	h.key(fmt.Sprintf("dmesg -n 1; echo be''gin%d; %s; echo en''d%[1]d=$?\r", h.marks, command))
 	h.see(verbTime, fmt.Sprintf("begin%d\n", h.marks))
 	out := h.see(verbTime, fmt.Sprintf("end%d=", h.marks))
 	if code := h.seeRE(verbTime, `^(\d+)\n`)[1]; code != "0" {
