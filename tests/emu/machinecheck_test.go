@@ -46,7 +46,9 @@ func TestMachineCheck(t *testing.T) {
 	m := h.seeRE(verbTime, `domain \d+ bad: .* from (0x[0-9a-f]+) on`)
 	h.see(verbTime, prompt)
 	h.mce(1, mcOptional|mcScrub, mcGoOn, m[1])
-	h.see(verbTime, "has failed: domain ", `domain "bad" crashed: machine check`)
+	h.see(verbTime, "has failed: domain ")
+	h.see(verbTime, `domain "bad" crashed: machine check`)
+	h.see(verbTime, prompt) // what is typed before would be shown again
 	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
 		if _, ok := h.list()["bad"]; !ok {
 			break
