@@ -28,7 +28,7 @@ var ways = []struct {
 	{"kernel stack", 8, emu.Reset, []string{"FATAL: stack overflow in the kernel layer", "kernel.fillStack+0x", "before that:", "main.inner"}},
 	{"hang", 9, emu.Reset, []string{"the watchdog is content", "FATAL: watchdog: CPU 0 takes no interrupts", "kernel.ownCrash+0x"}},
 	{"lock", 10, emu.Reset, []string{"the watchdog is content", "FATAL: watchdog: ", "klock is held by CPU 0"}},
-	{"runner", 11, emu.Reset, []string{"the watchdog is content", "FATAL: watchdog: CPU 0 has a runner that gets nowhere", "main.lazyRunner+0x"}},
+	{"runner", 11, emu.Reset, []string{"the watchdog is content", "FATAL: watchdog: CPU 0 has a runner that gets nowhere", "CPU 0  rip"}},
 	{"stack", 7, emu.Reset, []string{"FATAL: out of memory", "  stack:"}},
 }
 
