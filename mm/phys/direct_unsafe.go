@@ -87,8 +87,7 @@ func (d *Direct) CompareAndSwap64(a mm.HPA, old, new uint64) bool {
 // Match implements [Memory].
 func (d *Direct) Match(words []Word) bool {
 	base, end := d.base, d.size/8
-	for i := range words {
-		w := &words[i]
+	for _, w := range words {
 		// As word, in one comparison: unaligned addresses become large ones.
 		if bits.RotateLeft64(uint64(w.At), -3) >= end {
 			panic("phys: unaligned, or beyond the direct map")

@@ -19,18 +19,19 @@ const windowWalks = 16
 // entries of its page tables, the bytes of an instruction. The conclusion is not
 // believed as a TLB's is, since nobody would hear of a guest's INVLPG, or of
 // changed code: what was read is read again, and while it is the same, accessed
-// and dirty bits included, the conclusion stands. The zero Trail leads nowhere.
+// and dirty bits included, the conclusion stands. The zero Trail leads nowhere, and
+// a Trail is not copied: it refers to itself.
 type Trail struct {
 	gen   uint64 // of the domain's second-level tables, for the addresses
 	dom   uint32
-	n     uint32
+	laid  []phys.Word  // the first of words: kept, since a slice of them takes checks
 	words [8]phys.Word // five entries, and what 15 bytes lie in
 }
 
 // Holds reports whether all is as it was when t was laid.
 func (w *Window) Holds(t *Trail) bool {
 	d := w.d
-	return t.n != 0 && t.dom == d.ID && t.gen == d.Tables.Generation() && d.machine.Phys.Match(t.words[:t.n])
+	return len(t.laid) != 0 && t.dom == d.ID && t.gen == d.Tables.Generation() && d.machine.Phys.Match(t.laid)
 }
 
 // Follow translates va, and lays in t the trail of that, or none where that is
@@ -38,14 +39,14 @@ func (w *Window) Holds(t *Trail) bool {
 //
 // Preconditions: r's PhysBits and Page1G are the same for all vCPUs of a domain.
 func (w *Window) Follow(r *gwalk.Regime, va mm.GVA, acc gwalk.Access, t *Trail) (mm.GPA, gwalk.Fault) {
-	t.gen, t.dom, t.n = w.d.Tables.Generation(), w.d.ID, 0
+	t.gen, t.dom, t.laid = w.d.Tables.Generation(), w.d.ID, nil
 	gpa, f := r.Walk(w, va, acc, &w.path)
 	if f.Kind != gwalk.OK {
 		return gpa, f
 	}
 	for i := range w.path.Entry[:w.path.Len] {
 		if e := &w.path.Entry[i]; !w.lay(t, e.At, e.Value, e.Size) {
-			t.n = 0
+			t.laid = nil
 			break
 		}
 	}
@@ -56,8 +57,8 @@ func (w *Window) Follow(r *gwalk.Regime, va mm.GVA, acc gwalk.Access, t *Trail) 
 // code, which were read there. If they lie in two pages there is none.
 func (w *Window) Code(r *gwalk.Regime, va mm.GVA, acc gwalk.Access, code []byte, t *Trail) {
 	gpa, f := w.Follow(r, va, acc, t)
-	if f.Kind != gwalk.OK || uint64(va)%mm.PageSize+uint64(len(code)) > mm.PageSize || int(t.n) != w.path.Len {
-		t.n = 0
+	if f.Kind != gwalk.OK || uint64(va)%mm.PageSize+uint64(len(code)) > mm.PageSize || len(t.laid) != w.path.Len {
+		t.laid = nil
 		return
 	}
 	for len(code) > 0 {
@@ -65,7 +66,7 @@ func (w *Window) Code(r *gwalk.Regime, va mm.GVA, acc gwalk.Access, code []byte,
 		var b [8]byte
 		copy(b[:], code[:n])
 		if !w.lay(t, gpa, binary.LittleEndian.Uint64(b[:]), uint8(n)) {
-			t.n = 0
+			t.laid = nil
 			return
 		}
 		code, gpa = code[n:], gpa+mm.GPA(n)
@@ -80,8 +81,9 @@ func (w *Window) lay(t *Trail, gpa mm.GPA, value uint64, size uint8) bool {
 		return false
 	}
 	shift := 8 * (uint64(gpa) & 7)
-	t.words[t.n] = phys.Word{At: hpa, Mask: ^uint64(0) >> (64 - 8*uint64(size)) << shift, Value: value << shift}
-	t.n++
+	n := len(t.laid)
+	t.words[n] = phys.Word{At: hpa, Mask: ^uint64(0) >> (64 - 8*uint64(size)) << shift, Value: value << shift}
+	t.laid = t.words[:n+1]
 	return true
 }
 
