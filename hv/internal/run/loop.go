@@ -335,10 +335,14 @@ func (r *Runner) deliver(v *part.VCPU) {
 // syncCR8 gives the local APIC and CR8, which the guest may change without an
 // exit, the same task priority.
 func syncCR8(v *part.VCPU) {
-	if v.APIC.Away() {
-		return
+	if !v.APIC.Away() {
+		setTPR(v, uint8(v.HW.Get(x86.CR8)))
 	}
-	if class, ok := v.APIC.SyncCR8(uint8(v.HW.Get(x86.CR8))); ok {
+}
+
+// setTPR is syncCR8 where CR8 is known, and the local APIC here.
+func setTPR(v *part.VCPU, cr8 uint8) {
+	if class, ok := v.APIC.SyncCR8(cr8); ok {
 		v.HW.Set(x86.CR8, uint64(class))
 	}
 }

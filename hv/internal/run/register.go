@@ -166,7 +166,9 @@ func setCR8(v *part.VCPU, val uint64) (a action, ok bool) {
 		return resume, false
 	}
 	v.HW.Set(x86.CR8, val)
-	syncCR8(v)
+	if !v.APIC.Away() {
+		setTPR(v, uint8(val))
+	}
 	if v.APIC.Virtual() || !v.APIC.Settled() {
 		return look, true
 	}
