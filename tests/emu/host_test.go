@@ -109,7 +109,25 @@ func (h *host) fatal(err error) {
 	if s, werr := h.Wait(time.Second); werr == nil {
 		h.t.Fatalf("%v\nthe machine: %+v", err, s)
 	}
-	h.t.Fatal(err)
+	h.t.Fatalf("%v\n%s", err, h.registers())
+}
+
+// registers says where the machine's CPUs are, for what hangs without a word.
+func (h *host) registers() string {
+	if h.Monitor == nil {
+		return ""
+	}
+	text, err := h.Monitor.HMP("info registers -a")
+	if err != nil {
+		return err.Error()
+	}
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "CPU#") || strings.Contains(line, "RIP=") || strings.Contains(line, "RSP=") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
 }
 
 // key types without a line's end.

@@ -52,8 +52,9 @@ func startKernel(t *testing.T, img string, c emu.Config) *host {
 func (h *host) succeeds(d time.Duration) {
 	h.t.Helper()
 	if which, _, err := h.Expect(d, "\nSUCCESS\n", "FAILURE", "FATAL", "panic: "); err != nil || which != 0 {
+		where := h.registers()
 		h.Wait(3 * time.Second) // let it say all
-		h.t.Fatalf("%v\n%s", err, h.Last(60))
+		h.t.Fatalf("%v\n%s\n%s", err, h.Last(60), where)
 	}
 	if s, err := h.Wait(endTime); err != nil || s.End != emu.Poweroff {
 		h.t.Errorf("%+v, %v", s, err)
