@@ -48,8 +48,8 @@
 //	2  CallDomMSI, CallDomBell and IOReqPage.Bell, CallDomEnd; kinds of RAM;
 //	   IOReq.Time; a domain's RAM stays mapped in dom0 (no CallDomUnmap);
 //	   CallIOReqDone always hands the CPU over; ports 0x60, 0x64 and 0xcf8 to
-//	   0xcff are dom0's; ExitCounts has what exits cost; CallDomTrigger
-//	3  SpaceConfig, cells and posted writes
+//	   0xcff are dom0's; ExitCounts has what exits cost
+//	3  SpaceConfig, cells and posted writes, CallDomTrigger
 package abi
 
 // Version is the version of this contract. It changes with every incompatible
