@@ -38,18 +38,18 @@ func (m *Manager) Shutdown(ref string, ask Ask) error {
 	switch {
 	case err != nil:
 		return err
-	case listens && ask.Wait && !ask.Force:
-		if !m.await(id, time.After(waits*m.Patience)) {
-			return problem.New(problem.Busy, "look at its console, or destroy "+name, "domain %q was asked, but has not powered off in %v", name, waits*m.Patience)
+	case listens && ask.Wait:
+		limit := waits * m.Patience
+		if ask.Force {
+			limit = m.Patience
+		}
+		switch ok := m.await(id, time.After(limit)); {
+		case !ok && ask.Force:
+			return m.force(id, name, ask)
+		case !ok:
+			return problem.New(problem.Busy, "look at its console, or destroy "+name, "domain %q was asked, but has not powered off in %v", name, limit)
 		}
 		d.op.Lock() // held until it is there again, if it is to be
-		d.op.Unlock()
-		return nil
-	case listens && ask.Wait:
-		if !m.await(id, time.After(m.Patience)) {
-			return m.force(id, name, ask)
-		}
-		d.op.Lock()
 		d.op.Unlock()
 		return nil
 	case listens && ask.Force:

@@ -37,6 +37,14 @@ func pvhKernel(entry ...byte) []byte {
 		phdr{4, 0x1000, uint64(len(notes)), 0, 0, uint64(len(notes)), nil})
 }
 
+// withFiles is a request for 16 MiB with an initrd and a module.
+func withFiles(k []byte) loader.Request {
+	r := request(k, 16*mib)
+	r.Initrd = source("boot:i", []byte("initrd"))
+	r.Modules = []loader.Module{{source("boot:j", []byte("second")), "boot:j a b"}}
+	return r
+}
+
 func TestPVH(t *testing.T) {
 	le := binary.LittleEndian
 	small := elf32(0xc0200000,
@@ -46,9 +54,7 @@ func TestPVH(t *testing.T) {
 		"elf64": pvhKernel(0, 1, 0x20, 0), "elf64 wide": pvhKernel(0, 1, 0x20, 0, 0, 0, 0, 0), "elf32": small,
 	} {
 		m := must(loadertest.New(16 * mib))
-		r := request(k, 16*mib)
-		r.Initrd = source("boot:i", []byte("initrd"))
-		r.Modules = []loader.Module{{source("boot:j", []byte("second")), "boot:j a b"}}
+		r := withFiles(k)
 		ctx, err := loader.Load(r, m)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)

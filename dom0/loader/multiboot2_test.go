@@ -71,9 +71,7 @@ func TestMultiboot2(t *testing.T) {
 		"version 1": {k: elf32(0x100100, phdr{1, 0x1000, 1024, 0x100000, 0x100000, 4096, both}), entry: 0x100100, one: true},
 	} {
 		m := must(loadertest.New(16 * mib))
-		r := request(c.k, 16*mib)
-		r.Initrd = source("boot:i", []byte("initrd"))
-		r.Modules = []loader.Module{{source("boot:j", []byte("second")), "boot:j a b"}}
+		r := withFiles(c.k)
 		ctx, err := loader.Load(r, m)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)

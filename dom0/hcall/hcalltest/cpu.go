@@ -143,14 +143,19 @@ func (c *CPU) In(port uint16) uint8 {
 
 // WaitMSI waits for an interrupt message and returns its data.
 func (c *CPU) WaitMSI() uint32 {
+	return first(c, &c.d.messages)
+}
+
+// first waits for something in list, which the machine's lock guards, and takes it out.
+func first[T any](c *CPU, list *[]T) T {
 	c.m.mu.Lock()
-	for c.stop(); len(c.d.messages) == 0; c.stop() {
+	for c.stop(); len(*list) == 0; c.stop() {
 		c.m.cond.Wait()
 	}
-	n := c.d.messages[0]
-	c.d.messages = c.d.messages[1:]
+	v := (*list)[0]
+	*list = (*list)[1:]
 	c.m.mu.Unlock()
-	return n
+	return v
 }
 
 // Write writes a little-endian value of size bytes to a port or address.
@@ -170,25 +175,15 @@ func (c *CPU) WaitIRQ(gsi int) {
 	c.m.mu.Unlock()
 }
 
-// Listen enables the events of the ACPI buttons, WaitTrigger waits for a trigger and
-// returns it.
+// Listen enables the events of the ACPI buttons.
 func (c *CPU) Listen() {
 	c.m.mu.Lock()
 	c.d.listens = true
 	c.m.mu.Unlock()
 }
 
-// WaitTrigger is described with [CPU.Listen].
-func (c *CPU) WaitTrigger() abi.Trigger {
-	c.m.mu.Lock()
-	for c.stop(); len(c.d.triggers) == 0; c.stop() {
-		c.m.cond.Wait()
-	}
-	t := c.d.triggers[0]
-	c.d.triggers = c.d.triggers[1:]
-	c.m.mu.Unlock()
-	return t
-}
+// WaitTrigger waits for a trigger and returns it.
+func (c *CPU) WaitTrigger() abi.Trigger { return first(c, &c.d.triggers) }
 
 // Name returns the name of the domain.
 func (c *CPU) Name() string {
