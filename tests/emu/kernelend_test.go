@@ -26,8 +26,8 @@ var ways = []struct {
 	{"map", 5, emu.Reset, []string{"concurrent map"}},
 	{"fault", 6, emu.Reset, []string{"FATAL: page fault in the kernel layer", "cr2 0000000000000030", "kernel.ownCrash+0x", "kernel.syscallEntry", "before that:", "main.inner"}},
 	{"kernel stack", 8, emu.Reset, []string{"FATAL: stack overflow in the kernel layer", "kernel.fillStack+0x", "before that:", "main.inner"}},
-	{"hang", 9, emu.Reset, []string{"the watchdog is content", "FATAL: watchdog: CPU 0 takes no interrupts", "kernel.ownCrash+0x"}},
-	{"lock", 10, emu.Reset, []string{"the watchdog is content", "FATAL: watchdog: ", "klock is held by CPU 0"}},
+	{"hang", 9, emu.Reset, []string{"the watchdog is content", "FATAL: watchdog: CPU ", " takes no interrupts", "kernel.ownCrash+0x"}},
+	{"lock", 10, emu.Reset, []string{"the watchdog is content", "FATAL: watchdog: ", "klock is held by CPU ", "kernel.ownCrash+0x"}},
 	{"runner", 11, emu.Reset, []string{"the watchdog is content", "FATAL: watchdog: CPU 0 has a runner that gets nowhere", "CPU 0  rip"}},
 	{"stack", 7, emu.Reset, []string{"FATAL: out of memory", "  stack:"}},
 }
