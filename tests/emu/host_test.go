@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -37,6 +38,7 @@ type host struct {
 	*emu.Machine
 	t     *testing.T
 	marks int // see sh
+	cpus  int
 }
 
 // start runs a machine without waiting for anything. Zero fields of c are the
@@ -58,7 +60,7 @@ func start(t *testing.T, c emu.Config) *host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &host{Machine: m, t: t}
+	h := &host{Machine: m, t: t, cpus: c.SMP}
 	t.Cleanup(h.close)
 	return h
 }
@@ -112,21 +114,30 @@ func (h *host) fatal(err error) {
 	h.t.Fatalf("%v\n%s", err, h.registers())
 }
 
-// registers says where the machine's CPUs are, for what hangs without a word.
+// registers says where the machine's CPUs are and what their local APICs hold, for
+// what hangs without a word.
 func (h *host) registers() string {
 	if h.Monitor == nil {
 		return ""
 	}
-	text, err := h.Monitor.HMP("info registers -a")
-	if err != nil {
-		return err.Error()
-	}
 	var b strings.Builder
-	for line := range strings.Lines(text) {
-		if strings.HasPrefix(line, "CPU#") || strings.Contains(line, "RIP=") || strings.Contains(line, "RSP=") {
-			b.WriteString(line)
+	ask := func(command string, lines ...string) bool {
+		text, err := h.Monitor.HMP(command)
+		if err != nil {
+			b.WriteString(err.Error())
+			return false
 		}
+		for line := range strings.Lines(text) {
+			if slices.ContainsFunc(lines, func(s string) bool { return strings.Contains(line, s) }) {
+				b.WriteString(line)
+			}
+		}
+		return true
 	}
+	for cpu := range h.cpus {
+		ask(fmt.Sprintf("info lapic %d", cpu), "LVTT", "Timer", "ISR", "IRR")
+	}
+	ask("info registers -a", "CPU#", "RIP=", "RSP=")
 	return b.String()
 }
 
