@@ -1,6 +1,9 @@
 // SPDX-FileCopyrightText: The Ringo Authors
 // SPDX-License-Identifier: BSD-3-Clause
 
+// tools/image links the frozen cryptographic module, whose FIPS mode is for others.
+//go:debug fips140=off
+
 // Command dom0 is the privileged partition: device models, toolstack and
 // console, in guest mode, without an operating system below it.
 package main

@@ -5,6 +5,7 @@ package lint
 
 import (
 	"debug/buildinfo"
+	"debug/elf"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -53,6 +54,38 @@ func TestMasked(t *testing.T) {
 		}
 		if set != "ringo/...=-spectre=index" {
 			t.Errorf("%s was compiled with -gcflags=%q", filepath.Base(file), set)
+		}
+	}
+}
+
+// TestDom0Size looks for what dom0 has in memory and not in its file: packages that
+// bring tables of megabytes are noticed here.
+func TestDom0Size(t *testing.T) {
+	exe, err := image.Partition("../..", "./dom0", filepath.Join(t.TempDir(), "dom0.elf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := elf.Open(exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var zero uint64
+	for _, s := range f.Sections {
+		if s.Type == elf.SHT_NOBITS && s.Flags&elf.SHF_TLS == 0 {
+			zero += s.Size
+		}
+	}
+	if zero == 0 || zero > 1<<20 {
+		t.Errorf("dom0 has %d KiB of BSS, want less than 1 MiB", zero>>10)
+	}
+	info, err := buildinfo.ReadFile(exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range info.Settings {
+		if s.Key == "DefaultGODEBUG" && !regexp.MustCompile(`(^|,)fips140=off(,|$)`).MatchString(s.Value) {
+			t.Errorf("dom0's GODEBUG is %q, want fips140=off", s.Value)
 		}
 	}
 }

@@ -66,7 +66,7 @@ func Bare(root, pkg, out string, tags ...string) (string, error) {
 	if linked == out {
 		return "", fmt.Errorf("image %s: .elf is the name of the executable", out)
 	}
-	if err := link(root, linked, pkg, "startBare", "", tags...); err != nil {
+	if err := link(root, linked, pkg, "off", "startBare", "", tags...); err != nil {
 		return "", err
 	}
 	return out, goTool(root, nil, "run", "./tools/mkimage", linked, out)
@@ -75,12 +75,16 @@ func Bare(root, pkg, out string, tags ...string) (string, error) {
 // Partition compiles the main package pkg of the module at root for a partition
 // of the hypervisor, as dom0 is, into the executable out. It returns its
 // absolute path.
+//
+// Of Go's cryptographic packages it has the frozen module v1.0.0, which comes with the
+// toolchain: later ones bring an entropy source with a buffer of 32 MiB, as soon as
+// anything imports a hash. It is not run in its FIPS mode: dom0 says so by go:debug.
 func Partition(root, pkg, out string) (string, error) {
 	out, err := prepare(out)
 	if err != nil {
 		return "", err
 	}
-	return out, link(root, out, pkg, "startPartition", "-s -w ")
+	return out, link(root, out, pkg, "v1.0.0", "startPartition", "-s -w ")
 }
 
 // prepare makes the folder of out, and out absolute.
@@ -94,8 +98,8 @@ func prepare(out string) (string, error) {
 
 // link builds one freestanding program. The environment is fixed, so that the
 // user's settings do not change the image.
-func link(root, out, pkg, entry, flags string, tags ...string) error {
-	env := []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOAMD64=v1", "GOFLAGS=", "GOEXPERIMENT=", "GOFIPS140=off"}
+func link(root, out, pkg, fips, entry, flags string, tags ...string) error {
+	env := []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOAMD64=v1", "GOFLAGS=", "GOEXPERIMENT=", "GOFIPS140=" + fips}
 	return goTool(root, env, "build", "-trimpath", "-buildvcs=false", "-gcflags="+gcflags, "-tags", strings.Join(tags, ","), "-ldflags", flags+ldflags+entry, "-o", out, pkg)
 }
 
