@@ -44,14 +44,14 @@ func main() {
 	budget := account.New(kernel.ReadStats().FreeFrames * hcall.PageSize)
 	devices := platform.New(hv, events, direct, budget.Account("a guest"))
 	line := hcall.NewConsole(hv)
-	events.Handle(abi.PortConsole, line.Wake)
+	events.Handle(abi.PortConsole, line.Wake, nil)
 	host := console.New(line, line, hostname+"# ")
 	files := domain.NewModules(direct, start.Modules[:start.NumModules])
 	manager := domain.New(domain.Options{
 		HV: hv, Loader: domain.Images{Account: budget.Account("unpacking")}, Files: files,
 		Devices: devices, Memory: direct, Notify: host.Notify, Tell: host.Tell,
 	})
-	events.Handle(abi.PortDomainState, manager.StateChanged)
+	events.Handle(abi.PortDomainState, manager.StateChanged, nil)
 	startCPUs(int(start.NumCPUs))
 	// One more P than CPUs: the event thread keeps its own while it waits.
 	runtime.GOMAXPROCS(kernel.NumCPU() + 1)

@@ -34,6 +34,9 @@ type API struct {
 // Error is what a call fails with; its kinds are those of package problem.
 type Error = problem.Error
 
+// Panic makes an error of what a deferred function of a view has recovered.
+func Panic(v any) *Error { return problem.Panic(v) }
+
 // Verb is what a view can ask for: I is the request and O the reply.
 type Verb[I, O any] struct {
 	// Name is the object and the verb, as "domain.create"; it is unique.

@@ -41,6 +41,7 @@ func (noDevices) Detach(uint32, bool)            {}
 func (noDevices) Forget([16]byte)                {}
 func (noDevices) Room() error                    { return nil }
 func (noDevices) ExitCode(uint32) (uint32, bool) { return 0, false }
+func (noDevices) Fault(uint32) string            { return "" }
 func (noDevices) SysRq(uint32, byte) bool        { return true }
 func (noDevices) Output(uint32) uint64           { return 5 }
 func (noDevices) Log(uint32) []byte              { return []byte("debug\n") }

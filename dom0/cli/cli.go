@@ -96,8 +96,13 @@ func (s *Shell) Loop(h Prompt) error {
 }
 
 // run finds the verb and checks flags and the number of arguments against its
-// row of the table.
-func (c *call) run(words []string) error {
+// row of the table. A verb that panics has failed, no more.
+func (c *call) run(words []string) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = api.Panic(v)
+		}
+	}()
 	if c.verb = find(words[0]); c.verb == nil {
 		return unknown(words[0])
 	}

@@ -136,8 +136,8 @@ func newRig(t *testing.T, notify func(string)) *rig {
 		NewUUID: func() (u [16]byte) { uuid++; u[15] = uuid; return u },
 	})
 	line := hcall.NewConsole(hv)
-	events.Handle(abi.PortConsole, line.Wake)
-	events.Handle(abi.PortDomainState, manager.StateChanged)
+	events.Handle(abi.PortConsole, line.Wake, nil)
+	events.Handle(abi.PortDomainState, manager.StateChanged, nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	go manager.Run(ctx)

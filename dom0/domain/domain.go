@@ -55,6 +55,8 @@ type Devices interface {
 	Detach(id uint32, again bool)
 	// ExitCode returns the code with which a guest ended itself, if it did.
 	ExitCode(id uint32) (code uint32, ok bool)
+	// Fault says how the devices of a guest failed, "" if they did not.
+	Fault(id uint32) string
 	// SysRq sends a break and a key on a guest's console. It reports false when the
 	// guest does not take them.
 	SysRq(id uint32, key byte) bool

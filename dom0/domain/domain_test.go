@@ -79,6 +79,16 @@ func (d *devices) ExitCode(id uint32) (uint32, bool) {
 	return 7, d.attached[id].Name == "coded"
 }
 
+// Fault is that of a domain named "broken".
+func (d *devices) Fault(id uint32) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.attached[id].Name == "broken" {
+		return "a device of it failed"
+	}
+	return ""
+}
+
 func (d *devices) SysRq(_ uint32, key byte) bool { return key == 'h' }
 
 func (d *devices) Output(uint32) uint64 { return d.output }

@@ -10,6 +10,7 @@ import (
 
 	"ringo/dom0/config"
 	"ringo/dom0/hcall"
+	"ringo/dom0/problem"
 	"ringo/hv/abi"
 )
 
@@ -31,11 +32,24 @@ func (m *Manager) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-m.changed:
-			if err := m.scan(); err != nil {
-				m.Notify("error: " + err.Error())
-			}
+			m.guard("", func() {
+				if err := m.scan(); err != nil {
+					m.Notify("error: " + err.Error())
+				}
+			})
 		}
 	}
+}
+
+// guard calls f. Should it panic, the user is told, of whom by prefix, and the other
+// domains are seen to as before.
+func (m *Manager) guard(prefix string, f func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			m.Notify("error: " + prefix + problem.Panic(v).Error())
+		}
+	}()
+	f()
 }
 
 // scan looks for domains that stopped or are gone since the last time. Each is
@@ -52,7 +66,9 @@ func (m *Manager) scan() error {
 		alive[d.ID] = true
 		if d.ID != abi.Dom0 && d.State&abi.StateDying == 0 && d.State&(abi.StateShutdown|abi.StateCrashed) != 0 &&
 			m.first(d.ID, hcall.Text(d.Name[:])) {
-			m.workers.Go(func() { m.stopped(d) })
+			m.workers.Go(func() {
+				m.guard(fmt.Sprintf("domain %q: ", hcall.Text(d.Name[:])), func() { m.stopped(d) })
+			})
 		}
 	}
 	m.mu.Lock()
@@ -104,7 +120,11 @@ func (m *Manager) stopped(in *abi.DomainInfo) {
 	case d.reboot && in.Shutdown == abi.ShutdownPoweroff:
 		action, what = d.cfg.OnReboot, "has powered off to reboot"
 	case in.State&abi.StateCrashed != 0 || in.Shutdown == abi.ShutdownCrash:
-		action, what = d.cfg.OnCrash, "crashed: "+hcall.Text(in.Why[:])
+		why := m.Devices.Fault(d.id)
+		if why == "" {
+			why = hcall.Text(in.Why[:])
+		}
+		action, what = d.cfg.OnCrash, "crashed: "+why
 	case in.Shutdown == abi.ShutdownReboot:
 		action, what = d.cfg.OnReboot, "reboots"
 		if why := hcall.Text(in.Why[:]); why != "" {

@@ -61,6 +61,8 @@ func TestStops(t *testing.T) {
 			[]string{`domain "a" has powered off: kept (destroy a frees it)`}, 1},
 		{"code", func(c *config.Config) { c.Name = "coded" }, func(c *hcalltest.CPU) { c.Shutdown(abi.ShutdownPoweroff) },
 			[]string{`domain "coded" has ended with code 7: destroying it`}, 0},
+		{"broken", func(c *config.Config) { c.Name = "broken" }, func(c *hcalltest.CPU) { c.Crash("") },
+			[]string{`domain "broken" crashed: a device of it failed: destroying it`}, 0},
 		{"crash", func(c *config.Config) {}, func(c *hcalltest.CPU) { c.Crash("bad state at 0x1234") },
 			[]string{`domain "a" crashed: bad state at 0x1234: destroying it`}, 0},
 		{"triple fault", func(c *config.Config) {}, func(c *hcalltest.CPU) { c.TripleFault() },

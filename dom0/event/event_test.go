@@ -14,7 +14,7 @@ func TestServer(t *testing.T) {
 	s := New(&page)
 	got := map[int]int{}
 	for _, p := range []int{1, 64, 300} {
-		s.Handle(uint32(p), func() { got[p]++ })
+		s.Handle(uint32(p), func() { got[p]++ }, nil)
 	}
 	page.Pending[0], page.Pending[1], page.Pending[4] = 1<<1|1<<5, 1, 1<<44
 	waits := 0
@@ -30,7 +30,7 @@ func TestServer(t *testing.T) {
 	if got[1] != 2 || got[64] != 1 || got[300] != 1 || s.Spurious.Load() != 1 {
 		t.Errorf("handled %v, spurious %d", got, s.Spurious.Load())
 	}
-	s.Handle(1, nil)
+	s.Handle(1, nil, nil)
 	page.Pending[0] = 1 << 1
 	s.Poll()
 	if got[1] != 2 || s.Spurious.Load() != 2 {
@@ -64,7 +64,7 @@ func TestMask(t *testing.T) {
 		if served == 1 {
 			page.Pending[0] = 1 << 2 // by the guest that was answered
 		}
-	})
+	}, nil)
 	page.Pending[0] = 1 << 2
 	func() {
 		defer func() { recover() }()
@@ -84,4 +84,42 @@ func TestMask(t *testing.T) {
 	if served != 3 {
 		t.Errorf("served %d times, want 3", served)
 	}
+}
+
+// TestFailure has a handler panic between others, whose events came with its own.
+func TestFailure(t *testing.T) {
+	var page abi.SharedInfo
+	s := New(&page)
+	got, failed := map[int]int{}, []any{}
+	for _, p := range []int{1, 3, 70} {
+		s.Handle(uint32(p), func() { got[p]++ }, nil)
+	}
+	s.Handle(2, func() {
+		s.Handle(2, nil, nil) // as when its domain goes meanwhile
+		var none []int
+		got[none[0]]++
+	}, func(v any) { failed = append(failed, v) })
+	page.Pending[0], page.Pending[1] = 1<<1|1<<2|1<<3, 1<<6
+	func() {
+		defer func() {
+			if v := recover(); v != "end" {
+				t.Errorf("the wait's own panic became %v", v)
+			}
+		}()
+		s.Run(func() { panic("end") })
+	}()
+	if len(failed) != 1 || got[1] == 0 || got[3] == 0 || got[70] == 0 {
+		t.Errorf("failures %v, handled %v: want one, and all others", failed, got)
+	}
+
+	s.Handle(5, func() { panic("mine") }, nil)
+	page.Pending[0] = 1 << 5
+	func() {
+		defer func() {
+			if v := recover(); v != "mine" {
+				t.Errorf("a panic that nobody takes became %v", v)
+			}
+		}()
+		s.Run(func() { t.Error("went on"); panic("end") })
+	}()
 }

@@ -22,8 +22,15 @@ const words = (abi.PortDomain + abi.MaxDomains) / 64
 type Server struct {
 	page     *abi.SharedInfo
 	used     atomic.Uint32 // words that have had a handler, from the first one
-	handlers [words * 64]atomic.Pointer[func()]
+	handlers [words * 64]atomic.Pointer[handler]
+	now      *handler      // the thread's: the last one called; nil while it waits
 	Spurious atomic.Uint64 // events without a handler
+}
+
+// handler is what a port has.
+type handler struct {
+	serve  func()
+	failed func(v any)
 }
 
 // New makes the server of the shared page.
@@ -35,13 +42,15 @@ func New(page *abi.SharedInfo) *Server {
 
 // Handle sets what happens when port is raised; nil removes it. It may be
 // called at any time. Events that came before are not lost: they are handled
-// at the next pass, which the caller may force by raising the port.
-func (s *Server) Handle(port uint32, f func()) {
+// at the next pass, which the caller may force by raising the port. Should f panic,
+// failed is called with the value, on the same thread, and the others go on; without
+// it the panic does.
+func (s *Server) Handle(port uint32, f func(), failed func(v any)) {
 	if f == nil {
 		s.handlers[port].Store(nil)
 		return
 	}
-	s.handlers[port].Store(&f)
+	s.handlers[port].Store(&handler{f, failed})
 	for w := port/64 + 1; ; {
 		n := s.used.Load()
 		if w <= n || s.used.CompareAndSwap(n, w) {
@@ -71,8 +80,9 @@ func (s *Server) poll(n int) bool {
 }
 
 func (s *Server) raise(port int) {
-	if f := s.handlers[port].Load(); f != nil {
-		(*f)()
+	if h := s.handlers[port].Load(); h != nil {
+		s.now = h
+		h.serve()
 		return
 	}
 	s.Spurious.Add(1)
@@ -83,6 +93,15 @@ func (s *Server) raise(port int) {
 //
 // Preconditions: the calling goroutine is locked to its thread.
 func (s *Server) Run(wait func()) {
+	for {
+		s.run(wait)
+	}
+}
+
+// run returns when a handler that may fail has failed. Nothing of that is paid for
+// while none does: there is one deferred call, not one for each event.
+func (s *Server) run(wait func()) {
+	defer s.rescue()
 	for {
 		// While it looks by itself, nobody need interrupt.
 		s.mask(^uint64(0))
@@ -95,8 +114,28 @@ func (s *Server) Run(wait func()) {
 		if s.poll(words) {
 			continue
 		}
+		s.now = nil
 		wait()
 	}
+}
+
+// rescue takes a handler's panic. The bits that were taken with its own are lost: all
+// ports that have a handler are looked at again, which costs those nothing.
+func (s *Server) rescue() {
+	h := s.now
+	if h == nil || h.failed == nil {
+		return
+	}
+	v := recover()
+	if v == nil {
+		return // the goroutine ends
+	}
+	for port := range s.handlers {
+		if s.handlers[port].Load() != nil {
+			atomic.OrUint64(&s.page.Pending[port/64], 1<<(port%64))
+		}
+	}
+	h.failed(v)
 }
 
 func (s *Server) mask(m uint64) {

@@ -30,7 +30,7 @@ func (p *Platform) furnish(g *guest, m *board.Machine, con *console.Guest) error
 		switch d.Kind {
 		case board.Serial:
 			uart := serial.New(con, around.Line(serial.GSI))
-			con.Connect(uart)
+			con.Connect(input{uart, p, g})
 			cell := d.Spans[0].Cell - 1
 			uart.Share(g.models.Cell(cell+serial.Data), g.models.Cell(cell+serial.Status))
 			g.com1 = uart
@@ -72,7 +72,10 @@ func (p *Platform) exit(g *guest, code uint32) {
 func (p *Platform) clock(g *guest, around *around) bus.Device {
 	var timer *rtc.AfterFunc
 	c := rtc.New(p.now, around.Line(rtc.GSI), later{&timer})
-	timer = rtc.NewAfterFunc(p.now, c.Tick)
+	timer = rtc.NewAfterFunc(p.now, func() {
+		defer p.guard(g)
+		c.Tick()
+	})
 	g.ends = append(g.ends, c.Stop)
 	return c
 }
@@ -101,7 +104,7 @@ func (p *Platform) virtio(g *guest, host *pcihost.Host, slot int, k vpci.Kind) {
 			port, size = 0, 0
 		}
 		_ = p.hv.SetBell(g.id, bells[q], abi.SpacePort, port, size)
-	})
+	}, func(v any) { p.fail(g, v) })
 	host.Add(slot, dev.Function)
 	g.ends = append(g.ends, dev.Stop)
 }

@@ -26,7 +26,7 @@ import (
 
 // Events calls handlers when event ports are raised; event.Server does.
 type Events interface {
-	Handle(port uint32, f func())
+	Handle(port uint32, f func(), failed func(v any))
 }
 
 // Pages reaches the pages of IOReqs; hcall.Direct does.
@@ -60,6 +60,7 @@ type guest struct {
 	com1   *serial.UART
 	log    debug.Log     // of the debug ports and the second serial port
 	code   atomic.Uint64 // with which the guest ended itself, and ended; else 0
+	fault  atomic.Value  // string: how its devices failed, if they did
 	ends   []func()      // of devices: when they return, nothing of them is active
 	// release gives back what is reserved for the guest.
 	release func()
@@ -103,12 +104,12 @@ func (p *Platform) Attach(a domain.Attachment) error {
 		return err
 	}
 	p.guests[a.ID] = g
-	p.events.Handle(a.Port, g.serve)
+	p.events.Handle(a.Port, g.serve, func(v any) { p.failedServing(g, v) })
 	// An adopted domain may wait for an answer to what it asked before.
 	return p.hv.EventSend(a.Port)
 }
 
-// serve runs on the thread of events.
+// serve runs on the thread of events. It defers nothing: see failedServing.
 func (g *guest) serve() {
 	g.mu.Lock()
 	if !g.gone {
@@ -124,7 +125,7 @@ func (p *Platform) done(dom, vcpu uint32) { _ = p.hv.IOReqDone(dom, vcpu) }
 // the domain's page of IOReqs nor its memory is used any more.
 func (g *guest) stop() {
 	g.mu.Lock()
-	if g.models != nil {
+	if g.models != nil && !g.gone {
 		g.models.Drain() // the last words on its console
 	}
 	g.gone = true
@@ -144,7 +145,7 @@ func (p *Platform) Detach(id uint32, again bool) {
 	if g == nil {
 		return
 	}
-	p.events.Handle(g.port, nil)
+	p.events.Handle(g.port, nil, nil)
 	g.stop()
 	delete(p.guests, id)
 	if !again {

@@ -146,9 +146,9 @@ func (f *Function) SetINTx(level bool) {
 		return // in no slot yet
 	}
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	f.intx = level
 	h.drive(f)
-	h.mu.Unlock()
 }
 
 // command is the command register.

@@ -132,22 +132,33 @@ func (h *Host) find(slot, reg int, size uint8) (f *Function, window bus.Device) 
 
 // configRead reads size bytes, 4 at most, of a configuration space.
 func (h *Host) configRead(slot, reg int, size uint8, now uint64) uint64 {
-	h.mu.Lock()
-	f, window := h.find(slot, reg, size)
-	v := ones
-	if f != nil {
-		v = f.read(reg, size)
-	}
-	h.mu.Unlock()
+	v, f, window := h.registerRead(slot, reg, size)
 	if window != nil {
 		return window.Read(uint64(reg-f.windowAt), size, now)
 	}
 	return v
 }
 
+func (h *Host) registerRead(slot, reg int, size uint8) (v uint64, f *Function, window bus.Device) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	v = ones
+	if f, window = h.find(slot, reg, size); f != nil {
+		v = f.read(reg, size)
+	}
+	return v, f, window
+}
+
 // configWrite writes size bytes, 4 at most, of a configuration space.
 func (h *Host) configWrite(slot, reg int, size uint8, val, now uint64) {
+	if f, window := h.registerWrite(slot, reg, size, val); window != nil {
+		window.Write(uint64(reg-f.windowAt), size, val, now)
+	}
+}
+
+func (h *Host) registerWrite(slot, reg int, size uint8, val uint64) (*Function, bus.Device) {
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	f, window := h.find(slot, reg, size)
 	if f != nil {
 		f.write(reg, size, val)
@@ -159,8 +170,5 @@ func (h *Host) configWrite(slot, reg int, size uint8, val, now uint64) {
 			f.msix.control(f.config[f.msix.at+3], f.command()&commandMaster != 0)
 		}
 	}
-	h.mu.Unlock()
-	if window != nil {
-		window.Write(uint64(reg-f.windowAt), size, val, now)
-	}
+	return f, window
 }

@@ -124,14 +124,14 @@ func (r *RTC) Read(off uint64, size uint8, _ uint64) uint64 {
 		return v // the index cannot be read
 	}
 	r.mu.Lock()
-	v = v&^0xff | uint64(r.read(r.index))
-	r.mu.Unlock()
-	return v
+	defer r.mu.Unlock()
+	return v&^0xff | uint64(r.read(r.index))
 }
 
 // Write answers a write of size bytes at port Base+off.
 func (r *RTC) Write(off uint64, size uint8, val, _ uint64) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	if off == 0 {
 		r.index = byte(val) & (numRegs - 1)
 		if size > 1 {
@@ -141,15 +141,14 @@ func (r *RTC) Write(off uint64, size uint8, val, _ uint64) {
 	if off == 1 {
 		r.write(r.index, byte(val))
 	}
-	r.mu.Unlock()
 }
 
 // Tick is what the timer calls.
 func (r *RTC) Tick() {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.armed = 0
 	r.update()
-	r.mu.Unlock()
 }
 
 // Stop ends interrupts for good: the domain is gone.

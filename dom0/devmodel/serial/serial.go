@@ -106,9 +106,9 @@ func New(sink Sink, line bus.Line) *UART {
 // bytes to it come in bunches, and polls not at all.
 func (u *UART) Share(data, status Cell) {
 	u.mu.Lock()
+	defer u.mu.Unlock()
 	u.data, u.status = data, status
 	u.tell()
-	u.mu.Unlock()
 }
 
 // tell brings the cells up to date. A byte that is sent with the transmitter's interrupt
@@ -138,23 +138,23 @@ func (u *UART) tell() {
 // Read answers a read of size bytes at port Base+off.
 func (u *UART) Read(off uint64, size uint8, _ uint64) uint64 {
 	u.mu.Lock()
+	defer u.mu.Unlock()
 	v := uint64(u.read(off)) // nearly always all there is
 	for i := uint64(1); i < uint64(min(size, 8)); i++ {
 		v |= uint64(u.read(off+i)) << (8 * i)
 	}
 	u.update()
-	u.mu.Unlock()
 	return v
 }
 
 // Write answers a write of size bytes at port Base+off.
 func (u *UART) Write(off uint64, size uint8, val, _ uint64) {
 	u.mu.Lock()
+	defer u.mu.Unlock()
 	for i := range uint64(min(size, 8)) {
 		u.write(off+i, byte(val>>(8*i)))
 	}
 	u.update()
-	u.mu.Unlock()
 }
 
 // Input receives bytes for the guest and returns how many there was room for.

@@ -36,6 +36,7 @@ func (d *Device) start() {
 		r.work.Add(1)
 		d.work.Go(func() {
 			defer r.work.Done()
+			defer d.rescue()
 			d.serve(r, i, l, q.vector)
 		})
 		d.Kick(i) // what was made available before
@@ -57,12 +58,20 @@ func (d *Device) reset() {
 	r := d.run
 	r.end()
 	d.work.Go(func() {
+		defer d.rescue()
 		r.work.Wait()
 		d.mu.Lock()
+		defer d.mu.Unlock()
 		d.clear()
 		d.run, d.resetting = nil, false
-		d.mu.Unlock()
 	})
+}
+
+// rescue is deferred by the device's goroutines.
+func (d *Device) rescue() {
+	if v := recover(); v != nil {
+		d.failed(v)
+	}
 }
 
 // serve is the goroutine of queue i.
@@ -77,19 +86,25 @@ func (d *Device) serve(r *run, i int, l ring.Layout, vector uint16) {
 		if !d.mem.Pin() {
 			return
 		}
-		ok := true
-		if dev == nil {
-			var err error
-			dev, err = ring.NewDevice(d.mem, l)
-			ok = err == nil
-		}
-		ok = ok && d.drain(r, i, dev, vector)
-		d.mem.Unpin()
-		if !ok {
+		if !d.pass(r, i, &dev, l, vector) {
 			d.needsReset()
 			return
 		}
 	}
+}
+
+// pass makes the queue's ring if there is none yet, serves what is in it and gives up
+// the pin. It reports whether the queue is sound.
+func (d *Device) pass(r *run, i int, dev **ring.Device, l ring.Layout, vector uint16) bool {
+	defer d.mem.Unpin()
+	if *dev == nil {
+		made, err := ring.NewDevice(d.mem, l)
+		if err != nil {
+			return false
+		}
+		*dev = made
+	}
+	return d.drain(r, i, *dev, vector)
 }
 
 // drain serves requests until there are none, and reports whether the queue is

@@ -88,8 +88,10 @@ type Device struct {
 	msix  *pcihost.MSIX
 	bells Bells
 	quit  chan struct{} // closed by Stop
-	once  sync.Once
-	work  sync.WaitGroup // goroutines
+	// failed is told that a queue's goroutine has panicked, and ended.
+	failed func(v any)
+	once   sync.Once
+	work   sync.WaitGroup // goroutines
 
 	// mu guards what follows. It comes before the locks of package pcihost, so that
 	// the pin follows the ISR status.
@@ -117,9 +119,10 @@ type queue struct {
 }
 
 // New makes a device of a kind whose requests are in mem, to be put into a slot of
-// a pcihost.Host.
-func New(k Kind, mem Memory, bells Bells) *Device {
-	d := &Device{kind: k, mem: mem, bells: bells, quit: make(chan struct{})}
+// a pcihost.Host. failed is called, with the value, when a goroutine of the device
+// has panicked: its queue is served no more.
+func New(k Kind, mem Memory, bells Bells, failed func(v any)) *Device {
+	d := &Device{kind: k, mem: mem, bells: bells, failed: failed, quit: make(chan struct{})}
 	d.queues = make([]queue, len(k.Queues))
 	for i := range d.queues {
 		d.queues[i].kick = make(chan struct{}, 1)

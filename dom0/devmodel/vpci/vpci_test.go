@@ -47,16 +47,21 @@ type rig struct {
 	m    *memory
 	p    *platform
 	host *pcihost.Host
-	let  chan bool
+	let  chan bool // false: panic
 	bell map[int]uint64
 	regs registers
+
+	failed chan any
 }
 
 func newRig(t *testing.T) *rig {
-	r := &rig{t: t, m: &memory{}, p: &platform{make(chan uint32, 100), make(chan bool, 100)}, let: make(chan bool, 100), bell: map[int]uint64{}}
+	r := &rig{t: t, m: &memory{}, p: &platform{make(chan uint32, 100), make(chan bool, 100)}, let: make(chan bool, 100), failed: make(chan any, 100), bell: map[int]uint64{}}
 	r.d = New(Kind{ID: 4, Queues: []int{8, 8}, Features: 1 << 5, Handle: func(_ int, d *ring.Device, req ring.Request, stop <-chan struct{}) uint32 {
 		select {
-		case <-r.let:
+		case ok := <-r.let:
+			if !ok {
+				panic("handler")
+			}
 		case <-stop:
 			return 0
 		}
@@ -70,7 +75,7 @@ func newRig(t *testing.T) *rig {
 		if ok {
 			r.bell[q] = port
 		}
-	})
+	}, func(v any) { r.failed <- v })
 	r.regs = registers{r.d}
 	r.host = pcihost.New(r.p)
 	r.host.Add(1, r.d.Function)
@@ -347,4 +352,23 @@ func FuzzRegisters(f *testing.F) {
 		r.d.Stop()
 		r.m.pins.Wait()
 	})
+}
+
+// A handler that panics is reported, once; its pin is given up, and Stop returns.
+func TestFailed(t *testing.T) {
+	r := newRig(t)
+	r.ready(good, 0)
+	drv, _ := ring.NewDriver(r.m, good)
+	drv.Add([]ring.Buffer{{Addr: 0x4000, Len: 6, Write: true}}, nil)
+	r.let <- false
+	r.d.Kick(0)
+	if v := <-r.failed; v != "handler" {
+		t.Errorf("failed: %v", v)
+	}
+	r.m.pins.Wait()
+	r.reset()
+	r.d.Stop()
+	if len(r.failed) != 0 {
+		t.Error("failed twice")
+	}
 }
