@@ -9,7 +9,7 @@ import "ringo/hv/insn"
 
 const (
 	pitHz    = 1_193_182
-	pitTicks = pitHz / 100 // 10 ms
+	pitTicks = pitHz / 100 // 10 ms; the counter has 55
 )
 
 // clockInit finds the rates.
@@ -118,43 +118,65 @@ func credible(hz uint64) uint64 {
 	return hz
 }
 
-// tscFromPIT counts the TSC during 10 ms of PIT channel 2, and again until the
-// shortest time is confirmed or three were seen: delays only make it longer. It
-// returns 0 when the PIT does not count.
+// tscFromPIT measures the TSC for 10 ms or more against channel 2 of the PIT. A
+// delay, as on an emulator whose host is busy, makes it longer and no worse: at
+// either end both are read at the same time. It is measured again while that took
+// more than a thousandth of the whole, or the counter went round. It returns 0 when
+// the PIT does not count.
 //
 //go:nosplit
-func tscFromPIT() uint64 {
-	best := uint64(0)
-	for i := 0; i < 3; i++ {
-		t := pitOnce()
-		if t == 0 {
-			return 0
-		}
-		near := best != 0 && t-best+best>>10 <= best>>9 // by a thousandth
-		if best == 0 || t < best {
-			best = t
-		}
-		if near {
-			break
+func tscFromPIT() (hz uint64) {
+	best := ^uint64(0)
+	for i := 0; i < 20 && best > 1<<22; i++ {
+		r, vague := pitOnce()
+		if vague < best {
+			hz, best = r, vague
 		}
 	}
-	return best * pitHz / pitTicks
+	return hz
 }
 
+// pitOnce returns the rate of the TSC, 0 if nothing counts, and how vague it is, as
+// a 32.32 fraction; all ones if it could not be measured.
+//
 //go:nosplit
-func pitOnce() (tsc uint64) {
-	const patience = 20_000_000
+func pitOnce() (hz, vague uint64) {
+	const patience = 10_000              // readings, of some microseconds each
 	insn.OUT8(0x61, insn.IN8(0x61)&^2|1) // gate on, speaker off
 	insn.OUT8(0x43, 0xb0)                // channel 2, mode 0
-	insn.OUT8(0x42, pitTicks&0xff)
-	insn.OUT8(0x42, pitTicks>>8)
-	t0 := insn.RDTSC()
-	for n := 0; insn.IN8(0x61)&0x20 == 0; n++ {
-		if n == patience {
-			return 0
+	insn.OUT8(0x42, 0xff)
+	insn.OUT8(0x42, 0xff)
+	pitNow() // loads the counter
+	t0, n0, d0 := pitNow()
+	t1, n1, d1 := pitNow()
+	for n := 0; n0-n1 < pitTicks; n++ {
+		if n == patience && n1 == n0 {
+			return 0, 0
+		}
+		t1, n1, d1 = pitNow()
+	}
+	if insn.IN8(0x61)&0x20 != 0 { // went round
+		return 0, ^uint64(0)
+	}
+	return (t1 - t0) * pitHz / (n0 - n1), ratio(d0+d1, t1-t0)
+}
+
+// pitNow reads the TSC and the counter of channel 2 at the same time: of some pairs
+// the one with the shortest time d between.
+//
+//go:nosplit
+func pitNow() (tsc, count, d uint64) {
+	d = ^uint64(0)
+	for i := 0; i < 8; i++ {
+		t := insn.RDTSC()
+		insn.OUT8(0x43, 0x80) // latch
+		n := uint64(insn.IN8(0x42))
+		n |= uint64(insn.IN8(0x42)) << 8
+		if e := insn.RDTSC() - t; e < d {
+			tsc, count, d = t+e/2, n, e
 		}
 	}
-	return insn.RDTSC() - t0
+	return tsc, count, d
 }
 
 // timerRate returns how many ticks of the local APIC timer a tick of the TSC is,
