@@ -185,6 +185,9 @@ func (v *VCPU) control() {
 			c.pauseThreshold = pauseThreshold
 		}
 	}
+	if b.f.busLock {
+		c.misc3 |= iBusLock // the first one; see finishSlow
+	}
 	c.iopm, c.msrpm = uint64(b.iopm), uint64(b.msrpm)
 	c.vintr = vIntrMasking
 	c.nested, c.nCR3 = nestedPaging, uint64(v.tables.Root())

@@ -25,7 +25,7 @@ var qemuMax = Registers{
 var full = func() Registers {
 	r := qemuMax
 	r.ExtAB = 0x8000
-	r.ExtAD |= extANRIPS | extAClean | extAFlushASID | extADecode | extAPause | extAPauseThr
+	r.ExtAD |= extANRIPS | extAClean | extAFlushASID | extADecode | extAPause | extAPauseThr | extABusLock
 	return r
 }()
 

@@ -29,7 +29,8 @@ const (
 	exitNPF       = 0x400
 	exitRefused   = 0x7fff_fff0 // ours: the guest was not entered
 	exitInvalid   = 0xffff_ffff // VMEXIT_INVALID is -1; QEMU writes 32 bits of it
-	numSmallCodes = 0xa5
+	exitBusLock   = 0xa5
+	numSmallCodes = 0xa6
 )
 
 // form is what an exit code carries besides its reason.
@@ -95,6 +96,7 @@ var codes = [numSmallCodes]codeInfo{
 	0xa1:         {vcpu.Privileged, fInsn}, // INVLPGB, illegal
 	0xa3:         {vcpu.Privileged, fInsn}, // MCOMMIT
 	0xa4:         {vcpu.Privileged, fInsn}, // TLBSYNC
+	exitBusLock:  {vcpu.BusLock, fEvent},   // before the instruction
 }
 
 // quick has, at the low byte of a code, the reason of those that Run translates by

@@ -71,6 +71,10 @@ func (v *VCPU) finishSlow(form form, x *vcpu.Exit) bool {
 		v.scrub(x)
 	case vcpu.DRAccess:
 		v.accessDebug(x)
+	case vcpu.BusLock:
+		// The CPU stopped before the access, which is let through now; the next one
+		// exits again (APM Vol. 2, "Bus Lock Threshold").
+		b.busLocks = 1
 	}
 	ev.soft = ev.HasNext && (ev.Next.Type == vcpu.SoftInterrupt || ev.Next.Type == vcpu.SoftException)
 	ev.HasNext = ev.virq && v.endVIRQ()

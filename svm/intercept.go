@@ -45,6 +45,7 @@ const (
 	iIllegalINVLPGB = 1 << 1
 	iMCOMMIT        = 1 << 3
 	iTLBSYNC        = 1 << 4
+	iBusLock        = 1 << 5
 
 	crRead0  = 1 << 0
 	crRead4  = 1 << 4

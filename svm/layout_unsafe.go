@@ -40,6 +40,7 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(vmcb{}.nextRIP)-0x0c8]
 	_ = [1]struct{}{}[unsafe.Offsetof(vmcb{}.fetched)-0x0d0]
 	_ = [1]struct{}{}[unsafe.Offsetof(vmcb{}.insn)-0x0d1]
+	_ = [1]struct{}{}[unsafe.Offsetof(vmcb{}.busLocks)-0x120]
 	_ = [1]struct{}{}[unsafe.Offsetof(vmcb{}.es)-0x400]
 	_ = [1]struct{}{}[unsafe.Offsetof(vmcb{}.cs)-0x410]
 	_ = [1]struct{}{}[unsafe.Offsetof(vmcb{}.ss)-0x420]

@@ -63,6 +63,7 @@ const (
 	extADecode     = 1 << 7
 	extAPause      = 1 << 10
 	extAPauseThr   = 1 << 12
+	extABusLock    = 1 << 29
 )
 
 // features is what this package does differently on different CPUs.
@@ -73,6 +74,7 @@ type features struct {
 	flushASID     bool
 	pauseFilter   bool
 	pauseThresh   bool
+	busLock       bool
 	tscAux        bool
 	fpu           vcpu.FPUKind
 	fpuSize       int    // bytes of the x87/SSE/AVX image
@@ -159,6 +161,7 @@ func probe(r Registers) (features, error) {
 		flushASID:     r.ExtAD&extAFlushASID != 0,
 		pauseFilter:   r.ExtAD&extAPause != 0,
 		pauseThresh:   r.ExtAD&extAPauseThr != 0,
+		busLock:       r.ExtAD&extABusLock != 0,
 		tscAux:        r.Ext1D&ext1RDTSCP != 0,
 		fpuSize:       vcpu.FPULegacy + vcpu.FPUHeader,
 		asids:         r.ExtAB,

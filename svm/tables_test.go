@@ -180,7 +180,7 @@ func TestEveryCode(t *testing.T) {
 		vcpu.IO: 1, vcpu.Memory: 1, vcpu.HLT: 1, vcpu.Pause: 1, vcpu.XSETBV: 1,
 		vcpu.CRWrite: 17, vcpu.CRRead: 16, vcpu.DRAccess: 32, vcpu.Cache: 2, vcpu.Monitor: 3,
 		vcpu.RDPMC: 1, vcpu.TSC: 2, vcpu.Privileged: 13, vcpu.Exception: 34, vcpu.TaskSwitch: 1,
-		vcpu.Shutdown: 1, vcpu.Init: 1,
+		vcpu.Shutdown: 1, vcpu.Init: 1, vcpu.BusLock: 1,
 	}
 	if d := cmp.Diff(want, named); d != "" {
 		t.Errorf("codes per reason (-want +got):\n%s", d)

@@ -46,7 +46,9 @@ type vmcb struct {
 	nextRIP        uint64   // 0c8
 	fetched        uint8    // 0d0
 	insn           [15]byte // 0d1
-	_              [0x320]byte
+	_              [0x40]byte
+	busLocks       uint16 // 120: that many bus locks cause no exit
+	_              [0x2de]byte
 	es, cs, ss, ds segment // 400
 	fs, gs         segment // 440
 	gdtr, ldtr     segment // 460

@@ -20,6 +20,9 @@ const MaxCPUs = 256
 const (
 	pauseGap    = 128
 	pauseWindow = 4096
+	// notifyWindow is for how long a guest may keep the CPU from taking events, beside
+	// what the CPU grants by itself (SDM Vol. 3, "Notify VM Exits"): some 50 µs.
+	notifyWindow = 128 << 10
 )
 
 // Backend implements vcpu.Backend.
@@ -178,6 +181,9 @@ func (v *VCPU) configure() {
 	if b.f.proc2&proc2PauseLoop != 0 {
 		p.write(uint32(ctlPauseGap), pauseGap)
 		p.write(uint32(ctlPauseWindow), pauseWindow)
+	}
+	if b.f.proc2&proc2Notify != 0 {
+		p.write(uint32(ctlNotifyWindow), notifyWindow)
 	}
 	if b.f.pin&pinTimer != 0 {
 		// A net under Bochs 2.7, which holds back interrupts while a guest

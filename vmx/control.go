@@ -73,6 +73,8 @@ const (
 	proc2Interrupts   = 1 << 9 // virtual-interrupt delivery
 	proc2PauseLoop    = 1 << 10
 	proc2INVPCID      = 1 << 12
+	proc2BusLock      = 1 << 30 // bus-lock detection
+	proc2Notify       = 1 << 31 // notify VM exits
 )
 
 // Exit controls.
@@ -106,7 +108,7 @@ const (
 	wantProc  = procTSCOffset | procHLT | procMWAIT | procRDPMC | procTPRShadow | procMOVDR |
 		procIOBitmaps | procMSRBitmaps | procMONITOR | procSecondary
 	wantProc2 = proc2EPT | proc2WBINVD | proc2Unrestricted
-	niceProc2 = proc2RDTSCP | proc2VPID | proc2PauseLoop | proc2INVPCID | virtualAPIC
+	niceProc2 = proc2RDTSCP | proc2VPID | proc2PauseLoop | proc2INVPCID | proc2BusLock | proc2Notify | virtualAPIC
 	wantExit  = exitSaveDebug | exitHost64 | exitLoadPAT | exitLoadEFER
 	wantEntry = entryLoadDebug | entryLoadPAT | entryLoadEFER
 )

@@ -56,7 +56,7 @@ GLOBL mxcsr<>(SB), RODATA|NOPTR, $4
 	XORL	R13, R13; \
 	XORL	R14, R14; \
 	XORL	R15, R15; \
-	CMPL	frame_reason(DI), $0; \
+	CMPW	frame_reason(DI), $0; \
 	JNE	out; \
 	MOVL	$const_exitIntInfo, CX; \
 	VMREADDI; \
@@ -229,7 +229,8 @@ invalid:
 
 // SP is what it was in guest: 16(SP) is the address of the frame. Exits of reasons
 // from reasonCR on have a qualification; the others go to low, for the privilege
-// level, which finish reads for the former.
+// level, which finish reads for the former. Only the low half of the reason counts:
+// any may come with reasonBusLocked.
 #define EXITED \
 	PUSHQ	DI; \
 	MOVQ	24(SP), DI; \
@@ -262,7 +263,7 @@ invalid:
 	MOVL	$const_guestInterruptState, CX; \
 	VMREADDI; \
 	LONG	$frame_interrupt; \
-	CMPL	frame_reason(DI), $const_reasonCR; \
+	CMPW	frame_reason(DI), $const_reasonCR; \
 	JCS	low
 
 #define QUALIFICATION \

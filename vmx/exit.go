@@ -45,6 +45,10 @@ func decode(reason uint32, i *information, insInfo bool, x *vcpu.Exit) form {
 		x.Mem = decodeEPT(i.qualification, i.gpa)
 	case fAPIC:
 		x.APIC = decodeAPIC(reason, i.qualification)
+	case fNotify:
+		if i.qualification&notifyInvalid != 0 {
+			x.Reason = vcpu.Lost
+		}
 	}
 	return k.form
 }
@@ -68,6 +72,11 @@ func decodeCR(q uint64) (vcpu.Reason, vcpu.CRExit) {
 	}
 	return vcpu.CRWrite, x
 }
+
+// notifyInvalid is bit 0 of the qualification of a notify exit: the VM context in the
+// VMCS is invalid (SDM Vol. 3, Table "Exit Qualification for Notify VM Exits"). Bit 12
+// is evUnblocked.
+const notifyInvalid = 1 << 0
 
 // Bits of the qualification of a port access.
 const (

@@ -25,7 +25,13 @@ const (
 	reasonEPTViolation = 48
 	reasonTimer        = 52
 	reasonAPICWrite    = 56
-	numReasons         = 70
+	reasonBusLock      = 74
+	reasonNotify       = 75
+	numReasons         = 76
+
+	// Bit 26: a bus lock came with an exit of another reason. It has happened, and
+	// the guest has left: nothing more is to be done.
+	reasonBusLocked = 1 << 26
 
 	// Bit 31 of the exit reason: the entry failed, nothing of the guest was
 	// loaded or run. reasonNotTried is ours: VMLAUNCH or VMRESUME refused.
@@ -48,6 +54,7 @@ const (
 	fException
 	fEPT  // qualification, guest physical address
 	fAPIC // qualification
+	fNotify
 )
 
 type reasonInfo struct {
@@ -103,6 +110,8 @@ var reasons = [numReasons]reasonInfo{
 	55:                 {vcpu.XSETBV, fInsn},
 	reasonAPICWrite:    {vcpu.APICWrite, fAPIC},
 	59:                 {vcpu.Privileged, fInsn}, // VMFUNC
+	reasonBusLock:      {vcpu.BusLock, fEvent},   // a trap: RIP is behind the instruction
+	reasonNotify:       {vcpu.Notify, fNotify},
 }
 
 // quick has, at the low byte of an exit reason, the neutral reason of those that Run

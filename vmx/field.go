@@ -50,6 +50,7 @@ const (
 	ctlProc2        field32  = 0x401e
 	ctlPauseGap     field32  = 0x4020
 	ctlPauseWindow  field32  = 0x4022
+	ctlNotifyWindow field32  = 0x4024
 	ctlCR0Mask      fieldNat = 0x6000
 	ctlCR4Mask      fieldNat = 0x6002
 	ctlCR0Shadow    fieldNat = 0x6004

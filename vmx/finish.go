@@ -17,6 +17,8 @@ func (v *VCPU) finish(x *vcpu.Exit) {
 		v.refused(x)
 		return
 	}
+	reason &^= reasonBusLocked
+	f.reason = uint64(reason)
 	var i information
 	v.inform(reason, &i)
 	if reason >= reasonCR {
@@ -77,7 +79,7 @@ func (v *VCPU) inform(reason uint32, i *information) {
 		if i.qualification&ioString != 0 && v.b.f.insInfo {
 			i.instruction = uint32(p.read(uint32(exitInsnInfo)))
 		}
-	case fCR, fAPIC:
+	case fCR, fAPIC, fNotify:
 		i.qualification = v.frame.qualification
 	case fEPT:
 		i.qualification = v.frame.qualification
@@ -164,13 +166,13 @@ func (v *VCPU) replay(wasSoft bool, x *vcpu.Exit) {
 
 // reblockNMI undoes the end of NMI blocking by an IRET that did not complete
 // (SDM Vol. 3, "Information for VM Exits During Event Delivery" and "Exit
-// Qualification for EPT Violations", bit 12).
+// Qualification for EPT Violations", bit 12, as for notify exits).
 func (v *VCPU) reblockNMI(form form, i *information) {
 	if v.frame.vectoring&evValid != 0 {
 		return
 	}
 	switch form {
-	case fEPT:
+	case fEPT, fNotify:
 		if i.qualification&evUnblocked == 0 {
 			return
 		}

@@ -233,6 +233,7 @@ func TestReplayNMI(t *testing.T) {
 func TestIRETFaults(t *testing.T) {
 	for name, e := range map[string]fakeExit{
 		"EPT violation": {reason: reasonEPTViolation, qualification: 0x181 | evUnblocked},
+		"notify":        {reason: reasonNotify, qualification: evUnblocked},
 		"#AC":           {reason: reasonException, intInfo: 0x8000_0b11 | evUnblocked},
 	} {
 		m, v := running(t)

@@ -22,15 +22,10 @@ const words = (abi.PortDomain + abi.MaxDomains) / 64
 type Server struct {
 	page     *abi.SharedInfo
 	used     atomic.Uint32 // words that have had a handler, from the first one
-	handlers [words * 64]atomic.Pointer[handler]
-	now      *handler      // the thread's: the last one called; nil while it waits
-	Spurious atomic.Uint64 // events without a handler
-}
-
-// handler is what a port has.
-type handler struct {
-	serve  func()
-	failed func(v any)
+	handlers [words * 64]atomic.Pointer[func()]
+	failed   [words * 64]atomic.Pointer[func(v any)] // outlasts the handler
+	now      int                                     // the thread's: the port that it looked at last
+	Spurious atomic.Uint64                           // events without a handler
 }
 
 // New makes the server of the shared page.
@@ -50,7 +45,8 @@ func (s *Server) Handle(port uint32, f func(), failed func(v any)) {
 		s.handlers[port].Store(nil)
 		return
 	}
-	s.handlers[port].Store(&handler{f, failed})
+	s.failed[port].Store(&failed)
+	s.handlers[port].Store(&f)
 	for w := port/64 + 1; ; {
 		n := s.used.Load()
 		if w <= n || s.used.CompareAndSwap(n, w) {
@@ -80,9 +76,9 @@ func (s *Server) poll(n int) bool {
 }
 
 func (s *Server) raise(port int) {
-	if h := s.handlers[port].Load(); h != nil {
-		s.now = h
-		h.serve()
+	if f := s.handlers[port].Load(); f != nil {
+		s.now = port
+		(*f)()
 		return
 	}
 	s.Spurious.Add(1)
@@ -114,7 +110,7 @@ func (s *Server) run(wait func()) {
 		if s.poll(words) {
 			continue
 		}
-		s.now = nil
+		s.now = 0
 		wait()
 	}
 }
@@ -122,8 +118,8 @@ func (s *Server) run(wait func()) {
 // rescue takes a handler's panic. The bits that were taken with its own are lost: all
 // ports that have a handler are looked at again, which costs those nothing.
 func (s *Server) rescue() {
-	h := s.now
-	if h == nil || h.failed == nil {
+	failed := s.failed[s.now].Load()
+	if failed == nil || *failed == nil { // none has port 0
 		return
 	}
 	v := recover()
@@ -135,7 +131,7 @@ func (s *Server) rescue() {
 			atomic.OrUint64(&s.page.Pending[port/64], 1<<(port%64))
 		}
 	}
-	h.failed(v)
+	(*failed)(v)
 }
 
 func (s *Server) mask(m uint64) {

@@ -8,6 +8,7 @@ var reasonNames = [NumReasons]string{
 	"memory", "hlt", "pause", "xsetbv", "cr-write", "cr-read", "dr", "cache",
 	"monitor", "rdpmc", "tsc", "privileged", "exception", "task-switch",
 	"shutdown", "init", "invalid", "unknown", "dr-write", "apic-write", "tick",
+	"bus-lock", "notify", "lost",
 }
 
 // String is the name under which exits are counted and shown, at most 15

@@ -58,6 +58,9 @@ const (
 	DRWrite    // MOV to debug register Exit.CR.CR that the CPU must not execute: decode at RIP, Set
 	APICWrite  // the CPU has carried out a write to a local APIC register and wants the rest done, see Exit.APIC
 	Tick       // a host interrupt was taken, or had its moment: if it wants anything, it has left a word
+	BusLock    // a locked access held up all CPUs: the instruction is done, or will be
+	Notify     // for a while the CPU could take no event: the guest may go on
+	Lost       // the same, and nothing that the CPU says of the guest is true any more
 	NumReasons
 )
 

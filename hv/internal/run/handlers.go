@@ -47,6 +47,9 @@ var handlers = [256]handler{
 	vcpu.DRWrite:     drWrite,
 	vcpu.APICWrite:   apicWrite,
 	vcpu.Tick:        goOn, // the loop looks at the vCPU's word, the entry code at the CPU's
+	vcpu.BusLock:     pause,
+	vcpu.Notify:      pause,
+	vcpu.Lost:        lost,
 }
 
 func init() {
@@ -138,8 +141,15 @@ func skip(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	return resume
 }
 
+// lost ends a guest of which the CPU has nothing left to go on with.
+func lost(_ *Runner, v *part.VCPU, _ *vcpu.Exit) action {
+	return crash(v, "the CPU lost the guest's state")
+}
+
 // pause is an exit of the spin-loop filter: whoever holds the lock may wait for this
-// CPU. What waits first gets it for a moment.
+// CPU. What waits first gets it for a moment. A guest that locks the bus, or keeps its
+// CPU from taking events, has held up others; it does the same, and its exits are its
+// own time.
 func pause(r *Runner, v *part.VCPU, _ *vcpu.Exit) action {
 	if v.Attention() {
 		return look

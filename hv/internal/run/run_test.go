@@ -375,7 +375,7 @@ func TestHandlersDoNotAllocate(t *testing.T) {
 	g.r.until = ^uint64(0)
 	for reason := range vcpu.NumReasons {
 		if reason == vcpu.Shutdown || reason == vcpu.Unknown || reason == vcpu.TSC || reason == vcpu.TaskSwitch ||
-			reason == vcpu.Invalid || reason == vcpu.Memory || reason == vcpu.CRRead || reason == vcpu.CRWrite || reason == vcpu.DRWrite {
+			reason == vcpu.Invalid || reason == vcpu.Lost || reason == vcpu.Memory || reason == vcpu.CRRead || reason == vcpu.CRWrite || reason == vcpu.DRWrite {
 			continue // they end the guest, or need its code
 		}
 		x := &p.Exit

@@ -81,14 +81,20 @@ func TestAccessesDoNotStarve(t *testing.T) {
 	}
 }
 
-// A vCPU that spins leaves its CPU to one that has work; alone it goes on.
+// A vCPU that spins, locks the bus or keeps its CPU from events leaves its CPU to one that has work; alone it goes on.
 func TestSpinnersYield(t *testing.T) {
+	for _, why := range []vcpu.Reason{vcpu.Pause, vcpu.BusLock, vcpu.Notify} {
+		t.Run(why.String(), func(t *testing.T) { testYields(t, why) })
+	}
+}
+
+func testYields(t *testing.T, why vcpu.Reason) {
 	g := newRig(t)
 	var spun, worked uint64
 	a, va := g.guest("a")
 	forever(va, func(*x86.Regs) vcpu.Exit {
 		g.now, spun = g.now+20_000, spun+20_000
-		return vcpu.Exit{Reason: vcpu.Pause, Len: 2, TSC: g.now}
+		return vcpu.Exit{Reason: why, Len: 2, TSC: g.now}
 	})
 	b, vb := g.guest("b")
 	forever(vb, func(*x86.Regs) vcpu.Exit {
