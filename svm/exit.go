@@ -33,7 +33,7 @@ func decode(b *vmcb, f *features, x *vcpu.Exit) form {
 		x.CR = decodeCR(uint32(code), b.exitInfo1, f.decodeAssists)
 	case fIO:
 		x.Len = distance(b.rip, b.exitInfo2)
-		x.IO = decodeIO(uint32(b.exitInfo1), x.Len, codeSize(b), f.decodeAssists)
+		x.IO = decodeIO(uint32(b.exitInfo1))
 	case fICEBP:
 		// A trap after the instruction: the receiver advances, then injects.
 		x.Event = vcpu.Event{Type: vcpu.SoftException, Vector: x86.VecDB}
@@ -86,18 +86,6 @@ func distance(rip, next uint64) uint8 {
 	return 0
 }
 
-// codeSize is the default operand and address size of the guest's code segment,
-// in bytes.
-func codeSize(b *vmcb) uint8 {
-	switch {
-	case b.efer&x86.EFERLMA != 0 && b.cs.attrib&attribL != 0:
-		return 8
-	case b.cr0&x86.CR0PE != 0 && b.rflags&x86.FlagVM == 0 && b.cs.attrib&attribDB != 0:
-		return 4
-	}
-	return 2
-}
-
 const (
 	attribConforms = 1 << 2 // of a code segment
 	attribDPL      = 3 << 5
@@ -108,48 +96,16 @@ const (
 const ioString = 1 << 2 // INS or OUTS
 
 // decodeIO splits EXITINFO1 of a port access (APM Vol. 2, "I/O Intercepts",
-// Figure "EXITINFO1 for IOIO Intercept"): TYPE 0, STR 2, REP 3, SZ8 4, SZ16 5,
-// SZ32 6, A16 7, A32 8, A64 9, SEG 12:10 (decode assists), PORT 31:16.
-//
-// QEMU 7.2 gives no address size, and only decode assists give the segment.
-// Both are certain when the instruction has no room for another prefix; else
-// they stay unknown (Addr 0), and the receiver decodes the instruction.
-func decodeIO(info uint32, n, mode uint8, assists bool) vcpu.IOExit {
-	x := vcpu.IOExit{
+// Figure "EXITINFO1 for IOIO Intercept"): TYPE 0, STR 2, SZ8 4, SZ16 5, SZ32 6,
+// PORT 31:16. What it says of the operand in memory QEMU 7.2 does not, so the
+// receiver decodes the instruction.
+func decodeIO(info uint32) vcpu.IOExit {
+	return vcpu.IOExit{
 		Port:   uint16(info >> 16),
 		Size:   uint8(info >> 4 & 7),
 		In:     info&1 != 0,
 		String: info&ioString != 0,
-		Rep:    info&8 != 0,
 	}
-	if !x.String {
-		return x
-	}
-	x.Addr = uint8(info>>7&7) << 1
-	x.Seg = x86.Seg(info >> 10 & 7)
-	if x.In {
-		x.Seg = x86.ES
-	}
-	if assists {
-		return x
-	}
-	least := uint8(1) // the opcode
-	if x.Rep {
-		least++
-	}
-	if x.Size == 2 && mode != 2 || x.Size == 4 && mode == 2 {
-		least++
-	}
-	switch {
-	case n == least:
-		x.Addr = mode
-		if !x.In {
-			x.Seg = x86.DS
-		}
-	case !x.In || x.Addr == 0:
-		x.Addr, x.Seg = 0, x86.ES
-	}
-	return x
 }
 
 // decodeNPF splits the error code of a nested page fault (APM Vol. 2, "Nested

@@ -132,9 +132,6 @@ func Probe(r Registers) (*vcpu.Caps, error) {
 		Name:        "AMD-V",
 		Short:       "svm",
 		HugePages1G: r.Ext1D&ext1Page1G != 0,
-		NextRIP:     f.nextRIP,
-		DecodeInsn:  f.decodeAssists,
-		ASIDs:       f.asids,
 		XSAVE:       f.fpu != vcpu.FXSAVE,
 		XCR0Mask:    f.xcr0,
 	}, nil

@@ -17,7 +17,7 @@ func TestProbe(t *testing.T) {
 		change(&r)
 		return r
 	}
-	qemu := vcpu.Caps{Name: "AMD-V", Short: "svm", HugePages1G: true, ASIDs: 16, XSAVE: true, XCR0Mask: 7}
+	qemu := vcpu.Caps{Name: "AMD-V", Short: "svm", HugePages1G: true, XSAVE: true, XCR0Mask: 7}
 	for _, tt := range []struct {
 		name string
 		r    Registers
@@ -26,13 +26,12 @@ func TestProbe(t *testing.T) {
 	}{
 		{name: "QEMU max", r: qemuMax, want: &qemu},
 		{name: "everything", r: full, want: &vcpu.Caps{
-			Name: "AMD-V", Short: "svm", HugePages1G: true, NextRIP: true, DecodeInsn: true,
-			ASIDs: 0x8000, XSAVE: true, XCR0Mask: 7,
+			Name: "AMD-V", Short: "svm", HugePages1G: true, XSAVE: true, XCR0Mask: 7,
 		}},
 		{name: "no OSXSAVE", r: with(func(r *Registers) { r.Leaf1C &^= leaf1OSXSAVE; r.XCR0 = 0 }),
-			want: &vcpu.Caps{Name: "AMD-V", Short: "svm", HugePages1G: true, ASIDs: 16}},
+			want: &vcpu.Caps{Name: "AMD-V", Short: "svm", HugePages1G: true}},
 		{name: "no 1G", r: with(func(r *Registers) { r.Ext1D &^= ext1Page1G }),
-			want: &vcpu.Caps{Name: "AMD-V", Short: "svm", ASIDs: 16, XSAVE: true, XCR0Mask: 7}},
+			want: &vcpu.Caps{Name: "AMD-V", Short: "svm", XSAVE: true, XCR0Mask: 7}},
 		{name: "Intel", r: with(func(r *Registers) { r.Ext1C &^= ext1SVM; r.MaxExt = 0x8000_0008 }),
 			err: "this CPU has no AMD-V"},
 		{name: "no leaf", r: with(func(r *Registers) { r.MaxExt = 0x8000_0008 }),

@@ -24,7 +24,6 @@ func (r *Registers) control(plain, exact uint64, want uint32) (got, missing uint
 // IA32_VMX_BASIC: revision 30:0, size 44:32.
 const (
 	basicRevision = 1<<31 - 1
-	basicINSInfo  = 1 << 54 // instruction information for INS and OUTS
 	basicTrue     = 1 << 55 // the TRUE capability MSRs exist
 )
 

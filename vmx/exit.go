@@ -5,7 +5,6 @@ package vmx
 
 import (
 	"ringo/hv/vcpu"
-	"ringo/hv/x86"
 	"ringo/mm"
 )
 
@@ -16,12 +15,11 @@ type information struct {
 	gpa           uint64
 	interruption  uint32
 	err           uint32
-	instruction   uint32
 }
 
 // decode translates an exit to x, as far as it does not depend on the vCPU's
 // history. Fields of x that do not belong to its reason keep what they held.
-func decode(reason uint32, i *information, insInfo bool, x *vcpu.Exit) form {
+func decode(reason uint32, i *information, x *vcpu.Exit) form {
 	x.Raw = [3]uint64{uint64(reason), i.qualification, i.gpa}
 	if reason&reasonEntryFailed != 0 {
 		x.Reason = vcpu.Invalid
@@ -37,7 +35,7 @@ func decode(reason uint32, i *information, insInfo bool, x *vcpu.Exit) form {
 	case fCR:
 		x.Reason, x.CR = decodeCR(i.qualification)
 	case fIO:
-		x.IO = decodeIO(i.qualification, i.instruction, insInfo)
+		x.IO = decodeIO(i.qualification)
 	case fException:
 		x.Raw[1], x.Raw[2] = uint64(i.interruption), uint64(i.err)
 		x.Reason, x.Event = decodeException(i.interruption, i.err)
@@ -65,10 +63,6 @@ func decodeCR(q uint64) (vcpu.Reason, vcpu.CRExit) {
 	case 1:
 		x.Known, x.GPR = true, uint8(q>>8&15)
 		return vcpu.CRRead, x
-	case 2:
-		x.CLTS = true
-	case 3:
-		x.LMSW = true
 	}
 	return vcpu.CRWrite, x
 }
@@ -85,27 +79,14 @@ const (
 )
 
 // decodeIO splits the qualification of a port access (SDM Vol. 3, Table "Exit
-// Qualification for I/O Instructions"): size minus 1 2:0, IN 3, string 4, REP 5,
-// port 31:16; and for INS and OUTS the instruction information (Table "Format of
-// the VM-Exit Instruction-Information Field as Used for INS and OUTS"): address
-// size 9:7, segment 17:15. Without it they stay unknown (Addr 0).
-func decodeIO(q uint64, info uint32, insInfo bool) vcpu.IOExit {
-	x := vcpu.IOExit{
+// Qualification for I/O Instructions"): size minus 1 2:0, IN 3, string 4, port 31:16.
+func decodeIO(q uint64) vcpu.IOExit {
+	return vcpu.IOExit{
 		Port:   uint16(q >> 16),
 		Size:   uint8(q&7) + 1,
 		In:     q&ioIn != 0,
 		String: q&ioString != 0,
-		Rep:    q&(1<<5) != 0,
 	}
-	if !x.String || !insInfo {
-		return x
-	}
-	x.Addr = 2 << (info >> 7 & 3) & 15
-	x.Seg = x86.Seg(info >> 15 & 7)
-	if x.In {
-		x.Seg = x86.ES
-	}
-	return x
 }
 
 // decodeEPT splits the qualification of an EPT violation (SDM Vol. 3, Table

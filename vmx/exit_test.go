@@ -34,16 +34,16 @@ func TestDecode(t *testing.T) {
 			vcpu.Exit{Reason: vcpu.IO, IO: vcpu.IOExit{Port: 0x3f8, Size: 1}}, fIO},
 		{"in eax, dx", 30, information{qualification: 0xcfc_000b},
 			vcpu.Exit{Reason: vcpu.IO, IO: vcpu.IOExit{Port: 0xcfc, Size: 4, In: true}}, fIO},
-		{"rep insw", 30, information{qualification: 0x1f0_0039, instruction: 2 << 7},
-			vcpu.Exit{Reason: vcpu.IO, IO: vcpu.IOExit{Port: 0x1f0, Size: 2, In: true, String: true, Rep: true, Addr: 8, Seg: x86.ES}}, fIO},
-		{"fs outsb, 32-bit addresses", 30, information{qualification: 0x80_0010, instruction: 1<<7 | 4<<15},
-			vcpu.Exit{Reason: vcpu.IO, IO: vcpu.IOExit{Port: 0x80, Size: 1, String: true, Addr: 4, Seg: x86.FS}}, fIO},
+		{"rep insw", 30, information{qualification: 0x1f0_0039},
+			vcpu.Exit{Reason: vcpu.IO, IO: vcpu.IOExit{Port: 0x1f0, Size: 2, In: true, String: true}}, fIO},
+		{"outsb", 30, information{qualification: 0x80_0010},
+			vcpu.Exit{Reason: vcpu.IO, IO: vcpu.IOExit{Port: 0x80, Size: 1, String: true}}, fIO},
 		{"mov cr0, rbx", 28, information{qualification: 0x300},
 			vcpu.Exit{Reason: vcpu.CRWrite, CR: vcpu.CRExit{Known: true, GPR: 3}}, fCR},
 		{"mov r9, cr8", 28, information{qualification: 0x918},
 			vcpu.Exit{Reason: vcpu.CRRead, CR: vcpu.CRExit{Known: true, CR: 8, GPR: 9}}, fCR},
-		{"clts", 28, information{qualification: 0x20}, vcpu.Exit{Reason: vcpu.CRWrite, CR: vcpu.CRExit{CLTS: true}}, fCR},
-		{"lmsw", 28, information{qualification: 0xffff_0030}, vcpu.Exit{Reason: vcpu.CRWrite, CR: vcpu.CRExit{LMSW: true}}, fCR},
+		{"clts", 28, information{qualification: 0x20}, vcpu.Exit{Reason: vcpu.CRWrite, CR: vcpu.CRExit{}}, fCR},
+		{"lmsw", 28, information{qualification: 0xffff_0030}, vcpu.Exit{Reason: vcpu.CRWrite, CR: vcpu.CRExit{}}, fCR},
 		{"write to nothing", 48, information{qualification: 0x182, gpa: 0xfee0_0300},
 			vcpu.Exit{Reason: vcpu.Memory, Mem: vcpu.MemExit{GPA: 0xfee0_0300, Write: true}}, fEPT},
 		{"fetch from nothing", 48, information{qualification: 0x184, gpa: 0x1000},
@@ -69,18 +69,11 @@ func TestDecode(t *testing.T) {
 		{"not tried", reasonNotTried, information{}, vcpu.Exit{Reason: vcpu.Invalid}, fEvent},
 	} {
 		var got vcpu.Exit
-		form := decode(tt.reason, &tt.info, true, &got)
+		form := decode(tt.reason, &tt.info, &got)
 		got.Raw = tt.want.Raw
 		if d := cmp.Diff(tt.want, got); d != "" || form != tt.form {
 			t.Errorf("%s: form %d, want %d (-want +got):\n%s", tt.name, form, tt.form, d)
 		}
-	}
-}
-
-// INS and OUTS on a CPU without instruction information.
-func TestDecodeNoInsInfo(t *testing.T) {
-	if got := decodeIO(0x1f0_0039, ^uint32(0), false); got.Addr != 0 || got.Seg != x86.ES || !got.String {
-		t.Errorf("%+v", got)
 	}
 }
 
@@ -90,10 +83,10 @@ func FuzzDecode(f *testing.F) {
 	f.Add(uint32(30), uint64(0x1f0_0039), uint64(0), uint32(0), uint32(0), uint32(7<<7))
 	f.Add(uint32(0), uint64(0), uint64(0), uint32(0x8000_07ff), uint32(1), uint32(0))
 	f.Add(uint32(48), ^uint64(0), ^uint64(0), uint32(0), uint32(0), uint32(0))
-	f.Fuzz(func(t *testing.T, reason uint32, q, gpa uint64, info, err, insn uint32) {
+	f.Fuzz(func(t *testing.T, reason uint32, q, gpa uint64, info, err, _ uint32) {
 		var x vcpu.Exit
-		decode(reason, &information{q, gpa, info, err, insn}, true, &x)
-		if x.Reason >= vcpu.NumReasons || x.IO.Seg > 7 {
+		decode(reason, &information{q, gpa, info, err}, &x)
+		if x.Reason >= vcpu.NumReasons {
 			t.Errorf("%+v", x)
 		}
 	})

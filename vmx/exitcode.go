@@ -50,7 +50,7 @@ const (
 	fOwn               // finished by this package
 	fInsn              // ended by an instruction: it has a length
 	fCR                // the same; qualification
-	fIO                // the same; qualification, and for INS and OUTS instruction information
+	fIO                // the same; qualification
 	fException
 	fEPT  // qualification, guest physical address
 	fAPIC // qualification

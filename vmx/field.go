@@ -68,7 +68,6 @@ const (
 	exitVectoring  ro32 = 0x4408
 	exitVectError  ro32 = 0x440a
 	exitInsnLength ro32 = 0x440c
-	exitInsnInfo   ro32 = 0x440e
 
 	exitQualification roNat = 0x6400
 	exitLinear        roNat = 0x640a

@@ -25,7 +25,7 @@ func (v *VCPU) finish(x *vcpu.Exit) {
 		f.ssAccess = v.on.p.read(uint32(guestSSAccess)) // see exited
 	}
 	x.CPL, x.RIP, x.Len, x.Ahead = v.frame.cpl(), f.rip, 0, false
-	form := decode(reason, &i, v.b.f.insInfo, x)
+	form := decode(reason, &i, x)
 	f.meter.Exit(v.cost, x.Reason)
 	if form >= fInsn && form <= fIO || x.Reason == vcpu.Exception && x.Event.Type == vcpu.SoftException {
 		x.Len = uint8(f.length)
@@ -74,12 +74,7 @@ func (v *VCPU) inform(reason uint32, i *information) {
 		v.frame.vectoring = p.read(uint32(exitVectoring))
 	}
 	switch form {
-	case fIO:
-		i.qualification = v.frame.qualification
-		if i.qualification&ioString != 0 && v.b.f.insInfo {
-			i.instruction = uint32(p.read(uint32(exitInsnInfo)))
-		}
-	case fCR, fAPIC, fNotify:
+	case fIO, fCR, fAPIC, fNotify:
 		i.qualification = v.frame.qualification
 	case fEPT:
 		i.qualification = v.frame.qualification

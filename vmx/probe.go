@@ -96,7 +96,6 @@ type features struct {
 	vpid                 bool
 	invvpidSingle        bool
 	huge1G               bool
-	insInfo              bool
 	timerShift           uint8 // of the preemption timer
 	tscAux               bool
 	virtualAPIC          bool // x2APIC mode, its registers, and interrupt delivery
@@ -150,19 +149,14 @@ func Probe(r Registers) (*vcpu.Caps, error) {
 	if err != nil {
 		return nil, err
 	}
-	caps := &vcpu.Caps{
+	return &vcpu.Caps{
 		Name:        "VT-x",
 		Short:       "vmx",
 		HugePages1G: f.huge1G,
-		NextRIP:     true,
 		XSAVE:       f.fpu != vcpu.FXSAVE,
 		XCR0Mask:    f.xcr0,
 		VirtualAPIC: f.virtualAPIC,
-	}
-	if f.vpid {
-		caps.ASIDs = maxVPID
-	}
-	return caps, nil
+	}, nil
 }
 
 func probe(r *Registers) (features, error) {
@@ -182,7 +176,6 @@ func probe(r *Registers) (features, error) {
 		revision:  uint32(r.Basic & basicRevision),
 		cr0Fixed0: r.CR0Fixed0, cr0Fixed1: r.CR0Fixed1,
 		cr4Fixed0: r.CR4Fixed0, cr4Fixed1: r.CR4Fixed1,
-		insInfo: r.Basic&basicINSInfo != 0,
 		tscAux:  r.Ext1D&ext1RDTSCP != 0,
 		fpuSize: vcpu.FPULegacy + vcpu.FPUHeader,
 	}

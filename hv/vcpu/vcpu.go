@@ -69,12 +69,7 @@ type IOExit struct {
 	Port   uint16
 	Size   uint8 // 1, 2 or 4 bytes
 	In     bool  // from port to guest
-	String bool  // INS or OUTS
-	Rep    bool
-	// Addr is the address size in bytes of a string instruction (2, 4, 8; 0
-	// unknown) and Seg the segment of its memory operand (OUTS).
-	Addr uint8
-	Seg  x86.Seg
+	String bool  // INS or OUTS: decode at RIP
 }
 
 // MemExit describes a second-level fault (Reason Memory).
@@ -94,8 +89,6 @@ type CRExit struct {
 	Known bool
 	CR    uint8
 	GPR   uint8 // operand in instruction encoding order
-	LMSW  bool
-	CLTS  bool
 }
 
 // APICExit describes a write that a CPU with [Caps.VirtualAPIC] has carried out
@@ -159,9 +152,6 @@ type Caps struct {
 	Name        string // "AMD-V" or "VT-x", for people
 	Short       string // the word for virt_caps in the toolstack's info
 	HugePages1G bool   // second-level tables may use 1 GiB leaves
-	NextRIP     bool   // Exit.Len is always known for instruction exits
-	DecodeInsn  bool
-	ASIDs       uint32 // address-space tags; 0 = none
 	// VirtualAPIC: the CPU delivers the guest's interrupts and executes its
 	// writes to TPR and EOI without exits; every VCPU is a LocalAPIC.
 	VirtualAPIC bool

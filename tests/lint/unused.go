@@ -90,8 +90,6 @@ var kept = map[string]string{
 	"boot/kernel.OpenIRQ":           ground,
 	"boot/kernel.Phys":              ground,
 	"boot/kernel.SendNMI":           ground,
-	"hv/vcpu.NextRIP":               ground,
-	"hv/vcpu.DecodeInsn":            ground,
 	"hv/vcpu.VirtualAPIC":           ground,
 	"dom0/account.Most":             "so tests see what was ever taken",
 	"dom0/hcall.StartVCPU":          "a dom0 with several vCPUs starts them by it",

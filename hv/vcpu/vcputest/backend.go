@@ -30,7 +30,7 @@ var _ vcpu.Backend = (*Backend)(nil)
 // NewBackend returns a backend with plausible capabilities.
 func NewBackend() *Backend {
 	return &Backend{
-		Capabilities: vcpu.Caps{Name: "scripted", Short: "fake", HugePages1G: true, ASIDs: 16},
+		Capabilities: vcpu.Caps{Name: "scripted", Short: "fake", HugePages1G: true},
 		Format:       pt.Format{Name: "fake"},
 		enabled:      map[int]bool{},
 	}
