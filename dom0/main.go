@@ -25,6 +25,7 @@ import (
 	"ringo/dom0/event"
 	"ringo/dom0/hcall"
 	"ringo/dom0/platform"
+	"ringo/dom0/store"
 	"ringo/hv/abi"
 )
 
@@ -46,10 +47,11 @@ func main() {
 	line := hcall.NewConsole(hv)
 	events.Handle(abi.PortConsole, line.Wake, nil)
 	host := console.New(line, line, hostname+"# ")
+	defined := store.NewMemory(budget.Account("a definition"))
 	files := domain.NewModules(direct, start.Modules[:start.NumModules])
 	manager := domain.New(domain.Options{
 		HV: hv, Loader: domain.Images{Account: budget.Account("unpacking")}, Files: files,
-		Devices: devices, Memory: direct, Notify: host.Notify, Tell: host.Tell,
+		Devices: devices, Memory: direct, Store: defined, Notify: host.Notify, Tell: host.Tell,
 	})
 	events.Handle(abi.PortDomainState, manager.StateChanged, nil)
 	startCPUs(int(start.NumCPUs))
@@ -60,7 +62,13 @@ func main() {
 		host.Notify("error: " + err.Error())
 	}
 	go manager.Run(context.Background())
-	torture(hv)
+	info, err := hv.Host()
+	if err != nil {
+		host.Notify("error: " + err.Error())
+	}
+	options := strings.Fields(hcall.Text(info.CmdLine[:]))
+	go manager.Autostart(autostart(options))
+	torture(options)
 
 	shell := &cli.Shell{
 		API: &api.API{
@@ -91,10 +99,20 @@ func serveEvents(s *event.Server) {
 
 // torture keeps dom0's Go runtime busy if the hypervisor was started with the
 // option of that name.
-func torture(hv *hcall.Client) {
-	h, err := hv.Host()
-	if err != nil || !slices.Contains(strings.Fields(hcall.Text(h.CmdLine[:])), "torture") {
+func torture(options []string) {
+	if !slices.Contains(options, "torture") {
 		return
 	}
 	churn.Start(kernel.NumCPU(), func(what string) { panic(what) })
+}
+
+// autostart returns the files of autostart=FILE[,FILE...] among the hypervisor's
+// options.
+func autostart(options []string) (files []string) {
+	for _, o := range options {
+		if list, ok := strings.CutPrefix(o, "autostart="); ok {
+			files = append(files, strings.FieldsFunc(list, func(r rune) bool { return r == ',' })...)
+		}
+	}
+	return files
 }

@@ -77,7 +77,8 @@ type Serial struct {
 	Port   uint16 // first I/O port
 }
 
-// Options is the command line in the form of a struct.
+// Options is the command line in the form of a struct. autostart=FILE[,FILE...] is
+// dom0's, which reads it by itself.
 type Options struct {
 	Dom0Memory uint64 // dom0_mem=SIZE, in bytes; 0: the default
 	Dom0VCPUs  int    // dom0_max_vcpus=N; 0: the default
@@ -146,6 +147,7 @@ var options = []option{
 	{"pool", false, setPool},
 	{"watchdog", true, func(o *Options, v string) error { return choose(v, &o.Watchdog, booleans) }},
 	{"noreboot", true, func(o *Options, v string) error { return choose(v, &o.NoReboot, booleans) }},
+	{"autostart", false, func(*Options, string) error { return nil }},
 	{"torture", true, func(o *Options, v string) error { return choose(v, &o.Torture, booleans) }},
 }
 

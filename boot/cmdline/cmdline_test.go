@@ -48,6 +48,7 @@ func TestParse(t *testing.T) {
 		{"nosmp noreboot", func(o *Options) { o.MaxCPUs, o.NoReboot = 1, true }},
 		{"watchdog=0 noreboot=yes nosmp=off", func(o *Options) { o.NoReboot = true }},
 		{"watchdog=off no-watchdog", func(o *Options) {}},
+		{"autostart=demo.toml,x", func(o *Options) {}},
 		{"watchdog", func(o *Options) { o.Watchdog = true }},
 	} {
 		want := Default()

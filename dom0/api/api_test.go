@@ -144,6 +144,14 @@ func TestKinds(t *testing.T) {
 			kind: problem.Invalid, text: "weight 70000 is out of range", remedy: "use 1 to 65535"},
 		{name: "action", err: func(a *API) *Error { return try(HostPower)(a, Power{"up"}) },
 			kind: problem.Invalid, text: `"up" is not an action`, remedy: "use off or restart"},
+		{name: "not defined", err: func(a *API) *Error { return try(DomainAutostart)(a, Autostart{Domain: "web1"}) },
+			kind: problem.NotFound, text: `domain "web1" is not defined`, remedy: "define keeps a configuration, of that name too"},
+		{name: "off", err: func(a *API) *Error {
+			if e := try(DomainDefine)(a, web1("name=web2")); e != nil {
+				return e
+			}
+			return try(DomainPause)(a, Ref{"web2"})
+		}, kind: problem.Refused, text: `domain "web2" is off`, remedy: "start web2 starts it"},
 		{name: "no CPU", err: func(a *API) *Error { return try(HostTrace)(a, CPU{4}) },
 			kind: problem.NotFound, text: "there is no CPU 4", remedy: "this machine has CPUs 0 to 3"},
 	} {
@@ -261,6 +269,32 @@ func TestEveryVerb(t *testing.T) {
 	show(DomainReset.Name, None{}, err)
 	_, err = DomainDestroy.Call(a, Ref{"shop"})
 	show(DomainDestroy.Name, None{}, err)
+	def, err := DomainDefine.Call(a, Create{File: "typed", Text: "memory = 16\n[boot]\nkernel = \"boot:vmlinuz\"\n"})
+	if show(DomainDefine.Name, def, err); def != (DefineReply{Name: "typed"}) {
+		t.Errorf("%+v", def)
+	}
+	text, err := DomainText.Call(a, Ref{"typed"})
+	if show(DomainText.Name, text, err); !strings.Contains(text.Text, "memory = '16MiB'\n") {
+		t.Errorf("%q", text.Text)
+	}
+	def, err = DomainEdit.Call(a, Edit{Domain: "typed", Text: text.Text, Settings: []string{"vcpus=2"}})
+	if show(DomainEdit.Name, def, err); !def.Again {
+		t.Errorf("%+v", def)
+	}
+	last, err := DomainAutostart.Call(a, Autostart{Domain: "typed"})
+	if show(DomainAutostart.Name, last, err); last.Lasting {
+		t.Error("memory lasts")
+	}
+	created, err = DomainStart.Call(a, Start{Domain: "typed", Paused: true})
+	if got := show(DomainStart.Name, created, err); got != `{"id":2,"name":"typed"}` {
+		t.Error(got)
+	}
+	defs, err := DomainDefined.Call(a, None{})
+	if show(DomainDefined.Name, defs, err); len(defs) != 1 || !defs[0].Active || !defs[0].Autostart || defs[0].Config.VCPUs != 2 {
+		t.Errorf("%+v", defs)
+	}
+	_, err = DomainUndefine.Call(a, Ref{"typed"})
+	show(DomainUndefine.Name, None{}, err)
 	_, err = HostPower.Call(a, Power{Restart})
 	if show(HostPower.Name, None{}, err); !cmp.Equal(m.Powered(), []abi.Power{abi.PowerReboot}) {
 		t.Error(m.Powered())

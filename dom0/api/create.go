@@ -15,6 +15,7 @@ import (
 // settings that change it or stand alone, or both.
 type Create struct {
 	File     string   `json:"file,omitempty"`
+	Text     string   `json:"text,omitempty"`     // what the file says, where File is only its name
 	Settings []string `json:"settings,omitempty"` // "key=value"
 	Paused   bool     `json:"paused,omitempty"`
 	// Watch says that somebody looks at its console: if nothing comes, the host console
@@ -55,7 +56,10 @@ var (
 func (a *API) configuration(in *Create) (*config.Config, error) {
 	c := config.Default()
 	if in.File != "" {
-		data, err := a.Manager.ReadConfig(in.File)
+		data, err := []byte(in.Text), error(nil)
+		if in.Text == "" {
+			data, err = a.Manager.ReadConfig(in.File)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -63,14 +67,8 @@ func (a *API) configuration(in *Create) (*config.Config, error) {
 			return nil, problem.Of(problem.Invalid, err)
 		}
 	}
-	for _, s := range in.Settings {
-		key, value, ok := strings.Cut(s, "=")
-		if !ok {
-			return nil, problem.New(problem.Invalid, "write key=value", "%q is not a setting", s)
-		}
-		if err := c.Set(key, value); err != nil {
-			return nil, problem.Of(problem.Invalid, err)
-		}
+	if err := set(c, in.Settings); err != nil {
+		return nil, err
 	}
 	if err := c.Validate(); err != nil {
 		if in.File != "" {
@@ -79,4 +77,18 @@ func (a *API) configuration(in *Create) (*config.Config, error) {
 		return nil, problem.Of(problem.Invalid, err)
 	}
 	return c, nil
+}
+
+// set applies settings to a configuration.
+func set(c *config.Config, settings []string) error {
+	for _, s := range settings {
+		key, value, ok := strings.Cut(s, "=")
+		if !ok {
+			return problem.New(problem.Invalid, "write key=value", "%q is not a setting", s)
+		}
+		if err := c.Set(key, value); err != nil {
+			return problem.Of(problem.Invalid, err)
+		}
+	}
+	return nil
 }

@@ -28,6 +28,9 @@ type Terminal interface {
 type Prompt interface {
 	io.Writer
 	ReadLine() (string, error)
+	// ReadText reads lines until one that is a single dot. The text has at most most
+	// bytes. After an error nothing of it is left.
+	ReadText(prompt string, most int) (string, error)
 	// SetComplete sets the source of completions: candidates replace line[from:].
 	SetComplete(func(line string) (from int, candidates []string))
 }
@@ -130,7 +133,8 @@ func (c *call) flags(words []string) error {
 			c.args = append(c.args, w)
 			continue
 		}
-		if slices.Contains(c.verb.long, w) {
+		if letter := c.verb.long[w]; letter != 0 {
+			c.opt[letter] = ""
 			continue
 		}
 		for i := 1; i < len(w); i++ {

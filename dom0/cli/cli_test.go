@@ -112,6 +112,40 @@ func TestVerbs(t *testing.T) {
 	}
 }
 
+// Definitions are kept beside the domains.
+func TestDefine(t *testing.T) {
+	r := newRig(t, nil)
+	golden(t, "define", r.transcript(
+		"define demo.toml", "define name=web kernel=boot:vmlinuz memory=32MiB", "list", "list -a", "list web", "list --all -v",
+		"dominfo web", "domstate web", "console web", "destroy web", "start wbe", "create demo.toml",
+		"start -p web", "list --all", "dominfo web", "start web", "edit web memory=64 vcpus=2", "list -a web", "edit web memroy=64", "edit web name=x",
+		"destroy web", "list --all", "autostart web", "autostart --disable web", "rename web shop", "edit shop", "define -",
+		"list -l shop", "undefine shop", "undefine shop", "undefine demo", "list --all",
+	))
+}
+
+// A configuration is typed or pasted, up to a dot.
+func TestEdit(t *testing.T) {
+	r := newRig(t, nil)
+	r.host()
+	at := r.wait(t, 0, "ringo# ")
+	for _, step := range []struct{ keys, want string }{
+		{"define -\n", "\r\n> "},
+		{"name = \"web\"\n[boot]\n\tkernel = \"boot:vmlinuz\"\n.\n", "defined \"web\"\r\nringo# "},
+		{"edit web\n", "kernel = 'boot:vmlinuz'\r\ntype or paste a configuration, then a line with a dot; Ctrl-C leaves\r\n> "},
+		{"memory = \"48MiB\"\nvcpus = 3\n[boot]\nkernel = \"boot:vmlinuz\"\ncmdline = \"list\"\n.\n", "defined \"web\" again\r\nringo# "},
+		{"edit web\n", "cmdline = 'list'\r\n"},
+		{"memroy = \"48MiB\"\n.\n", "error: web:1: unknown key \"memroy\" (did you mean \"memory\"?)\r\nringo# "},
+		{"edit web\n.\n", "\"web\" is as it was\r\nringo# "},
+		{"edit web\n\x03", "error: left with Ctrl-C: nothing is changed\r\nringo# "},
+		{"list --all\n", "48     3     off"},
+		{"create -\nname = \"now\"\nmemory = 16\n[boot]\nkernel = \"boot:vmlinuz\"\n.\n", "created \"now\" (id 1)\r\nringo# "},
+	} {
+		r.Type(step.keys)
+		at = r.wait(t, at, step.want)
+	}
+}
+
 // figures gives the machine figures to show.
 func (r *rig) figures() {
 	r.Machine.Host.UptimeNS = 3661e9
@@ -189,6 +223,7 @@ func TestSplit(t *testing.T) {
 func TestComplete(t *testing.T) {
 	r := newRig(t, nil)
 	r.Run("create -p demo.toml", &bytes.Buffer{})
+	r.Run("define demo.toml name=web", &bytes.Buffer{})
 	for _, c := range []struct {
 		line string
 		from int
@@ -196,6 +231,7 @@ func TestComplete(t *testing.T) {
 	}{
 		{"des", 0, []string{"destroy"}},
 		{"xl re", 3, []string{"resume", "reboot", "reset", "rename", "restart"}},
+		{"start ", 6, []string{"web"}},
 		{"destroy d", 8, []string{"demo"}},
 		{"destroy ", 8, []string{"Domain-0", "demo"}},
 		{"create de", 7, []string{"demo.toml", "debug_exit="}},

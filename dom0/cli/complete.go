@@ -26,6 +26,8 @@ func (s *Shell) Complete(line string) (from int, candidates []string) {
 			all = verbNames()
 		case argDomain:
 			all = s.names()
+		case argDefined:
+			all = s.defined()
 		case argCreate:
 			all = s.settings(word)
 		}
@@ -41,6 +43,19 @@ func (s *Shell) Complete(line string) (from int, candidates []string) {
 // names returns the names of domains.
 func (s *Shell) names() []string {
 	all, err := api.DomainList.Call(s.API, api.None{})
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, d := range all {
+		names = append(names, d.Name)
+	}
+	return names
+}
+
+// defined returns the names of what is defined.
+func (s *Shell) defined() []string {
+	all, err := api.DomainDefined.Call(s.API, api.None{})
 	if err != nil {
 		return nil
 	}

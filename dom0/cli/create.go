@@ -7,23 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"ringo/dom0/api"
 )
 
 // create makes a domain from a file, from settings, or from both.
 func create(c *call) error {
-	in := api.Create{Paused: c.given('p'), Watch: c.given('c')}
-	for _, a := range c.args {
-		switch {
-		case strings.Contains(a, "="):
-			in.Settings = append(in.Settings, a)
-		case in.File != "":
-			return fmt.Errorf("two files, %s and %s; %w", in.File, a, c.usage())
-		default:
-			in.File = a
-		}
+	in, err := c.source()
+	if err != nil {
+		return err
 	}
 	if c.given('n') {
 		cfg, err := api.DomainCheck.Call(c.API, in)

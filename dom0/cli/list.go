@@ -43,12 +43,28 @@ func (c *call) domains() ([]api.Domain, error) {
 }
 
 func list(c *call) error {
-	all, err := c.domains()
-	if err != nil {
-		return err
+	var off []api.Defined
+	var err error
+	if c.given('a') || len(c.args) > 0 {
+		if off, err = c.off(); err != nil {
+			return err
+		}
+	}
+	var all []api.Domain
+	if len(c.args) == 0 || len(off) == 0 {
+		if all, err = c.domains(); err != nil {
+			return err
+		}
 	}
 	if c.given('l') {
-		b, err := json.MarshalIndent(all, "", "  ")
+		both := []any{}
+		for _, d := range all {
+			both = append(both, d)
+		}
+		for _, d := range off {
+			both = append(both, d)
+		}
+		b, err := json.MarshalIndent(both, "", "  ")
 		c.printf("%s\n", b)
 		return err
 	}
@@ -65,10 +81,15 @@ func list(c *call) error {
 		c.printf("%-40s %5d %5d %5d     %s  %8.1f%s%s\n",
 			d.Name, d.ID, mib(d.Memory), d.VCPUs, letters(d), d.CPUTime, uuid(d.UUID), code)
 	}
+	c.rows(off, uuid)
 	return nil
 }
 
 func domstate(c *call) error {
+	if off, err := c.off(); err != nil || len(off) > 0 {
+		c.printf("off\n")
+		return err
+	}
 	d, err := c.domain()
 	if err != nil {
 		return err
@@ -78,12 +99,25 @@ func domstate(c *call) error {
 }
 
 func dominfo(c *call) error {
+	line := func(name, format string, a ...any) {
+		c.printf("%-15s "+format+"\n", append([]any{name + ":"}, a...)...)
+	}
+	if off, err := c.off(); err != nil || len(off) > 0 {
+		if err != nil {
+			return err
+		}
+		d := off[0]
+		line("Id", "-")
+		line("Name", "%s", d.Name)
+		line("UUID", "%s", d.Config.UUID)
+		line("State", "off")
+		line("CPU(s)", "%d", d.Config.VCPUs)
+		line("Max memory", "%d KiB", d.Config.Memory.Bytes>>10)
+		return c.described(d.Name, &d.Config, line)
+	}
 	d, err := c.domain()
 	if err != nil {
 		return err
-	}
-	line := func(name, format string, a ...any) {
-		c.printf("%-15s "+format+"\n", append([]any{name + ":"}, a...)...)
 	}
 	line("Id", "%d", d.ID)
 	line("Name", "%s", d.Name)
@@ -103,12 +137,18 @@ func dominfo(c *call) error {
 	line("Max memory", "%d KiB", d.MaxMemory>>10)
 	line("Used memory", "%d KiB", d.Memory>>10)
 	line("Overhead", "%d KiB", d.Overhead>>10)
-	if d.Config != nil {
-		line("Kernel", "%s", d.Config.Boot.Kernel)
-		line("Initrd", "%s", d.Config.Boot.Initrd)
-		line("Cmdline", "%s", d.Config.Boot.Cmdline)
+	if d.Config == nil {
+		return nil
 	}
-	return nil
+	return c.described(d.Name, d.Config, line)
+}
+
+// described prints what a domain boots, and how it is defined.
+func (c *call) described(name string, cfg *api.Config, line func(name, format string, a ...any)) error {
+	line("Kernel", "%s", cfg.Boot.Kernel)
+	line("Initrd", "%s", cfg.Boot.Initrd)
+	line("Cmdline", "%s", cfg.Boot.Cmdline)
+	return c.persistence(name, line)
 }
 
 // vcpuList prints what the hypervisor's interface tells of vCPUs: it has no

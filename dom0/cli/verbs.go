@@ -12,12 +12,12 @@ import (
 // verb is a row of the table of commands.
 type verb struct {
 	name  string
-	alias []string // virsh's names, and old ones
-	args  string   // usage
-	flags string   // letters; ":" after one that takes a value
-	long  []string // "--flags" that are accepted and change nothing
-	least int      // number of arguments
-	most  int      // -1: any
+	alias []string        // virsh's names, and old ones
+	args  string          // usage
+	flags string          // letters; ":" after one that takes a value
+	long  map[string]byte // "--flags" and the letters that they stand for
+	least int             // number of arguments
+	most  int             // -1: any
 	kind  argKind
 	short string // one line
 	text  string // more, for help VERB
@@ -30,6 +30,7 @@ type argKind uint8
 const (
 	argNone argKind = iota
 	argDomain
+	argDefined
 	argCreate
 	argVerb
 )
@@ -40,9 +41,22 @@ var verbs []verb
 
 func init() {
 	verbs = []verb{
-		{name: "create", args: "[-c] [-p] [-n] [FILE] [key=value ...]", flags: "cpn", least: 1, most: -1, kind: argCreate,
+		{name: "create", args: "[-c] [-p] [-n] [FILE | -] [key=value ...]", flags: "cpn", least: 1, most: -1, kind: argCreate,
 			short: "make a domain and start it", text: createHelp, run: create},
-		{name: "list", args: "[-l | -v] [DOMAIN]", flags: "lva", long: []string{"--all", "--long", "--verbose"}, most: 1, kind: argDomain,
+		{name: "define", args: "[FILE | -] [key=value ...]", least: 1, most: -1, kind: argCreate,
+			short: "keep a domain's configuration, for start", text: defineHelp, run: define},
+		{name: "undefine", args: "DOMAIN", least: 1, most: 1, kind: argDefined,
+			short: "forget a domain's configuration", run: on(api.DomainUndefine),
+			text: "If it runs it goes on, and is gone when it stops."},
+		{name: "edit", args: "DOMAIN [key=value ...]", least: 1, most: -1, kind: argDefined,
+			short: "change a defined domain's configuration", text: editHelp, run: edit},
+		{name: "start", args: "[-c] [-p] DOMAIN", flags: "cp", long: map[string]byte{"--console": 'c', "--paused": 'p'}, least: 1, most: 1, kind: argDefined,
+			short: "make a defined domain and start it", run: start,
+			text: "-c attaches the console, -p leaves the domain paused."},
+		{name: "autostart", args: "[-d] DOMAIN", flags: "d", long: map[string]byte{"--disable": 'd'}, least: 1, most: 1, kind: argDefined,
+			short: "start a defined domain with the machine", run: autostart,
+			text: "-d does not any more. Files named on the hypervisor's command line, as in\nautostart=a.toml,b.toml, are defined so and started at power-on."},
+		{name: "list", args: "[-a] [-l | -v] [DOMAIN]", flags: "lva", long: map[string]byte{"--all": 'a', "--long": 'l', "--verbose": 'v'}, most: 1, kind: argDomain,
 			short: "list domains", text: listHelp, run: list},
 		{name: "console", args: "[-r] DOMAIN", flags: "r", least: 1, most: 1, kind: argDomain,
 			short: "attach to a domain's console; Ctrl-] leaves it", run: attach, text: consoleHelp},
@@ -99,6 +113,7 @@ const (
 them); key=value settings change it or stand alone:
   create demo.toml
   create name=g kernel=boot:vmlinuz initrd=boot:i.gz cmdline="console=ttyS0" memory=256MiB
+- instead of FILE reads one that you type or paste, up to a line with a dot.
 -c attaches the console, and says how far the guest has come if it shows
 nothing; -p leaves the domain paused, -n only checks.`
 	shutdownHelp = `Guests that listen to the button (Linux with acpid or systemd) do as their
@@ -111,15 +126,25 @@ its output text, colours and cursor movements pass. With -r all passes from
 then on, and the guest may do to this terminal what it likes; what is typed
 until the terminal has been reset, or for a second, is ignored.`
 	listHelp = `State is one letter per condition: running, blocked (idle), paused, shutdown,
-crashed, dying. -l prints JSON, -v adds the UUID.`
+crashed, dying. -a also lists those that are defined and off, -l prints JSON, -v
+adds the UUID.`
+	defineHelp = `What is defined is listed by list -a, made by start, and stays when the domain
+stops. FILE and settings are those of create; defining a name again replaces its
+configuration, and with the name of a domain that exists it is that one's.
+Definitions are kept in memory: they end with the machine.`
+	editHelp = `  edit web1 memory=512MiB vcpus=2
+changes settings. Without settings the configuration is shown as it is in a
+file, and a whole one is read: type or paste it, then a line with a dot. An empty
+one, or Ctrl-C, changes nothing; so does one with a mistake. A domain that runs
+is changed when it is started the next time.`
 	powerHelp = `Domains are not asked first.`
 )
 
 // later are xl's and virsh's verbs that this version does not have: the answer
 // to them is not "unknown".
 var later = strings.Fields(`save restore migrate snapshot clone vcpu-pin vcpu-set mem-set mem-max block-list
-	block-attach block-detach network-list network-attach network-detach dump-core start define undefine
-	setmem setvcpus autostart`)
+	block-attach block-detach network-list network-attach network-detach dump-core
+	setmem setvcpus`)
 
 // find returns the verb with a name or alias, nil if there is none.
 func find(name string) *verb {

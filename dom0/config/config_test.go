@@ -294,3 +294,18 @@ func FuzzParse(f *testing.F) {
 		_ = fmt.Sprint(c.Validate(), c.Unsupported())
 	})
 }
+
+// A configuration as text is read as the same.
+func TestTOML(t *testing.T) {
+	c := Default()
+	c.Name, c.CPUs, c.Hypervisor, c.DebugExit, c.RNG, c.Memory.Bytes = "web", "0-1", "kvm", true, false, 4096*5
+	c.Boot = Boot{Kernel: "boot:k", Cmdline: `a "b" 'c' \`, Modules: []string{"boot:m x", "boot:n"}}
+	text, err := c.TOML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Parse("other.toml", text)
+	if d := cmp.Diff(c, got); err != nil || d != "" {
+		t.Errorf("%v %s\n%s", err, d, text)
+	}
+}

@@ -52,6 +52,8 @@ type Host struct {
 
 	patience time.Duration // with a terminal that does not answer
 	dropped  uint64        // typed for the attached guest and lost
+	prompt   string
+	text     bool // a text is read, see ReadText
 
 	// mu guards what follows and is held while lines are written; before the
 	// terminal's own lock. While attached, only pass and Tell write.
@@ -63,7 +65,7 @@ type Host struct {
 
 // New returns the host console on a pair of streams. It reads r from now on.
 func New(r io.Reader, w io.Writer, prompt string) *Host {
-	h := &Host{out: w, patience: maxPatience}
+	h := &Host{out: w, patience: maxPatience, prompt: prompt}
 	h.in = newInput(r, h.Notify)
 	h.term = term.NewTerminal(struct {
 		io.Reader
@@ -78,6 +80,9 @@ func (h *Host) SetComplete(c Complete) {
 	h.term.AutoCompleteCallback = func(line string, pos int, key rune) (string, int, bool) {
 		if key != '\t' {
 			return "", 0, false
+		}
+		if h.text {
+			return line[:pos] + " " + line[pos:], pos + 1, true
 		}
 		head, list := complete(c, line[:pos])
 		if len(list) > 0 {
@@ -128,6 +133,7 @@ func (h *Host) ReadLine() (string, error) {
 		if len(line) <= maxLine {
 			return line, nil
 		}
+		h.in.losses++
 		h.Notify(fmt.Sprintf("error: the line is longer than %d bytes: it is not run", maxLine))
 	}
 }

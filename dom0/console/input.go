@@ -32,6 +32,8 @@ type input struct {
 	gap    loss   // what is missing behind rest
 	skipLF bool   // the last line ended with CR: an LF belongs to it
 	cut    bool   // up to the end of the line all is dropped
+	losses int    // gaps so far
+	broken bool   // Ctrl-C ended the line that was read last
 	scan   vt.Scanner
 	mouse  int           // bytes to come of a report without numbers
 	idle   time.Duration // after which a sequence has no more bytes
@@ -112,10 +114,11 @@ func (in *input) Read(p []byte) (int, error) {
 			case in.scan.Byte(b) != vt.Plain:
 				n += in.sequence(p[n:])
 			case b == '\r' || b == '\n':
-				in.skipLF = b == '\r'
+				in.skipLF, in.broken = b == '\r', false
 				p[n] = keyReturn
 				return n + 1, nil
 			case b == keyCtrlC:
+				in.broken = true
 				return n + copy(p[n:], []byte{keyEnd, keyKill, keyReturn}), nil
 			case b == keyCtrlD || b == Escape || b >= 0x80:
 			default:
@@ -136,6 +139,7 @@ func (in *input) lost(p []byte) int {
 		text += "; what follows up to Enter is ignored"
 	}
 	in.notify(text)
+	in.losses++
 	in.gap, in.skipLF, in.mouse = loss{}, false, 0
 	in.scan.Reset()
 	return copy(p, []byte{keyEnd, keyKill})

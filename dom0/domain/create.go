@@ -33,6 +33,9 @@ func (m *Manager) Check(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
+	if err := m.undefined(p.cfg.Name); err != nil {
+		return err
+	}
 	if err := m.unique(p.cfg.Name, p.uuid); err != nil {
 		return err
 	}
@@ -57,6 +60,12 @@ func (p *plan) request() loader.Request {
 func (m *Manager) Create(cfg *config.Config, paused bool) (uint32, error) {
 	p, err := m.plan(cfg)
 	if err != nil {
+		return 0, err
+	}
+	if err := m.unique(p.cfg.Name, p.uuid); err != nil { // known by id: said first
+		return 0, err
+	}
+	if err := m.undefined(p.cfg.Name); err != nil {
 		return 0, err
 	}
 	return m.create(p, paused, bucket{})

@@ -22,6 +22,7 @@ import (
 	"ringo/dom0/guestmem"
 	"ringo/dom0/hcall"
 	"ringo/dom0/loader"
+	"ringo/dom0/store"
 	"ringo/hv/abi"
 )
 
@@ -89,6 +90,7 @@ type Options struct {
 	Files   Files
 	Devices Devices
 	Memory  Memory
+	Store   store.Store             // of definitions; nil is one in memory, without a limit
 	Notify  func(line string)       // what happens by itself, for the console
 	Tell    func(name, line string) // the same of a domain whose console may be shown
 	Now     func() time.Time
@@ -106,6 +108,9 @@ type Manager struct {
 	Options
 	changed chan struct{}
 	workers sync.WaitGroup // of Run
+
+	// defining serializes changes of definitions; after dom.op, before mu.
+	defining sync.Mutex
 
 	// mu guards what follows. It is not held over hypercalls.
 	mu     sync.Mutex
@@ -146,6 +151,9 @@ func New(o Options) *Manager {
 	}
 	if o.Tell == nil {
 		o.Tell = func(_, line string) { o.Notify(line) }
+	}
+	if o.Store == nil {
+		o.Store = store.NewMemory(nil)
 	}
 	if o.NewUUID == nil {
 		o.NewUUID = randomUUID

@@ -6,6 +6,7 @@ package domain
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"ringo/dom0/config/near"
 	"ringo/dom0/hcall"
@@ -176,9 +177,15 @@ func (m *Manager) noSlot() error {
 	return problem.New(problem.Full, "destroy one first", "the table of domains is full (%d, with dom0)", host.NumDomains)
 }
 
-// notFound says that a domain does not exist, and which one may be meant.
-func notFound(ref string, all []abi.DomainInfo) error {
-	var names []string
+// notFound says that a domain does not exist, or is off, and which one may be meant.
+func (m *Manager) notFound(ref string, all []abi.DomainInfo) error {
+	names, err := m.Store.Names()
+	if err != nil {
+		return err
+	}
+	if slices.Contains(names, ref) {
+		return problem.New(problem.Refused, "start "+ref+" starts it", "domain %q is off", ref)
+	}
 	for i := range all {
 		names = append(names, hcall.Text(all[i].Name[:]))
 	}

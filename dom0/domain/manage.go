@@ -4,6 +4,7 @@
 package domain
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -68,7 +69,7 @@ func (m *Manager) Find(ref string) (Info, error) {
 			return m.info(&all[i]), nil
 		}
 	}
-	return Info{}, notFound(ref, all)
+	return Info{}, m.notFound(ref, all)
 }
 
 // Log returns what a domain wrote to its debug ports.
@@ -143,12 +144,25 @@ func (m *Manager) Rename(ref, name string) error {
 	if err := config.CheckName(name); err != nil {
 		return invalid(err)
 	}
+	if err := m.undefined(name); err != nil {
+		return err
+	}
+	if off, err := m.isOff(ref); err != nil || off {
+		if err := errors.Join(err, m.unique(name, [16]byte{})); err != nil {
+			return err
+		}
+		return m.renameDefinition(ref, name)
+	}
 	d, err := m.lock(ref, "renamed")
 	if err != nil {
 		return err
 	}
 	defer d.op.Unlock()
-	return m.rename(d, name)
+	old := d.cfg.Name
+	if err := m.rename(d, name); err != nil {
+		return err
+	}
+	return m.renameDefinition(old, name)
 }
 
 // rename gives a domain another name.

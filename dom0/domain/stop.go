@@ -212,7 +212,14 @@ func (m *Manager) spare(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	defined, err := m.Store.Names()
+	if err != nil {
+		return "", err
+	}
 	taken := map[string]bool{}
+	for _, n := range defined {
+		taken[n] = true
+	}
 	for i := range all {
 		taken[hcall.Text(all[i].Name[:])] = true
 	}

@@ -83,11 +83,22 @@ func testPause(h *host) {
 	h.detach()
 }
 
-// TestScrollback: what a guest printed before anybody looked is shown.
+// TestScrollback: what a guest printed before anybody looked is shown. The guest is
+// one that is defined, and starts with the machine.
 func TestScrollback(t *testing.T) {
 	t.Parallel()
-	h := boot(t, emu.Config{MemMiB: 1024})
-	h.ok("create demo.toml")
+	h := boot(t, emu.Config{MemMiB: 1024, HVArgs: "autostart=nothing.toml,demo.toml"})
+	for range 1000 {
+		if strings.Contains(h.Transcript(), `started "demo" (id 1): autostart`) {
+			break
+		}
+		h.do("list")
+	}
+	if !strings.Contains(h.Transcript(), `error: autostart of nothing.toml: no file "nothing.toml"`) {
+		t.Error("nothing is said of a file that is not there")
+	}
+	h.fails("create demo.toml", `domain "demo" is defined`)
+	h.ok("edit demo memory=200MiB")
 	h.attach("demo")
 	h.shell()
 	h.detach()
@@ -106,6 +117,18 @@ func TestScrollback(t *testing.T) {
 	h.fails("reboot demo", "does not listen to its power button")
 	h.ok("reset demo")
 	h.see(verbTime, `domain "demo" reboots`)
+	// It restarts as it was, and starts as it is defined.
+	h.ok("destroy demo")
+	if out := h.ok("list --all"); !strings.Contains(out, "demo") || !strings.Contains(out, "off") {
+		t.Errorf("list --all: %s", out)
+	}
+	h.ok("start demo")
+	if got := h.list()["demo"].mem; got != 200 {
+		t.Errorf("started with %d MiB", got)
+	}
+	h.ok("undefine demo")
+	h.ok("destroy demo")
+	h.fails("start demo", `domain "demo" does not exist`)
 	h.poweroff()
 }
 
