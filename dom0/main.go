@@ -47,11 +47,12 @@ func main() {
 	line := hcall.NewConsole(hv)
 	events.Handle(abi.PortConsole, line.Wake, nil)
 	host := console.New(line, line, hostname+"# ")
+	_, reservable := budget.Use()
 	defined := store.NewMemory(budget.Account("a definition"))
 	files := domain.NewModules(direct, start.Modules[:start.NumModules])
 	manager := domain.New(domain.Options{
 		HV: hv, Loader: domain.Images{Account: budget.Account("unpacking")}, Files: files,
-		Devices: devices, Memory: direct, Store: defined, Notify: host.Notify, Tell: host.Tell,
+		Devices: devices, Memory: direct, Store: defined, Dumps: budget.Account("a dump"), DumpMost: reservable / 2, Notify: host.Notify, Tell: host.Tell,
 	})
 	events.Handle(abi.PortDomainState, manager.StateChanged, nil)
 	startCPUs(int(start.NumCPUs))

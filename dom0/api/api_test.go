@@ -293,6 +293,20 @@ func TestEveryVerb(t *testing.T) {
 	if show(DomainDefined.Name, defs, err); len(defs) != 1 || !defs[0].Active || !defs[0].Autostart || defs[0].Config.VCPUs != 2 {
 		t.Errorf("%+v", defs)
 	}
+	dump, err := DomainDump.Call(a, Ref{"typed"})
+	if show(DomainDump.Name, dump, err); dump.Name != "typed" || len(dump.CPUs) != 2 || len(dump.RAM) != 2 {
+		t.Errorf("%+v", dump)
+	}
+	dumps, err := DumpList.Call(a, None{})
+	if show(DumpList.Name, dumps, err); len(dumps) != 1 || dumps[0].Size != dump.Size {
+		t.Errorf("%+v", dumps)
+	}
+	part, err := DumpRead.Call(a, DumpPart{"typed", 0, 4})
+	if got := show(DumpRead.Name, part, err); got != `{"bytes":"f0VMRg=="}` {
+		t.Error(got)
+	}
+	_, err = DumpDelete.Call(a, Dumped{"typed"})
+	show(DumpDelete.Name, None{}, err)
 	_, err = DomainUndefine.Call(a, Ref{"typed"})
 	show(DomainUndefine.Name, None{}, err)
 	_, err = HostPower.Call(a, Power{Restart})

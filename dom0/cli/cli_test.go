@@ -124,6 +124,15 @@ func TestDefine(t *testing.T) {
 	))
 }
 
+func TestDumps(t *testing.T) {
+	r := newRig(t, nil)
+	golden(t, "dumps", r.transcript(
+		"dumps", "dump-core x", "dumps x", "dumps -x x", "dumps -d x", "dumps -x",
+		"create -p demo.toml", "dump-core demo", "destroy demo", "dumps", "dumps demo", "dumps -x demo", "dumps -x demo 0x2000 8192",
+		"dumps -x demo x", "dumps -x demo 0x7fffffff", "dumps -d demo", "dumps",
+	))
+}
+
 // A configuration is typed or pasted, up to a dot.
 func TestEdit(t *testing.T) {
 	r := newRig(t, nil)

@@ -80,6 +80,11 @@ func init() {
 		{name: "destroy", args: "DOMAIN", least: 1, most: 1, kind: argDomain,
 			short: "end a domain at once", run: on(api.DomainDestroy),
 			text: "Pulls the cord. Returns when the domain's memory is scrubbed and free."},
+		{name: "dump-core", args: "DOMAIN", least: 1, most: 1, kind: argDomain,
+			short: "keep a domain's memory and registers", run: dumpCore, text: dumpHelp},
+		{name: "dumps", args: "[-d NAME | NAME | -x NAME [OFFSET [LENGTH]]]", flags: "dx", most: 3, kind: argDomain,
+			short: "list, show or forget dumps", run: dumps,
+			text: "With a name it is described; -x shows bytes of the file, -d forgets it."},
 		{name: "rename", alias: []string{"domrename"}, args: "DOMAIN NEWNAME", least: 2, most: 2, kind: argDomain,
 			short: "give a domain another name", run: rename},
 		{name: "domid", args: "DOMAIN", least: 1, most: 1, kind: argDomain, short: "print the id of a domain", run: domid},
@@ -125,6 +130,11 @@ domain's configuration.`
 its output text, colours and cursor movements pass. With -r all passes from
 then on, and the guest may do to this terminal what it likes; what is typed
 until the terminal has been reset, or for a second, is ignored.`
+	dumpHelp = `The domain stands still meanwhile. The dump is an ELF core file for gdb and
+crash(8), by the guest's physical addresses, kept in dom0's memory: compressed,
+without what is zero, one of each domain. It is to be fetched over the network in
+a later version. on_crash = "coredump-destroy" or "coredump-restart" makes one of a
+domain that crashed.`
 	listHelp = `State is one letter per condition: running, blocked (idle), paused, shutdown,
 crashed, dying. -a also lists those that are defined and off, -l prints JSON, -v
 adds the UUID.`
@@ -143,7 +153,7 @@ is changed when it is started the next time.`
 // later are xl's and virsh's verbs that this version does not have: the answer
 // to them is not "unknown".
 var later = strings.Fields(`save restore migrate snapshot clone vcpu-pin vcpu-set mem-set mem-max block-list
-	block-attach block-detach network-list network-attach network-detach dump-core
+	block-attach block-detach network-list network-attach network-detach
 	setmem setvcpus`)
 
 // find returns the verb with a name or alias, nil if there is none.

@@ -234,7 +234,7 @@ func TestHypervisor(t *testing.T) {
 
 func TestUnsupported(t *testing.T) {
 	for i, c := range []*Config{
-		{Disk: []Disk{{}}}, {NIC: []NIC{{}}}, {Boot: Boot{Firmware: "bios"}}, {OnCrash: CoredumpDestroy},
+		{Disk: []Disk{{}}}, {NIC: []NIC{{}}}, {Boot: Boot{Firmware: "bios"}},
 	} {
 		if !strings.Contains(c.Unsupported(), "not supported yet") {
 			t.Errorf("%d: %q", i, c.Unsupported())

@@ -170,8 +170,6 @@ func (c *Config) Unsupported() string {
 		return "nic: networks are not supported yet: remove [[nic]]"
 	case c.Boot.Firmware != "":
 		return "firmware: booting by firmware is not supported yet: give a kernel"
-	case c.OnCrash == CoredumpDestroy || c.OnCrash == CoredumpRestart:
-		return "on_crash: " + string(c.OnCrash) + " is not supported yet: use destroy, restart, rename-restart or preserve"
 	}
 	return ""
 }

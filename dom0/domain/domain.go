@@ -13,10 +13,12 @@ package domain
 
 import (
 	"errors"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
 
+	"ringo/dom0/account"
 	"ringo/dom0/board"
 	"ringo/dom0/config"
 	"ringo/dom0/guestmem"
@@ -90,11 +92,14 @@ type Options struct {
 	Files   Files
 	Devices Devices
 	Memory  Memory
-	Store   store.Store             // of definitions; nil is one in memory, without a limit
-	Notify  func(line string)       // what happens by itself, for the console
-	Tell    func(name, line string) // the same of a domain whose console may be shown
-	Now     func() time.Time
-	NewUUID func() [16]byte
+	Store   store.Store      // of definitions; nil is one in memory, without a limit
+	Dumps   *account.Account // what dumps are kept in; nil has no limit
+	// DumpMost is how many bytes all dumps may have; 0 is no limit.
+	DumpMost uint64
+	Notify   func(line string)       // what happens by itself, for the console
+	Tell     func(name, line string) // the same of a domain whose console may be shown
+	Now      func() time.Time
+	NewUUID  func() [16]byte
 	// Patience is how long a guest has to power off before it is made to; 0 is a
 	// minute.
 	Patience time.Duration
@@ -111,11 +116,13 @@ type Manager struct {
 
 	// defining serializes changes of definitions; after dom.op, before mu.
 	defining sync.Mutex
+	dumping  sync.Mutex // serializes the making of dumps; after dom.op, before mu
 
 	// mu guards what follows. It is not held over hypercalls.
 	mu     sync.Mutex
 	doms   map[uint32]*dom
 	making map[string]bool // names of domains being made
+	dumps  map[string]Dump // by name of the domain
 }
 
 // dom is what the toolstack knows of a domain beyond the hypervisor's record.
@@ -152,6 +159,9 @@ func New(o Options) *Manager {
 	if o.Tell == nil {
 		o.Tell = func(_, line string) { o.Notify(line) }
 	}
+	if o.DumpMost == 0 {
+		o.DumpMost = math.MaxUint64
+	}
 	if o.Store == nil {
 		o.Store = store.NewMemory(nil)
 	}
@@ -160,7 +170,7 @@ func New(o Options) *Manager {
 	}
 	return &Manager{
 		Options: o, changed: make(chan struct{}, 1),
-		doms: map[uint32]*dom{}, making: map[string]bool{},
+		doms: map[uint32]*dom{}, making: map[string]bool{}, dumps: map[string]Dump{},
 	}
 }
 

@@ -133,9 +133,14 @@ func (m *Manager) memory(id uint32) (*guestmem.Memory, error) {
 	if err != nil {
 		return nil, err
 	}
+	return m.view(ext), nil
+}
+
+// view returns extents of a domain that are mapped.
+func (m *Manager) view(ext []abi.Extent) *guestmem.Memory {
 	var all []guestmem.Extent
 	for _, e := range ext {
 		all = append(all, guestmem.Extent{GPA: e.GPA, Bytes: m.Memory.Slice(e.HPA, e.Size)})
 	}
-	return guestmem.New(all), nil
+	return guestmem.New(all)
 }

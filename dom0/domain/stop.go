@@ -131,6 +131,12 @@ func (m *Manager) stopped(in *abi.DomainInfo) {
 			what += ": " + why
 		}
 	}
+	switch action { // of a crash
+	case config.CoredumpDestroy:
+		action, what = config.Destroy, what+m.dumped(d, what)
+	case config.CoredumpRestart:
+		action, what = config.Restart, what+m.dumped(d, what)
+	}
 	if (action == config.Restart || action == config.RenameRestart) && !d.restarts.take(m.Now()) {
 		action = config.Preserve
 		what += fmt.Sprintf(": too often to restart it (%d times, and once more a minute)", burst)

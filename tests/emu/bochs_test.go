@@ -54,6 +54,7 @@ func TestBochsBoot(t *testing.T) {
 			h.ok("destroy sector")
 			h.ok("destroy mb2")
 			h.ok("undefine mb2")
+			h.testDump(false)
 			h.ok(micro("regs", "regs"))
 			h.responsive()
 			h.ok(micro("spin", "spin"))

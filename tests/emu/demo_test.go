@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"ringo/tools/emu"
 )
@@ -40,6 +41,11 @@ func TestDemo(t *testing.T) {
 		t.Errorf("list: %+v", r)
 	}
 	testPause(h)
+	h.ok("dump-core demo")
+	if out := h.ok("dumps demo"); !strings.Contains(out, "Kernel:      6.1.0-") || !strings.Contains(out, "vCPU 0:      RIP 0xffffffff") {
+		t.Errorf("a dump of Linux: %s", out)
+	}
+	h.ok("dumps -d demo")
 	h.ok("trigger demo nmi")
 	if out := h.ok("trigger demo sleep"); out != "" {
 		t.Errorf("sleep button: %q", out)
@@ -97,7 +103,6 @@ func TestScrollback(t *testing.T) {
 	if !strings.Contains(h.Transcript(), `error: autostart of nothing.toml: no file "nothing.toml"`) {
 		t.Error("nothing is said of a file that is not there")
 	}
-	h.fails("create demo.toml", `domain "demo" is defined`)
 	h.ok("edit demo memory=200MiB")
 	h.attach("demo")
 	h.shell()
@@ -115,13 +120,18 @@ func TestScrollback(t *testing.T) {
 	h.see(guestTime, "Linux version")
 	h.detach()
 	h.fails("reboot demo", "does not listen to its power button")
+	old := h.list()["demo"].id
 	h.ok("reset demo")
 	h.see(verbTime, `domain "demo" reboots`)
+	for r := h.list()["demo"]; r.id <= old || strings.Contains(r.state, "p"); r = h.list()["demo"] { // it is being made
+		time.Sleep(100 * time.Millisecond)
+	}
 	// It restarts as it was, and starts as it is defined.
 	h.ok("destroy demo")
 	if out := h.ok("list --all"); !strings.Contains(out, "demo") || !strings.Contains(out, "off") {
 		t.Errorf("list --all: %s", out)
 	}
+	h.fails("create demo.toml", `domain "demo" is defined`)
 	h.ok("start demo")
 	if got := h.list()["demo"].mem; got != 200 {
 		t.Errorf("started with %d MiB", got)

@@ -64,6 +64,10 @@ func TestHostile(t *testing.T) {
 			}
 		})
 	}
+	h.testDump(true)
+	if got := h.free(); got != free {
+		t.Errorf("free memory %d, %d before the dump", got, free)
+	}
 	if strings.Contains(h.Transcript(), "FAIL") {
 		t.Error("a guest found a broken promise; see the log")
 	}

@@ -49,6 +49,7 @@ var tasks = map[string][]need{
 	"pxe":   append([]need{qemu, rom}, iso...),
 	"uefi":  append([]need{qemu, uefi}, iso...),
 	"bochs": append(bochs, iso...),
+	"gdb":   {{"gdb", []string{"gdb"}}},
 	"test":  slices.Concat([]need{qemu, rom, uefi}, iso, bochs),
 }
 

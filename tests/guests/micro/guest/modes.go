@@ -3,7 +3,10 @@
 
 package guest
 
-import . "ringo/tests/guests/micro/asm"
+import (
+	"ringo/hv/abi"
+	. "ringo/tests/guests/micro/asm"
+)
 
 // Modes are the behaviours, in the order of the help text.
 var Modes = []Mode{
@@ -11,6 +14,7 @@ var Modes = []Mode{
 	{"loop", "repeats one kind of exit for good: that of figure=NAME, a name of bench", (*prog).endless},
 	{"hello", "ends at once", func(p *prog) { p.Jmp(p.shutdown) }},
 	{"triple", "triple fault", (*prog).triple},
+	{"crash", "ends as one that has crashed, with a mark in R12", (*prog).crash},
 	{"spin", "cli; jmp .", func(p *prog) { p.CLI(); p.Jmp(p.Here()) }},
 	{"poll", "computes for two million instructions, then reads a port that dom0 serves, for good", (*prog).poll},
 	{"hlt", "sti; hlt for good: no interrupt ever comes", (*prog).hlt},
@@ -124,6 +128,26 @@ func (p *prog) poll() {
 	p.MovImm(RDX, 0x71)
 	p.In(1)
 	p.Jmp(again)
+}
+
+// CrashMark is what R12 holds in mode crash.
+const CrashMark = 0x1122334455667788
+
+// crash says by the hypervisor's own call that it has crashed.
+func (p *prog) crash() {
+	intel := p.NewLabel()
+	p.MovImm(R12, CrashMark)
+	p.cmpVendorIntel()
+	p.Jcc(E, intel)
+	for _, call := range []func(){p.VMMCALL, p.VMCALL} {
+		p.MovImm(RDI, uint64(abi.ShutdownCrash))
+		p.MovImm(RAX, uint64(abi.CallDomShutdown))
+		call()
+		p.Jmp(p.Here())
+		p.Place(intel)
+		intel = p.NewLabel()
+	}
+	p.Place(intel)
 }
 
 func (p *prog) hlt() {
