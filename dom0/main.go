@@ -77,6 +77,7 @@ func main() {
 		},
 		Terminal: platform.Terminal{Platform: devices, Host: host},
 	}
+	shell.Run("status", host)
 	host.Notify("error: the console ended: " + shell.Loop(host).Error())
 	select {} // the guests go on
 }

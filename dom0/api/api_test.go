@@ -146,6 +146,11 @@ func TestKinds(t *testing.T) {
 			kind: problem.Invalid, text: `"up" is not an action`, remedy: "use off or restart"},
 		{name: "not defined", err: func(a *API) *Error { return try(DomainAutostart)(a, Autostart{Domain: "web1"}) },
 			kind: problem.NotFound, text: `domain "web1" is not defined`, remedy: "define keeps a configuration, of that name too"},
+		{name: "no hot plug", err: func(a *API) *Error { return try(DomainResize)(a, Resize{"web1", "vcpus", "2"}) },
+			kind: problem.Unsupported, text: `domain "web1" keeps the vcpus that it was made with: this version plugs no vCPUs in or out`,
+			remedy: "a Linux guest takes one off by writing 0 to /sys/devices/system/cpu/cpuN/online"},
+		{name: "no size", err: func(a *API) *Error { return try(DomainResize)(a, Resize{"web1", "name", "2"}) },
+			kind: problem.Invalid, text: `"name" is not a size`, remedy: "use vcpus or memory"},
 		{name: "off", err: func(a *API) *Error {
 			if e := try(DomainDefine)(a, web1("name=web2")); e != nil {
 				return e
@@ -284,6 +289,13 @@ func TestEveryVerb(t *testing.T) {
 	last, err := DomainAutostart.Call(a, Autostart{Domain: "typed"})
 	if show(DomainAutostart.Name, last, err); last.Lasting {
 		t.Error("memory lasts")
+	}
+	_, err = DomainResize.Call(a, Resize{"typed", "vcpus", "2"})
+	show(DomainResize.Name, None{}, err)
+	m.Logf("ringo: 2 CPUs\nringo: warning: a\nringo: error: b\nringo: error: c\n")
+	st, err := HostStatus.Call(a, None{})
+	if show(HostStatus.Name, st, err); st.CPUs != 4 || st.Running != 0 || !slices.Equal(st.Faults, []string{"2 errors in dmesg", "a warning in dmesg"}) {
+		t.Errorf("%+v", st)
 	}
 	created, err = DomainStart.Call(a, Start{Domain: "typed", Paused: true})
 	if got := show(DomainStart.Name, created, err); got != `{"id":2,"name":"typed"}` {

@@ -48,6 +48,13 @@ type Edit struct {
 	Text     string   `json:"text,omitempty"`     // TOML
 }
 
+// Resize is a request for another number of vCPUs or amount of memory.
+type Resize struct {
+	Domain string `json:"domain"`
+	Key    string `json:"key"`   // vcpus or memory
+	Value  string `json:"value"` // as in a setting
+}
+
 // TOML is a configuration as text.
 type TOML struct {
 	Text string `json:"text"`
@@ -76,6 +83,12 @@ var (
 			a.Manager.Watch(id)
 		}
 		return Created{id, in.Domain}, err
+	})
+	DomainResize = act("domain.resize", func(a *API, in *Resize) error {
+		if in.Key != "vcpus" && in.Key != "memory" {
+			return problem.New(problem.Invalid, "use vcpus or memory", "%q is not a size", in.Key)
+		}
+		return a.Manager.Resize(in.Domain, in.Key, in.Value)
 	})
 	DomainEdit = add("domain.edit", edit)
 	// DomainText is the definition of a domain as DomainEdit takes it.

@@ -19,9 +19,9 @@ import (
 )
 
 // Terminal shows a domain's console until the user leaves it, raw or fit for any
-// terminal; platform.Terminal does.
+// terminal; with force the keyboard is taken from who has it. platform.Terminal does.
 type Terminal interface {
-	Attach(id uint32, name string, raw bool) error
+	Attach(id uint32, name string, raw, force bool) error
 }
 
 // Prompt is where lines come from, and their output goes; console.Host is one.

@@ -118,8 +118,8 @@ func TestDefine(t *testing.T) {
 	golden(t, "define", r.transcript(
 		"define demo.toml", "define name=web kernel=boot:vmlinuz memory=32MiB", "list", "list -a", "list web", "list --all -v",
 		"dominfo web", "domstate web", "console web", "destroy web", "start wbe", "create demo.toml",
-		"start -p web", "list --all", "dominfo web", "start web", "edit web memory=64 vcpus=2", "list -a web", "edit web memroy=64", "edit web name=x",
-		"destroy web", "list --all", "autostart web", "autostart --disable web", "rename web shop", "edit shop", "define -",
+		"start -p web", "list --all", "dominfo web", "start web", "vcpu-set web 1", "mem-set web 64", "status", "edit web memory=64 vcpus=2", "list -a web", "edit web memroy=64", "edit web name=x",
+		"destroy web", "list --all", "vcpu-set web 3", "mem-set web 1GiB", "list -a", "autostart web", "autostart --disable web", "rename web shop", "edit shop", "define -",
 		"list -l shop", "undefine shop", "undefine shop", "undefine demo", "list --all",
 	))
 }
@@ -169,7 +169,7 @@ func TestErrors(t *testing.T) {
 	r := newRig(t, nil)
 	golden(t, "errors", r.transcript(
 		"", "   ", "xl", // nothing is no error
-		"lsit", "frobnicate", "mem-set web1 5", "xl reboot demo",
+		"lsit", "frobnicate", "save web1 5", "xl reboot demo",
 		"create", "create -x demo.toml", "create nope.toml", "create dmeo.toml", "create bad.toml", "create disk.toml",
 		"create demo.toml bad.toml", "create demo.toml memroy=5", "create demo.toml memory=lots",
 		"create demo.toml memory=1GiB", "create name=g", "create name=G kernel=boot:vmlinuz",

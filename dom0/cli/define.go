@@ -124,6 +124,14 @@ func autostart(c *call) error {
 	return err
 }
 
+// resize makes the command that changes a size of a domain.
+func resize(key string) func(c *call) error {
+	return func(c *call) error {
+		_, err := api.DomainResize.Call(c.API, api.Resize{Domain: c.args[0], Key: key, Value: c.args[1]})
+		return err
+	}
+}
+
 // off returns what is defined and does not exist, of the name that an argument is, or
 // all.
 func (c *call) off() (off []api.Defined, err error) {

@@ -43,6 +43,27 @@ func info(c *call) error {
 	return nil
 }
 
+// status prints the host at a glance.
+func status(c *call) error {
+	s, err := api.HostStatus.Call(c.API, api.None{})
+	if err != nil {
+		return err
+	}
+	health := "ok"
+	if len(s.Faults) > 0 {
+		health = strings.Join(s.Faults, ", ")
+	}
+	plural := func(n int, what string) string {
+		if n != 1 {
+			what += "s"
+		}
+		return strconv.Itoa(n) + " " + what
+	}
+	c.printf("%s: Ringo %s, %s, %d MiB (%d free), %s; health: %s; the way in: %s\n", s.Name, s.Version,
+		plural(int(s.CPUs), "CPU"), s.Memory>>20, s.Free>>20, plural(s.Running, "guest"), health, strings.Join(s.Access, ", "))
+	return nil
+}
+
 func version(c *call) error {
 	v, err := api.HostVersion.Call(c.API, api.None{})
 	if err != nil {

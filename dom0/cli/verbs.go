@@ -58,7 +58,7 @@ func init() {
 			text: "-d does not any more. Files named on the hypervisor's command line, as in\nautostart=a.toml,b.toml, are defined so and started at power-on."},
 		{name: "list", args: "[-a] [-l | -v] [DOMAIN]", flags: "lva", long: map[string]byte{"--all": 'a', "--long": 'l', "--verbose": 'v'}, most: 1, kind: argDomain,
 			short: "list domains", text: listHelp, run: list},
-		{name: "console", args: "[-r] DOMAIN", flags: "r", least: 1, most: 1, kind: argDomain,
+		{name: "console", args: "[-f] [-r] DOMAIN", flags: "fr", least: 1, most: 1, kind: argDomain,
 			short: "attach to a domain's console; Ctrl-] leaves it", run: attach, text: consoleHelp},
 		{name: "pause", alias: []string{"suspend"}, args: "DOMAIN", least: 1, most: 1, kind: argDomain,
 			short: "stop a domain's vCPUs until unpause", run: on(api.DomainPause)},
@@ -80,6 +80,10 @@ func init() {
 		{name: "destroy", args: "DOMAIN", least: 1, most: 1, kind: argDomain,
 			short: "end a domain at once", run: on(api.DomainDestroy),
 			text: "Pulls the cord. Returns when the domain's memory is scrubbed and free."},
+		{name: "vcpu-set", alias: []string{"setvcpus"}, args: "DOMAIN NUMBER", least: 2, most: 2, kind: argDefined,
+			short: "change a defined domain's number of vCPUs", run: resize("vcpus"), text: resizeHelp},
+		{name: "mem-set", alias: []string{"setmem"}, args: "DOMAIN SIZE", least: 2, most: 2, kind: argDefined,
+			short: "change a defined domain's memory", run: resize("memory"), text: resizeHelp},
 		{name: "dump-core", args: "DOMAIN", least: 1, most: 1, kind: argDomain,
 			short: "keep a domain's memory and registers", run: dumpCore, text: dumpHelp},
 		{name: "dumps", args: "[-d NAME | NAME | -x NAME [OFFSET [LENGTH]]]", flags: "dx", most: 3, kind: argDomain,
@@ -101,6 +105,8 @@ func init() {
 		{name: "stats", args: "[DOMAIN]", most: 1, kind: argDomain, short: "count exits by reason, and what they cost", run: stats},
 		{name: "trace", args: "[CPU]", most: 1, short: "show the last exits on a CPU", run: trace},
 		{name: "files", short: "list boot modules, which create can use", run: files},
+		{name: "status", short: "the host at a glance", run: status,
+			text: "Health is ok, or what is not: domains that have crashed and are kept, and errors\nand warnings in the hypervisor's log."},
 		{name: "info", alias: []string{"nodeinfo"}, short: "describe the host", run: info},
 		{name: "dmesg", args: "[DOMAIN]", most: 1, kind: argDomain, short: "print the hypervisor's log, or a domain's", run: dmesg,
 			text: "A domain's log is what it wrote to the debug ports 0xe9 and 0x402 and to COM2."},
@@ -129,7 +135,10 @@ domain's configuration.`
 	consoleHelp = `Shows the last 64 KiB of output first. Keys go to the guest as they are. Of
 its output text, colours and cursor movements pass. With -r all passes from
 then on, and the guest may do to this terminal what it likes; what is typed
-until the terminal has been reset, or for a second, is ignored.`
+until the terminal has been reset, or for a second, is ignored. Many may look at a
+console, one types: -f takes the keyboard from who has it.`
+	resizeHelp = `Of a domain that is off. One that exists keeps what it was made with: there is no
+hot plug of vCPUs, and no balloon, in this version.`
 	dumpHelp = `The domain stands still meanwhile. The dump is an ELF core file for gdb and
 crash(8), by the guest's physical addresses, kept in dom0's memory: compressed,
 without what is zero, one of each domain. It is to be fetched over the network in
@@ -152,9 +161,8 @@ is changed when it is started the next time.`
 
 // later are xl's and virsh's verbs that this version does not have: the answer
 // to them is not "unknown".
-var later = strings.Fields(`save restore migrate snapshot clone vcpu-pin vcpu-set mem-set mem-max block-list
-	block-attach block-detach network-list network-attach network-detach
-	setmem setvcpus`)
+var later = strings.Fields(`save restore migrate snapshot clone vcpu-pin mem-max block-list
+	block-attach block-detach network-list network-attach network-detach`)
 
 // find returns the verb with a name or alias, nil if there is none.
 func find(name string) *verb {

@@ -184,8 +184,15 @@ func printable(p []byte) []byte {
 // guest is gone. It replays the scrollback first. What the guest prints passes a
 // [vt.Filter]; with raw only the scrollback does. When Attach returns, the
 // terminal is as it was, but for its screen, and with raw its title.
-func (h *Host) Attach(name string, g *Guest, raw bool) {
-	_, _ = h.Write(fmt.Appendf(nil, "connected to %q, leave with Ctrl-]\n", name))
+//
+// One host types at a time: the first, until it leaves or another one forces itself in.
+func (h *Host) Attach(name string, g *Guest, raw, force bool) {
+	typing := ""
+	if !g.Take(h, force) {
+		typing = " to read, since somebody else types (console -f takes the keyboard)"
+	}
+	defer g.Leave(h)
+	_, _ = h.Write(fmt.Appendf(nil, "connected to %q%s, leave with Ctrl-]\n", name, typing))
 	h.mu.Lock()
 	h.attached, h.shows = true, name
 	h.mu.Unlock()
@@ -283,6 +290,10 @@ func (h *Host) keys(g *Guest) (leave bool) {
 	if i >= 0 {
 		h.in.rest = p[i+1:]
 		p = p[:i]
+	}
+	if len(p) > 0 && !g.Take(h, false) {
+		p = nil
+		_, _ = h.out.Write([]byte{'\a'})
 	}
 	lost := uint64(0)
 	if n := g.Send(p); n < len(p) {

@@ -173,8 +173,8 @@ func newRig(t *testing.T, g *Guest) *rig {
 			if err != nil {
 				return
 			}
-			if l == "console" || l == "console -r" {
-				r.Attach("web1", g, strings.HasSuffix(l, "-r"))
+			if l == "console" || l == "console -r" || l == "console -f" {
+				r.Attach("web1", g, strings.HasSuffix(l, "-r"), strings.HasSuffix(l, "-f"))
 			} else {
 				r.line <- l
 			}

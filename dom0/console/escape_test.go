@@ -66,7 +66,7 @@ func session(t *testing.T, old, text string, raw, deaf bool) ([]string, *seat) {
 	put(g, old)
 	left := make(chan bool)
 	go func() {
-		h.Attach("web1", g, raw)
+		h.Attach("web1", g, raw, false)
 		close(left)
 	}()
 	for !s.shows("Ctrl-]\r\n") {
@@ -136,7 +136,7 @@ func TestReplayAsksNothing(t *testing.T) {
 		h.patience = time.Millisecond
 		left := make(chan bool)
 		go func() {
-			h.Attach("web1", g, raw)
+			h.Attach("web1", g, raw, false)
 			close(left)
 		}()
 		for !s.shows("login: ") {

@@ -26,6 +26,7 @@ type Guest struct {
 	pending []byte
 	flush   bool          // a goroutine moves pending to in
 	stop    chan struct{} // closed when in is replaced
+	writer  any           // who types; nil: nobody
 	gone    chan struct{}
 }
 
@@ -56,6 +57,26 @@ func (g *Guest) Close() {
 
 // Gone is closed when the guest is gone for good.
 func (g *Guest) Gone() <-chan struct{} { return g.gone }
+
+// Take makes who the one that types, if nobody is or force is set, and reports whether
+// who is it. Any number may read.
+func (g *Guest) Take(who any, force bool) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.writer == nil || force {
+		g.writer = who
+	}
+	return g.writer == who
+}
+
+// Leave says that who types no longer.
+func (g *Guest) Leave(who any) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.writer == who {
+		g.writer = nil
+	}
+}
 
 // Send types p and returns how many bytes of it were taken: a guest that does not
 // read loses what is beyond maxPending. Send does not block.

@@ -175,7 +175,7 @@ func TestLostToGuest(t *testing.T) {
 	for _, x := range []any{"ab", lostError{5, false}, "cd\x1d", lostError{2, true}, "list\n"} {
 		in <- x
 	}
-	h.Attach("web1", g, false)
+	h.Attach("web1", g, false, false)
 	d.wait(t, "abcd")
 	if l, err := h.ReadLine(); l != "list" || err != nil {
 		t.Errorf("%q %v", l, err)

@@ -60,3 +60,31 @@ func TestReadTextLost(t *testing.T) {
 		t.Errorf("the next line is %q", l)
 	}
 }
+
+// Several look at a console, and one of them types.
+func TestOneWriter(t *testing.T) {
+	g, d := NewGuest(), newDevice(1000)
+	g.Connect(d)
+	a, b := newRig(t, g), newRig(t, g)
+	a.typed("console\n")
+	a.s.wait(t, "connected to \"web1\", leave with Ctrl-]\r\n")
+	a.typed("1")
+	d.wait(t, "1")
+	b.typed("console\nnot this")
+	b.s.wait(t, "connected to \"web1\" to read, since somebody else types (console -f takes the keyboard), leave with Ctrl-]\r\n")
+	b.s.wait(t, "\a")
+	put(g, "both see it")
+	a.s.wait(t, "both see it")
+	b.s.wait(t, "both see it")
+	b.typed("\x1d")
+	b.s.wait(t, "ringo# ")
+	b.typed("console -f\n2")
+	d.wait(t, "12")
+	a.typed("nor that")
+	a.s.wait(t, "\a")
+	b.typed("\x1d") // then it is free
+	b.s.wait(t, "ringo# ")
+	a.typed("3")
+	d.wait(t, "123")
+	g.Close()
+}

@@ -202,3 +202,22 @@ func TestDefinitionsFull(t *testing.T) {
 		t.Errorf("%d fit", n)
 	}
 }
+
+// A domain that exists keeps its size, and it is said why; a definition is changed.
+func TestResize(t *testing.T) {
+	r := newRig(t)
+	_, err := r.Define(r.cfg("web", 16))
+	r.must(err)
+	r.must(r.Resize("web", "vcpus", "3"))
+	r.must(r.Resize("web", "memory", "32MiB"))
+	if d, _ := r.Definition("web"); d.Config.VCPUs != 3 || d.Config.Memory.Bytes != 32<<20 {
+		t.Errorf("%+v", d.Config)
+	}
+	r.fails(r.Resize("web", "vcpus", "many"), `vcpus: "many" is not a whole number`)
+	r.fails(r.Resize("wbe", "vcpus", "1"), `did you mean "web"?`)
+	_, err = r.Start("web", true)
+	r.must(err)
+	r.fails(r.Resize("web", "vcpus", "1"), `domain "web" keeps the vcpus that it was made with: this version plugs no vCPUs in or out`)
+	r.fails(r.Resize("web", "memory", "64"), `edit web memory=64 for its next start`)
+	r.fails(r.Resize("0", "memory", "64"), `"Domain-0" keeps`)
+}

@@ -173,8 +173,10 @@ func (d *Dump) Close() {
 	d.releases = nil
 }
 
-// Size is that of the file, Kept that of what is reserved for it, in bytes.
-func (d *Dump) Size() int64  { return d.size }
+// Size is that of the file, in bytes.
+func (d *Dump) Size() int64 { return d.size }
+
+// Kept is what is reserved for the dump, in bytes.
 func (d *Dump) Kept() uint64 { return d.paid }
 
 // ReadAt implements [io.ReaderAt].

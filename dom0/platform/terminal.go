@@ -16,11 +16,11 @@ type Terminal struct {
 
 // Attach shows the console of a domain until the user leaves it; see
 // [console.Host.Attach].
-func (t Terminal) Attach(id uint32, name string, raw bool) error {
+func (t Terminal) Attach(id uint32, name string, raw, force bool) error {
 	g := t.Platform.Console(id)
 	if g == nil {
 		return problem.New(problem.NotFound, "", "domain %q has no console (any more)", name)
 	}
-	t.Host.Attach(name, g, raw)
+	t.Host.Attach(name, g, raw, force)
 	return nil
 }

@@ -60,6 +60,9 @@ func testBoot(t *testing.T, way emu.Boot, smp, mem int) {
 	if strings.Contains(h.Transcript(), "started on UEFI by GRUB") != way.UEFI() {
 		t.Error("it does not say whether this is UEFI")
 	}
+	if !strings.Contains(h.Transcript(), " 0 guests; health: ok; the way in: this console\n") {
+		t.Errorf("no status, or not a healthy one: %s", h.ok("status"))
+	}
 	info := h.info()
 	if got := info["nr_cpus"]; got != strconv.Itoa(smp) {
 		t.Errorf("nr_cpus %q, want %d", got, smp)

@@ -193,6 +193,10 @@ func TestVerbs(t *testing.T) {
 	if out := h.ok("xl list"); !strings.Contains(out, "Domain-0") {
 		t.Errorf("xl list: %q", out)
 	}
+	// Of the line at the start, see TestBoot.
+	if out := h.ok("status"); !strings.Contains(out, ", 1 CPU, ") || !strings.Contains(out, "0 guests; health: 2 warnings in dmesg; the way in: this console") {
+		t.Errorf("status: %q", out)
+	}
 	h.fails("frobnicate", "frobnicate")
 	h.fails("destroy nobody", `"nobody"`)
 	h.poweroff()
