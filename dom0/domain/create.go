@@ -80,11 +80,13 @@ func (m *Manager) create(p *plan, paused bool, restarts bucket) (uint32, error) 
 	defer d.op.Unlock()
 	name := p.cfg.Name
 	m.mu.Lock()
-	if m.making[name] {
-		m.mu.Unlock()
-		return 0, problem.New(problem.Busy, "", "domain %q is being created already", name)
+	for other, uuid := range m.making {
+		if other == name || uuid == p.cfg.UUID {
+			m.mu.Unlock()
+			return 0, problem.New(problem.Busy, "", "domain %q is being created already", other)
+		}
 	}
-	m.making[name] = true
+	m.making[name] = p.cfg.UUID
 	m.mu.Unlock()
 	defer func() {
 		m.mu.Lock()
@@ -159,8 +161,11 @@ func (m *Manager) check(cfg *config.Config) (*plan, error) {
 	if c.UUID == "" {
 		c.UUID = config.FormatUUID(m.NewUUID())
 	}
-	p.uuid, err = config.ParseUUID(c.UUID)
-	return p, err
+	if p.uuid, err = config.ParseUUID(c.UUID); err != nil {
+		return nil, err
+	}
+	c.UUID = config.FormatUUID(p.uuid) // in one form, to be compared
+	return p, nil
 }
 
 // machine is what a guest with a configuration sees.

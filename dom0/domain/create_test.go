@@ -94,7 +94,7 @@ func TestCreateFailsAnywhere(t *testing.T) {
 	}
 	want := []abi.Call{
 		abi.CallHost, abi.CallDomCreate, abi.CallDomPopulate, abi.CallDomMap, abi.CallDomSetVCPU,
-		abi.CallDomClaim, abi.CallDomUnpause, abi.CallDomInfo, abi.CallDomSetRecord,
+		abi.CallDomClaim, abi.CallDomUnpause, abi.CallDomSetRecord,
 	}
 	for _, nr := range want {
 		if failed[nr] == 0 {

@@ -121,8 +121,8 @@ type Manager struct {
 	// mu guards what follows. It is not held over hypercalls.
 	mu     sync.Mutex
 	doms   map[uint32]*dom
-	making map[string]bool // names of domains being made
-	dumps  map[string]Dump // by name of the domain
+	making map[string]string // names of domains being made, and their UUIDs
+	dumps  map[string]Dump   // by name of the domain
 }
 
 // dom is what the toolstack knows of a domain beyond the hypervisor's record.
@@ -170,7 +170,7 @@ func New(o Options) *Manager {
 	}
 	return &Manager{
 		Options: o, changed: make(chan struct{}, 1),
-		doms: map[uint32]*dom{}, making: map[string]bool{}, dumps: map[string]Dump{},
+		doms: map[uint32]*dom{}, making: map[string]string{}, dumps: map[string]Dump{},
 	}
 }
 

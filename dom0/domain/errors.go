@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"ringo/dom0/config"
 	"ringo/dom0/config/near"
 	"ringo/dom0/hcall"
 	"ringo/dom0/problem"
@@ -87,21 +88,42 @@ func taken(name string, id uint32) error {
 	return problem.New(problem.Exists, remedy, "domain %q already exists (id %d)", name, id)
 }
 
-// unique checks that no domain has a name or a UUID.
+// unique checks that no domain has a name or a UUID, by what the toolstack knows: to
+// ask for all domains would make the last of many dear. Of names the hypervisor has
+// the last word.
 func (m *Manager) unique(name string, uuid [16]byte) error {
-	all, err := m.HV.Domains()
-	if err != nil {
-		return err
-	}
-	for i := range all {
-		if hcall.Text(all[i].Name[:]) == name {
-			return taken(name, all[i].ID)
-		}
-		if uuid == all[i].UUID && all[i].ID != abi.Dom0 {
-			return problem.New(problem.Exists, "leave it out to get a new one", "uuid: domain %q has it", hcall.Text(all[i].Name[:]))
+	text := config.FormatUUID(uuid)
+	for _, d := range m.alike(name, text) {
+		switch {
+		case !m.exists(d.id): // its end has not been seen to yet
+		case d.name == name:
+			return taken(name, d.id)
+		default:
+			return problem.New(problem.Exists, "leave it out to get a new one", "uuid: domain %q has it", d.name)
 		}
 	}
 	return nil
+}
+
+// known is a domain that the toolstack knows.
+type known struct {
+	id   uint32
+	name string
+}
+
+// alike returns the domains that have a name, first, or a UUID.
+func (m *Manager) alike(name, uuid string) (out []known) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, d := range m.doms {
+		switch {
+		case d.cfg.Name == name:
+			out = append([]known{{id, name}}, out...)
+		case d.cfg.UUID == uuid:
+			out = append(out, known{id, d.cfg.Name})
+		}
+	}
+	return out
 }
 
 // memoryFree checks that need bytes are free, and that dom0 has room to serve

@@ -173,7 +173,7 @@ func (m *Manager) rename(d *dom, name string) error {
 		return err
 	}
 	m.mu.Lock()
-	making := m.making[name]
+	_, making := m.making[name]
 	m.mu.Unlock()
 	if making {
 		return problem.New(problem.Busy, "choose another name", "domain %q is being created", name)

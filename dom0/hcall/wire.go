@@ -3,25 +3,7 @@
 
 package hcall
 
-import (
-	"bytes"
-	"encoding/binary"
-)
-
-// put copies the structure v, whose layout is the same in memory and on the
-// wire (explicit padding, little endian), to the start of b.
-func put(b []byte, v any) {
-	if _, err := binary.Encode(b, binary.LittleEndian, v); err != nil {
-		panic("hcall: structure does not fit a page")
-	}
-}
-
-// get is the counterpart of put; v is a pointer.
-func get(b []byte, v any) {
-	if _, err := binary.Decode(b, binary.LittleEndian, v); err != nil {
-		panic("hcall: structure does not fit a page")
-	}
-}
+import "bytes"
 
 // Text returns the string in a NUL-padded array of a structure.
 func Text(b []byte) string {
