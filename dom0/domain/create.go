@@ -62,10 +62,10 @@ func (m *Manager) Create(cfg *config.Config, paused bool) (uint32, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := m.unique(p.cfg.Name, p.uuid); err != nil { // known by id: said first
-		return 0, err
-	}
 	if err := m.undefined(p.cfg.Name); err != nil {
+		if err := m.unique(p.cfg.Name, p.uuid); err != nil { // of one that is there that is said
+			return 0, err
+		}
 		return 0, err
 	}
 	return m.create(p, paused, bucket{})

@@ -116,11 +116,11 @@ func (m *Manager) alike(name, uuid string) (out []known) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for id, d := range m.doms {
-		switch {
-		case d.cfg.Name == name:
+		switch c := d.cfg; {
+		case c.Name == name:
 			out = append([]known{{id, name}}, out...)
-		case d.cfg.UUID == uuid:
-			out = append(out, known{id, d.cfg.Name})
+		case c.UUID == uuid:
+			out = append(out, known{id, c.Name})
 		}
 	}
 	return out
