@@ -11,13 +11,16 @@ import "testing"
 // leaving one guest and entering the next is lost to guests.
 type arena struct {
 	t      testing.TB
+	who    any // what is played
 	s      *Scheduler
 	now    uint64
 	cpus   []stage
 	actors []*actor
 	server *actor
 	queue  []*actor // who waits for the server, in order
-	step   uint64   // of the victims' records
+	billed uint64   // of the server's time, to others
+	step   uint64   // of the records
+	record []uint64 // unpaid at multiples of step
 }
 
 // overhead is what an exit and an entry cost, poll what the server spends before
@@ -67,8 +70,14 @@ type actor struct {
 	since  uint64 // runnable, but not running, since
 	worst  uint64 // longest wait
 	served uint64
-	record []uint64 // served at multiples of arena.step
+	record []mark // at multiples of arena.step
+	// What the server had worked unpaid at since, and the longest wait without that.
+	free uint64
+	owed uint64
 }
+
+// mark is what an actor has had: work done, and virtual time.
+type mark struct{ served, v uint64 }
 
 func newArena(t testing.TB, cpus int) *arena {
 	m := &arena{t: t, s: New(Config{CPUs: cpus, Tick: tick}), cpus: make([]stage, cpus), step: 10 * ms}
@@ -94,17 +103,29 @@ func (m *arena) add(weight uint32, plan ...deed) *actor {
 	return a
 }
 
-// begin takes up the next deed, if that is to compute.
+// begin takes up the next deed, if that is to compute; a spin takes some time too.
 func (a *actor) begin() {
-	if len(a.plan) > 0 && a.plan[a.at].what == compute {
+	if len(a.plan) == 0 {
+		return
+	}
+	a.left = 0
+	if a.plan[a.at].what == compute {
 		a.left = a.plan[a.at].time
 		a.at = (a.at + 1) % len(a.plan)
-	} else if len(a.plan) > 0 {
-		a.left = 0
-		if a.plan[a.at].what == spin {
-			a.left = filter
-		}
 	}
+	if a.plan[a.at].what == spin {
+		a.left += filter
+	}
+}
+
+// unpaid is the time that the server has run and nobody was charged for.
+func (m *arena) unpaid() uint64 { return m.server.Ran() - m.billed }
+
+// bill notes that the server's time was charged to somebody, as far as the scheduler
+// lets that be.
+func (m *arena) bill(t uint64) uint64 {
+	m.billed += min(t, m.s.most)
+	return t
 }
 
 // mark sees to it that cpu looks at what runs there.
@@ -156,15 +177,24 @@ func (m *arena) look(cpu int) {
 // leave ends the run of cpu's actor.
 func (m *arena) leave(cpu int, runnable bool, to *actor, spent uint64) (e *Entity) {
 	a := m.cpus[cpu].cur
-	a.since = m.now
 	var next *Entity
 	if to != nil {
 		next = &to.Entity
 	}
 	e, until, kick := m.s.Switch(cpu, m.now, runnable, next, spent)
+	m.waits(a)
 	m.mark(kick)
 	m.start(cpu, e, until)
 	return e
+}
+
+// waits notes that a is runnable from now on, if it is.
+func (m *arena) waits(a *actor) { a.since, a.free = m.now, m.unpaid() }
+
+// waited notes how long a has waited.
+func (m *arena) waited(a *actor) {
+	n := m.now - a.since
+	a.worst, a.owed = max(a.worst, n), max(a.owed, n-min(n, m.unpaid()-a.free))
 }
 
 // start makes e what cpu runs.
@@ -175,7 +205,7 @@ func (m *arena) start(cpu int, e *Entity, until uint64) {
 		return
 	}
 	a := e.Owner.(*actor)
-	a.worst = max(a.worst, m.now-a.since)
+	m.waited(a)
 	c.cur, c.from = a, m.now
 	c.lose(m.now)
 	if a == m.server && a.left == Forever {
@@ -204,8 +234,8 @@ func (m *arena) serve(cpu int) {
 	m.queue = m.queue[1:]
 	to.at = (to.at + 1) % len(to.plan)
 	to.begin()
-	to.since = m.now
-	spent := m.now - min(m.now, max(c.began, to.asked))
+	m.waits(to)
+	spent := m.bill(m.now - min(m.now, max(c.began, to.asked)))
 	if m.leave(cpu, true, to, spent) != &to.Entity {
 		m.s.Bill(&a.Entity, &to.Entity, spent)
 		m.mark(m.s.WakeHere(&to.Entity, cpu, m.now))
@@ -228,7 +258,7 @@ func (m *arena) act(cpu int, a *actor) {
 		a.asked = m.now
 		m.queue = append(m.queue, a)
 		if m.server.state == blocked {
-			m.server.since = m.now
+			m.waits(m.server)
 			m.mark(m.s.WakeHere(&m.server.Entity, cpu, m.now))
 		}
 	case sleep:
@@ -243,7 +273,7 @@ func (m *arena) act(cpu int, a *actor) {
 func (m *arena) yield(cpu int, a *actor) {
 	c := &m.cpus[cpu]
 	if e, until, kick, ok := m.s.Yield(cpu, m.now); ok {
-		a.since = m.now
+		m.waits(a)
 		m.mark(kick)
 		m.start(cpu, e, until)
 		return
@@ -257,7 +287,8 @@ func (m *arena) expire() {
 		if a.wakeAt > m.now {
 			continue
 		}
-		a.wakeAt, a.since, a.woke = Forever, m.now, m.now
+		a.wakeAt, a.woke = Forever, m.now
+		m.waits(a)
 		c := &m.cpus[a.where]
 		if c.cur != nil {
 			m.settle(c)
@@ -300,16 +331,78 @@ func (m *arena) play(end uint64) {
 		if again {
 			continue
 		}
+		m.conserve()
+		m.bounded()
 		if m.now = m.next(); m.now%m.step == 0 {
-			for n := range m.cpus {
-				m.settle(&m.cpus[n])
+			m.note()
+		}
+	}
+}
+
+// conserve asserts that no CPU is idle while somebody waits for another one.
+func (m *arena) conserve() {
+	for n := range m.cpus {
+		for _, a := range m.actors {
+			if m.cpus[n].cur == nil && a.state == waiting && a.hard.Has(n) {
+				m.t.Fatalf("%v: at %d us CPU %d is idle, and somebody waits", m.who, m.now, n)
 			}
-			for _, a := range m.actors {
-				a.record = append(a.record, a.served)
-				if a.state == waiting {
-					a.worst = max(a.worst, m.now-a.since)
-				}
+		}
+	}
+}
+
+// bounded asserts on one CPU that nobody who is runnable is further from one that
+// only computes than the rules allow.
+func (m *arena) bounded() {
+	if len(m.cpus) > 1 {
+		return
+	}
+	for _, v := range m.actors {
+		if len(v.plan) > 0 {
+			continue
+		}
+		for _, a := range m.actors {
+			lead := int64(a.v - v.v)
+			if a == m.server || a.state != waiting && a.state != running {
+				continue
 			}
+			if lead > int64(m.ahead()) || -lead > int64(m.behind()) {
+				m.t.Fatalf("%v: at %d us one is ahead of a victim by %d us, want %d to %d",
+					m.who, m.now, lead, -int64(m.behind()), m.ahead())
+			}
+		}
+	}
+}
+
+// What one entity can be ahead of another of its weight, and behind one that
+// computes. These follow from the rules of the scheduler, for one CPU; they are not
+// what searches found.
+//
+// Ahead: who runs was the first in the queue, so behind all others, and runs for a
+// slice (Stay prolongs that only while it is behind). Or the CPU was handed to it,
+// while it was ahead by at most s.least, for another s.least, which is less. On top
+// come a bill, since one access is open at a time, and what it pays for its timer
+// and the preemption when it wakes up.
+//
+// Behind: who computes started as the first in the queue, which q.min then reached,
+// and ran for a slice; or another gave it the CPU in a spin, was not further behind
+// after that than s.bonus, and q.min reached that one; then it ran for s.least. Who
+// joins the queue is behind q.min by s.bonus at most (limit). Then it may be given
+// its turn back by the others that interrupt it, of whom there are four at most: none
+// interrupts it twice, at 5000 times a second, without its having run for longer.
+func (m *arena) ahead() uint64  { return m.s.slice + m.s.most + 2*m.s.toll + 1 }
+func (m *arena) behind() uint64 { return m.s.bonus + m.s.least + m.s.bonus + 4*(2*m.s.toll+1) }
+
+// note adds to the records.
+func (m *arena) note() {
+	for n := range m.cpus {
+		m.settle(&m.cpus[n])
+		m.s.Charge(n, m.now)
+	}
+	m.record = append(m.record, m.unpaid())
+	for _, a := range m.actors {
+		a.record = append(a.record, mark{a.served, a.v})
+		if a.state == waiting {
+			m.waited(a)
 		}
 	}
 }
@@ -319,7 +412,7 @@ func (m *arena) play(end uint64) {
 func (m *arena) least(a *actor, start, window uint64) float64 {
 	worst := 1.0
 	for i, n := int(start/m.step), int(window/m.step); i+n < len(a.record); i++ {
-		worst = min(worst, float64(a.record[i+n]-a.record[i])/float64(window))
+		worst = min(worst, float64(a.record[i+n].served-a.record[i].served)/float64(window))
 	}
 	return worst
 }

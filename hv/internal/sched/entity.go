@@ -272,7 +272,7 @@ func (s *Scheduler) SetCap(e *Entity, share uint32, now uint64) (kick int, err e
 	case throttled:
 		q.withdraw(e)
 		e.state = blocked
-		return s.enqueue(e, q, cpu, now, true), nil
+		return s.enqueue(e, q, cpu, now, false), nil
 	case running:
 		return s.want(cpu), nil
 	}

@@ -312,8 +312,9 @@ func (s *Scheduler) Wake(e *Entity, now uint64) (kick int) { return s.wake(e, No
 
 // WakeHere is [Scheduler.Wake] for an entity whose waker, running on cpu, is
 // about to stop and wait for it: e takes over that CPU, which spares an
-// interrupt to another one and its awakening. Where e may not run on cpu, it is
-// Wake.
+// interrupt to another one and its awakening. It is no preemption, so nobody pays
+// for one: the waker would have its accesses for nothing, time after time. Where e
+// may not run on cpu, it is Wake.
 func (s *Scheduler) WakeHere(e *Entity, cpu int, now uint64) (kick int) {
 	if s.pinned {
 		cpu = NoCPU
@@ -335,7 +336,7 @@ func (s *Scheduler) wake(e *Entity, here int, now uint64) (kick int) {
 			to = s.place(e, from)
 		}
 		if to == from {
-			kick = s.enqueue(e, q, to, now, to != here)
+			kick = s.enqueue(e, q, to, now, to == here)
 			q.mu.Unlock()
 			return kick
 		}
@@ -345,7 +346,7 @@ func (s *Scheduler) wake(e *Entity, here int, now uint64) (kick int) {
 		if int(e.cpu.Load()) == from && e.state == blocked {
 			s.rank(e, q, &s.queues[to], now)
 			e.move(q, &s.queues[to], to)
-			kick = s.enqueue(e, &s.queues[to], to, now, to != here)
+			kick = s.enqueue(e, &s.queues[to], to, now, to == here)
 			s.unlockPair(from, to)
 			return kick
 		}
@@ -356,9 +357,9 @@ func (s *Scheduler) wake(e *Entity, here int, now uint64) (kick int) {
 	}
 }
 
-// enqueue makes a blocked entity of locked queue q runnable; help says whether
-// an idle CPU may be called to take it.
-func (s *Scheduler) enqueue(e *Entity, q *queue, cpu int, now uint64, help bool) (kick int) {
+// enqueue makes a blocked entity of locked queue q runnable; here says that what
+// runs on the CPU makes room for it: no idle CPU is called, and nobody preempted.
+func (s *Scheduler) enqueue(e *Entity, q *queue, cpu int, now uint64, here bool) (kick int) {
 	if s.exhausted(e, now) {
 		q.throttle(e)
 		return s.want(cpu) // its runner must arm the timer
@@ -368,7 +369,7 @@ func (s *Scheduler) enqueue(e *Entity, q *queue, cpu int, now uint64, help bool)
 	}
 	s.limit(q, e)
 	preempts := q.cur != nil && before(e.v+e.least, q.cur.v)
-	if preempts {
+	if preempts && !here {
 		e.owe(s.toll)
 		q.cur.refund(s.toll)
 	}
@@ -376,7 +377,7 @@ func (s *Scheduler) enqueue(e *Entity, q *queue, cpu int, now uint64, help bool)
 	if q.cur == nil || q.alone || preempts {
 		return s.want(cpu)
 	}
-	if !help {
+	if here {
 		return NoCPU
 	}
 	return s.helper(e) // a CPU may have become idle meanwhile
