@@ -54,9 +54,10 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// What a target finds fails the run and is printed; the tree stays as it is.
-func TestFuzzFinds(t *testing.T) {
-	root := t.TempDir()
+// planted makes a module with fuzz targets that find something, and one that does not.
+func planted(t *testing.T) (root string) {
+	t.Helper()
+	root = t.TempDir()
 	planted, err := os.ReadFile("testdata/planted.txt")
 	if err != nil {
 		t.Fatal(err)
@@ -66,6 +67,12 @@ func TestFuzzFinds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	return root
+}
+
+// What a target finds fails the run and is printed; the tree stays as it is.
+func TestFuzzFinds(t *testing.T) {
+	root := planted(t)
 	old, oldOut := targets, os.Stdout
 	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	if err != nil {
@@ -102,6 +109,37 @@ func TestTimeIsUp(t *testing.T) {
 		"--- FAIL: FuzzBad (5.05s)\n    context deadline exceeded\n    fuzzing process hung or terminated unexpectedly\nFAIL\n": false,
 	} {
 		if timeIsUp.MatchString(text) != want {
+			t.Errorf("%q: %v", text, !want)
+		}
+	}
+}
+
+// An input that the fuzzer had no patience for is no failure if it comes to its end
+// by itself; one that ends the process, which the fuzzer takes for the same, is.
+func TestHung(t *testing.T) {
+	root := planted(t)
+	const name = "0123456789abcdef"
+	for f, want := range map[string]bool{"FuzzGood": true, "FuzzPanics": false} {
+		dir := filepath.Join(root, "testdata", "fuzz", f)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("go test fuzz v1\nbyte('M')\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got := replay(root, target{".", f}, inputs(root, f)); got != want {
+			t.Errorf("%s passes: %v", f, got)
+		}
+	}
+	if replay(root, target{".", "FuzzGood"}, nil) {
+		t.Error("no input passes")
+	}
+	said := "--- FAIL: FuzzX (10.41s)\n    fuzzing process hung or terminated unexpectedly: exit status 2\n    Failing input written to testdata/fuzz/FuzzX/0f72\n"
+	for text, want := range map[string]bool{
+		said: true,
+		"--- FAIL: FuzzX (1.00s)\n    --- FAIL: FuzzX (0.00s)\n        x_test.go:1: wrong\n": false,
+	} {
+		if hung.MatchString(text) != want {
 			t.Errorf("%q: %v", text, !want)
 		}
 	}
