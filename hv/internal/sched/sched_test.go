@@ -166,7 +166,7 @@ func TestCaps(t *testing.T) {
 				want = min(want, 4./6)
 			}
 			m.play(10 * sec)
-			m.share(j, 10*sec, want, .03)
+			m.share(j, 10*sec, want, .01)
 		}
 	}
 }

@@ -25,6 +25,8 @@ type job struct {
 	wakeAt     uint64
 	since      uint64 // waiting since
 	worst      uint64 // longest wait
+	woke       bool   // and has not run since
+	late       []uint64
 	served     uint64
 	moves      int
 	last       int
@@ -113,6 +115,9 @@ func (m *sim) resched(cpu int) {
 		m.t.Fatalf("%c runs on CPU %d", j.name, cpu)
 	}
 	j.worst = max(j.worst, m.now-j.since)
+	if j.woke {
+		j.late, j.woke = append(j.late, m.now-j.since), false
+	}
 	if j.last != cpu {
 		j.moves++
 	}
@@ -145,7 +150,7 @@ func (m *sim) play(end uint64) {
 		}
 		for _, j := range m.jobs {
 			if j.wakeAt <= m.now {
-				j.wakeAt, j.since = Forever, m.now
+				j.wakeAt, j.since, j.woke = Forever, m.now, j.sleep > 0
 				m.kick(m.s.Wake(&j.Entity, m.now))
 			}
 		}
