@@ -123,3 +123,20 @@ func TestFailure(t *testing.T) {
 		s.Run(func() { t.Error("went on"); panic("end") })
 	}()
 }
+
+func TestQuiet(t *testing.T) {
+	var page abi.SharedInfo
+	s := New(&page)
+	quiet := s.Quiet(65)
+	for _, c := range []struct {
+		word int
+		bits uint64
+		want bool
+	}{{0, 0, true}, {1, 1 << 1, true}, {1, 1<<1 | 1<<2, false}, {0, 1 << 1, false}, {2, 1, true}, {1, 1 << 3, false}} {
+		s.Handle(65, func() {}, nil)
+		page.Pending = [len(page.Pending)]uint64{}
+		if page.Pending[c.word] = c.bits; quiet() != c.want {
+			t.Errorf("word %d is %#x: quiet %v", c.word, c.bits, !c.want)
+		}
+	}
+}

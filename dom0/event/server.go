@@ -75,6 +75,21 @@ func (s *Server) poll(n int) bool {
 	return any
 }
 
+// Quiet returns what reports whether no other port than port is pending, as far as
+// there are handlers.
+func (s *Server) Quiet(port uint32) func() bool {
+	word, bit := port/64, uint64(1)<<(port%64)
+	return func() bool {
+		pending, n := &s.page.Pending, s.used.Load()
+		for w := uint32(0); w < n; w++ {
+			if b := atomic.LoadUint64(&pending[w%uint32(len(pending))]); b != 0 && (w != word || b != bit) {
+				return false
+			}
+		}
+		return true
+	}
+}
+
 func (s *Server) raise(port int) {
 	if f := s.handlers[port].Load(); f != nil {
 		s.now = port

@@ -34,13 +34,25 @@ type Models struct {
 	page  *abi.IOReqPage
 	slots []abi.IOReq
 	bells []func()
-	done  func(dom, vcpu uint32)
+	host  Host
+	quiet func() bool
 	ports bus.Bus[uint16]
 	mem   bus.Bus[uint64]
 	// config is configuration space.
 	config bus.Bus[uint64]
 	last   found
 	out    uint32 // posted writes that were carried out
+}
+
+// is reports whether it answers q.
+func (l *found) is(q *abi.IOReq) bool {
+	return l.dev != nil && l.port == q.Addr && l.size == q.Size && q.Space == uint8(abi.SpacePort)
+}
+
+// Host is told that the slot of a vCPU is answered; hcall.Client is one. If the error is
+// not nil, nobody waits for the answer.
+type Host interface {
+	IOReqDone(dom, vcpu uint32) error
 }
 
 // found is the answer to the last search for a port: a driver asks one register again
@@ -53,11 +65,13 @@ type found struct {
 }
 
 // New returns the models of a domain with vcpus vCPUs, whose slots are in page.
-// done tells the hypervisor that a slot is answered.
+// quiet reports whether nobody but this domain asks for the thread that serves all.
 //
 // Preconditions: vcpus is at most abi.MaxVCPUs.
-func New(dom uint32, vcpus int, page *abi.IOReqPage, done func(dom, vcpu uint32)) *Models {
-	return &Models{dom: dom, page: page, slots: page.Slot[:vcpus], done: done, out: atomic.LoadUint32(&page.PostOut)}
+func New(dom uint32, vcpus int, page *abi.IOReqPage, host Host, quiet func() bool) *Models {
+	return &Models{
+		dom: dom, page: page, slots: page.Slot[:vcpus], host: host, quiet: quiet, out: atomic.LoadUint32(&page.PostOut),
+	}
 }
 
 // Add registers dev for size bytes from start. The errors are those of
@@ -99,29 +113,48 @@ func (c Cell) Post() { atomic.StoreUint32(c.word, abi.CellPost) }
 // Forward has all accesses come here.
 func (c Cell) Forward() { atomic.StoreUint32(c.word, 0) }
 
+// passes is how often Serve looks, at most: others want the locks that its caller holds.
+const passes = 16
+
 // Serve carries out posted writes, looks at the doorbells and answers every slot that is
 // ready. It is the handler of the domain's port.
+//
+// While it answers, the hypervisor lets the guest run, and often the guest's next access
+// is there when that returns. So it looks again, as long as it finds something and
+// nobody else waits: that spares the way through the event ports.
 func (m *Models) Serve() {
-	if m.out != atomic.LoadUint32(&m.page.PostIn) {
+	for n := 0; m.pass() && n < passes-1 && m.quiet(); n++ {
+	}
+}
+
+// pass looks once, and reports whether it has answered an access.
+func (m *Models) pass() (answered bool) {
+	page := m.page
+	if m.out != atomic.LoadUint32(&page.PostIn) {
 		m.Drain()
 	}
-	for w := 0; w*64 < len(m.bells); w++ {
-		if atomic.LoadUint64(&m.page.Bell[w]) != 0 {
-			m.ring(w)
+	if len(m.bells) != 0 {
+		for w := range page.Bell {
+			if atomic.LoadUint64(&page.Bell[w]) != 0 {
+				m.ring(w)
+			}
 		}
 	}
-	for i := range m.slots {
-		q := &m.slots[i]
+	slots := m.slots
+	for i := range slots {
+		q := &slots[i]
 		if atomic.LoadUint32(&q.State) != abi.IOReqReady {
 			continue
 		}
-		if m.out != atomic.LoadUint32(&m.page.PostIn) {
+		if m.out != atomic.LoadUint32(&page.PostIn) {
 			m.Drain() // what its vCPU has posted before
 		}
 		m.answer(q)
 		atomic.StoreUint32(&q.State, abi.IOReqDone)
-		m.done(m.dom, uint32(i))
+		_ = m.host.IOReqDone(m.dom, uint32(i)) // a domain that is gone has nobody waiting
+		answered = true
 	}
+	return answered
 }
 
 // Drain carries out the posted writes.
@@ -151,7 +184,11 @@ func (m *Models) ring(w int) {
 // answer finds the device and lets it read or write. An access that straddles
 // the end of a range reads all ones, as does one that no device claims.
 func (m *Models) answer(q *abi.IOReq) {
-	dev, off, ok := m.find(q)
+	l := &m.last
+	dev, off, ok := l.dev, l.off, true
+	if !l.is(q) {
+		dev, off, ok = m.find(q)
+	}
 	switch {
 	case ok && q.Read != 0:
 		q.Data = dev.Read(off, q.Size, q.Time)
@@ -165,9 +202,6 @@ func (m *Models) answer(q *abi.IOReq) {
 func (m *Models) find(q *abi.IOReq) (dev bus.Device, off uint64, ok bool) {
 	switch abi.Space(q.Space) {
 	case abi.SpacePort:
-		if l := &m.last; l.dev != nil && l.port == q.Addr && l.size == q.Size {
-			return l.dev, l.off, true
-		}
 		if dev, off, ok = m.ports.Find(uint16(q.Addr), q.Size); ok {
 			m.last = found{dev, q.Addr, q.Size, off}
 		}

@@ -11,6 +11,14 @@ import (
 	"ringo/hv/bus"
 )
 
+// hostFunc is a Host.
+type hostFunc func(dom, vcpu uint32)
+
+func (f hostFunc) IOReqDone(dom, vcpu uint32) error { f(dom, vcpu); return nil }
+
+func never() bool  { return false }
+func always() bool { return true }
+
 // reg is a device of one register that remembers its last access.
 type reg struct{ val, off, now uint64 }
 
@@ -21,7 +29,7 @@ func TestModels(t *testing.T) {
 	var page abi.IOReqPage
 	port, mem := &reg{val: 0x42}, &reg{val: 0x43}
 	var done []uint32
-	m := New(3, 2, &page, func(dom, vcpu uint32) { done = append(done, dom, vcpu) })
+	m := New(3, 2, &page, hostFunc(func(dom, vcpu uint32) { done = append(done, dom, vcpu) }), never)
 	for _, err := range []error{m.Add(abi.SpacePort, 0x3f8, 8, port), m.Add(abi.SpaceMemory, 0x1_0000_03f8, 8, mem)} {
 		if err != nil {
 			t.Fatal(err)
@@ -65,7 +73,7 @@ func TestModels(t *testing.T) {
 
 func TestBells(t *testing.T) {
 	var page abi.IOReqPage
-	m := New(1, 1, &page, nil)
+	m := New(1, 1, &page, nil, never)
 	var rung [abi.MaxBells]int
 	for i := range rung {
 		if n, ok := m.AddBell(func() { rung[i]++ }); !ok || n != uint32(i) {
@@ -83,14 +91,14 @@ func TestBells(t *testing.T) {
 			t.Errorf("bell %d rang %d times", i, n)
 		}
 	}
-	few := New(1, 1, &page, nil)
+	few := New(1, 1, &page, nil, never)
 	few.AddBell(func() {})
 	page.Bell[0] = ^uint64(0) // by whoever: nobody has those
 	few.Serve()
 }
 
 func TestAdd(t *testing.T) {
-	m := New(1, 1, new(abi.IOReqPage), nil)
+	m := New(1, 1, new(abi.IOReqPage), nil, never)
 	for _, c := range []struct {
 		s           abi.Space
 		start, size uint64
@@ -121,7 +129,7 @@ func TestPosted(t *testing.T) {
 	page.PostIn, page.PostOut = ^uint32(0)-2, ^uint32(0)-2
 	for range 2 { // the second adopts
 		o := new(order)
-		m := New(1, 1, &page, func(uint32, uint32) {})
+		m := New(1, 1, &page, hostFunc(func(uint32, uint32) {}), never)
 		if err := m.Add(abi.SpacePort, 0x3f8, 8, o); err != nil {
 			t.Fatal(err)
 		}
@@ -146,7 +154,7 @@ func TestPosted(t *testing.T) {
 			}
 		}
 	}
-	c := New(1, 1, &page, nil).Cell(5)
+	c := New(1, 1, &page, nil, never).Cell(5)
 	for want, f := range map[uint32]func(){
 		abi.CellPost: c.Post, abi.CellRead | 0x61: func() { c.Answer(0x61) }, 0: c.Forward,
 	} {
@@ -161,14 +169,13 @@ func TestPosted(t *testing.T) {
 func TestPostedMeanwhile(t *testing.T) {
 	var page abi.IOReqPage
 	o := new(order)
-	m := New(1, 2, &page, nil)
-	m.done = func(_, vcpu uint32) {
+	m := New(1, 2, &page, hostFunc(func(_, vcpu uint32) {
 		if vcpu == 0 { // the other vCPU runs now
 			page.Post[0] = abi.Posted{Port: 0x3f8, Value: 7}
 			page.PostIn = 1
 			page.Slot[1] = abi.IOReq{State: abi.IOReqReady, Addr: 0x3f9, Size: 1, Read: 1}
 		}
-	}
+	}), never)
 	if err := m.Add(abi.SpacePort, 0x3f8, 8, o); err != nil {
 		t.Fatal(err)
 	}
@@ -176,5 +183,28 @@ func TestPostedMeanwhile(t *testing.T) {
 	m.Serve()
 	if page.Slot[0].Data != 0 || page.Slot[1].Data != 1 {
 		t.Errorf("reads came after %d and %d writes", page.Slot[0].Data, page.Slot[1].Data)
+	}
+}
+
+// While a guest asks again and nobody else asks, it is answered at once, but not for
+// ever; when somebody else asks, once.
+func TestServeAgain(t *testing.T) {
+	var page abi.IOReqPage
+	answers := 0
+	ask := func() { page.Slot[0] = abi.IOReq{State: abi.IOReqReady, Addr: 0x3f9, Size: 1, Read: 1} }
+	for _, c := range []struct {
+		quiet     func() bool
+		asks, got int
+	}{{always, 3, 3}, {always, 1000, passes}, {never, 3, 1}} {
+		answers = 0
+		m := New(1, 1, &page, hostFunc(func(uint32, uint32) {
+			if answers++; answers < c.asks {
+				ask()
+			}
+		}), c.quiet)
+		ask()
+		if m.Serve(); answers != c.got {
+			t.Errorf("asked %d times: %d answers, want %d", c.asks, answers, c.got)
+		}
 	}
 }

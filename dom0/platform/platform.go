@@ -27,6 +27,8 @@ import (
 // Events calls handlers when event ports are raised; event.Server does.
 type Events interface {
 	Handle(port uint32, f func(), failed func(v any))
+	// Quiet returns what reports whether no other port is pending.
+	Quiet(port uint32) func() bool
 }
 
 // Pages reaches the pages of IOReqs; hcall.Direct does.
@@ -98,7 +100,7 @@ func (p *Platform) Attach(a domain.Attachment) error {
 		p.consoles[a.UUID] = con
 	}
 	g := &guest{id: a.ID, port: a.Port, uuid: a.UUID, memory: a.Memory, release: release}
-	g.models = ioreq.New(a.ID, a.VCPUs, p.pages.IOReqs(a.IOReq), p.done)
+	g.models = ioreq.New(a.ID, a.VCPUs, p.pages.IOReqs(a.IOReq), p.hv, p.events.Quiet(a.Port))
 	if err := p.furnish(g, a.Machine, con); err != nil {
 		g.stop()
 		return err
@@ -117,9 +119,6 @@ func (g *guest) serve() {
 	}
 	g.mu.Unlock()
 }
-
-// done tells the hypervisor; a domain that is gone has nobody waiting.
-func (p *Platform) done(dom, vcpu uint32) { _ = p.hv.IOReqDone(dom, vcpu) }
 
 // stop ends the devices and gives back what is reserved. When it returns, neither
 // the domain's page of IOReqs nor its memory is used any more.

@@ -65,6 +65,9 @@ const (
 // trigger is the receiver FIFO's interrupt level by FCR bits 7:6.
 var trigger = [4]int{1, 4, 8, 14}
 
+// effective has a bit for each register that reading changes something of.
+const effective = 1<<regData | 1<<regIIR | 1<<regLSR | 1<<regMSR
+
 func (u *UART) read(off uint64) byte {
 	switch off {
 	case regData:

@@ -143,7 +143,9 @@ func (u *UART) Read(off uint64, size uint8, _ uint64) uint64 {
 	for i := uint64(1); i < uint64(min(size, 8)); i++ {
 		v |= uint64(u.read(off+i)) << (8 * i)
 	}
-	u.update()
+	if size != 1 || effective>>(off%64)&1 != 0 {
+		u.update()
+	}
 	return v
 }
 
