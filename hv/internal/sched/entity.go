@@ -62,19 +62,19 @@ func (e *Entity) virtual(t uint64) uint64 {
 // before compares virtual times.
 func before(a, b uint64) bool { return int64(a-b) < 0 }
 
-// account charges e for having run t up to now. Usage fades in window.
-func (e *Entity) account(t, now, window uint64) {
+// advance adds running time t to e's virtual time, to the last fraction.
+func (e *Entity) advance(t uint64) {
 	scaled := t*DefaultWeight + e.remainder
 	w := uint64(e.weight)
 	e.v += scaled / w
 	e.remainder = scaled % w
-	e.ran.Add(t)
-	e.budget -= int64(t)
-	// Short runs fade together: the difference is below one in fadeSteps.
+}
+
+// fade brings e's usage up to date; a time before the last one changes nothing.
+func (e *Entity) fade(now, window uint64) {
 	if elapsed(e.usageAt, now) >= window/fadeSteps {
 		e.usage, e.usageAt = e.faded(now, window), now
 	}
-	e.usage += t
 }
 
 // owe charges e for time that another has run on its behalf. It counts for its

@@ -38,13 +38,18 @@ func (l *list) remove(e *Entity) {
 
 // insert makes e waiting, behind those of the same virtual time.
 func (q *queue) insert(e *Entity) {
+	q.load.Add(int64(e.weight))
+	q.enlist(e)
+}
+
+// enlist is insert of one whose weight is part of the queue's load.
+func (q *queue) enlist(e *Entity) {
 	at := q.waiting.tail
 	for at != nil && before(e.v, at.v) {
 		at = at.prev
 	}
 	q.waiting.insertAfter(e, at)
 	e.state = waiting
-	q.load.Add(int64(e.weight))
 	q.count.Add(1)
 }
 
@@ -97,19 +102,6 @@ func (q *queue) withdraw(e *Entity) {
 			next = min(next, o.readyAt)
 		}
 		q.release.Store(next)
-	}
-}
-
-// advance moves the queue's virtual time up to the entity furthest behind.
-//
-// Preconditions: cur is not nil.
-func (q *queue) advance() {
-	v := q.cur.v
-	if h := q.waiting.head; h != nil && before(h.v, v) {
-		v = h.v
-	}
-	if before(q.min, v) {
-		q.min = v
 	}
 }
 

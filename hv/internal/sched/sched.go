@@ -61,6 +61,8 @@ type Config struct {
 // Scheduler schedules entities on CPUs.
 type Scheduler struct {
 	queues []queue
+	// byCPU is queues by an index that needs no check.
+	byCPU  [MaxCPUs]*queue
 	online CPUSet
 	pinned bool
 
@@ -112,6 +114,7 @@ func New(c Config) *Scheduler {
 			s.online.Add(n)
 		}
 		s.queues[n].release.Store(Forever)
+		s.byCPU[n] = &s.queues[n]
 	}
 	return s
 }
@@ -187,10 +190,17 @@ func (s *Scheduler) first(q *queue, now uint64) (e *Entity, until uint64) {
 
 // start makes e, which is in no list, the one that runs, and returns until when.
 func (s *Scheduler) start(q *queue, e *Entity, now uint64) (until uint64) {
-	q.idle.Store(false)
+	q.load.Add(int64(e.weight))
+	return s.begin(q, e, now)
+}
+
+// begin is start of one whose weight is part of the queue's load.
+func (s *Scheduler) begin(q *queue, e *Entity, now uint64) (until uint64) {
+	if q.idle.Load() {
+		q.idle.Store(false)
+	}
 	e.state = running
 	q.cur, q.since = e, now
-	q.load.Add(int64(e.weight))
 	return s.until(q, e, now)
 }
 
@@ -255,13 +265,33 @@ func (s *Scheduler) Charge(cpu int, now uint64) {
 // charge accounts for cur's run up to now. A time before the last one counts as
 // that: clocks of CPUs may differ a little.
 func (s *Scheduler) charge(q *queue, now uint64) {
-	if q.cur == nil {
+	e := q.cur
+	if e == nil {
 		panic("sched: nothing runs here")
 	}
-	if now > q.since {
-		q.cur.account(now-q.since, now, s.window)
-		q.since = now
-		q.advance()
+	if now <= q.since {
+		return
+	}
+	t := now - q.since
+	q.since = now
+	if e.weight == DefaultWeight {
+		e.v += t
+	} else {
+		e.advance(t)
+	}
+	e.ran.Add(t)
+	e.budget -= int64(t)
+	// Short runs fade together: the difference is below one in fadeSteps.
+	if now-e.usageAt >= s.window/fadeSteps {
+		e.fade(now, s.window)
+	}
+	e.usage += t
+	v := e.v
+	if h := q.waiting.head; h != nil && before(h.v, v) {
+		v = h.v
+	}
+	if before(q.min, v) {
+		q.min = v // up to the entity furthest behind
 	}
 }
 

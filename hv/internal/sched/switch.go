@@ -49,9 +49,10 @@ func (s *Scheduler) Stay(cpu int, now uint64) (until uint64, ok bool) {
 //
 // Preconditions: called by the runner of cpu; to is not what runs.
 func (s *Scheduler) Switch(cpu int, now uint64, runnable bool, to *Entity, spent uint64) (e *Entity, until uint64, kick int) {
-	q := &s.queues[cpu]
-	urgent := q.wanted.Swap(false)
+	q := s.byCPU[uint8(cpu)]
+	urgent := q.wanted.Load() && q.wanted.Swap(false)
 	q.mu.Lock()
+	from := q.cur
 	s.charge(q, now)
 	var astray *Entity
 	if to != nil && !urgent && s.claim(q, cpu, to, now) {
@@ -59,12 +60,16 @@ func (s *Scheduler) Switch(cpu int, now uint64, runnable bool, to *Entity, spent
 		until, kick, astray = s.hand(q, cpu, to, now, runnable, spent)
 		q.mu.Unlock()
 	} else {
-		if kick, astray = s.release(q, cpu, now, runnable); astray != nil {
+		if kick = NoCPU; !runnable && !from.woken && !from.leaving {
+			q.load.Add(-int64(from.weight)) // what release does with one that blocks
+			from.state, q.cur = blocked, nil
+		} else if kick, astray = s.release(q, cpu, now, runnable); astray != nil {
 			kick = cpu // there is one CPU to kick: the one for astray, below
 		}
 		if h := q.waiting.head; h != nil && q.release.Load() > now && elapsed(q.balanced, now) < s.interval {
-			q.take(h) // what choose would do, and by far the most frequent
-			e, until = h, s.start(q, h, now)
+			q.waiting.remove(h) // what choose would do, and by far the most frequent
+			q.count.Add(-1)
+			e, until = h, s.begin(q, h, now)
 			q.mu.Unlock()
 		} else {
 			e, until, kick = s.choose(q, cpu, now, kick)
@@ -114,7 +119,15 @@ func (s *Scheduler) hand(q *queue, cpu int, to *Entity, now uint64, runnable boo
 	if before(from.v, floor) {
 		from.v = floor
 	}
-	kick, astray = s.release(q, cpu, now, runnable)
+	if runnable && !from.leaving && from.cap == 0 && from.hard.Has(cpu) {
+		from.woken, kick = false, NoCPU
+		q.enlist(from) // what release does with most
+		if from != q.waiting.head {
+			kick = s.helper(from)
+		}
+	} else {
+		kick, astray = s.release(q, cpu, now, runnable)
+	}
 	until = s.start(q, to, now)
 	if from.state == waiting {
 		until = min(until, now+s.least)
