@@ -13,7 +13,8 @@ import (
 	"ringo/mm/pt"
 )
 
-// MaxCPUs is the number of CPUs a backend can serve.
+// MaxCPUs is the number of CPUs a backend can serve, and all that an index of 8 bits
+// can name: prepare relies on it.
 const MaxCPUs = 256
 
 // PAUSE filter: an exit after a spin of this many PAUSEs, each within the

@@ -69,7 +69,7 @@ func TestInit(t *testing.T) {
 			r := newRig(t)
 			dirty(r)
 			if prepared { // and refused, which cancels a step
-				r.v.prepare(r.v.b.cpus[0], &r.x)
+				r.v.prepare(0, &r.x)
 				r.v.cancelStep()
 			}
 			vcpu.Reset(r.v)

@@ -80,7 +80,7 @@ func run(v *VCPU, n int, x *vcpu.Exit, exits ...fakeExit) int {
 			v.Leave()
 		}
 		if v.at != n || v.todo != 0 || v.tables.Generation() != v.tablesGen {
-			if !v.prepare(c, x) {
+			if !v.prepare(c.index, x) {
 				return i
 			}
 		}

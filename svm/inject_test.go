@@ -105,7 +105,7 @@ func TestNotEnteredKeepsEvent(t *testing.T) {
 	r := newRig(t)
 	r.inject(interrupt(0x30), true)
 	for range 3 { // kicked before the entry: prepare ran, VMRUN did not
-		r.v.prepare(r.v.b.cpus[0], &r.x)
+		r.v.prepare(0, &r.x)
 	}
 	r.run(fakeExit{code: exitHLT})
 	r.run(fakeExit{code: exitHLT})
@@ -130,7 +130,7 @@ func TestException(t *testing.T) {
 	r.inject(exception(x86.VecUD), false) // a second one of the same exit
 	r.inject(interrupt(0x30), false)
 	for range 2 {
-		r.v.prepare(r.v.b.cpus[0], &r.x) // kicked
+		r.v.prepare(0, &r.x) // kicked
 	}
 	r.run(fakeExit{code: exitHLT}) // but a window for 0x30 is owed
 	r.run(fakeExit{code: exitVINTR})
@@ -139,7 +139,7 @@ func TestException(t *testing.T) {
 	quiet(r, "window")
 	for _, code := range []uint64{exitHLT, exitNPF, exitINTR, exitIOIO, exitCRWrite0} {
 		r.inject(exception(x86.VecGP), true)
-		r.v.prepare(r.v.b.cpus[0], &r.x) // kicked
+		r.v.prepare(0, &r.x) // kicked
 		r.run(fakeExit{code: code})
 		quiet(r, "delivered")
 		r.run(fakeExit{code: exitHLT})
@@ -167,7 +167,7 @@ func TestException(t *testing.T) {
 	r.run(fakeExit{code: exitHLT})
 	r.expect(0)
 	r.inject(exception(x86.VecGP), true)
-	r.v.prepare(r.v.b.cpus[0], &r.x)
+	r.v.prepare(0, &r.x)
 	r.v.ClearEvents()
 	r.run(fakeExit{code: exitHLT})
 	r.expect(0)
@@ -393,7 +393,7 @@ func FuzzInject(f *testing.F) {
 			}
 			c := r.v.b.cpus[0]
 			if r.v.at != 0 || r.v.todo != 0 {
-				if !r.v.prepare(c, &r.x) {
+				if !r.v.prepare(c.index, &r.x) {
 					return
 				}
 			}
@@ -412,7 +412,7 @@ func FuzzInject(f *testing.F) {
 		}
 		r.v.Set(x86.RFLAGS, 2|x86.FlagIF)
 		for range 8 { // let everything out
-			if r.v.todo != 0 && !r.v.prepare(r.v.b.cpus[0], &r.x) {
+			if r.v.todo != 0 && !r.v.prepare(0, &r.x) {
 				return
 			}
 			b := r.v.vmcb

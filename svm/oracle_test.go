@@ -25,7 +25,7 @@ func oracleRefused(t *testing.T, code uint64) {
 	a, b := m.vcpu(m.tables()), m.vcpu(m.tables())
 	var x vcpu.Exit
 	run(a, 0, &x, fakeExit{code: exitCPUID})
-	b.prepare(m.cpus[0], &x)
+	b.prepare(0, &x)
 	b.vmcb.asid, b.vmcb.tlbControl, b.vmcb.exitCode = a.vmcb.asid, tlbFlushAll, code
 	b.entered(b.tables.Generation())
 	defer func() {

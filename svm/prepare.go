@@ -9,14 +9,23 @@ import (
 	"ringo/hv/x86"
 )
 
-// prepare makes v ready to be entered on c after something changed. It may run
+// prepare makes v ready to be entered on a CPU after something changed. It may run
 // several times before an entry succeeds: whatever an entry consumes stays in
 // todo until finish. It reports false when there is nothing to enter: x then
 // holds the exit.
-func (v *VCPU) prepare(c *cpu, x *vcpu.Exit) bool {
+func (v *VCPU) prepare(n int, x *vcpu.Exit) bool {
+	c := v.b.cpus[uint8(n)] // an index of this type needs no check
 	if v.todo&^todoException == 0 && v.on == c && v.tables.Generation() == v.tablesGen &&
 		v.asidGen == c.asids.gen && !c.flushAll && c.tscAux == v.tscAux {
-		v.load(c) // nothing has changed but that others ran here
+		// Nothing has changed but that others ran here, and have left.
+		if v.at >= 0 || c.loaded != nil {
+			v.load(c)
+		} else {
+			c.loaded, v.at = v, c.index
+			if c.tenant != v.tables {
+				c.admit(v)
+			}
+		}
 		if v.todo != 0 {
 			v.vmcb.eventInj = encodeEvent(v.ev.Next)
 		}
@@ -66,7 +75,14 @@ func (v *VCPU) load(c *cpu) {
 	}
 	c.loaded, v.at = v, c.index
 	if c.tenant != v.tables {
-		c.tenant = v.tables
+		c.admit(v)
+	}
+}
+
+// admit turns c to the domain of v.
+func (c *cpu) admit(v *VCPU) {
+	c.tenant = v.tables
+	if p := &v.b.env.Spec; p.IBPB || p.L1D {
 		v.b.barrier()
 	}
 }

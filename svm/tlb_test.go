@@ -78,7 +78,7 @@ func churn(t *testing.T, r Registers, nv, cpus, steps int) {
 				v.Leave()
 			}
 			if v.at != c || v.todo != 0 || v.tables.Generation() != v.tablesGen {
-				v.prepare(m.cpus[c], &x)
+				v.prepare(c, &x)
 			}
 			continue
 		case 3: // refused: a CPU may check before it flushes

@@ -72,7 +72,7 @@ func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 		seen := v.seen()
 		switch {
 		case v.at != cpu, v.todo != 0, v.tables.Generation() != v.tablesGen:
-			if !v.prepareOn(cpu, x) {
+			if !v.prepare(cpu, x) {
 				return
 			}
 		}
@@ -121,11 +121,6 @@ func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 		}
 	}
 }
-
-// prepareOn keeps the check of the index out of Run.
-//
-//go:noinline
-func (v *VCPU) prepareOn(cpu int, x *vcpu.Exit) bool { return v.prepare(v.b.cpus[cpu], x) }
 
 // quiet reports whether the exit left nothing to look after but the exit itself:
 // no event was cut short, there is no interrupt shadow.

@@ -149,10 +149,10 @@ func TestCleanBits(t *testing.T) {
 	}
 	v.todo = 0
 	v.dbg = debug{}
-	check("first entry", func() { v.todo = todoEvents; v.Inject(vcpu.Event{Vector: 0x30}); v.prepare(m.cpus[0], &x) })
+	check("first entry", func() { v.todo = todoEvents; v.Inject(vcpu.Event{Vector: 0x30}); v.prepare(0, &x) })
 	check("NMI", func() {
 		v.Inject(vcpu.Event{Type: vcpu.NMI, Vector: 2})
-		v.prepare(m.cpus[0], &x)
+		v.prepare(0, &x)
 	})
 }
 
@@ -166,7 +166,7 @@ func TestCleanBitsAcrossCPUs(t *testing.T) {
 		t.Errorf("after a run: %#x", v.vmcb.clean)
 	}
 	v.Leave()
-	v.prepare(m.cpus[1], &x)
+	v.prepare(1, &x)
 	if v.vmcb.clean != 0 {
 		t.Errorf("on another CPU: %#x", v.vmcb.clean)
 	}
@@ -291,7 +291,7 @@ func TestNoAllocation(t *testing.T) {
 		v.Set(x86.CR3, v.Get(x86.CR3))
 		v.Inject(vcpu.Event{Vector: 0x30})
 		v.Inject(vcpu.Event{Type: vcpu.NMI, Vector: 2})
-		v.prepare(c, &x)
+		v.prepare(c.index, &x)
 		for _, code := range [...]uint64{exitCPUID, exitIOIO, exitNPF, exitVINTR, exitIRET} {
 			v.vmcb.exitCode = code
 			v.finish(&x)
