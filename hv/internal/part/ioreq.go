@@ -128,13 +128,14 @@ type Place struct {
 	Here      uint8
 }
 
-// Forward hands an access to dom0. The caller then blocks v with WaitIO. Data
-// is what the guest writes.
+// Forward hands an access to dom0, and has v wait for the answer: the caller then
+// blocks it. Data is what the guest writes.
 //
 // The slot is memory that dom0 can write at any time; what comes back is only
 // ever used as a value of Size bytes.
 func (d *Domain) Forward(v *VCPU, s abi.Space, addr uint64, read bool, size uint8, data uint64) {
 	v.IO.Read, v.IO.Size = read, size
+	v.wait = WaitIO
 	v.ioDone.Store(false)
 	q := &d.IOReq.Slot[v.ID]
 	q.Space, q.Size, q.Read = uint8(s), size, 0

@@ -127,7 +127,13 @@ func (d *Domain) post(a *Access) bool {
 // Tell tells dom0 of posted writes that it has not been told of. It is for a runner,
 // whenever a vCPU of d is out of its guest for longer than an access takes.
 func (d *Domain) Tell() {
-	if d.posts.unseen.Load() && d.posts.unseen.Swap(false) {
+	if d.posts.unseen.Load() {
+		d.tell()
+	}
+}
+
+func (d *Domain) tell() {
+	if d.posts.unseen.Swap(false) {
 		d.machine.Events.Raise(d.Port)
 	}
 }

@@ -259,15 +259,23 @@ func (v *VCPU) Yield(now uint64) (runnable bool) {
 
 // Block ends v's run until v is wakeable.
 func (v *VCPU) Block(now uint64) (runnable bool) {
-	at := v.alarm(now)
+	at := uint64(pcpu.Never)
+	if v.wait == WaitHalt {
+		at = v.alarm(now)
+	}
 	v.HW.Leave()
 	v.mu.Lock()
 	v.account(now)
-	if runnable = v.wakeable(); runnable {
+	if runnable = v.ioDone.Load(); v.wait != WaitIO || v.Dom.stop.Load() != 0 {
+		runnable = v.wakeable()
+	}
+	if runnable {
 		v.ready()
 	} else {
 		v.state.Store(uint32(Blocked))
-		v.cpu.Timers.Add(&v.timer, at)
+		if at != pcpu.Never {
+			v.cpu.Timers.Add(&v.timer, at)
+		}
 	}
 	v.mu.Unlock()
 	return runnable
@@ -299,15 +307,12 @@ const (
 	deafHz = 100
 )
 
-// alarm is when v, which is about to wait, must be woken for its timers. In the
+// alarm is when v, which is about to wait in HLT, must be woken for its timers. In the
 // middle of an instruction (WaitIO) they are of no use: what is due then is seen
 // when the instruction ends. With interrupts off, no local timer ends a HLT, nor
 // does one end the wait for a start-up message. It is for v's runner.
 func (v *VCPU) alarm(now uint64) uint64 {
 	at := uint64(pcpu.Never)
-	if v.wait != WaitHalt {
-		return at
-	}
 	if t, ok := v.APIC.Deadline(); ok && v.HW.Get(x86.RFLAGS)&x86.FlagIF != 0 {
 		at = t
 	}

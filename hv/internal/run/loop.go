@@ -86,34 +86,26 @@ func (r *Runner) turn() bool {
 			return false
 		}
 	}
-	v := r.next.Owner.(*part.VCPU)
-	if !v.Begin(r.cpu, r.now) {
-		r.leave(r.now, false, nil, 0)
+	v, now := r.next.Owner.(*part.VCPU), r.now
+	if !v.Begin(r.cpu, now) {
+		r.leave(now, false)
 		return true
 	}
-	if r.changed(v) && !r.attend(v, r.now) {
-		return true
+	// If v handed its CPU over, or waited for an answer that has come, and nothing
+	// else has happened since, it has the timer armed, and the answer taken.
+	due := uint64(0)
+	if !v.Attention() && !r.want.Load() {
+		due = v.Deadline()
+	}
+	if due <= now || v.Wait() != part.WaitNothing && !r.answered(v, now) {
+		if !r.attend(v, now) {
+			return true
+		}
+	} else {
+		r.host.Arm(min(r.until, due, r.cpu.Timers.Next()))
 	}
 	r.serve(v)
 	return true
-}
-
-// changed reports whether v, whose turn it is, has anything to look at. If not,
-// because it handed its CPU over, or waited for an answer that has come, and nothing
-// else has happened since, the timer is armed for it, and the answer taken.
-func (r *Runner) changed(v *part.VCPU) bool {
-	if v.Attention() || r.want.Load() {
-		return true
-	}
-	due := v.Deadline()
-	if due <= r.now {
-		return true
-	}
-	if v.Wait() != part.WaitNothing && !r.answered(v, r.now) {
-		return true
-	}
-	r.arm(due)
-	return false
 }
 
 // answered takes the answer that v waits for. It reports false when v must go on
@@ -127,11 +119,10 @@ func (r *Runner) answered(v *part.VCPU, now uint64) bool {
 }
 
 // leave takes what ran off the CPU, which stays runnable or not, and chooses who
-// is next: to, if it is not nil and the scheduler agrees, for which what ran has
-// worked as long as spent.
-func (r *Runner) leave(now uint64, runnable bool, to *sched.Entity, spent uint64) {
+// is next.
+func (r *Runner) leave(now uint64, runnable bool) {
 	var kick int
-	r.next, r.until, kick = r.m.Sched.Switch(r.id, now, runnable, to, spent)
+	r.next, r.until, kick = r.m.Sched.Switch(r.id, now, runnable, nil, 0)
 	r.now = now
 	r.resched(kick)
 }
@@ -170,7 +161,7 @@ func (r *Runner) serve(v *part.VCPU) {
 		case block:
 			v.Dom.Tell()
 			now := r.host.Now()
-			r.leave(now, v.Block(now), nil, 0)
+			r.leave(now, v.Block(now))
 			return
 		case gone:
 			return
@@ -211,20 +202,20 @@ func (r *Runner) attend(v *part.VCPU, now uint64) bool {
 	}
 	switch {
 	case v.Dom.Stopping():
-		r.leave(now, v.Park(now), nil, 0)
+		r.leave(now, v.Park(now))
 		return false
 	case now >= r.until, r.want.Load():
 		until, ok := r.m.Sched.Stay(r.id, now)
 		if !ok {
 			v.SetAttention() // the rest of this is still to be done
-			r.leave(now, v.Yield(now), nil, 0)
+			r.leave(now, v.Yield(now))
 			return false
 		}
 		r.until = until
 	}
 	v.Tick(now)
 	if !r.progress(v, now) {
-		r.leave(now, v.Block(now), nil, 0)
+		r.leave(now, v.Block(now))
 		return false
 	}
 	r.deliver(v)
@@ -244,7 +235,7 @@ func (r *Runner) yield(v *part.VCPU) action {
 	v.Yield(now)
 	next, until, kick, ok := r.m.Sched.Yield(r.id, now)
 	if !ok { // it is gone
-		r.leave(now, true, nil, 0)
+		r.leave(now, true)
 		return gone
 	}
 	r.next, r.until, r.now = next, until, now
@@ -268,8 +259,10 @@ func (r *Runner) hand(v, to *part.VCPU) action {
 		to.WakeHere(r.id, now)
 		return resume
 	}
-	r.leave(now, v.Yield(now), &to.Sched, spent)
-	if r.next != &to.Sched {
+	next, until, kick := r.m.Sched.Switch(r.id, now, v.Yield(now), &to.Sched, spent)
+	r.next, r.until, r.now = next, until, now
+	r.resched(kick)
+	if next != &to.Sched {
 		r.m.Sched.Bill(&v.Sched, &to.Sched, spent)
 		to.WakeHere(r.id, now)
 	}

@@ -94,7 +94,6 @@ func merge(reg, val uint64, size uint8) uint64 {
 // what to do then.
 func forward(v *part.VCPU, s abi.Space, addr uint64, read bool, size uint8, data uint64) action {
 	v.Dom.Forward(v, s, addr, read, size, data&mask(size))
-	v.SetWait(part.WaitIO)
 	return block
 }
 
