@@ -124,7 +124,9 @@ func kicked(c *cpu, set bool) {
 //
 //go:nosplit
 func ownArm(c *cpu, t *thread) uint64 {
+	klock.lock() // or another CPU ends a sleep of this one's list under our eyes
 	c.armAt = t.f.rdi
 	rearm(c, insn.RDTSC())
+	klock.unlock()
 	return 0
 }

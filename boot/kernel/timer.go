@@ -132,7 +132,7 @@ func nextEvent(c *cpu) uint64 {
 // rearm programs the timer for the next event. A timer that is set for an
 // earlier time stays: its interrupt comes here again. The end of a slice moves
 // back with every switch of threads, and in a partition each write is an exit.
-// Preconditions: klock or interrupts off, own CPU.
+// Preconditions: klock, or the list of timers changes meanwhile; own CPU.
 //
 //go:nosplit
 func rearm(c *cpu, now uint64) {
