@@ -187,9 +187,9 @@ func (v *VCPU) configure() {
 	}
 	if b.f.pin&pinTimer != 0 {
 		// A net under Bochs 2.7, which holds back interrupts while a guest
-		// that was entered with IF=0 does not change it: look once a
-		// millisecond. It counts from this value at each entry.
-		p.write(uint32(guestPreemptionTimer), max(1, b.env.TSCHz/1000>>b.f.timerShift))
+		// that was entered with IF=0 does not change it: look after 4 ms, as
+		// often as Linux ticks. It counts from this value at each entry.
+		p.write(uint32(guestPreemptionTimer), max(1, b.env.TSCHz/250>>b.f.timerShift))
 	}
 }
 
