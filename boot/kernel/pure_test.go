@@ -6,6 +6,7 @@ package kernel
 import (
 	"bytes"
 	"encoding/hex"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/arch/x86/x86asm"
 
 	"ringo/boot/cmdline"
+	"ringo/hv/abi"
 )
 
 func TestScale(t *testing.T) {
@@ -200,6 +202,30 @@ func TestTimerList(t *testing.T) {
 		if got := nextEvent(c); got != e.want {
 			t.Errorf("next event %d, want %d", got, e.want)
 		}
+	}
+}
+
+// A timer that is set for too early a time is moved back on the bare machine, in a
+// partition where it would wake a CPU that sleeps, and never one that ticks.
+func TestTimerMovesBack(t *testing.T) {
+	idle, busy := &thread{class: clsIdle}, &thread{class: clsRunner}
+	defer func() { startInfo, ticking = nil, false }()
+	for _, e := range []struct {
+		info *abi.StartInfo
+		tick bool
+		cur  *thread
+		want bool
+	}{
+		{nil, false, busy, false}, {nil, false, idle, false}, {nil, true, busy, true}, {nil, true, idle, true},
+		{new(abi.StartInfo), false, busy, true}, {new(abi.StartInfo), false, idle, false},
+	} {
+		startInfo, ticking = e.info, e.tick
+		c := new(cpu)
+		c.cur = addr(unsafe.Pointer(e.cur))
+		if got := stays(c); got != e.want {
+			t.Errorf("partition %v, ticking %v, class %d: stays %v", e.info != nil, e.tick, e.cur.class, got)
+		}
+		runtime.KeepAlive(e.cur)
 	}
 }
 

@@ -129,9 +129,8 @@ func nextEvent(c *cpu) uint64 {
 	return at
 }
 
-// rearm programs the timer for the next event. A timer that is set for an
-// earlier time stays: its interrupt comes here again. The end of a slice moves
-// back with every switch of threads, and in a partition each write is an exit.
+// rearm programs the timer for the next event. A timer that is set for an earlier
+// time than is needed may stay (see stays): its interrupt comes here again.
 // Preconditions: klock, or the list of timers changes meanwhile; own CPU.
 //
 //go:nosplit
@@ -140,12 +139,20 @@ func rearm(c *cpu, now uint64) {
 	if a := watchNext(c, now); a != 0 && (at == 0 || a < at) {
 		at = a
 	}
-	if c.armed != 0 && (at == 0 || at >= c.armed) || at == c.armed {
+	if at == c.armed || c.armed-1 < at-1 && stays(c) { // 0 is never
 		return
 	}
 	c.armed = at
 	timerSet(now, at)
 }
+
+// stays reports whether a timer that is set for too early a time is left alone: in a
+// partition each write is an exit, and the end of a slice moves back with every
+// switch of threads; but an interrupt that wakes a CPU which sleeps costs most. A
+// timer that ticks looks for lost interrupts too, and must not be put off.
+//
+//go:nosplit
+func stays(c *cpu) bool { return ticking || inPartition() && thr(c.cur).class != clsIdle }
 
 // timerIRQ serves the timer interrupt.
 //
