@@ -58,7 +58,8 @@
 //
 // Ordinary threads share one queue and run in slices of 2 ms. A CPU's runner
 // (see [Runner]) fills the time they leave, and gets half of it if they leave
-// none. klock guards all of that; mmlock the address space; the order is klock,
+// none. Who sleeps for 10 ms, as the runtime's monitor alone does, sleeps for 40.
+// klock guards all of that; mmlock the address space; the order is klock,
 // then mmlock. See spinlock for the full rules.
 //
 // # Limits

@@ -6,6 +6,9 @@ package kernel
 import (
 	"bytes"
 	"encoding/hex"
+	"os"
+	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -226,6 +229,23 @@ func TestTimerMovesBack(t *testing.T) {
 			t.Errorf("partition %v, ticking %v, class %d: stays %v", e.info != nil, e.tick, e.cur.class, got)
 		}
 		runtime.KeepAlive(e.cur)
+	}
+}
+
+// The runtime's monitor alone sleeps for longer than it asks, by what its source says
+// is its longest sleep.
+func TestSleepFor(t *testing.T) {
+	for ns, want := range map[uint64]uint64{0: 0, 20_000: 20_000, 9_999_999: 9_999_999, 10_000_000: 40_000_000, 10_000_001: 10_000_001} {
+		if got := sleepFor(ns); got != want {
+			t.Errorf("%d ns: %d, want %d", ns, got, want)
+		}
+	}
+	src, err := os.ReadFile(filepath.Join(runtime.GOROOT(), "src", "runtime", "proc.go"))
+	if err != nil {
+		t.Skip("no Go source here")
+	}
+	if !regexp.MustCompile(`if delay > 10\*1000 \{[^\n]*\n\s*delay = 10 \* 1000\n`).Match(src) {
+		t.Error("the runtime's monitor no longer sleeps for at most 10 ms")
 	}
 }
 

@@ -75,6 +75,24 @@ func sysYield(c *cpu, t *thread) uint64 {
 //go:nosplit
 func sysNanosleep(c *cpu, t *thread) uint64 { return sleep(c, t, t.f.rdi, false) }
 
+// The Go runtime's monitor sleeps for monitorNS while nobody needs it (runtime,
+// sysmon), and then asks every goroutine that has run since it looked last to stop.
+// A runner's always has: its guest's run ends, and its thread waits until another one
+// has passed its P back to it, for some 15,000 instructions. So the monitor sleeps
+// for monitorSlowNS. There are more Ps than threads that never give theirs back, so that
+// others seldom depend on it; a collection of garbage stops them without it.
+const monitorNS, monitorSlowNS = 10_000_000, 40_000_000
+
+// sleepFor is how long a thread sleeps that asks for ns.
+//
+//go:nosplit
+func sleepFor(ns uint64) uint64 {
+	if ns == monitorNS {
+		return monitorSlowNS
+	}
+	return ns
+}
+
 const timerAbstime = 1
 
 //go:nosplit
@@ -104,7 +122,7 @@ func sleep(c *cpu, t *thread, ts uint64, absolute bool) uint64 {
 		klock.unlock()
 		return neg(eINTR)
 	}
-	block(c, t, stSleep, deadlineIn(ns))
+	block(c, t, stSleep, deadlineIn(sleepFor(ns)))
 	klock.unlock()
 	return keepRAX
 }
