@@ -19,7 +19,7 @@ const typed = "-"
 func (c *call) paste() (string, error) {
 	p, ok := c.w.(Prompt)
 	if !ok {
-		return "", errors.New("there is no console here to type a configuration on: name a file, or write key=value")
+		return "", errNoPrompt
 	}
 	c.printf("type or paste a configuration, then a line with a dot; Ctrl-C leaves\n")
 	c.flush()
@@ -29,6 +29,8 @@ func (c *call) paste() (string, error) {
 	}
 	return text, err
 }
+
+var errNoPrompt = errors.New("there is no console here to type a configuration on: name a file, or write key=value")
 
 // source sorts the arguments of create and define, and reads what is typed.
 func (c *call) source() (api.Create, error) {
@@ -81,6 +83,9 @@ func (c *call) defined(d api.DefineReply) {
 func edit(c *call) error {
 	in := api.Edit{Domain: c.args[0], Settings: c.args[1:]}
 	if len(in.Settings) == 0 {
+		if _, ok := c.w.(Prompt); !ok {
+			return errNoPrompt
+		}
 		old, err := api.DomainText.Call(c.API, c.ref())
 		if err != nil {
 			return err

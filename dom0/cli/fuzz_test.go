@@ -18,6 +18,8 @@ func FuzzLine(f *testing.F) {
 		"create -p name=a kernel=boot:vmlinuz cmdline=\"x y\" uuid=1\nconsole a\nshutdown a\ndomid a\ndomname 1\ndomid 99999999999999999999",
 		"create bad.toml x=y\ncreate disk.toml\ncreate a b\ncreate memory=1e9TiB\ncreate name=\ncreate =",
 		"help\nhelp create\nhelp nosuch\nxl\nxl list\nversion\ndmesg\nfiles\ndebug-keys hq\ndebug-keys\nstats",
+		"define demo.toml\nedit demo\nedit demo memory=16 vcpus=1\nstart -p demo\ndump-core demo\ndumps -x demo 0 300\ndumps demo\ndumps -d demo\nstatus\nlist -a\nundefine demo",
+		"define -\ncreate -\ndefine name=a kernel=boot:vmlinuz\nautostart a\nautostart -d a\nvcpu-set a 2\nmem-set a 8\nrename a b\nstart b\nvcpu-set b 2\ndominfo b\nlist -l b",
 		"list --all -v -l -z\nlist \"\nlist \\\nlist '\nsave a b\nmem-set a 5\nnosuch",
 	} {
 		f.Add(s)
