@@ -155,7 +155,7 @@ func pitOnce() (hz, vague uint64) {
 		}
 		t1, n1, d1 = pitNow()
 	}
-	if insn.IN8(0x61)&0x20 != 0 { // went round
+	if insn.IN8(0x61)&0x20 != 0 || t1 == t0 { // went round, or no TSC counts
 		return 0, ^uint64(0)
 	}
 	return (t1 - t0) * pitHz / (n0 - n1), ratio(d0+d1, t1-t0)
