@@ -13,6 +13,8 @@ package acpi
 import (
 	"encoding/binary"
 	"errors"
+
+	"ringo/hv/abi"
 )
 
 // MaxCPUs bounds Config.CPUs.
@@ -22,6 +24,8 @@ const MaxCPUs = 1024
 type Config struct {
 	// CPUs is the number of virtual processors, 1 to MaxCPUs.
 	CPUs int
+	// Topology gives their APIC IDs.
+	Topology abi.Topology
 	// Base is the guest physical address of the first byte that Build
 	// returns: a multiple of 64, below 4 GiB. The root pointer stands there; between
 	// 0xe0000 and 0xfffff operating systems find it by scanning.
@@ -33,7 +37,7 @@ type Config struct {
 }
 
 // ErrConfig is returned for a Config out of its documented range.
-var ErrConfig = errors.New("acpi: number of processors or base address out of range")
+var ErrConfig = errors.New("acpi: number of processors, topology or base address out of range")
 
 const (
 	headerLen = 36
@@ -43,6 +47,10 @@ const (
 // Build returns the tables as they shall lie in guest memory from c.Base on.
 func Build(c Config) ([]byte, error) {
 	if c.CPUs < 1 || c.CPUs > MaxCPUs || c.Base%64 != 0 || c.Base >= 1<<32-1<<20 {
+		return nil, ErrConfig
+	}
+	topology, ok := c.Topology.For(uint32(c.CPUs))
+	if !ok {
 		return nil, ErrConfig
 	}
 	img := make([]byte, 64) // the root pointer comes last, when all is placed
@@ -56,7 +64,7 @@ func Build(c Config) ([]byte, error) {
 	}
 	facsAt := place(facs())
 	dsdtAt := place(dsdt(&c))
-	tables := [][]byte{fadt(facsAt, dsdtAt), madt(c.CPUs)}
+	tables := [][]byte{fadt(facsAt, dsdtAt), madt(c.CPUs, topology)}
 	if c.PCI != nil {
 		tables = append(tables, c.PCI.mcfg())
 	}

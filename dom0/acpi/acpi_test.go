@@ -118,8 +118,14 @@ func TestFADTPorts(t *testing.T) {
 
 // The processors of the MADT, as (type, APIC ID).
 func TestMADTProcessors(t *testing.T) {
-	for _, n := range []int{1, 2, 32, 255, 256, 300} {
-		img, _ := Build(Config{CPUs: n, Base: 0xe0000})
+	for _, c := range []struct {
+		n int
+		t abi.Topology
+	}{
+		{n: 1}, {n: 2}, {n: 32}, {n: 255}, {n: 256}, {n: 300}, {6, abi.Topology{Cores: 3, Threads: 1}},
+	} {
+		n := c.n
+		img, _ := Build(Config{CPUs: n, Topology: c.t, Base: 0xe0000})
 		m := walk(t, img, 0xe0000)["APIC"]
 		var ids []uint32
 		for e := m[44:]; len(e) > 0; e = e[e[1]:] {
@@ -134,7 +140,7 @@ func TestMADTProcessors(t *testing.T) {
 			t.Fatalf("%d processors: %d entries", n, len(ids))
 		}
 		for i, id := range ids {
-			if int(id) != i {
+			if full, _ := c.t.For(uint32(n)); id != full.APICID(uint32(i)) {
 				t.Errorf("%d processors: entry %d has APIC ID %d", n, i, id)
 			}
 		}
@@ -202,7 +208,7 @@ func TestPkgLength(t *testing.T) {
 }
 
 func TestBadConfig(t *testing.T) {
-	for _, c := range []Config{{CPUs: 0, Base: 0xe0000}, {CPUs: -1, Base: 0xe0000}, {CPUs: MaxCPUs + 1, Base: 0xe0000}, {CPUs: 1, Base: 0xe0010}, {CPUs: 1, Base: 1 << 32}} {
+	for _, c := range []Config{{CPUs: 0, Base: 0xe0000}, {CPUs: -1, Base: 0xe0000}, {CPUs: MaxCPUs + 1, Base: 0xe0000}, {CPUs: 4, Topology: abi.Topology{Cores: 3, Threads: 1}, Base: 0xe0000}, {CPUs: 1, Base: 0xe0010}, {CPUs: 1, Base: 1 << 32}} {
 		if _, err := Build(c); err != ErrConfig {
 			t.Errorf("%+v: %v", c, err)
 		}

@@ -26,21 +26,22 @@ const (
 	intiHighLevel = 1 | 3<<2
 )
 
-// madt returns the multiple APIC description table: cpus processors with APIC
-// IDs from 0, of which those beyond 254 have x2APIC entries.
-func madt(cpus int) []byte {
+// madt returns the multiple APIC description table: cpus processors with the APIC
+// IDs of t, of which those beyond 254 have x2APIC entries.
+func madt(cpus int, t abi.Topology) []byte {
 	le := binary.LittleEndian
 	b := le.AppendUint32(nil, abi.LAPICBase)
 	b = le.AppendUint32(b, 1) // PCAT_COMPAT: there are two 8259s as well
-	for id := range cpus {
-		if id < 255 {
-			b = append(b, madtLAPIC, 8, byte(id), byte(id), 1, 0, 0, 0)
+	for uid := range cpus {
+		id := t.APICID(uint32(uid))
+		if id < 255 && uid < 255 {
+			b = append(b, madtLAPIC, 8, byte(uid), byte(id), 1, 0, 0, 0)
 			continue
 		}
 		b = append(b, madtX2APIC, 16, 0, 0)
-		b = le.AppendUint32(b, uint32(id))
+		b = le.AppendUint32(b, id)
 		b = le.AppendUint32(b, 1)
-		b = le.AppendUint32(b, uint32(id))
+		b = le.AppendUint32(b, uint32(uid))
 	}
 	b = append(b, madtIOAPIC, 12, abi.IOAPICID, 0)
 	b = le.AppendUint32(b, abi.IOAPICBase)

@@ -24,9 +24,10 @@ import (
 
 // Config says what machine is wanted.
 type Config struct {
-	CPUs   int
-	Memory uint64 // bytes of RAM
-	RNG    bool   // an entropy device
+	CPUs     int
+	Topology abi.Topology
+	Memory   uint64 // bytes of RAM
+	RNG      bool   // an entropy device
 	// DebugExit says that there is a port to end the machine with a code.
 	DebugExit bool
 }
@@ -62,15 +63,16 @@ type Device struct {
 
 // Machine is the description of a machine. It does not change.
 type Machine struct {
-	CPUs    int
-	Memory  []Range // ascending, disjoint
-	Devices []Device
-	tables  []byte
+	CPUs     int
+	Topology abi.Topology
+	Memory   []Range // ascending, disjoint
+	Devices  []Device
+	tables   []byte
 }
 
 // New describes a machine. Errors are one line, for the user.
 func New(c Config) (*Machine, error) {
-	m := &Machine{CPUs: c.CPUs}
+	m := &Machine{CPUs: c.CPUs, Topology: c.Topology}
 	var err error
 	if m.Memory, err = layout(c.Memory); err != nil {
 		return nil, err
@@ -109,7 +111,7 @@ func function(slot uint64) []Span {
 // describe makes the ACPI tables.
 func (m *Machine) describe() (err error) {
 	m.tables, err = acpi.Build(acpi.Config{
-		CPUs: m.CPUs, Base: ACPIBase,
+		CPUs: m.CPUs, Topology: m.Topology, Base: ACPIBase,
 		Devices: []acpi.Device{
 			{Name: "COM1", HID: "PNP0501", UID: 1, Ports: []acpi.Ports{{Base: serial.Base, Size: serial.Size}}, IRQs: []uint8{serial.GSI}},
 			{Name: "COM2", HID: "PNP0501", UID: 2, Ports: []acpi.Ports{{Base: serial.Base2, Size: serial.Size}}, IRQs: []uint8{serial.GSI2}},

@@ -6,6 +6,7 @@
 //
 //	name = "web1"            # [a-z0-9-]{1,63}, unique
 //	vcpus = 2
+//	topology = "1:2:1"       # sockets:cores:threads, whose product is vcpus
 //	memory = "512MiB"        # KiB MiB GiB TiB; a bare number is MiB
 //	cpu_weight = 256
 //	cap = 0                  # percent of one CPU, 0 = none
@@ -29,9 +30,11 @@ import "ringo/hv/abi"
 type Config struct {
 	Name string `toml:"name" json:"name"`
 	// UUID identifies the domain over restarts; made when it is created.
-	UUID   string `toml:"uuid,omitempty" json:"uuid,omitempty"`
-	VCPUs  int    `toml:"vcpus" json:"vcpus"`
-	Memory Size   `toml:"memory" json:"memory"`
+	UUID  string `toml:"uuid,omitempty" json:"uuid,omitempty"`
+	VCPUs int    `toml:"vcpus" json:"vcpus"`
+	// Topology is "sockets:cores:threads", "" = one socket of single-threaded cores.
+	Topology string `toml:"topology,omitempty" json:"topology,omitempty"`
+	Memory   Size   `toml:"memory" json:"memory"`
 	// CPUWeight is the proportional share of CPU time.
 	CPUWeight int `toml:"cpu_weight" json:"cpu_weight"`
 	// Cap is in percent of one CPU, 0 = none.

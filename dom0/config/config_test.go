@@ -138,6 +138,25 @@ func TestCPUs(t *testing.T) {
 	}
 }
 
+func TestParseTopology(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		n    int
+		want abi.Topology
+	}{
+		{"", 5, abi.Topology{}}, {"1:1:1", 1, abi.Topology{Cores: 1, Threads: 1}}, {"2:3:2", 12, abi.Topology{Cores: 3, Threads: 2}},
+	} {
+		if got, err := ParseTopology(c.text, c.n); err != nil || got != c.want {
+			t.Errorf("%q of %d: %+v %v", c.text, c.n, got, err)
+		}
+	}
+	for _, s := range []string{"4", "4:1", "1:4:1:1", "0:4:1", "-1:-4:1", "2:2:1x", "::", "65536:65536:65536", "3:1:1", " 1:4:1"} {
+		if got, err := ParseTopology(s, 4); err == nil || len(err.Error()) > 120 {
+			t.Errorf("%q is %+v, %v", s, got, err)
+		}
+	}
+}
+
 func TestSet(t *testing.T) {
 	c := Default()
 	for _, kv := range []string{
@@ -189,6 +208,8 @@ func TestValidate(t *testing.T) {
 		{func(c *Config) { c.UUID = "5" }, "uuid: "},
 		{func(c *Config) { c.VCPUs = 0 }, "vcpus: 0 is out of range: use 1 to 32"},
 		{func(c *Config) { c.VCPUs = 33 }, "vcpus: 33 is out of range"},
+		{func(c *Config) { c.Topology = "2" }, `topology: "2" is not sockets:cores:threads: write three numbers from 1 on, such as 1:1:1`},
+		{func(c *Config) { c.Topology = "1:2:1" }, `topology: "1:2:1" makes 2 CPUs, and vcpus is 1: make them equal`},
 		{func(c *Config) { c.CPUWeight = 65536 }, "cpu_weight: "},
 		{func(c *Config) { c.Cap = -1 }, "cap: "},
 		{func(c *Config) { c.Memory = Size{} }, "memory: "},

@@ -7,7 +7,33 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"ringo/hv/abi"
 )
+
+// ParseTopology reads how n vCPUs make up sockets, such as "2:4:1": sockets, cores of
+// each, threads of each core. "" is one socket of single-threaded cores.
+func ParseTopology(s string, n int) (abi.Topology, error) {
+	if s == "" {
+		return abi.Topology{}, nil
+	}
+	parts := strings.Split(s, ":")
+	var sizes [3]uint64
+	all, ok := uint64(1), len(parts) == len(sizes)
+	for i := 0; ok && i < len(sizes); i++ {
+		var err error
+		sizes[i], err = strconv.ParseUint(parts[i], 10, 16)
+		all *= sizes[i]
+		ok = err == nil && sizes[i] != 0
+	}
+	if !ok {
+		return abi.Topology{}, fmt.Errorf("%q is not sockets:cores:threads: write three numbers from 1 on, such as 1:%d:1", short(s), n)
+	}
+	if all != uint64(n) {
+		return abi.Topology{}, fmt.Errorf("%q makes %d CPUs, and vcpus is %d: make them equal", s, all, n)
+	}
+	return abi.Topology{Cores: uint32(sizes[1]), Threads: uint32(sizes[2])}, nil
+}
 
 // ParseCPUs reads a set of CPUs such as "0-3,^1" as a mask, bit per CPU; 0 stands
 // for all, as "" and "all" do. A set that only excludes starts from all n CPUs.

@@ -32,6 +32,9 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("%s: %d is out of range: use %d to %d", r.key, r.v, r.least, r.most)
 		}
 	}
+	if _, err := ParseTopology(c.Topology, c.VCPUs); err != nil {
+		return fmt.Errorf("topology: %w", err)
+	}
 	if c.Memory.Bytes == 0 || c.Memory.Bytes%4096 != 0 {
 		return fmt.Errorf("memory: %s is not a multiple of 4KiB above 0", c.Memory)
 	}

@@ -170,7 +170,11 @@ func (m *Manager) check(cfg *config.Config) (*plan, error) {
 
 // machine is what a guest with a configuration sees.
 func machine(c *config.Config) (*board.Machine, error) {
-	return board.New(board.Config{CPUs: c.VCPUs, Memory: c.Memory.Bytes, RNG: c.RNG, DebugExit: c.DebugExit})
+	t, err := config.ParseTopology(c.Topology, c.VCPUs)
+	if err != nil {
+		return nil, err
+	}
+	return board.New(board.Config{CPUs: c.VCPUs, Topology: t, Memory: c.Memory.Bytes, RNG: c.RNG, DebugExit: c.DebugExit})
 }
 
 // build makes the domain of a plan. When it fails nothing is left.
@@ -183,7 +187,7 @@ func (m *Manager) build(d *dom, p *plan, paused bool) (err error) {
 	}
 	a := abi.CreateArgs{
 		UUID: p.uuid, VCPUs: uint32(p.cfg.VCPUs), Weight: uint32(p.cfg.CPUWeight), Cap: uint32(p.cfg.Cap),
-		MaxBytes: p.bytes, Affinity: p.cpus,
+		MaxBytes: p.bytes, Affinity: p.cpus, Topology: p.machine.Topology,
 	}
 	if p.cfg.Hypervisor == config.KVM {
 		a.Flags |= abi.CreateKVM

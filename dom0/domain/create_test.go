@@ -276,3 +276,22 @@ func TestHypervisor(t *testing.T) {
 		}
 	}
 }
+
+// topology reaches the hypervisor and the tables; one that does not fit is refused.
+func TestTopology(t *testing.T) {
+	r := newRig(t)
+	c := r.cfg("a", 64)
+	c.VCPUs, c.Topology = 4, "2:1:2"
+	id, err := r.Create(c, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := r.Topology(id), (abi.Topology{Cores: 1, Threads: 2}); got != want {
+		t.Errorf("%+v", got)
+	}
+	c = r.cfg("b", 64)
+	c.VCPUs, c.Topology = 4, "2:1:1"
+	if _, err := r.Create(c, true); err == nil || err.Error() != `topology: "2:1:1" makes 2 CPUs, and vcpus is 4: make them equal` {
+		t.Error(err)
+	}
+}

@@ -17,7 +17,7 @@ func TestSizes(t *testing.T) {
 		want uintptr
 	}{
 		{"SharedInfo", unsafe.Sizeof(SharedInfo{}), 256},
-		{"CreateArgs", unsafe.Sizeof(CreateArgs{}), 128},
+		{"CreateArgs", unsafe.Sizeof(CreateArgs{}), 136},
 		{"Extent", unsafe.Sizeof(Extent{}), 24},
 		{"ExtentList", unsafe.Sizeof(ExtentList{}), 16 + 127*24},
 		{"IOReq", unsafe.Sizeof(IOReq{}), 64},

@@ -50,11 +50,12 @@
 //	   CallIOReqDone always hands the CPU over; ports 0x60, 0x64 and 0xcf8 to
 //	   0xcff are dom0's; ExitCounts has what exits cost
 //	3  SpaceConfig, cells and posted writes, CallDomTrigger
+//	4  CreateArgs.Topology
 package abi
 
 // Version is the version of this contract. It changes with every incompatible
 // change of a structure or call.
-const Version = 3
+const Version = 4
 
 // Status is the result of a hypercall.
 type Status uint64

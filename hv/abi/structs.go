@@ -105,6 +105,7 @@ type CreateArgs struct {
 	Flags    uint32 // CreateKVM; other bits must be 0
 	MaxBytes uint64 // of RAM
 	Affinity uint64 // bit per CPU, 0 = all
+	Topology Topology
 	// Results.
 	ID    uint32
 	Port  uint32 // event port that announces the domain's IOReqs

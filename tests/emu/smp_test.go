@@ -20,23 +20,24 @@ func TestSMPGuest(t *testing.T) {
 		name  string
 		host  emu.Config
 		vcpus int
+		sizes [3]int // sockets, cores, threads; zeros: one socket of cores
 		long  bool
 	}{
-		{"smp2-vcpus2", emu.Config{SMP: 2}, 2, false},
-		{"parallel2-vcpus2", parallel(2), 2, false},
-		{"parallel4-vcpus4", parallel(4), 4, true},
-		{"smp4-vcpus4", emu.Config{SMP: 4}, 4, true},
-		{"smp1-vcpus2", emu.Config{SMP: 1}, 2, true},
-		{"smp2-vcpus4", emu.Config{SMP: 2}, 4, true},
+		{"smp2-vcpus2", emu.Config{SMP: 2}, 2, [3]int{1, 1, 2}, false},
+		{"parallel2-vcpus2", parallel(2), 2, [3]int{}, false},
+		{"parallel4-vcpus4", parallel(4), 4, [3]int{2, 1, 2}, true},
+		{"smp4-vcpus4", emu.Config{SMP: 4}, 4, [3]int{}, true},
+		{"smp1-vcpus2", emu.Config{SMP: 1}, 2, [3]int{2, 1, 1}, true},
+		{"smp2-vcpus6", emu.Config{SMP: 2}, 6, [3]int{2, 3, 1}, true},
 	} {
 		if c.long && !*long {
 			continue
 		}
-		t.Run(c.name, func(t *testing.T) { smpGuest(t, c.host, c.vcpus) })
+		t.Run(c.name, func(t *testing.T) { smpGuest(t, c.host, c.vcpus, c.sizes) })
 	}
 }
 
-func smpGuest(t *testing.T, host emu.Config, vcpus int) {
+func smpGuest(t *testing.T, host emu.Config, vcpus int, sizes [3]int) {
 	host.MemMiB = 1024
 	host.HVArgs += fmt.Sprintf(" noreboot dom0_max_vcpus=%d", min(host.SMP, 2))
 	h := bootMicro(t, host)
@@ -46,12 +47,19 @@ func smpGuest(t *testing.T, host emu.Config, vcpus int) {
 	h.ok(micro("first", "spin")) // what is made once and kept, is made now
 	h.ok("destroy first")
 	free := h.free()
-	h.ok(linux("smp") + fmt.Sprintf(" vcpus=%d", vcpus))
+	create := linux("smp") + fmt.Sprintf(" vcpus=%d", vcpus)
+	if sizes != [3]int{} {
+		create += fmt.Sprintf(" topology=%d:%d:%d", sizes[0], sizes[1], sizes[2])
+	} else {
+		sizes = [3]int{1, vcpus, 1}
+	}
+	h.ok(create)
 	h.attach("smp")
 	h.shell()
 	if got, want := h.sh("grep -c ^processor /proc/cpuinfo"), fmt.Sprint(vcpus); got != want {
 		t.Errorf("the guest has %q CPUs, want %s", got, want)
 	}
+	h.topology(vcpus, sizes)
 	// Work on every CPU: each loop stores what it counted to.
 	h.sh(fmt.Sprintf("for i in $(seq %d); do (n=0; while [ $n -lt 300 ]; do n=$((n+1)); done; echo $n >/tmp/n$i) & done; true", vcpus))
 	h.detach()
@@ -72,4 +80,24 @@ func smpGuest(t *testing.T, host emu.Config, vcpus int) {
 		t.Errorf("free memory %d, %d before", got, free)
 	}
 	h.poweroff()
+}
+
+// topology checks what lscpu reads: the CPUs of each CPU's core and socket.
+func (h *host) topology(vcpus int, sizes [3]int) {
+	h.t.Helper()
+	list := func(from, n int) string {
+		if n == 1 {
+			return fmt.Sprint(from)
+		}
+		return fmt.Sprintf("%d-%d", from, from+n-1)
+	}
+	for cpu := range vcpus {
+		core, socket := sizes[2], sizes[1]*sizes[2]
+		want := list(cpu-cpu%core, core) + " " + list(cpu-cpu%socket, socket)
+		dir := fmt.Sprintf("/sys/devices/system/cpu/cpu%d/topology/", cpu)
+		got := h.sh("echo $(cat " + dir + "core_cpus_list " + dir + "package_cpus_list)")
+		if got != want {
+			h.t.Errorf("CPU %d of %v: core and socket %q, want %q", cpu, sizes, got, want)
+		}
+	}
 }

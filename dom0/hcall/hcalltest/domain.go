@@ -10,16 +10,17 @@ import (
 
 // dom is a domain.
 type dom struct {
-	info    abi.DomainInfo
-	extents []extent
-	cost    uint64 // hypervisor memory, in bytes
-	mapped  bool
-	vcpu    [abi.MaxVCPUs]abi.VCPUContext
-	flags   uint32 // of its creation
-	set     bool   // vCPU 0 has registers
-	started bool
-	claims  []claim
-	bells   map[uint64]claim
+	info     abi.DomainInfo
+	extents  []extent
+	cost     uint64 // hypervisor memory, in bytes
+	mapped   bool
+	vcpu     [abi.MaxVCPUs]abi.VCPUContext
+	flags    uint32 // of its creation
+	topology abi.Topology
+	set      bool // vCPU 0 has registers
+	started  bool
+	claims   []claim
+	bells    map[uint64]claim
 	// messages are the data of interrupt messages that nobody has taken yet.
 	messages []uint32
 	triggers []abi.Trigger // that the CPU has not taken yet
@@ -97,7 +98,7 @@ func (m *Machine) create(gpa uint64) (abi.Status, uint64) {
 			ID: a.ID, State: abi.StatePaused, VCPUs: a.VCPUs, MaxBytes: a.MaxBytes, Overhead: baseCost,
 			Weight: a.Weight, Cap: a.Cap, Port: a.Port, IOReq: a.IOReq, UUID: a.UUID, Name: a.Name,
 		},
-		flags: a.Flags, page: new(abi.IOReqPage), cost: baseCost, bells: map[uint64]claim{}, gone: make(chan struct{}),
+		flags: a.Flags, topology: a.Topology, page: new(abi.IOReqPage), cost: baseCost, bells: map[uint64]claim{}, gone: make(chan struct{}),
 	}
 	m.answer(gpa, &a)
 	return abi.OK, uint64(a.ID)

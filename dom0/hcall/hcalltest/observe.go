@@ -52,6 +52,13 @@ func (m *Machine) Flags(id uint32) uint32 {
 	return m.doms[id].flags
 }
 
+// Topology returns abi.CreateArgs.Topology with which a domain was created.
+func (m *Machine) Topology(id uint32) abi.Topology {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.doms[id].topology
+}
+
 // Pending takes all pending event ports, lowest first.
 func (m *Machine) Pending() []uint32 {
 	var ports []uint32

@@ -80,3 +80,25 @@ func TestCreateKVM(t *testing.T) {
 		}
 	}
 }
+
+// vCPUs have the IDs of their topology in CPUID and at their local APICs; one that does
+// not fit is refused.
+func TestCreateTopology(t *testing.T) {
+	m, _ := newMachine(t, 8)
+	a := abi.CreateArgs{VCPUs: 6, MaxBytes: mm.MiB, Topology: abi.Topology{Cores: 4, Threads: 1}}
+	a.Name[0] = 'a'
+	if _, st := m.Create(&a); st != abi.BadArg {
+		t.Errorf("4 cores of 6: %v", st)
+	}
+	a.Topology.Cores = 3
+	d, st := m.Create(&a)
+	if st != abi.OK {
+		t.Fatal(st)
+	}
+	for i, want := range []uint32{0, 1, 2, 4, 5, 6} {
+		v := d.VCPUs[i]
+		if got := d.Plat.CPUID.Get(&v.View, 0xb, 0).EDX; got != want || v.APIC.ID() != want {
+			t.Errorf("vCPU %d has ID %d in CPUID, its local APIC %d", i, got, v.APIC.ID())
+		}
+	}
+}

@@ -5,6 +5,7 @@ package part
 
 import (
 	"errors"
+	"slices"
 
 	"ringo/hv/abi"
 	"ringo/hv/internal/pcpu"
@@ -31,6 +32,9 @@ func (m *Machine) Create(a *abi.CreateArgs) (*Domain, abi.Status) {
 	if !validName(&a.Name) || a.VCPUs == 0 || a.VCPUs > abi.MaxVCPUs || a.Flags&^abi.CreateKVM != 0 ||
 		a.Weight > 65535 || a.MaxBytes == 0 || a.MaxBytes > maxGPA || a.MaxBytes%mm.PageSize != 0 ||
 		a.Affinity != 0 && len(m.CPUs) < 64 && a.Affinity&(1<<len(m.CPUs)-1) == 0 {
+		return nil, abi.BadArg
+	}
+	if _, ok := a.Topology.For(a.VCPUs); !ok {
 		return nil, abi.BadArg
 	}
 	m.mu.Lock()
@@ -69,7 +73,7 @@ func (m *Machine) newDomain(id uint32, maxBytes uint64) *Domain {
 // furnish makes the parts of a new domain.
 func (d *Domain) furnish(a *abi.CreateArgs) abi.Status {
 	platform := func(d *Domain) (*Platform, error) { return newPlatform(d, a.Flags&abi.CreateKVM != 0) }
-	if err := d.build(int(a.VCPUs), a.Affinity, platform); errors.Is(err, vcpu.ErrTooMany) {
+	if err := d.build(int(a.VCPUs), a.Affinity, a.Topology, platform); errors.Is(err, vcpu.ErrTooMany) {
 		return abi.NoSlot
 	} else if err != nil {
 		return abi.NoMemory
@@ -103,7 +107,7 @@ func (m *Machine) CreateDom0(vcpus int, size uint64) (d *Domain, ram mm.HPA, err
 	}
 	d = m.newDomain(abi.Dom0, size)
 	copy(d.name[:], "Domain-0")
-	if err := d.build(vcpus, 0, func(d *Domain) (*Platform, error) { return newPrivilegedPlatform(d, false) }); err != nil {
+	if err := d.build(vcpus, 0, abi.Topology{}, func(d *Domain) (*Platform, error) { return newPrivilegedPlatform(d, false) }); err != nil {
 		return nil, 0, err
 	}
 	b, err := m.Frames.Contiguous(frame.Request{Size: size, Align: mm.Page2M}, d.owner, frame.RAM)
@@ -132,7 +136,9 @@ func (m *Machine) CreateDom0(vcpus int, size uint64) (d *Domain, ram mm.HPA, err
 func (d *Domain) SharedInfoAt() mm.HPA { return d.sharedAt }
 
 // build makes tables, vCPUs and platform.
-func (d *Domain) build(n int, affinity uint64, platform func(*Domain) (*Platform, error)) (err error) {
+//
+// Preconditions: t is right for n vCPUs.
+func (d *Domain) build(n int, affinity uint64, t abi.Topology, platform func(*Domain) (*Platform, error)) (err error) {
 	m := d.machine
 	if d.Tables, err = pt.New(m.Backend.TableFormat(), m.Phys, m.Frames.Tables(d.owner)); err != nil {
 		return err
@@ -156,7 +162,9 @@ func (d *Domain) build(n int, affinity uint64, platform func(*Domain) (*Platform
 		sinks[i] = v
 	}
 	d.APICs = vlapic.NewSet(m.TSCHz, sinks)
-	for i, v := range d.VCPUs {
+	d.topology, _ = t.For(uint32(n))
+	for i, v := range slices.Backward(d.VCPUs) { // IDs only grow: upwards, one could meet another's old one
+		d.APICs.Number(i, d.topology.APICID(uint32(i)))
 		v.APIC = d.APICs.CPU(i)
 		// dom0's upcall ends with its delivery, which no CPU does.
 		if hw, ok := v.HW.(vcpu.LocalAPIC); ok && !d.Privileged() {

@@ -18,12 +18,13 @@ import (
 // Domain is a partition: memory, vCPUs and a platform. The hypervisor is the
 // source of truth for all of it; dom0 only keeps copies.
 type Domain struct {
-	ID      uint32
-	Ports   bus.Ports // frozen at the first start
-	Mem     bus.Bus[mm.GPA]
-	APICs   *vlapic.Set
-	Plat    *Platform
-	machine *Machine
+	ID       uint32
+	Ports    bus.Ports // frozen at the first start
+	Mem      bus.Bus[mm.GPA]
+	APICs    *vlapic.Set
+	topology abi.Topology
+	Plat     *Platform
+	machine  *Machine
 
 	memory // RAM, second-level tables, and what is paid for them
 	life   // whether the vCPUs run

@@ -63,13 +63,13 @@ func newPlatform(d *Domain, kvm bool) (*Platform, error) {
 func newPrivilegedPlatform(d *Domain, kvm bool) (*Platform, error) {
 	m := d.machine
 	c := policy.NewCPUID(&policy.Config{
-		Host: m.HostCPUID, VCPUs: len(d.VCPUs), TSCHz: m.TSCHz, XCR0: m.Backend.Caps().XCR0Mask,
+		Host: m.HostCPUID, Topology: d.topology, TSCHz: m.TSCHz, XCR0: m.Backend.Caps().XCR0Mask,
 		PVClock: !d.Privileged(), KVMFirst: kvm, Spec: m.Spec,
 	})
 	ext := c.Get(&policy.View{}, 0x8000_0001, 0)
 	p := &Platform{CPUID: c, MSRs: policy.NewMSRs(c), Page1G: ext.EDX&x86.ExtDPage1G != 0}
 	for _, v := range d.VCPUs {
-		v.View.ID = uint32(v.ID)
+		v.View.ID = v.APIC.ID()
 		p.MSRs.Reset(&v.Stored)
 	}
 	return p, nil

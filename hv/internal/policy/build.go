@@ -10,13 +10,13 @@ import (
 )
 
 // maxBasic is the highest basic leaf of an AMD partition; an Intel one has the
-// timing leaves as well.
+// timing leaves and the second one of topology as well.
 const (
 	maxBasic      = 0x0d
-	maxBasicIntel = 0x16
+	maxBasicIntel = 0x1f
 )
 
-// buildBasic fills leaves 0 to 0xd.
+// buildBasic fills leaves 0 to 0xd, and 0x1f.
 func (c *CPUID) buildBasic() {
 	h0 := c.host(0, 0)
 	c.amd = isAMD(h0)
@@ -32,6 +32,7 @@ func (c *CPUID) buildBasic() {
 		for i := range c.cache {
 			c.cache[i] = c.shareCache(c.hostLeaf(4, uint32(i)))
 		}
+		c.basic[0x1f].fix = fixTopology // no modules, tiles or dies: as leaf 0xb
 	}
 	c.basic[6].r = Result{EAX: a6ARAT}
 	c.buildLeaf7()
@@ -127,34 +128,34 @@ func (c *CPUID) spec8B() (bits uint32) {
 	return bits
 }
 
-// shareCache is a cache leaf (4 or 0x8000001d) for one package of single-thread
-// cores: levels 1 and 2 are private, others shared by all. The package field
-// exists on Intel only; AMD reserves it.
+// shareCache is a cache leaf (4 or 0x8000001d): levels 1 and 2 are a core's, others
+// shared by the socket. The field of the socket's cores exists on Intel only; AMD
+// reserves it.
 func (c *CPUID) shareCache(r Result) Result {
 	if r.EAX&0x1f == 0 {
 		return Result{}
 	}
-	sharers := uint32(1)
+	shift := c.threadShift
 	if r.EAX>>5&7 > 2 {
-		sharers = 1 << c.width
+		shift = c.socketShift
 	}
-	r.EAX = r.EAX&0x3fff | (sharers-1)<<14
+	r.EAX = r.EAX&0x3fff | (1<<shift-1)<<14
 	if !c.amd {
-		r.EAX |= (1<<c.width - 1) << 26
+		r.EAX |= (1<<(c.socketShift-c.threadShift) - 1) << 26
 	}
 	return r
 }
 
-// topology is leaf 0xb: threads (one per core), then cores (SDM Vol. 2,
-// "INPUT EAX = 0BH: Returns Extended Topology Information").
+// topology is leaf 0xb: threads, then cores (SDM Vol. 2, "INPUT EAX = 0BH: Returns
+// Extended Topology Information").
 func (c *CPUID) topology(v *View, sub uint32) Result {
 	const thread, core = 1 << 8, 2 << 8
 	r := Result{ECX: sub & 0xff, EDX: v.ID}
 	switch sub {
 	case 0:
-		r.EBX, r.ECX = 1, thread
+		r.EAX, r.EBX, r.ECX = c.threadShift, c.threads, thread
 	case 1:
-		r.EAX, r.EBX, r.ECX = c.width, c.vcpus, 1|core
+		r.EAX, r.EBX, r.ECX = c.socketShift, c.vcpus, 1|core
 	}
 	return r
 }
@@ -183,7 +184,7 @@ func (c *CPUID) buildExt() {
 	c.ext[0x21].r.EAX = c.hostLeaf(extBase+0x21, 0).EAX & allow21A
 	if c.ext[1].r.ECX&cxTopoExt != 0 {
 		c.ext[0x1d].fix = fixCache
-		c.ext[0x1e].fix = fixNode
+		c.ext[0x1e] = entry{Result{EBX: (c.threads - 1) << 8}, fixNode}
 		for i := range c.cacheX {
 			c.cacheX[i] = c.shareCache(c.hostLeaf(extBase+0x1d, uint32(i)))
 		}
@@ -199,6 +200,9 @@ func (c *CPUID) buildExtFeatures() {
 		r.EDX = r.EDX&^dup | c.basic[1].r.EDX&dup
 		if c.vcpus > 1 {
 			r.ECX |= cxCmpLegac
+		}
+		if c.threads > 1 {
+			r.ECX |= cxTopoExt // nothing else tells threads from cores
 		}
 	} else {
 		r.EDX &^= dup
@@ -223,7 +227,7 @@ func (c *CPUID) buildSizes() {
 		if c.xsave.mask == 0 {
 			r.EBX &^= b8XSAVEERPTR
 		}
-		r.ECX = c.vcpus - 1 | c.width<<12
+		r.ECX = c.vcpus - 1 | c.socketShift<<12
 	}
 	c.ext[8].r = r
 }

@@ -20,7 +20,6 @@ package policy
 
 import (
 	"encoding/binary"
-	"math/bits"
 
 	"ringo/hv/abi"
 	"ringo/hv/spec"
@@ -42,9 +41,10 @@ type View struct {
 // Config describes a partition.
 type Config struct {
 	// Host executes CPUID on this machine.
-	Host  func(leaf, sub uint32) Result
-	VCPUs int
-	TSCHz uint64
+	Host func(leaf, sub uint32) Result
+	// Topology is full (see abi.Topology).
+	Topology abi.Topology
+	TSCHz    uint64
 	// XCR0 is the mask of states that the backend switches; 0 = no XSAVE.
 	XCR0 uint64
 	// Spec says which registers of speculation control the backend switches.
@@ -73,7 +73,7 @@ const (
 	fixExtFeatures // APIC bit of leaf 0x80000001
 	fixCache       // leaves 4 and 0x8000001d: subleaf is an index
 	fixSub         // leaf 7: subleaf is an index
-	fixTopology    // leaf 0xb
+	fixTopology    // leaves 0xb and 0x1f
 	fixXSAVE       // leaf 0xd
 	fixNode        // leaf 0x8000001e
 )
@@ -97,8 +97,10 @@ type CPUID struct {
 	cache  [4]Result
 	cacheX [4]Result
 	leaf71 Result
-	width  uint32 // bits of the APIC ID that number the cores
-	vcpus  uint32
+	// Of a socket: its vCPUs and those of a core, and how many bits of the APIC ID
+	// number them.
+	vcpus, threads           uint32
+	socketShift, threadShift uint32
 
 	xsave xsave
 	amd   bool
@@ -174,16 +176,20 @@ func (c *CPUID) fix(e *entry, v *View, sub uint32) Result {
 	case fixXSAVE:
 		return c.xsave.leaf(v.XCR0, sub)
 	case fixNode:
+		// APM Vol. 3, "Function 8000_001Eh": the core within the socket, of which each is a
+		// node.
 		r.EAX = v.ID
-		r.EBX = v.ID & 0xff // core ID; one thread per core
+		r.EBX |= v.ID & (1<<c.socketShift - 1) >> c.threadShift
+		r.ECX = v.ID >> c.socketShift
 	}
 	return r
 }
 
 // NewCPUID computes the table. It allocates.
 func NewCPUID(cfg *Config) *CPUID {
-	n := uint32(max(cfg.VCPUs, 1))
-	c := &CPUID{vcpus: n, width: uint32(bits.Len32(n - 1)), spec: cfg.Spec, host: cfg.Host}
+	t := cfg.Topology
+	c := &CPUID{vcpus: t.Cores * t.Threads, threads: t.Threads, spec: cfg.Spec, host: cfg.Host}
+	c.threadShift, c.socketShift = t.Shifts()
 	c.xsave.init(cfg.Host, cfg.XCR0)
 	c.buildBasic()
 	c.buildExt()

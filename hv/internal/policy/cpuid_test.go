@@ -58,7 +58,7 @@ func ones(uint32, uint32) Result {
 func zeros(uint32, uint32) Result { return Result{} }
 
 func config(name string, rest func(leaf, sub uint32) Result) *Config {
-	return &Config{Host: host(name, rest), VCPUs: 6, TSCHz: 2_500_000_000, XCR0: ^uint64(0), PVClock: true}
+	return &Config{Host: host(name, rest), Topology: abi.Topology{Cores: 6, Threads: 1}, TSCHz: 2_500_000_000, XCR0: ^uint64(0), PVClock: true}
 }
 
 // dump lists every leaf that is not zero.
@@ -119,7 +119,7 @@ func TestOnlyHostFeatures(t *testing.T) {
 		name := []string{amd, intel}[rnd.IntN(2)]
 		cfg := config(name, rest)
 		cfg.XCR0 = rnd.Uint64()
-		cfg.VCPUs = 1 + rnd.IntN(32)
+		cfg.Topology = abi.Topology{Cores: 1 + rnd.Uint32N(16), Threads: 1 + rnd.Uint32N(2)}
 		c := NewCPUID(cfg)
 		v := &View{ID: rnd.Uint32N(32), CR4: rnd.Uint64(), XCR0: rnd.Uint64(), NoAPIC: rnd.IntN(2) == 0}
 		h1, h7, hx := rest(1, 0), rest(7, 0), rest(extBase+1, 0)
@@ -134,7 +134,7 @@ func TestOnlyHostFeatures(t *testing.T) {
 			{"7.ECX", g7.ECX, h7.ECX & allow7C, 0},
 			{"7.EDX", g7.EDX, h7.EDX & allow7D, 0},
 			{"7.1.EAX", c.Get(v, 7, 1).EAX, rest(7, 1).EAX & allow71A, 0},
-			{"80000001.ECX", gx.ECX, hx.ECX & allowXC, cxCmpLegac},
+			{"80000001.ECX", gx.ECX, hx.ECX & allowXC, cxCmpLegac | (cfg.Topology.Threads-1)*cxTopoExt},
 			{"80000001.EDX", gx.EDX, hx.EDX & allowXD, dup},
 			{"80000008.EBX", c.Get(v, extBase+8, 0).EBX, rest(extBase+8, 0).EBX & allow8B, 0},
 		} {
@@ -163,23 +163,33 @@ func TestOnlyHostFeatures(t *testing.T) {
 }
 
 func TestTopology(t *testing.T) {
-	for _, c := range []struct{ vcpus, width int }{{1, 0}, {2, 1}, {3, 2}, {4, 2}, {5, 3}, {32, 5}} {
+	for _, c := range []struct{ cores, threads, last, shift, width uint32 }{
+		{1, 1, 0, 0, 0}, {2, 1, 1, 0, 1}, {3, 1, 2, 0, 2}, {4, 1, 3, 0, 2}, {5, 1, 4, 0, 3}, {32, 1, 31, 0, 5},
+		{2, 2, 3, 1, 2}, {1, 2, 1, 1, 1}, {3, 2, 5, 1, 3}, {3, 3, 10, 2, 4}, // one socket of a few
+	} {
 		for _, name := range []string{amd, intel} {
 			cfg := config(name, ones)
-			cfg.VCPUs = c.vcpus
+			cfg.Topology = abi.Topology{Cores: c.cores, Threads: c.threads}
 			id := NewCPUID(cfg)
-			v := &View{ID: uint32(c.vcpus - 1)}
-			w, n := uint32(c.width), uint32(c.vcpus)
-			want := []Result{{0, 1, 0x100, v.ID}, {w, n, 0x201, v.ID}, {0, 0, 2, v.ID}}
+			const socket = 3
+			w, n := c.width, c.cores*c.threads
+			v := &View{ID: socket<<w | c.last}
+			want := []Result{{c.shift, c.threads, 0x100, v.ID}, {w, n, 0x201, v.ID}, {0, 0, 2, v.ID}}
 			if d := cmp.Diff(want, []Result{id.Get(v, 0xb, 0), id.Get(v, 0xb, 1), id.Get(v, 0xb, 2)}); d != "" {
 				t.Errorf("%s %d: leaf 0xb: %s", name, n, d)
+			}
+			if name == amd {
+				want = make([]Result, 3)
+			}
+			if d := cmp.Diff(want, []Result{id.Get(v, 0x1f, 0), id.Get(v, 0x1f, 1), id.Get(v, 0x1f, 2)}); d != "" {
+				t.Errorf("%s %d: leaf 0x1f: %s", name, n, d)
 			}
 			f := id.Get(v, 1, 0)
 			if f.EBX>>16&0xff != n || (f.EDX&d1HTT != 0) != (n > 1) {
 				t.Errorf("%s %d: leaf 1", name, n)
 			}
 			x, e := id.Get(v, extBase+8, 0), id.Get(v, extBase+0x1e, 0)
-			if name == amd && (x.ECX != n-1|w<<12 || e != Result{EAX: v.ID, EBX: v.ID}) || name == intel && (x.ECX != 0 || e != Result{}) {
+			if name == amd && (x.ECX != n-1|w<<12 || e != Result{EAX: v.ID, EBX: (c.threads-1)<<8 | c.last>>c.shift, ECX: socket}) || name == intel && (x.ECX != 0 || e != Result{}) {
 				t.Errorf("%s %d: AMD leaves %+v %+v", name, n, x, e)
 			}
 		}
@@ -189,6 +199,14 @@ func TestTopology(t *testing.T) {
 	for sub, want := range []uint32{0x1c00_0003, 0x1c00_0023, 0x1c00_0043, 0x1c01_c063} {
 		if got := c.Get(&View{}, 4, uint32(sub)).EAX; got != want {
 			t.Errorf("leaf 4.%d EAX %#x, want %#x", sub, got, want)
+		}
+	}
+	// Of two cores with two threads each, what is a core's is two threads'.
+	cfg := config(intel, func(_, sub uint32) Result { return Result{EAX: 0x7c00_4003 | sub<<5} })
+	cfg.Topology = abi.Topology{Cores: 2, Threads: 2}
+	for sub, want := range []uint32{0x0400_4003, 0x0400_4023, 0x0400_4043, 0x0400_c063} {
+		if got := NewCPUID(cfg).Get(&View{}, 4, uint32(sub)).EAX; got != want {
+			t.Errorf("with threads, leaf 4.%d EAX %#x, want %#x", sub, got, want)
 		}
 	}
 	if c.Get(&View{}, 4, 4) != (Result{}) {

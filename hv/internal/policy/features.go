@@ -169,7 +169,7 @@ const (
 	cxXOP      = 1 << 11 // AVX
 	cxFMA4     = 1 << 16 // AVX
 	cxTBM      = 1 << 21
-	cxTopoExt  = 1 << 22 // AMD: leaves 0x8000001d and 0x8000001e
+	cxTopoExt  = 1 << 22 // AMD: leaves 0x8000001d and 0x8000001e; emulated for threads
 
 	allowXC = cxLAHF | cxABM | cxSSE4A | cxMisalign | cxPrefetch | cxXOP | cxFMA4 | cxTBM | cxTopoExt
 )

@@ -215,3 +215,34 @@ func TestConcurrentPosts(t *testing.T) {
 		t.Errorf("IRR holds %#x that Pending does not see", l.irr.highest())
 	}
 }
+
+// A local APIC is found by its ID, in either mode, whatever its place.
+func TestNumber(t *testing.T) {
+	m := newMachine(4)
+	for i, id := range []uint32{3: 17, 2: 16, 1: 2, 0: 0} {
+		m.Number(i, id)
+	}
+	send := func(icr uint64, want string) {
+		t.Helper()
+		if m.CPU(0).WriteMSR(0x830, icr, m.now()); m.took() != want {
+			t.Errorf("ICR %#x does not reach %q", icr, want)
+		}
+	}
+	m.x1()
+	if m.Deliver(bus.Message{Dest: 1, Mode: bus.NMI}) || m.Deliver(bus.Message{Dest: 128, Mode: bus.NMI}) || !m.Deliver(bus.Message{Dest: 17, Mode: bus.NMI}) {
+		t.Error("who takes a message")
+	}
+	if got := m.took(); got != "3:nmi" {
+		t.Error(got)
+	}
+	m.x2(t)
+	send(0x2_0000_4400, "1:nmi")
+	send(0x1_0000_4400, "")
+	send(0x10_0000_4400, "2:nmi")
+	send(0xffff_fffe_0000_4400, "")
+	send(0x0001_0003_0000_4c00, "2:nmi 3:nmi") // cluster 1
+	send(0x0000_0004_0000_4c00, "1:nmi")
+	if id, _ := m.CPU(3).ReadMSR(0x802, m.now()); id != 17 || m.CPU(3).ID() != 17 {
+		t.Errorf("ID is %d", id)
+	}
+}

@@ -135,7 +135,7 @@ type LAPIC struct {
 	sink Sink
 }
 
-// ID returns the APIC ID: the index of the vCPU.
+// ID returns the APIC ID.
 func (l *LAPIC) ID() uint32 { return l.id }
 
 // Reset brings l into the state after power-up: xAPIC mode, software disabled

@@ -13,10 +13,15 @@ import (
 // message-signalled interrupts and its IPIs.
 type Set struct {
 	cpus []LAPIC
+	byID [maxID]uint8 // index in cpus and 1, 0 = none
 	eoi  EOIHandler
 	// turn rotates lowest-priority delivery among the CPUs addressed.
 	turn atomic.Uint32
 }
+
+// maxID bounds APIC IDs: with 8 bits, 0xff stands for all, and no machine here needs
+// more than half of them. It is a power of two.
+const maxID = 128
 
 // NewSet makes one local APIC per sink, with APIC IDs from 0, in the state
 // after power-up. tscHz is the rate of the TSC, and of the timers' bus clock. It
@@ -25,7 +30,8 @@ func NewSet(tscHz uint64, sinks []Sink) *Set {
 	s := &Set{cpus: make([]LAPIC, len(sinks))}
 	for i := range s.cpus {
 		l := &s.cpus[i]
-		l.id, l.base, l.set, l.sink = uint32(i), BasePage, s, sinks[i]
+		l.base, l.set, l.sink = BasePage, s, sinks[i]
+		s.Number(i, uint32(i))
 		if i == 0 {
 			l.base |= baseBSP
 		}
@@ -33,6 +39,17 @@ func NewSet(tscHz uint64, sinks []Sink) *Set {
 		l.Reset()
 	}
 	return s
+}
+
+// Number gives local APIC i another APIC ID.
+//
+// Preconditions: id is below 128, and not the new one of another; no vCPU has run yet.
+func (s *Set) Number(i int, id uint32) {
+	l, n := &s.cpus[i], uint8(i+1)
+	if s.byID[l.id] == n {
+		s.byID[l.id] = 0
+	}
+	l.id, s.byID[id] = id, n
 }
 
 // CPU returns the local APIC of vCPU i.
@@ -56,7 +73,11 @@ func (s *Set) Deliver(m bus.Message) (taken bool) {
 		if m.Dest == bus.Broadcast {
 			return s.toAll(m, nil)
 		}
-		return m.Dest < uint32(len(s.cpus)) && s.cpus[m.Dest].take(m)
+		if m.Dest >= maxID {
+			return false
+		}
+		i := s.byID[m.Dest]
+		return i != 0 && s.cpus[i-1].take(m)
 	}
 	for i := range s.cpus {
 		if l := &s.cpus[i]; l.matches(m.Dest) && l.take(m) {
