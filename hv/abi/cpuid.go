@@ -16,8 +16,10 @@ const (
 	SignatureKVM = "KVMKVMKVM\x00\x00\x00"
 )
 
-// MSRs of KVM's paravirtual clock (Linux, Documentation/virt/kvm/x86/msr.rst).
+// MSRs of KVM's paravirtual clock and of steal time (Linux,
+// Documentation/virt/kvm/x86/msr.rst).
 const (
 	MSRKVMWallClock  = 0x4b56_4d00
 	MSRKVMSystemTime = 0x4b56_4d01
+	MSRKVMStealTime  = 0x4b56_4d03
 )

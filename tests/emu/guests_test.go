@@ -31,7 +31,11 @@ func testGuests(t *testing.T, n int, c emu.Config) {
 	h := boot(t, c)
 	free := h.free()
 	for i := range n {
-		h.ok(linux(fmt.Sprintf("g%d", i)))
+		line := linux(fmt.Sprintf("g%d", i))
+		if n == 2 {
+			line += " cpus=0"
+		}
+		h.ok(line)
 	}
 	for i := range n {
 		h.attach(fmt.Sprintf("g%d", i))
@@ -46,6 +50,9 @@ func testGuests(t *testing.T, n int, c emu.Config) {
 			t.Errorf("g%d says it is %q", i, got)
 		}
 		h.detach()
+	}
+	if n == 2 {
+		h.stolen("g0", "g1")
 	}
 	if rows := h.list(); len(rows) != n+1 {
 		t.Errorf("%d domains in list, want %d", len(rows), n+1)
@@ -76,4 +83,25 @@ func TestOldPC(t *testing.T) {
 	h.detach()
 	h.ok("destroy old")
 	h.poweroff()
+}
+
+// stolen has two guests compute on the CPU that they share until each has seen that it
+// waits for the other one.
+func (h *host) stolen(names ...string) {
+	h.t.Helper()
+	for _, name := range names {
+		h.attach(name)
+		h.key("\r")
+		h.sh("(while :; do :; done) & true")
+		h.detach()
+	}
+	for _, name := range names {
+		h.attach(name)
+		h.key("\r")
+		got := h.sh("steal() { set -- $(grep '^cpu ' /proc/stat); echo $9; }; while [ $(steal) -lt 20 ]; do :; done; echo stolen")
+		if got != "stolen" {
+			h.t.Errorf("%s says %q", name, got)
+		}
+		h.detach()
+	}
 }

@@ -5,6 +5,7 @@ package emu
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,6 +61,9 @@ func smpGuest(t *testing.T, host emu.Config, vcpus int, sizes [3]int) {
 		t.Errorf("the guest has %q CPUs, want %s", got, want)
 	}
 	h.topology(vcpus, sizes)
+	if got := h.sh("dmesg | grep kvm-guest"); !strings.Contains(got, "PV spinlocks enabled") || strings.Contains(got, "async PF") {
+		t.Errorf("what Linux uses of KVM: %q", got)
+	}
 	// Work on every CPU: each loop stores what it counted to.
 	h.sh(fmt.Sprintf("for i in $(seq %d); do (n=0; while [ $n -lt 300 ]; do n=$((n+1)); done; echo $n >/tmp/n$i) & done; true", vcpus))
 	h.detach()

@@ -93,10 +93,7 @@ func (c *Context) Do(v *part.VCPU) (heir *part.VCPU) {
 	r := v.Regs
 	n := r.RAX - uint64(abi.CallBase)
 	if n >= uint64(len(rows)) {
-		// KVM's answer to a number it does not know (-KVM_ENOSYS), for guests
-		// that probe for its calls.
-		const kvmENOSYS = 1000
-		r.RAX = ^uint64(kvmENOSYS - 1)
+		kvmCall(v)
 		return nil
 	}
 	row := rows[n]
@@ -115,6 +112,23 @@ func (c *Context) Do(v *part.VCPU) (heir *part.VCPU) {
 	st, val := row.run(c)
 	r.RAX, r.RDX = uint64(st), val
 	return nil
+}
+
+// kvmCall answers the one hypercall of KVM that guests are told of, by its feature "PV
+// unhalt" (Linux, Documentation/virt/kvm/x86/hypercalls.rst, KVM_HC_KICK_CPU: the
+// second argument is an APIC ID), and all others as KVM does those it does not know.
+func kvmCall(v *part.VCPU) {
+	const (
+		kickCPU = 5
+		enosys  = 1000
+	)
+	r := v.Regs
+	if r.RAX != kickCPU || v.Dom.Privileged() {
+		r.RAX = ^uint64(enosys - 1)
+		return
+	}
+	v.Dom.KickCPU(uint32(r.RCX))
+	r.RAX = 0
 }
 
 // Heir returns the vCPU that the call in g hands the CPU of its caller, of domain from,

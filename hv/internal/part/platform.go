@@ -201,6 +201,9 @@ func (v *VCPU) Tick(now uint64) {
 	if v.paused.Load() && v.paused.Swap(false) {
 		v.publishTime(true)
 	}
+	if v.waiting.ticks != 0 {
+		v.publishSteal()
+	}
 	if t, ok := v.APIC.Deadline(); ok && now >= t {
 		v.APIC.Tick(now)
 	}
@@ -219,6 +222,10 @@ func (v *VCPU) Reset() {
 	v.HW.Set(x86.TSCOffset, v.Time.Offset)
 	v.APIC.Init()
 	v.clock.Reset()
+	v.mu.Lock()
+	v.waiting.steal.Reset()
+	v.mu.Unlock()
+	v.kicked.Store(false)
 	v.nmi.Store(false)
 	v.ExtINT = 0
 }

@@ -74,6 +74,7 @@ type VCPU struct {
 	ioDone    atomic.Bool
 	due       atomic.Bool // a timer's deadline has passed or moved
 	paused    atomic.Bool // the guest does not know yet
+	kicked    atomic.Bool // see KickCPU
 	nmi       atomic.Bool
 	initReq   atomic.Bool
 	sipi      atomic.Uint32 // 1<<8 | page number
@@ -87,6 +88,7 @@ type VCPU struct {
 	timer pcpu.Timer
 	woken uint64 // TSC when timer last expired; written while v is Blocked
 
+	waiting waiting
 	clock   pvclock.Clock
 	base    pvclock.Base // what publishTime writes
 	started uint64       // TSC at Begin
@@ -162,8 +164,9 @@ func (v *VCPU) wakeIf(here bool) {
 	}
 	v.cpu.Timers.Remove(&v.timer)
 	if m := v.Dom.machine; here && m.ThisCPU() >= 0 {
-		v.ready()
-		m.Resched(m.Sched.WakeHere(&v.Sched, m.ThisCPU(), m.Now()))
+		now := m.Now()
+		v.ready(now)
+		m.Resched(m.Sched.WakeHere(&v.Sched, m.ThisCPU(), now))
 		return
 	}
 	v.enqueue()
@@ -180,8 +183,9 @@ func (v *VCPU) outSince(round uint64) bool {
 // ready makes v Runnable, with something to look at.
 //
 // Preconditions: v.mu is held.
-func (v *VCPU) ready() {
+func (v *VCPU) ready(now uint64) {
 	v.attention.Store(1)
+	v.waits(now)
 	v.state.Store(uint32(Runnable))
 }
 
@@ -189,9 +193,10 @@ func (v *VCPU) ready() {
 //
 // Preconditions: v.mu is held, v is not in a run queue and not running.
 func (v *VCPU) enqueue() {
-	v.ready()
 	m := v.Dom.machine
-	m.Resched(m.Sched.Wake(&v.Sched, m.Now()))
+	now := m.Now()
+	v.ready(now)
+	m.Resched(m.Sched.Wake(&v.Sched, now))
 }
 
 // wakeable reports whether v has a reason to run.
@@ -212,7 +217,7 @@ func (v *VCPU) wakeable() bool {
 
 // Interruptible reports whether something ends a HLT.
 func (v *VCPU) Interruptible() bool {
-	if v.nmi.Load() || v.initReq.Load() {
+	if v.nmi.Load() || v.initReq.Load() || v.kicked.Load() {
 		return true
 	}
 	if v.HW.Get(x86.RFLAGS)&x86.FlagIF == 0 {
@@ -232,6 +237,9 @@ func (v *VCPU) Begin(c *pcpu.CPU, now uint64) bool {
 	v.mu.Lock()
 	ok := v.State() == Runnable
 	if ok {
+		if v.waiting.since != 0 {
+			v.waited(now)
+		}
 		v.cpu, v.started = c, now
 		v.Meter.Return(now)
 		v.state.Store(uint32(Running))
@@ -252,6 +260,7 @@ func (v *VCPU) Yield(now uint64) (runnable bool) {
 	v.HW.Leave()
 	v.mu.Lock()
 	v.account(now)
+	v.waits(now)
 	v.state.Store(uint32(Runnable))
 	v.mu.Unlock()
 	return true
@@ -270,7 +279,7 @@ func (v *VCPU) Block(now uint64) (runnable bool) {
 		runnable = v.wakeable()
 	}
 	if runnable {
-		v.ready()
+		v.ready(now)
 	} else {
 		v.state.Store(uint32(Blocked))
 		if at != pcpu.Never {
@@ -289,7 +298,7 @@ func (v *VCPU) Park(now uint64) (runnable bool) {
 	v.mu.Lock()
 	v.account(now)
 	if runnable = v.Dom.stop.Load() == 0; runnable {
-		v.ready()
+		v.ready(now)
 	} else {
 		v.state.Store(uint32(Parked))
 	}
@@ -430,6 +439,9 @@ func (v *VCPU) Answered() bool {
 // here if it may. Pausing v meanwhile does no harm: who finds v parked when it is
 // its turn puts it back.
 func (v *VCPU) WakeHere(here int, now uint64) {
+	v.mu.Lock()
+	v.waits(now)
+	v.mu.Unlock()
 	m := v.Dom.machine
 	m.Resched(m.Sched.WakeHere(&v.Sched, here, now))
 }

@@ -245,11 +245,12 @@ func (c *CPUID) buildTiming(tscHz uint64) {
 }
 
 // Bits of KVM's feature leaf (Linux, Documentation/virt/kvm/x86/cpuid.rst). PV
-// EOI, steal time, asynchronous page faults and the others need work that hv
-// does not do.
+// EOI, asynchronous page faults and the others need work that hv does not do.
 const (
 	kvmNoIODelay    = 1 << 1  // port 0x80 delays are not needed
 	kvmClocksource2 = 1 << 3  // abi.MSRKVMSystemTime, abi.MSRKVMWallClock
+	kvmStealTime    = 1 << 5  // abi.MSRKVMStealTime
+	kvmUnhalt       = 1 << 7  // a hypercall ends a HLT, see part.Domain.KickCPU
 	kvmStableClock  = 1 << 24 // the same on all vCPUs
 )
 
@@ -270,7 +271,7 @@ func (c *CPUID) buildHyper(cfg *Config) {
 	kvm[0].r = vendor(kvmBase+numHyper-1, abi.SignatureKVM)
 	f := uint32(kvmNoIODelay)
 	if cfg.PVClock {
-		f |= kvmClocksource2 | kvmStableClock
+		f |= kvmClocksource2 | kvmStableClock | kvmStealTime | kvmUnhalt
 	}
 	c.clock = cfg.PVClock
 	kvm[1].r.EAX = f

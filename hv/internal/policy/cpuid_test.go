@@ -320,7 +320,7 @@ func TestHypervisorLeaves(t *testing.T) {
 		if s := signature(c.Get(v, own, 0)); s != abi.Signature || c.Get(v, own, 0).EAX != own+0x10 || c.Get(v, own+1, 0).EAX != abi.Version {
 			t.Errorf("KVM first is %v: %#x is of %q", kvm, own, s)
 		}
-		const features = kvmNoIODelay | kvmClocksource2 | kvmStableClock
+		const features = kvmNoIODelay | kvmClocksource2 | kvmStableClock | kvmStealTime | kvmUnhalt
 		if s := signature(c.Get(v, other, 0)); s != abi.SignatureKVM || c.Get(v, other, 0).EAX != other+0x10 || c.Get(v, other+1, 0).EAX != features {
 			t.Errorf("KVM first is %v: %#x is of %q", kvm, other, s)
 		}

@@ -23,6 +23,7 @@ const (
 	TSCAdjust  // IA32_TSC_ADJUST: a write moves the TSC by the difference
 	SystemTime // pvclock.Clock
 	WallClock  // pvclock.WallAddr
+	StealTime  // pvclock.Steal
 )
 
 // Where is the place that an [Action] names.

@@ -178,7 +178,7 @@ func (m *MSRs) addIntel() {
 	}
 }
 
-// findKVM is the paravirtual clock's MSRs.
+// findKVM is the MSRs of the paravirtual clock and of steal time.
 func (m *MSRs) findKVM(msr uint32) rule {
 	if !m.kvm {
 		return rule{}
@@ -188,6 +188,8 @@ func (m *MSRs) findKVM(msr uint32) rule {
 		return rule{action, uint8(SystemTime)}
 	case abi.MSRKVMWallClock:
 		return rule{action, uint8(WallClock)}
+	case abi.MSRKVMStealTime:
+		return rule{action, uint8(StealTime)}
 	}
 	return rule{}
 }

@@ -290,6 +290,7 @@ func (r *Runner) progress(v *part.VCPU, now uint64) bool {
 		if !v.Interruptible() {
 			return false
 		}
+		v.Unhalt()
 	}
 	v.SetWait(part.WaitNothing)
 	return true

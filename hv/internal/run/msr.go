@@ -99,6 +99,8 @@ func readMSR(v *part.VCPU, msr uint32, now uint64) (uint64, bool) {
 		return v.SystemTime(), true
 	case policy.WallClock:
 		return 0, true
+	case policy.StealTime:
+		return v.StealTime(), true
 	}
 	return 0, false
 }
@@ -157,6 +159,8 @@ func writeMSR(v *part.VCPU, msr uint32, val, now uint64) (action, bool) {
 		return resume, v.SetSystemTime(val)
 	case policy.WallClock:
 		return resume, v.WallClock(val)
+	case policy.StealTime:
+		return resume, v.SetStealTime(val)
 	}
 	return resume, false
 }

@@ -52,6 +52,14 @@ func (s *Set) Number(i int, id uint32) {
 	l.id, s.byID[id] = id, n
 }
 
+// Find returns which local APIC has an APIC ID.
+func (s *Set) Find(id uint32) (i int, ok bool) {
+	if id >= maxID || s.byID[id] == 0 {
+		return 0, false
+	}
+	return int(s.byID[id]) - 1, true
+}
+
 // CPU returns the local APIC of vCPU i.
 func (s *Set) CPU(i int) *LAPIC { return &s.cpus[i] }
 
@@ -73,11 +81,8 @@ func (s *Set) Deliver(m bus.Message) (taken bool) {
 		if m.Dest == bus.Broadcast {
 			return s.toAll(m, nil)
 		}
-		if m.Dest >= maxID {
-			return false
-		}
-		i := s.byID[m.Dest]
-		return i != 0 && s.cpus[i-1].take(m)
+		i, ok := s.Find(m.Dest)
+		return ok && s.cpus[i].take(m)
 	}
 	for i := range s.cpus {
 		if l := &s.cpus[i]; l.matches(m.Dest) && l.take(m) {
