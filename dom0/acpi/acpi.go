@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The Ringo Authors
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package acpi builds the ACPI tables of guests: RSDP, XSDT, FADT, MADT, MCFG,
-// FACS and a DSDT in AML. The numbers of what hv emulates come from the guest
+// Package acpi builds the ACPI tables of guests: RSDP, XSDT, FADT, MADT, HPET,
+// MCFG, FACS and a DSDT in AML. The numbers of what hv emulates come from the guest
 // platform in hv/abi, those of dom0's devices from the caller, who has made them:
 // neither can differ from what is emulated.
 //
@@ -64,7 +64,7 @@ func Build(c Config) ([]byte, error) {
 	}
 	facsAt := place(facs())
 	dsdtAt := place(dsdt(&c))
-	tables := [][]byte{fadt(facsAt, dsdtAt), madt(c.CPUs, topology)}
+	tables := [][]byte{fadt(facsAt, dsdtAt), madt(c.CPUs, topology), hpet()}
 	if c.PCI != nil {
 		tables = append(tables, c.PCI.mcfg())
 	}

@@ -50,6 +50,14 @@ const (
 	PortSpeaker = 0x61 // gate and output of the PIT's channel 2
 	PITHz       = 1_193_182
 
+	// HPETBase is the high-precision event timer, HPETHz the rate of its counter and
+	// HPETID the lower half of its capabilities: revision 1, three comparators, 64
+	// bits, legacy replacement, Intel's number as all have. hv.
+	HPETBase = 0xfed0_0000
+	HPETSize = 0x400
+	HPETHz   = 14_318_180
+	HPETID   = 0x8086_a201
+
 	// The devices that dom0 has: the keyboard controller, which resets on the
 	// command KeyboardReset; the CMOS clock; the first serial port, a 16550; and
 	// PCI configuration mechanism #1, whose byte PortReset is the reset control

@@ -34,6 +34,9 @@ func TestDemo(t *testing.T) {
 	if got := h.sh("dmesg | grep -i -E 'bug:|oops|call trace|lockup|acpi.*error' | wc -l"); got != "0" {
 		t.Errorf("the guest's kernel complains: %s", h.sh("dmesg | tail -50"))
 	}
+	if got := h.sh("cat /sys/devices/system/clocksource/clocksource0/available_clocksource"); !hasWord(got, "hpet") || !hasWord(got, "kvm-clock") {
+		t.Errorf("clocks: %q", got)
+	}
 	h.detach()
 
 	r, ok := h.list()["demo"]

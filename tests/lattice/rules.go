@@ -102,5 +102,5 @@ const (
 	hvParts = "hv/abi hv/x86 hv/insn hv/spec hv/decode hv/vcpu mm mm/phys mm/frame mm/pt mm/gwalk" +
 		" hv/bus hv/internal/dbg hv/internal/event hv/internal/pcpu hv/internal/policy" +
 		" hv/internal/sched hv/internal/vlapic hv/internal/vioapic hv/internal/vpic hv/internal/vpit" +
-		" hv/internal/vpm hv/internal/pvclock"
+		" hv/internal/vpm hv/internal/vhpet hv/internal/pvclock"
 )

@@ -52,6 +52,7 @@ var targets = []target{
 	{"hv/internal/sched", "FuzzAdversary"},
 	{"hv/internal/vlapic", "FuzzClock"},
 	{"hv/internal/vlapic", "FuzzHostileGuest"},
+	{"hv/internal/vhpet", "FuzzClock"},
 	{"hv/internal/vpit", "FuzzClock"},
 	{"hv/internal/vpm", "FuzzClock"},
 	{"mm", "FuzzNormalize"},

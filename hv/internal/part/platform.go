@@ -10,6 +10,7 @@ import (
 	"ringo/hv/bus"
 	"ringo/hv/internal/pcpu"
 	"ringo/hv/internal/policy"
+	"ringo/hv/internal/vhpet"
 	"ringo/hv/internal/vioapic"
 	"ringo/hv/internal/vpic"
 	"ringo/hv/internal/vpit"
@@ -29,6 +30,7 @@ type Platform struct {
 	pic    *vpic.PIC
 	pit    *vpit.PIT
 	pm     *vpm.PM
+	hpet   *vhpet.HPET
 	lines  [abi.IOAPICPins]bus.Line // by GSI
 }
 
@@ -52,10 +54,15 @@ func newPlatform(d *Domain, kvm bool) (*Platform, error) {
 			p.lines[gsi] = bus.Both(p.pic.Line(gsi), p.lines[gsi])
 		}
 	}
-	timer := bus.Both(p.pic.Line(0), p.ioapic.Line(abi.GSIPIT))
+	w := new(wires)
+	timer := w.legacy[0].or(bus.Both(p.pic.Line(0), p.ioapic.Line(abi.GSIPIT)))
 	p.pit = vpit.New(d.machine.TSCHz, timer, rearm{boot})
 	p.pm = vpm.New(d.machine.TSCHz, d.machine.Now(), p.lines[abi.IRQSCI], d)
-	p.lines[abi.IRQRTC] = bus.Both(p.lines[abi.IRQRTC], p.pm.RTC())
+	p.lines[abi.IRQRTC] = bus.Both(w.legacy[1].or(p.lines[abi.IRQRTC]), p.pm.RTC())
+	for i := range w.shared {
+		p.lines[firstShared+i] = w.shared[i].or(p.lines[firstShared+i])
+	}
+	p.hpet = vhpet.New(d.machine.TSCHz, w, rearm{boot})
 	return p, p.attach(d)
 }
 
@@ -96,6 +103,7 @@ func (p *Platform) attach(d *Domain) error {
 		}
 	}
 	return errors.Join(d.Mem.Add(mm.GPA(abi.IOAPICBase), abi.IOAPICSize, p.ioapic),
+		d.Mem.Add(mm.GPA(abi.HPETBase), abi.HPETSize, p.hpet),
 		d.Mem.Add(mm.GPA(abi.LAPICBase), mm.PageSize, noAPIC{}))
 }
 
@@ -180,6 +188,9 @@ func (v *VCPU) Deadline() uint64 {
 		if t, ok := v.Dom.Plat.pit.Deadline(); ok {
 			at = min(at, t)
 		}
+		if t, ok := v.Dom.Plat.hpet.Deadline(); ok {
+			at = min(at, t)
+		}
 	}
 	return at
 }
@@ -213,6 +224,7 @@ func (v *VCPU) Tick(now uint64) {
 	if t, ok := v.Dom.Plat.pit.Deadline(); ok && now >= t {
 		v.Dom.Plat.pit.Tick(now)
 	}
+	v.Dom.Plat.hpet.Tick(now)
 }
 
 // Reset brings v into the state after INIT (SDM Vol. 3, "INIT"): the x87, SSE

@@ -333,6 +333,9 @@ func (v *VCPU) alarm(now uint64) uint64 {
 			}
 			at = min(at, t)
 		}
+		if t, ok := p.hpet.Deadline(); ok {
+			at = min(at, t)
+		}
 	}
 	if at != pcpu.Never {
 		at = max(at, v.woken+hz/napHz)
