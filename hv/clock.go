@@ -7,6 +7,7 @@ import (
 	"ringo/boot/acpi"
 	"ringo/boot/kernel"
 	"ringo/hv/internal/dbg"
+	"ringo/hv/internal/policy"
 	"ringo/mm"
 )
 
@@ -14,6 +15,9 @@ import (
 // time-stamp counter's rate is not believed: the PM timer, then the HPET. Without
 // any there is no boot: everything that is timed would be wrong.
 func checkClock(fw *acpi.Tables) {
+	if !policy.SteadyTSC(hostCPUID) {
+		dbg.At(dbg.Warning).S("the time-stamp counter of this CPU may change its rate, or stop: clocks may be wrong").End()
+	}
 	if kernel.RateSure() {
 		return
 	}

@@ -21,11 +21,7 @@ import (
 // startCPUs brings up the processors of the MADT one by one. One that does not
 // answer is left out with a warning.
 func startCPUs(m *part.Machine, fw *acpi.Tables, opts cmdline.Options) {
-	boot := kernel.APICID(0)
-	for _, c := range madtCPUs(fw) {
-		if c.APICID == boot || !c.Enabled {
-			continue
-		}
+	for _, c := range otherCPUs(fw) {
 		if opts.MaxCPUs != 0 && kernel.NumCPU() >= opts.MaxCPUs {
 			break
 		}
@@ -55,11 +51,16 @@ func guestCPU(n int, opts cmdline.Options) int {
 	return opts.HVCPUs
 }
 
-func madtCPUs(fw *acpi.Tables) []acpi.CPU {
+// otherCPUs returns the processors beside this one that are there.
+func otherCPUs(fw *acpi.Tables) []acpi.CPU {
 	if fw.MADT == nil {
 		return nil
 	}
-	return fw.MADT.CPUs
+	ready, later := fw.MADT.Others(kernel.APICID(0))
+	if later > 0 {
+		dbg.At(dbg.Info).S("room for ").U(uint64(later)).S(" CPUs more: those that are plugged in while it runs are not used").End()
+	}
+	return ready
 }
 
 // startWatchdog watches all CPUs, and those of their runners that have one.

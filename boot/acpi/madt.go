@@ -162,6 +162,21 @@ func (t *Tables) addCPU(m *MADT, uid, id, flags uint32) {
 	m.CPUs = append(m.CPUs, c)
 }
 
+// Others returns the processors that can be started beside that with APIC ID boot, and
+// how many may be plugged in later.
+func (m *MADT) Others(boot uint32) (ready []CPU, later int) {
+	for _, c := range m.CPUs {
+		switch {
+		case c.APICID == boot:
+		case c.Enabled:
+			ready = append(ready, c)
+		case c.OnlineCapable:
+			later++
+		}
+	}
+	return ready, later
+}
+
 func mode(b []byte) Mode {
 	f := le.Uint16(b)
 	return Mode{Polarity: uint8(f & 3), Trigger: uint8(f >> 2 & 3)}

@@ -59,6 +59,11 @@ func StartCPU(apicID uint32) error {
 	if booted == 0 {
 		return errors.New("kernel: not booted")
 	}
+	// In xAPIC mode destinations have 8 bits, all of them ones for all processors (SDM
+	// Vol. 3, "Determining IPI Destination").
+	if apicID > 0xfe && !x2apic {
+		return errors.New("kernel: no interrupt reaches it without x2APIC mode")
+	}
 	r := enter(sysPrepareCPU, uint64(apicID), 0, 0)
 	if int64(r) < 0 {
 		return errors.New("kernel: no room for another CPU")
@@ -74,6 +79,11 @@ func StartCPU(apicID uint32) error {
 			}
 			sleepNS(200_000)
 		}
+	}
+	// Its structures will be another CPU's. If it is only late, it must not find them:
+	// this makes it wait for the next start.
+	if !inPartition() {
+		sendLocked(apicID, icrInit|icrAssert|icrLevel)
 	}
 	return errors.New("kernel: the CPU does not start")
 }

@@ -90,7 +90,8 @@ func testBoot(t *testing.T, way emu.Boot, smp, mem int) {
 
 // TestServer boots a machine without COM1, whose serial port is COM2, as a server
 // with serial over LAN says in ACPI table SPCR, and without PIT: the rate of the
-// time-stamp counter comes from the PM timer.
+// time-stamp counter comes from the PM timer. Of its four sockets of three cores two
+// are empty, and APIC IDs have a hole.
 func TestServer(t *testing.T) {
 	t.Parallel()
 	table := filepath.Join(t.TempDir(), "spcr")
@@ -98,8 +99,9 @@ func TestServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := boot(t, emu.Config{MemMiB: 512, HVArgs: "loglvl=info", COM: 2,
-		Args: []string{"-machine", "q35,pit=off", "-acpitable", "sig=SPCR,rev=2,data=" + table}})
-	for _, want := range []string{"Hz by firmware's clocks", "the serial port at 0x2f8, which ACPI table SPCR names", "ringo: Ringo "} {
+		Args: []string{"-machine", "q35,pit=off", "-acpitable", "sig=SPCR,rev=2,data=" + table,
+			"-smp", "cpus=6,sockets=4,cores=3,threads=1,maxcpus=12"}})
+	for _, want := range []string{"Hz by firmware's clocks", "the serial port at 0x2f8, which ACPI table SPCR names", "ringo: Ringo ", "6 CPUs, starting dom0"} {
 		if !strings.Contains(h.Transcript(), want) {
 			t.Errorf("it does not say %q", want)
 		}

@@ -357,3 +357,24 @@ func BenchmarkCPUID(b *testing.B) {
 		})
 	}
 }
+
+func TestSteadyTSC(t *testing.T) {
+	for _, c := range []struct {
+		max, edx, ecx1 uint32
+		want           bool
+	}{
+		{extBase + 8, 1 << 8, 0, true}, {extBase + 8, 0xff, 0, false}, {extBase + 4, 1 << 8, 0, false}, {0, 0, 1 << 31, true},
+	} {
+		if got := SteadyTSC(func(leaf, _ uint32) Result {
+			switch leaf {
+			case 1:
+				return Result{ECX: c.ecx1}
+			case extBase:
+				return Result{EAX: c.max}
+			}
+			return Result{EDX: c.edx}
+		}); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}

@@ -23,3 +23,13 @@ func (t *Counter) WriteAdjust(val uint64) {
 	t.Offset += val - t.Adjust
 	t.Adjust = val
 }
+
+// SteadyTSC reports whether the time-stamp counter of a CPU says that it counts at one
+// rate whatever the CPU does: guests are told so (APM Vol. 3, "Function 8000_0007h"; SDM
+// Vol. 3, "Invariant TSC"). Below another hypervisor it is that one's affair.
+func SteadyTSC(host func(leaf, sub uint32) Result) bool {
+	if host(1, 0).ECX&c1Hypervisor != 0 {
+		return true
+	}
+	return host(extBase, 0).EAX >= extBase+7 && host(extBase+7, 0).EDX&d7InvariantT != 0
+}
