@@ -4,6 +4,7 @@
 package mm_test
 
 import (
+	"math/rand/v2"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -98,4 +99,46 @@ func kindAt(rs []mm.Region, a mm.HPA) int {
 		}
 	}
 	return kind
+}
+
+// TestNormalizeMany takes maps of hundreds of entries that overlap at random, as some
+// firmware of large machines makes them: what comes out is sorted and disjoint, covers
+// what went in, and RAM is what all entries call RAM.
+func TestNormalizeMany(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(7, 7))
+	for range 20 {
+		const points = 2000
+		var in []mm.Region
+		for range 700 {
+			kind := mm.RAM
+			if rnd.IntN(3) == 0 {
+				kind = mm.Kind(rnd.IntN(8))
+			}
+			in = append(in, region(mm.HPA(rnd.IntN(points-100)), rnd.Uint64N(100), kind))
+		}
+		out := mm.Normalize(in)
+		at := func(list []mm.Region, p mm.HPA) (kinds []mm.Kind) {
+			for _, r := range list {
+				if p >= r.Start && p < r.Start+mm.HPA(r.Size) {
+					kinds = append(kinds, r.Kind)
+				}
+			}
+			return kinds
+		}
+		for p := range mm.HPA(points) {
+			from, got := at(in, p), at(out, p)
+			ram := len(from) > 0
+			for _, k := range from {
+				ram = ram && k == mm.RAM
+			}
+			if len(got) > 1 || len(got) == 1 != (len(from) > 0) || len(got) == 1 && (got[0] == mm.RAM) != ram {
+				t.Fatalf("at %d: %v of %v", p, got, from)
+			}
+		}
+		for i := 1; i < len(out); i++ {
+			if out[i].Start < out[i-1].Start+mm.HPA(out[i-1].Size) {
+				t.Fatalf("%v behind %v", out[i], out[i-1])
+			}
+		}
+	}
 }
