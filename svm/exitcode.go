@@ -28,7 +28,6 @@ const (
 	exitICEBP     = 0x88
 	exitNPF       = 0x400
 	exitRefused   = 0x7fff_fff0 // ours: the guest was not entered
-	exitInvalid   = 0xffff_ffff // VMEXIT_INVALID is -1; QEMU writes 32 bits of it
 	exitBusLock   = 0xa5
 	numSmallCodes = 0xa6
 )

@@ -3,10 +3,7 @@
 
 package svm
 
-import (
-	"ringo/hv/vcpu"
-	"ringo/hv/x86"
-)
+import "ringo/hv/vcpu"
 
 const dr6BS = 1 << 14 // single step (APM Vol. 2, "Debug-Status Register")
 
@@ -148,10 +145,7 @@ func (v *VCPU) ownExit(x *vcpu.Exit) bool {
 // is not the guest's business.
 func (v *VCPU) endStep(x *vcpu.Exit) bool {
 	ev, b := &v.ev, v.vmcb
-	// Bochs 2.7 does not set BS before the intercept; without breakpoints there
-	// is no other cause.
-	ours := b.dr6&dr6BS != 0 || b.dr7&dr7Active == 0
-	trap := uint32(b.exitCode) == exitDB && ours && ev.tf == 0
+	trap := uint32(b.exitCode) == exitDB && stepTrap(b) && ev.tf == 0
 	if trap && ev.overIRET {
 		ev.stepping = false // the flags are those that IRET popped
 	} else {
@@ -163,23 +157,4 @@ func (v *VCPU) endStep(x *vcpu.Exit) bool {
 	b.setDR6(ev.dr6)
 	ev.forced, ev.shadow = false, false
 	return false
-}
-
-// scrub repairs the VMCB after a failed entry. QEMU then saves the state at hand,
-// which is the host's when VMRUN's checks failed: that must reach neither a guest
-// nor a trace. It also writes back a V_INTR field that it never loaded, and a
-// guest entered without V_INTR_MASKING would stop the host with CLI.
-func (v *VCPU) scrub(x *vcpu.Exit) {
-	b, c := v.vmcb, v.on
-	tpr := b.vintr & vTPRMask
-	v.control()
-	b.vintr |= tpr
-	b.clean = 0
-	if b.cr3 == c.cr3 && b.gdtr.base == c.gdtBase && b.idtr.base == c.idtBase {
-		clear(saveWords(b))
-		vcpu.Reset(v)
-		x.RIP, x.CPL = b.rip, 0
-	}
-	v.setCR0(v.Get(x86.CR0)) // their intercepts
-	v.setCR4(v.Get(x86.CR4))
 }

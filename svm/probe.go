@@ -49,21 +49,22 @@ type Registers struct {
 
 // CPUID bits (APM Vol. 3, Appendix E).
 const (
-	leaf1OSXSAVE   = 1 << 27
-	leaf1FXSR      = 1 << 24
-	leafD1XSAVEOPT = 1 << 0
-	ext1SVM        = 1 << 2
-	ext1NX         = 1 << 20
-	ext1Page1G     = x86.ExtDPage1G
-	ext1RDTSCP     = 1 << 27
-	extANPT        = 1 << 0
-	extANRIPS      = 1 << 3
-	extAClean      = 1 << 5
-	extAFlushASID  = 1 << 6
-	extADecode     = 1 << 7
-	extAPause      = 1 << 10
-	extAPauseThr   = 1 << 12
-	extABusLock    = 1 << 29
+	leaf1Hypervisor = 1 << 31
+	leaf1OSXSAVE    = 1 << 27
+	leaf1FXSR       = 1 << 24
+	leafD1XSAVEOPT  = 1 << 0
+	ext1SVM         = 1 << 2
+	ext1NX          = 1 << 20
+	ext1Page1G      = x86.ExtDPage1G
+	ext1RDTSCP      = 1 << 27
+	extANPT         = 1 << 0
+	extANRIPS       = 1 << 3
+	extAClean       = 1 << 5
+	extAFlushASID   = 1 << 6
+	extADecode      = 1 << 7
+	extAPause       = 1 << 10
+	extAPauseThr    = 1 << 12
+	extABusLock     = 1 << 29
 )
 
 // features is what this package does differently on different CPUs.
@@ -80,23 +81,8 @@ type features struct {
 	fpuSize       int    // bytes of the x87/SSE/AVX image
 	xcr0          uint64 // the host's, which is all that guests may use
 	asids         uint32
-	// viaVIRQ: external interrupts are delivered as virtual interrupts, not by
-	// EVENTINJ. QEMU 7.2's TCG keeps an injected interrupt's vector in
-	// CPUState.exception_index: when its loop is left before the next
-	// interrupt or exit, for a reason of its own, it delivers it once more.
-	viaVIRQ bool
-	// drWrites: the guest's writes of debug registers are emulated. QEMU 7.2's
-	// TCG switches DR7 at VMRUN and #VMEXIT without its list of breakpoints: a
-	// guest's would stay armed in the host, and the next write of DR7 corrupts
-	// the list and kills QEMU. Breakpoints of guests do not fire there.
-	drWrites bool
+	quirks
 }
-
-// tcg is the signature of QEMU's emulator, as far as Registers.Hyper holds it.
-const (
-	tcg             = 'T' | 'C'<<8 | 'G'<<16 | 'T'<<24
-	leaf1Hypervisor = 1 << 31
-)
 
 // ReadRegisters asks the CPU it runs on.
 func ReadRegisters() Registers {
@@ -162,8 +148,7 @@ func probe(r Registers) (features, error) {
 		tscAux:        r.Ext1D&ext1RDTSCP != 0,
 		fpuSize:       vcpu.FPULegacy + vcpu.FPUHeader,
 		asids:         r.ExtAB,
-		viaVIRQ:       r.Hyper == tcg,
-		drWrites:      r.Hyper == tcg,
+		quirks:        quirkTable[r.Hyper],
 	}
 	if r.ExtAD&extAClean != 0 {
 		f.cleanMask = cleanAll

@@ -186,10 +186,7 @@ func (v *VCPU) configure() {
 		p.write(uint32(ctlNotifyWindow), notifyWindow)
 	}
 	if b.f.pin&pinTimer != 0 {
-		// A net under Bochs 2.7, which holds back interrupts while a guest
-		// that was entered with IF=0 does not change it: look after 4 ms, as
-		// often as Linux ticks. It counts from this value at each entry.
-		p.write(uint32(guestPreemptionTimer), max(1, b.env.TSCHz/250>>b.f.timerShift))
+		p.write(uint32(guestPreemptionTimer), b.netTicks())
 	}
 }
 
