@@ -157,14 +157,14 @@ func (b *Backend) NewVCPU(t *pt.Tables) (vcpu.VCPU, error) {
 		tables: t,
 		pages:  pages,
 		npages: n,
-		fpu:    entryKind(b.f.fpu, b.f.xcr0, &b.env.Spec),
+		fpu:    vcpu.EntryKind(b.f.fpu, b.f.xcr0, &b.env.Spec),
 		nrips:  b.f.nextRIP,
 		clean:  b.f.cleanMask,
 	}
 	v.frame.vmcb = uint64(pages)
 	v.frame.fpu.Reset()
 	v.frame.meter.Start(v.cost)
-	v.frame.secure = secure(b.f.fpu, &b.env.Spec)
+	v.frame.secure = vcpu.Secure(b.f.fpu, &b.env.Spec)
 	v.control()
 	v.tablesGen = t.Generation()
 	vcpu.Reset(v)

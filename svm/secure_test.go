@@ -20,32 +20,6 @@ func TestSecureMacros(t *testing.T) {
 	})
 }
 
-// The fast entry code is for CPUs that need nothing else.
-func TestEntryKind(t *testing.T) {
-	none, rsb := &spec.Plan{}, &spec.Plan{RSB: true}
-	for _, tt := range []struct {
-		kind vcpu.FPUKind
-		xcr0 uint64
-		p    *spec.Plan
-		want vcpu.FPUKind
-		bits uint32
-	}{
-		{vcpu.XSAVEOPT, 7, none, vcpu.XSAVEOPT, secureOPT},
-		{vcpu.XSAVEOPT, 7, &spec.Plan{IBPB: true, L1D: true}, vcpu.XSAVEOPT, secureOPT},
-		{vcpu.XSAVEOPT, 3, none, vcpu.XSAVE, secureOPT},
-		{vcpu.XSAVEOPT, 0xe7, none, vcpu.XSAVE, secureOPT},
-		{vcpu.XSAVEOPT, 7, rsb, vcpu.XSAVE, secureOPT | secureRSB},
-		{vcpu.XSAVEOPT, 7, &spec.Plan{VERW: true}, vcpu.XSAVE, secureOPT | secureVERW},
-		{vcpu.XSAVEOPT, 7, &spec.Plan{Guest: 1}, vcpu.XSAVE, secureOPT},
-		{vcpu.XSAVE, 7, none, vcpu.XSAVE, 0},
-		{vcpu.FXSAVE, 0, rsb, vcpu.FXSAVE, secureRSB},
-	} {
-		if got, bits := entryKind(tt.kind, tt.xcr0, tt.p), secure(tt.kind, tt.p); got != tt.want || bits != tt.bits {
-			t.Errorf("%d %#x %+v: kind %d bits %#x, want %d %#x", tt.kind, tt.xcr0, *tt.p, got, bits, tt.want, tt.bits)
-		}
-	}
-}
-
 // IBPB and the flush of the L1 cache come when a CPU turns to another domain, and
 // only then; a guest's own IBPB is the CPU's.
 func TestBarrier(t *testing.T) {

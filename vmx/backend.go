@@ -103,7 +103,7 @@ func (b *Backend) NewVCPU(t *pt.Tables) (vcpu.VCPU, error) {
 		costs:  costsAt(b.env, pages+costs),
 		cost:   uint64(b.env.Virt(pages + costs)),
 		at:     -1,
-		fpu:    entryKind(b.f.fpu, b.f.xcr0, &b.env.Spec),
+		fpu:    vcpu.EntryKind(b.f.fpu, b.f.xcr0, &b.env.Spec),
 		eptp:   uint64(t.Root()) | eptpWriteBack | eptpWalk4,
 	}
 	if b.f.accessedDirty {
@@ -122,7 +122,7 @@ func (b *Backend) NewVCPU(t *pt.Tables) (vcpu.VCPU, error) {
 	v.frame.fpu.Reset()
 	v.costIO = v.cost + uint64(vcpu.IO)<<vcpu.CostShift
 	v.frame.meter.Start(v.cost)
-	v.frame.secure = secure(b.f.fpu, &b.env.Spec)
+	v.frame.secure = vcpu.Secure(b.f.fpu, &b.env.Spec)
 	v.valid = stable | volatile
 	v.put(sProc, uint64(b.f.proc))
 	v.put(sProc2, uint64(b.f.proc2))

@@ -10,41 +10,11 @@ import (
 
 // Bits of frame.secure, for the entry code (secure_amd64.h).
 const (
-	secureCtrl = 1 << 0 // IA32_SPEC_CTRL differs in the guest
-	secureVERW = 1 << 1
-	secureRSB  = 1 << 2
-	secureOPT  = 1 << 3 // save by XSAVEOPT
+	secureCtrl = vcpu.SecureCtrl
+	secureVERW = vcpu.SecureVERW
+	secureRSB  = vcpu.SecureRSB
+	secureOPT  = vcpu.SecureOPT
 )
-
-// Components of XCR0.
-const (
-	xcr0AVX    = 1 << 2
-	xcr0AVX512 = 7 << 5
-)
-
-// entryKind is the entry code for CPUs with f under plan p: enterXSAVEOPT is the
-// one for those with AVX, without AVX-512, that need nothing around a run;
-// enterXSAVE knows all of that.
-func entryKind(kind vcpu.FPUKind, xcr0 uint64, p *spec.Plan) vcpu.FPUKind {
-	if kind == vcpu.XSAVEOPT && (xcr0&xcr0AVX == 0 || xcr0&xcr0AVX512 != 0 || p.PerRun()) {
-		return vcpu.XSAVE
-	}
-	return kind
-}
-
-// secure are the bits of frame.secure that do not change.
-func secure(kind vcpu.FPUKind, p *spec.Plan) (bits uint32) {
-	if p.VERW {
-		bits |= secureVERW
-	}
-	if p.RSB {
-		bits |= secureRSB
-	}
-	if kind == vcpu.XSAVEOPT {
-		bits |= secureOPT
-	}
-	return bits
-}
 
 // startSpec sets the calling CPU up.
 func startSpec(p processor, s *spec.Plan) {
