@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"ringo/dom0/api"
 	"ringo/hv/abi"
 )
 
@@ -103,12 +104,53 @@ func TestVerbs(t *testing.T) {
 		"domid web2", "domname 1", "domstate demo", "dominfo demo", "vcpu-list",
 		"sched-credit", "sched-credit -d demo -w 512 -c 150", "sched-credit -d demo", "sched-credit -d Domain-0 -w 300",
 		"rename demo shop", "uptime", "uptime shop",
-		"files", "info", "version", "debug-keys hq", "dmesg", "top", "top", "stats", "stats shop", "trace", "trace 3",
+		"files", "info", "version", "debug-keys hq", "dmesg", "top", "top -1", "stats", "stats shop", "trace", "trace 3",
 		"destroy shop", "destroy web2", "list",
 		"restart",
 	))
 	if d := cmp.Diff([]abi.Power{abi.PowerReboot}, r.Powered()); d != "" {
 		t.Error(d)
+	}
+}
+
+// top on a console counts again at each key; what follows q is a command.
+func TestTop(t *testing.T) {
+	r := newRig(t, nil)
+	r.figures()
+	r.host()
+	at := r.wait(t, 0, "ringo# ")
+	r.Type("create -p demo.toml\n")
+	at = r.wait(t, at, "(id 1)\r\nringo# ")
+	r.Type("top\n")
+	at = r.wait(t, at, "\x1b[H\x1b[J\x1b[Hringo up 1:01:01: 4 CPUs, 400 MiB, ")
+	at = r.wait(t, at, "Domain-0               r-----      36.6    1.0      128     1         3       0\x1b[K\r\ndemo ")
+	r.Update(1, func(d *abi.DomainInfo) {
+		d.CPUTimeNS, d.Exits, d.Forwards = 5e9, 400, 20
+		r.Machine.Host.UptimeNS += 10e9
+	})
+	r.Type(" ")
+	at = r.wait(t, at, "ringo up 1:01:11: ")
+	at = r.wait(t, at, "demo                   --p---       5.0   50.0       64     2        40       2\x1b[K\r\nDomain-0 ")
+	r.Type("qdomid demo\n")
+	at = r.wait(t, at, "\r\nringo# domid demo\r\n1\r\nringo# ")
+	r.Type("top\n")
+	at = r.wait(t, at, "\x1b[K\x1b[J")
+	r.Type("\x03top -1\n")
+	r.wait(t, r.wait(t, at, "Forwards\r\nDomain-0"), "\r\nringo# ")
+}
+
+// More domains than there is room for: the table says so in its last line.
+func TestTopLong(t *testing.T) {
+	for n, want := range map[int]string{19: "g ", 20: "g ", 21: "and 2 more: top -1 shows all", 200: "and 181 more: top -1 shows all"} {
+		s := sample{domains: map[uint32]api.Domain{}}
+		for id := range uint32(n) {
+			s.domains[id], s.order = api.Domain{Name: "g"}, append(s.order, id)
+		}
+		lines := strings.Split(strings.TrimSuffix(s.live(sample{}, 23), "\n"), "\n")
+		last := lines[len(lines)-1]
+		if len(lines) != min(n, 20)+3 || len(lines) > 23 || !strings.HasPrefix(last, want) {
+			t.Errorf("%d domains: %d lines, the last %q", n, len(lines), last)
+		}
 	}
 }
 

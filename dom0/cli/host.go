@@ -118,45 +118,6 @@ func power(action string) func(c *call) error {
 	}
 }
 
-// sample is what top compares with the next time, in seconds.
-type sample struct {
-	host float64 // uptime
-	cpu  map[uint32]float64
-}
-
-func top(c *call) error {
-	all, err := api.DomainList.Call(c.API, api.None{})
-	if err != nil {
-		return err
-	}
-	h, err := api.HostShow.Call(c.API, api.None{})
-	if err != nil {
-		return err
-	}
-	now := sample{h.Uptime, map[uint32]float64{}}
-	for _, d := range all {
-		now.cpu[d.ID] = d.CPUTime
-	}
-	c.mu.Lock()
-	last := c.top
-	c.Shell.top = now
-	c.mu.Unlock()
-	percent := func(n, of float64) float64 {
-		if of == 0 {
-			return 0
-		}
-		return n / of * 100
-	}
-	c.printf("%-32s %-6s %9s %6s %9s %6s %5s %12s %12s\n",
-		"Name", "State", "CPU(s)", "CPU(%)", "Mem(MiB)", "Mem(%)", "VCPUs", "Exits", "Forwards")
-	for _, d := range all {
-		c.printf("%-32s %-6s %9.1f %6.1f %9d %6.1f %5d %12d %12d\n",
-			d.Name, letters(d), d.CPUTime, percent(d.CPUTime-last.cpu[d.ID], now.host-last.host),
-			mib(d.Memory), percent(float64(d.Memory), float64(h.Memory)), d.VCPUs, d.Exits, d.Forwards)
-	}
-	return nil
-}
-
 // stats prints the exit counters of a domain, or of all since power-on, and what
 // exits cost: cycles from the exit to the next entry.
 func stats(c *call) error {

@@ -100,8 +100,7 @@ func init() {
 			short: "show or set weights and caps", run: schedCredit,
 			text: "WEIGHT is 1 to 65535 (default 256), CAP is in percent of one CPU, 0 = none."},
 		{name: "uptime", args: "[DOMAIN]", most: 1, kind: argDomain, short: "how long domains have been running", run: uptime},
-		{name: "top", short: "what domains use", run: top,
-			text: "CPU(%) is of one CPU, since the last top, or since power-on the first time."},
+		{name: "top", args: "[-1]", flags: "1", short: "what domains use, every two seconds; q leaves", run: top, text: topHelp},
 		{name: "stats", args: "[DOMAIN]", most: 1, kind: argDomain, short: "count exits by reason, and what they cost", run: stats},
 		{name: "trace", args: "[CPU]", most: 1, short: "show the last exits on a CPU", run: trace},
 		{name: "files", short: "list boot modules, which create can use", run: files},
@@ -139,6 +138,9 @@ until the terminal has been reset, or for a second, is ignored. Many may look at
 console, one types: -f takes the keyboard from who has it.`
 	resizeHelp = `Of a domain that is off. One that exists keeps what it was made with: there is no
 hot plug of vCPUs, and no balloon, in this version.`
+	topHelp = `Who has had most is first. Ctrl-C leaves too, other keys count at once. -1 shows
+all domains once, as top does for who is not at a console. CPU(%) is of one CPU,
+since the time before, or since power-on the first time.`
 	dumpHelp = `The domain stands still meanwhile. The dump is an ELF core file for gdb and
 crash(8), by the guest's physical addresses, kept in dom0's memory: compressed,
 without what is zero, one of each domain. It is to be fetched over the network in

@@ -59,7 +59,7 @@ type Host struct {
 	// terminal's own lock. While attached, only pass and Tell write.
 	mu       sync.Mutex
 	attached bool
-	shows    string // the guest that is attached
+	shows    string // the guest that is attached, "" in Watch
 	held     []string
 }
 
@@ -193,9 +193,7 @@ func (h *Host) Attach(name string, g *Guest, raw, force bool) {
 	}
 	defer g.Leave(h)
 	_, _ = h.Write(fmt.Appendf(nil, "connected to %q%s, leave with Ctrl-]\n", name, typing))
-	h.mu.Lock()
-	h.attached, h.shows = true, name
-	h.mu.Unlock()
+	h.hold(name)
 	h.dropped = 0
 	var f vt.Filter
 	alive := h.pass(g, &f, raw)
@@ -210,12 +208,7 @@ func (h *Host) Attach(name string, g *Guest, raw, force bool) {
 		ignored = h.in.fence(number, h.patience)
 		reset = "\r\x1b[K"
 	}
-	h.mu.Lock()
-	h.attached = false
-	held := h.held
-	h.held = nil
-	_, _ = io.WriteString(h.out, reset+"\r\n")
-	h.mu.Unlock()
+	held := h.release(reset)
 	if ignored > 0 {
 		held = append(held, fmt.Sprintf("%d bytes that were typed, or sent by the terminal, with Ctrl-] were ignored", ignored))
 	}
@@ -228,6 +221,22 @@ func (h *Host) Attach(name string, g *Guest, raw, force bool) {
 	for _, s := range held {
 		h.Notify(s)
 	}
+}
+
+// hold gives the terminal to a guest, or with "" to Watch: notices wait.
+func (h *Host) hold(shows string) {
+	h.mu.Lock()
+	h.attached, h.shows = true, shows
+	h.mu.Unlock()
+}
+
+// release undoes hold and returns the notices that have waited.
+func (h *Host) release(reset string) (held []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	held, h.held, h.attached = h.held, nil, false
+	_, _ = io.WriteString(h.out, reset+"\r\n")
+	return held
 }
 
 // maxPatience is how long a terminal may take to answer.

@@ -200,6 +200,10 @@ func TestVerbs(t *testing.T) {
 	if out := h.ok("status"); !strings.Contains(out, ", 1 CPU, ") || !strings.Contains(out, "0 guests; health: 2 warnings in dmesg; the way in: this console") {
 		t.Errorf("status: %q", out)
 	}
+	h.topLive()
+	if out := h.ok("top -1"); !strings.Contains(out, "Forwards\nDomain-0 ") {
+		t.Errorf("top -1: %q", out)
+	}
 	h.fails("frobnicate", "frobnicate")
 	h.fails("destroy nobody", `"nobody"`)
 	h.poweroff()

@@ -205,6 +205,18 @@ func (h *host) fails(line string, texts ...string) {
 	}
 }
 
+// topLive sees top count twice by itself, and leaves it.
+func (h *host) topLive() {
+	h.t.Helper()
+	h.key("top\r")
+	for range 3 {
+		h.see(verbTime, " (q leaves)")
+		h.see(verbTime, "Domain-0 ")
+	}
+	h.key("q")
+	h.see(verbTime, "\n"+prompt)
+}
+
 // attach opens the console of a guest; detach comes back.
 func (h *host) attach(name string) {
 	h.t.Helper()
