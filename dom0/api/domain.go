@@ -4,12 +4,12 @@
 package api
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
 	"ringo/dom0/config"
 	"ringo/dom0/domain"
-	"ringo/dom0/hcall"
 	"ringo/dom0/problem"
 	"ringo/hv/abi"
 )
@@ -44,39 +44,32 @@ type Domain struct {
 func (d *Domain) Control() bool { return d.ID == abi.Dom0 }
 
 // Condition is one of a domain's conditions.
-type Condition string
+type Condition = domain.Condition
 
 // Conditions, each with those that count less before it.
 const (
-	Running  Condition = "running"
-	Blocked  Condition = "blocked"
-	Paused   Condition = "paused"
-	Shutdown Condition = "shutdown"
-	Crashed  Condition = "crashed"
-	Dying    Condition = "dying"
+	Running  = domain.Running
+	Blocked  = domain.Blocked
+	Paused   = domain.Paused
+	Shutdown = domain.Shutdown
+	Crashed  = domain.Crashed
+	Dying    = domain.Dying
 )
 
-var conditions = []struct {
-	bit  uint32
-	is   Condition
-	word string
-}{
-	{abi.StateRunning, Running, "running"}, {abi.StateBlocked, Blocked, "idle"}, {abi.StatePaused, Paused, "paused"},
-	{abi.StateShutdown, Shutdown, "shut off"}, {abi.StateCrashed, Crashed, "crashed"}, {abi.StateDying, Dying, "dying"},
-}
+// words are those that differ from the condition's name.
+var words = map[Condition]string{Blocked: "idle", Shutdown: "shut off"}
 
 func seconds(ns uint64) float64 { return float64(ns) / 1e9 }
 
 func newDomain(in *domain.Info) Domain {
 	d := Domain{
-		ID: in.ID, Name: in.Name, UUID: in.UUID, State: "no state", Conditions: []Condition{}, Why: hcall.Text(in.Why[:]),
-		Memory: in.Bytes, MaxMemory: in.MaxBytes, Overhead: in.Overhead, VCPUs: in.VCPUs, Weight: in.Weight, Cap: in.Cap,
-		CPUTime: seconds(in.CPUTimeNS), Exits: in.Exits, Forwards: in.Forwards, Config: in.Config, Exit: in.Exit,
+		ID: in.ID, Name: in.Name, UUID: in.UUID, State: "no state", Conditions: in.Conditions, Why: in.Why,
+		Memory: in.Memory, MaxMemory: in.MaxMemory, Overhead: in.Overhead, VCPUs: in.VCPUs, Weight: in.Weight, Cap: in.Cap,
+		CPUTime: seconds(uint64(in.CPUTime)), Exits: in.Exits, Forwards: in.Forwards, Config: in.Config, Exit: in.Exit,
 	}
-	for _, c := range conditions {
-		if in.State&c.bit != 0 {
-			d.State, d.Conditions = c.word, append(d.Conditions, c.is)
-		}
+	if n := len(in.Conditions); n > 0 {
+		last := in.Conditions[n-1]
+		d.State = cmp.Or(words[last], string(last))
 	}
 	if !in.Started.IsZero() {
 		d.Started = &in.Started
@@ -145,7 +138,7 @@ var (
 			return Domain{}, err
 		}
 		out := newDomain(&d)
-		out.Stage = a.Manager.Stage(&d.DomainInfo)
+		out.Stage = a.Manager.Stage(&d)
 		return out, nil
 	})
 	// DomainDestroy returns when the domain's memory is scrubbed and free.

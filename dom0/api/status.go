@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"ringo/dom0/hcall"
-	"ringo/hv/abi"
 )
 
 // Status is what is to be seen of the machine at a glance. Memory is in bytes.
@@ -40,10 +39,10 @@ var HostStatus = add("host.status", func(a *API, _ *None) (Status, error) {
 	}
 	for i := range all {
 		switch d := &all[i]; {
-		case d.ID == abi.Dom0:
-		case d.State&abi.StateCrashed != 0 || d.Shutdown == abi.ShutdownCrash:
+		case d.Control():
+		case d.Is(Crashed):
 			s.Faults = append(s.Faults, fmt.Sprintf("domain %q has crashed", d.Name))
-		case d.State&(abi.StateShutdown|abi.StateDying) == 0:
+		case !d.Is(Shutdown, Dying):
 			s.Running++
 		}
 	}

@@ -5,6 +5,7 @@ package domain
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,7 +43,7 @@ func TestCreateAndDestroy(t *testing.T) {
 		t.Error("the guest's memory is not mapped in dom0")
 	}
 	in, err := r.Find("web1")
-	if err != nil || in.ID != id || in.Weight != 100 || in.VCPUs != 2 || in.State != abi.StateBlocked {
+	if err != nil || in.ID != id || in.Weight != 100 || in.VCPUs != 2 || !slices.Equal(in.Conditions, []Condition{Blocked}) {
 		t.Errorf("%+v %v", in, err)
 	}
 	want := *c

@@ -155,7 +155,7 @@ func (m *Manager) Undefine(name string) error {
 func (m *Manager) Start(name string, paused bool) (uint32, error) {
 	if in, err := m.Find(name); err == nil {
 		remedy := ""
-		if in.State&(abi.StateShutdown|abi.StateCrashed) != 0 {
+		if in.Is(Shutdown, Crashed) {
 			remedy = "it has stopped and is kept: destroy " + in.Name + " first"
 		}
 		return 0, problem.New(problem.Exists, remedy, "domain %q is there already (id %d)", in.Name, in.ID)

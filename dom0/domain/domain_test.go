@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -268,7 +269,7 @@ func TestChange(t *testing.T) {
 		}
 	}
 	in, err := r.Find("c")
-	if err != nil || in.State != abi.StatePaused || in.Weight != 77 || in.Cap != 50 || in.Config.Name != "c" || in.Config.Cap != 50 {
+	if err != nil || !slices.Equal(in.Conditions, []Condition{Paused}) || in.Weight != 77 || in.Cap != 50 || in.Config.Name != "c" || in.Config.Cap != 50 {
 		t.Errorf("%+v %v", in, err)
 	}
 	// The record followed: the next dom0 sees the same.

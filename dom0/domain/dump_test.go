@@ -24,7 +24,7 @@ func TestDumpCore(t *testing.T) {
 	r.must(err)
 	x, err := r.DumpCore("web")
 	r.must(err)
-	if in, _ := r.Find("web"); in.State&abi.StatePaused != 0 {
+	if in, _ := r.Find("web"); in.Is(Paused) {
 		t.Error("it stays paused")
 	}
 	f, err := elf.NewFile(x)
@@ -45,7 +45,7 @@ func TestDumpCore(t *testing.T) {
 	r.must(r.Pause("web"))
 	_, err = r.DumpCore("web")
 	r.must(err)
-	if in, _ := r.Find("web"); in.State&abi.StatePaused == 0 {
+	if in, _ := r.Find("web"); !in.Is(Paused) {
 		t.Error("it does not stay paused")
 	}
 	r.must(r.Destroy("web"))

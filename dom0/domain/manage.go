@@ -7,49 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
 	"ringo/dom0/config"
 	"ringo/dom0/hcall"
 	"ringo/dom0/problem"
 	"ringo/hv/abi"
 )
-
-// Info is a domain as the user sees it.
-type Info struct {
-	abi.DomainInfo
-	Name    string
-	UUID    string
-	Started time.Time      // zero when unknown
-	Exit    *uint32        // the code with which it ended itself
-	Config  *config.Config // not to be changed; nil for dom0 and what the toolstack has not met
-}
-
-// List returns all domains by id, dom0 first.
-func (m *Manager) List() ([]Info, error) {
-	all, err := m.HV.Domains()
-	if err != nil {
-		return nil, err
-	}
-	out := make([]Info, len(all))
-	for i := range all {
-		out[i] = m.info(&all[i])
-	}
-	return out, nil
-}
-
-func (m *Manager) info(d *abi.DomainInfo) Info {
-	in := Info{DomainInfo: *d, Name: hcall.Text(d.Name[:]), UUID: config.FormatUUID(d.UUID)}
-	if code, ok := m.Devices.ExitCode(d.ID); ok {
-		in.Exit = &code
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if e := m.doms[d.ID]; e != nil {
-		in.Config, in.Started = e.cfg, e.started
-	}
-	return in
-}
 
 // Find returns the domain with a name, or with an id: names of digits only, which
 // [config.CheckName] refuses, hide no id.

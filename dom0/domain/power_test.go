@@ -154,7 +154,7 @@ func TestRebootWaits(t *testing.T) {
 	if err := r.Shutdown("a", Ask{Reboot: true, Wait: true}); err != nil {
 		t.Fatal(err)
 	}
-	if in, err := r.Find("a"); err != nil || in.State&abi.StateShutdown != 0 || in.Config == nil {
+	if in, err := r.Find("a"); err != nil || in.Is(Shutdown) || in.Config == nil {
 		t.Errorf("%+v, %v", in, err)
 	}
 }
@@ -172,7 +172,7 @@ func TestRenameRestart(t *testing.T) {
 	r.settle(2)
 	old, err1 := r.Find("a-1")
 	now, err2 := r.Find("a")
-	if err1 != nil || err2 != nil || old.UUID == now.UUID || old.State&abi.StateShutdown == 0 || now.State&abi.StateShutdown != 0 {
+	if err1 != nil || err2 != nil || old.UUID == now.UUID || !old.Is(Shutdown) || now.Is(Shutdown) {
 		t.Fatalf("%+v %v\n%+v %v", old, err1, now, err2)
 	}
 	if old.Config.OnPoweroff != config.Preserve || now.Config.OnPoweroff != config.RenameRestart {

@@ -13,16 +13,16 @@ import (
 
 // Stage says how far a domain that runs has come, as far as can be seen from outside;
 // "" of one that has stopped, and of dom0.
-func (m *Manager) Stage(in *abi.DomainInfo) string {
+func (m *Manager) Stage(in *Info) string {
 	out := m.Devices.Output(in.ID)
 	switch {
-	case in.ID == abi.Dom0, in.State&(abi.StateShutdown|abi.StateCrashed|abi.StateDying) != 0:
+	case in.Control(), in.Is(Shutdown, Crashed, Dying):
 		return ""
 	case out > 0:
 		return fmt.Sprintf("has printed %d bytes on its console", out)
-	case in.CPUTimeNS == 0 && in.Exits == 0:
+	case in.CPUTime == 0 && in.Exits == 0:
 		return "has not run yet"
-	case in.Exits == 0 && in.State&abi.StateRunning != 0: // the last exit counts at the next entry
+	case in.Exits == 0 && in.Is(Running): // the last exit counts at the next entry
 		return "has printed nothing and touched no device yet: it computes, as a kernel does that unpacks itself"
 	}
 	return "has printed nothing on its console (COM1) yet; " + m.where(in)
@@ -32,12 +32,12 @@ func (m *Manager) Stage(in *abi.DomainInfo) string {
 const interrupts = 1 << 9
 
 // where says what the first vCPU of a domain does.
-func (m *Manager) where(in *abi.DomainInfo) string {
+func (m *Manager) where(in *Info) string {
 	x, err := m.HV.GetVCPU(in.ID, 0)
 	switch {
 	case err != nil: // it runs
 		return m.lastExit(in.ID)
-	case in.State&abi.StateBlocked == 0:
+	case !in.Is(Blocked):
 		return fmt.Sprintf("at %#x", x.RIP)
 	case x.RFLAGS&interrupts == 0:
 		return fmt.Sprintf("halted with interrupts off at %#x: it has given up", x.RIP)
@@ -81,11 +81,11 @@ func (m *Manager) lastExit(id uint32) string {
 func (m *Manager) Watch(id uint32) {
 	m.workers.Go(func() {
 		time.Sleep(m.Silence)
-		in, err := m.HV.Info(id)
-		if err == nil && in.ID == id && m.Devices.Output(id) == 0 {
+		d, err := m.HV.Info(id)
+		if err == nil && d.ID == id && m.Devices.Output(id) == 0 {
+			in := m.info(&d)
 			if s := m.Stage(&in); s != "" {
-				name := hcall.Text(in.Name[:])
-				m.Tell(name, fmt.Sprintf("domain %q %s", name, s))
+				m.Tell(in.Name, fmt.Sprintf("domain %q %s", in.Name, s))
 			}
 		}
 	})

@@ -19,7 +19,7 @@ func TestStage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, err := r.HV.Info(id)
+	in, err := r.Find("a")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,23 +37,23 @@ func TestStage(t *testing.T) {
 	const nothing = "has printed nothing on its console (COM1) yet; "
 	for _, c := range []struct {
 		name    string
-		state   uint32
-		cpu     uint64
+		is      Condition
+		cpu     time.Duration
 		exits   uint64
 		out     uint64
 		flags   uint64
 		running bool
 		want    string
 	}{
-		{"new", abi.StatePaused, 0, 0, 0, 2, false, "has not run yet"},
-		{"computes", abi.StateRunning, 5, 0, 0, 2, false, "has printed nothing and touched no device yet: it computes, as a kernel does that unpacks itself"},
-		{"halted", abi.StateBlocked, 5, 5, 0, 2, false, nothing + "halted with interrupts off at 0x1234: it has given up"},
-		{"halted at once", abi.StateBlocked, 5, 0, 0, 2, false, nothing + "halted with interrupts off at 0x1234: it has given up"},
-		{"idle", abi.StateBlocked, 5, 5, 0, 2 | 1<<9, false, nothing + "waits for an interrupt at 0x1234"},
-		{"paused", abi.StatePaused, 5, 5, 0, 2, false, nothing + "at 0x1234"},
-		{"runs", abi.StateRunning, 5, 5, 0, 2, true, nothing + "last exit: port 0x3f8 at 0x2222"},
-		{"prints", abi.StateRunning, 5, 5, 17, 2, false, "has printed 17 bytes on its console"},
-		{"stopped", abi.StateShutdown, 5, 5, 0, 2, false, ""},
+		{"new", Paused, 0, 0, 0, 2, false, "has not run yet"},
+		{"computes", Running, 5, 0, 0, 2, false, "has printed nothing and touched no device yet: it computes, as a kernel does that unpacks itself"},
+		{"halted", Blocked, 5, 5, 0, 2, false, nothing + "halted with interrupts off at 0x1234: it has given up"},
+		{"halted at once", Blocked, 5, 0, 0, 2, false, nothing + "halted with interrupts off at 0x1234: it has given up"},
+		{"idle", Blocked, 5, 5, 0, 2 | 1<<9, false, nothing + "waits for an interrupt at 0x1234"},
+		{"paused", Paused, 5, 5, 0, 2, false, nothing + "at 0x1234"},
+		{"runs", Running, 5, 5, 0, 2, true, nothing + "last exit: port 0x3f8 at 0x2222"},
+		{"prints", Running, 5, 5, 17, 2, false, "has printed 17 bytes on its console"},
+		{"stopped", Shutdown, 5, 5, 0, 2, false, ""},
 	} {
 		set(c.flags)
 		r.dev.output = c.out
@@ -66,7 +66,7 @@ func TestStage(t *testing.T) {
 				return abi.OK
 			}
 		}
-		in.State, in.CPUTimeNS, in.Exits = c.state, c.cpu, c.exits
+		in.Conditions, in.CPUTime, in.Exits = []Condition{c.is}, c.cpu, c.exits
 		if got := r.Stage(&in); got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
