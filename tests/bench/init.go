@@ -128,8 +128,8 @@ const (
 
 // row measures op, which setup precedes, less setup alone, as the micro guest does.
 func (p *initProg) row(name string, setup, op func()) {
-	p.loop(R14, func() { setup(); op() })
-	p.loop(R15, setup)
+	p.Least(R14, initBatches, initCount, func() { setup(); op() })
+	p.Least(R15, initBatches, initCount, setup)
 	p.Mov(RAX, R14)
 	p.Sub(RAX, R15)
 	p.AddImm(RAX, initCount/2)
@@ -138,36 +138,6 @@ func (p *initProg) row(name string, setup, op func()) {
 	p.Div(RCX)
 	p.Mov(R14, RAX)
 	p.report("bench " + name + linuxRow + " ")
-}
-
-// loop leaves in least the fewest ticks of initCount times body.
-func (p *initProg) loop(least Reg, body func()) {
-	more := p.NewLabel()
-	p.MovImm(least, ^uint64(0))
-	p.MovImm(RBP, initBatches)
-	batch := p.Here()
-	p.MovImm(R12, initCount)
-	p.tsc(R13)
-	again := p.Here()
-	body()
-	p.SubImm(R12, 1)
-	p.Jcc(NE, again)
-	p.tsc(RAX)
-	p.Sub(RAX, R13)
-	p.Cmp(RAX, least)
-	p.Jcc(AE, more)
-	p.Mov(least, RAX)
-	p.Place(more)
-	p.SubImm(RBP, 1)
-	p.Jcc(NE, batch)
-}
-
-func (p *initProg) tsc(r Reg) {
-	p.LFENCE()
-	p.RDTSC()
-	p.Shl(RDX, 32)
-	p.Or(RAX, RDX)
-	p.Mov(r, RAX)
 }
 
 // initELF is initCode as an executable (ELF-64 Object File Format, "ELF

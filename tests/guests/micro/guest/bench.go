@@ -181,8 +181,8 @@ func (p *prog) repeat(name string, setup, op func()) {
 // setup alone, and the line that reports it.
 func (p *prog) measure(name string, setup, op func()) {
 	positive := p.NewLabel()
-	p.loop(R14, func() { setup(); op() })
-	p.loop(R15, setup)
+	p.Least(R14, benchBatches, benchCount, func() { setup(); op() })
+	p.Least(R15, benchBatches, benchCount, setup)
 	p.Mov(RAX, R14)
 	p.Sub(RAX, R15)
 	p.Cmp(R14, R15)
@@ -190,28 +190,6 @@ func (p *prog) measure(name string, setup, op func()) {
 	p.MovImm(RAX, 0)
 	p.Place(positive)
 	p.report(name, benchCount)
-}
-
-// loop leaves in min the least number of ticks of benchCount times body.
-func (p *prog) loop(min Reg, body func()) {
-	more := p.NewLabel()
-	p.MovImm(min, ^uint64(0))
-	p.MovImm(RBP, benchBatches)
-	batch := p.Here()
-	p.MovImm(R12, benchCount)
-	p.tsc(R13)
-	again := p.Here()
-	body()
-	p.SubImm(R12, 1)
-	p.Jcc(NE, again)
-	p.tsc(RAX)
-	p.Sub(RAX, R13)
-	p.Cmp(RAX, min)
-	p.Jcc(AE, more)
-	p.Mov(min, RAX)
-	p.Place(more)
-	p.SubImm(RBP, 1)
-	p.Jcc(NE, batch)
 }
 
 // report prints RAX divided by n, rounded.
@@ -261,13 +239,13 @@ func (p *prog) benchTouch() {
 	pass := func(dst Reg) {
 		p.MovImm(RBX, first)
 		p.MovImm(R12, pages)
-		p.tsc(R13)
+		p.TSC(R13)
 		again := p.Here()
 		p.Store(At(RBX, 0), RBX, 8)
 		p.AddImm(RBX, 4096)
 		p.SubImm(R12, 1)
 		p.Jcc(NE, again)
-		p.tsc(dst)
+		p.TSC(dst)
 		p.Sub(dst, R13)
 	}
 	positive := p.NewLabel()

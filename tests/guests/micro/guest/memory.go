@@ -221,7 +221,7 @@ func (p *prog) random() {
 
 // seed starts the generator from the time.
 func (p *prog) seed() {
-	p.tsc(R12)
+	p.TSC(R12)
 	p.OrImm(R12, 1)
 }
 

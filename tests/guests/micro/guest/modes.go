@@ -182,9 +182,9 @@ func (p *prog) gap() {
 	p.Place(report)
 	p.MovImm(R12, 1<<22)
 	p.Xor(R15, R15) // longest
-	p.tsc(R13)
+	p.TSC(R13)
 	p.Place(again)
-	p.tsc(RBX)
+	p.TSC(RBX)
 	p.Mov(RAX, RBX)
 	p.Sub(RAX, R13)
 	p.Mov(R13, RBX)
@@ -198,13 +198,4 @@ func (p *prog) gap() {
 	p.print("gap ", R14)
 	p.line(" longest ", R15)
 	p.Jmp(report)
-}
-
-// tsc reads the time-stamp counter into r; RAX and RDX are lost.
-func (p *prog) tsc(r Reg) {
-	p.LFENCE()
-	p.RDTSC()
-	p.Shl(RDX, 32)
-	p.Or(RAX, RDX)
-	p.Mov(r, RAX)
 }
