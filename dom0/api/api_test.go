@@ -266,6 +266,12 @@ func TestEveryVerb(t *testing.T) {
 	}
 	_, err = DomainSysRq.Call(a, SysRq{"shop", "h"})
 	show(DomainSysRq.Name, None{}, err)
+	_, err = DomainPin.Call(a, Pin{"shop", new(uint32), "1-2"})
+	show(DomainPin.Name, None{}, err)
+	cpus, err := DomainAffinity.Call(a, Ref{"shop"})
+	if got := show(DomainAffinity.Name, cpus, err); got != `{"cpus":["1-2"]}` {
+		t.Error(got)
+	}
 	trg, err := DomainTrigger.Call(a, Trigger{"shop", "nmi", 0})
 	if show(DomainTrigger.Name, trg, err); !trg.Heard {
 		t.Error("nobody hears an NMI")

@@ -96,6 +96,18 @@ type Sched struct {
 	Cap    *int   `json:"cap,omitempty"`
 }
 
+// Pin is a request to choose the CPUs of a vCPU, nil for all vCPUs.
+type Pin struct {
+	Domain string  `json:"domain"`
+	VCPU   *uint32 `json:"vcpu,omitempty"`
+	CPUs   string  `json:"cpus"` // as in a configuration: all, 0-3, 0,2 or 0-3,^1
+}
+
+// Affinity is where each vCPU may run.
+type Affinity struct {
+	CPUs []string `json:"cpus"`
+}
+
 // Stop is a request to power a domain off, or to reboot it.
 type Stop struct {
 	Domain string `json:"domain"`
@@ -147,6 +159,17 @@ var (
 	DomainUnpause = act("domain.unpause", func(a *API, in *Ref) error { return a.Manager.Unpause(in.Domain) })
 	DomainRename  = act("domain.rename", func(a *API, in *Rename) error { return a.Manager.Rename(in.Domain, in.Name) })
 	DomainSched   = act("domain.sched", sched)
+	DomainPin     = act("domain.pin", func(a *API, in *Pin) error {
+		vcpu := domain.AllVCPUs
+		if in.VCPU != nil {
+			vcpu = *in.VCPU
+		}
+		return a.Manager.Pin(in.Domain, vcpu, in.CPUs)
+	})
+	DomainAffinity = add("domain.affinity", func(a *API, in *Ref) (Affinity, error) {
+		cpus, err := a.Manager.Affinity(in.Domain)
+		return Affinity{cpus}, err
+	})
 	// DomainShutdown pushes the power button, and DomainReboot makes what the guest does
 	// then a reboot.
 	DomainShutdown = act("domain.shutdown", func(a *API, in *Stop) error {

@@ -102,6 +102,7 @@ func TestVerbs(t *testing.T) {
 		"create -p name=web2 kernel=boot:vmlinuz memory=32MiB cpus=0-1 cpu_weight=100",
 		"list", "list demo", "list -v", "list -l web2", "list --all", "xl list 2",
 		"domid web2", "domname 1", "domstate demo", "dominfo demo", "vcpu-list",
+		"vcpu-pin demo all 0-2", "vcpu-pin demo 1 ^0", "vcpupin Domain-0 0 3", "vcpu-list", "vcpu-pin demo all all", "vcpu-list demo",
 		"sched-credit", "sched-credit -d demo -w 512 -c 150", "sched-credit -d demo", "sched-credit -d Domain-0 -w 300",
 		"rename demo shop", "uptime", "uptime shop",
 		"files", "info", "version", "debug-keys hq", "dmesg", "top", "top -1", "stats", "stats shop", "trace", "trace 3",
@@ -222,7 +223,7 @@ func TestErrors(t *testing.T) {
 		"destroy", "destroy dmeo", "destroy Domain-0", "destroy 77", "pause x", "unpause x", "rename demo", "rename demo X",
 		"rename demo demo", "domid x", "list x", "list -z", "shutdown demo", "shutdown -w -F x", "trigger demo smi", "trigger demo nmi x", "trigger demo nmi 9", "reset x", "dmesg x",
 		"sched-credit -w 5", "sched-credit -d demo -w many", "sched-credit -d demo -w", "sched-credit -d demo -c 900",
-		"sched-credit -d demo -w 0", "trace x", "trace 9", "stats x", "help nope", "debug-keys",
+		"sched-credit -d demo -w 0", "vcpu-pin demo 0", "vcpu-pin demo one 1", "vcpu-pin demo 2 1", "vcpu-pin demo 0 9", "vcpu-pin demo 0 x", "trace x", "trace 9", "stats x", "help nope", "debug-keys",
 		`list "demo`, `list demo\`, "uptime x",
 		"destroy demo", "list",
 	))

@@ -151,8 +151,8 @@ func (c *call) described(name string, cfg *api.Config, line func(name, format st
 	return c.persistence(name, line)
 }
 
-// vcpuList prints what the hypervisor's interface tells of vCPUs: it has no
-// state or time of each.
+// vcpuList prints what the hypervisor's interface tells of vCPUs: where each may
+// run; it has no state or time of each.
 func vcpuList(c *call) error {
 	all, err := c.domains()
 	if err != nil {
@@ -160,15 +160,30 @@ func vcpuList(c *call) error {
 	}
 	c.printf("%-40s %5s %5s   %-6s  %s\n", "Name", "ID", "VCPU", "State", "Affinity")
 	for _, d := range all {
-		cpus := "all"
-		if d.Config != nil && d.Config.CPUs != "" {
-			cpus = d.Config.CPUs
+		where, err := api.DomainAffinity.Call(c.API, api.Ref{Domain: strconv.Itoa(int(d.ID))})
+		if err != nil {
+			return err
 		}
-		for i := range d.VCPUs {
+		for i, cpus := range where.CPUs {
 			c.printf("%-40s %5d %5d   %s  %s\n", d.Name, d.ID, i, letters(d), cpus)
 		}
 	}
 	return nil
+}
+
+// vcpuPin chooses the CPUs of a vCPU, or of all.
+func vcpuPin(c *call) error {
+	in := api.Pin{Domain: c.args[0], CPUs: c.args[2]}
+	if c.args[1] != "all" {
+		n, err := strconv.ParseUint(c.args[1], 10, 16)
+		if err != nil {
+			return fmt.Errorf("%q is not the number of a vCPU, nor all; %w", c.args[1], c.usage())
+		}
+		in.VCPU = new(uint32)
+		*in.VCPU = uint32(n)
+	}
+	_, err := api.DomainPin.Call(c.API, in)
+	return err
 }
 
 func schedCredit(c *call) error {

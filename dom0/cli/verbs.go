@@ -96,6 +96,8 @@ func init() {
 		{name: "dominfo", args: "DOMAIN", least: 1, most: 1, kind: argDomain, short: "describe a domain", run: dominfo},
 		{name: "domstate", args: "DOMAIN", least: 1, most: 1, kind: argDomain, short: "print the state of a domain", run: domstate},
 		{name: "vcpu-list", args: "[DOMAIN]", most: 1, kind: argDomain, short: "list vCPUs and where they may run", run: vcpuList},
+		{name: "vcpu-pin", alias: []string{"vcpupin"}, args: "DOMAIN VCPU|all CPUS|all", least: 3, most: 3, kind: argDomain,
+			short: "choose the CPUs that run a vCPU", run: vcpuPin, text: pinHelp},
 		{name: "sched-credit", args: "[-d DOMAIN [-w WEIGHT] [-c CAP]]", flags: "d:w:c:", kind: argDomain,
 			short: "show or set weights and caps", run: schedCredit,
 			text: "WEIGHT is 1 to 65535 (default 256), CAP is in percent of one CPU, 0 = none."},
@@ -138,6 +140,9 @@ until the terminal has been reset, or for a second, is ignored. Many may look at
 console, one types: -f takes the keyboard from who has it.`
 	resizeHelp = `Of a domain that is off. One that exists keeps what it was made with: there is no
 hot plug of vCPUs, and no balloon, in this version.`
+	pinHelp = `CPUS is a set such as 0-3, 0,2 or 0-3,^1. It counts at once, also for a vCPU that
+runs. For all vCPUs it is kept in the domain's configuration as cpus, so a restart has
+it; that of one vCPU ends with the domain.`
 	topHelp = `Who has had most is first. Ctrl-C leaves too, other keys count at once. -1 shows
 all domains once, as top does for who is not at a console. CPU(%) is of one CPU,
 since the time before, or since power-on the first time.`
@@ -163,7 +168,7 @@ is changed when it is started the next time.`
 
 // later are xl's and virsh's verbs that this version does not have: the answer
 // to them is not "unknown".
-var later = strings.Fields(`save restore migrate snapshot clone vcpu-pin mem-max block-list
+var later = strings.Fields(`save restore migrate snapshot clone mem-max block-list
 	block-attach block-detach network-list network-attach network-detach`)
 
 // find returns the verb with a name or alias, nil if there is none.

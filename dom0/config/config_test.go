@@ -138,6 +138,25 @@ func TestCPUs(t *testing.T) {
 	}
 }
 
+func TestFormatCPUs(t *testing.T) {
+	for _, c := range []struct {
+		mask uint64
+		n    int
+		want string
+	}{
+		{0b1111, 4, "all"}, {0b1110, 4, "1-3"}, {0b1101, 4, "0,2-3"}, {4, 4, "2"}, {0b11, 4, "0-1"},
+		{^uint64(0), 64, "all"}, {^uint64(0), 200, "all"}, {1 << 63, 64, "63"}, {1<<63 - 1, 64, "0-62"}, {1, 1, "all"},
+	} {
+		got := FormatCPUs(c.mask, c.n)
+		if got != c.want {
+			t.Errorf("%#x of %d: %q, want %q", c.mask, c.n, got, c.want)
+		}
+		if back, err := ParseCPUs(got, min(c.n, 64)); err != nil || back != c.mask && got != "all" {
+			t.Errorf("%q: %#x, %v", got, back, err)
+		}
+	}
+}
+
 func TestParseTopology(t *testing.T) {
 	for _, c := range []struct {
 		text string

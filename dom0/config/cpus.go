@@ -35,6 +35,28 @@ func ParseTopology(s string, n int) (abi.Topology, error) {
 	return abi.Topology{Cores: uint32(sizes[1]), Threads: uint32(sizes[2])}, nil
 }
 
+// FormatCPUs writes a set of CPUs as ParseCPUs reads it; "all" if it has all n.
+func FormatCPUs(mask uint64, n int) string {
+	if all := ^uint64(0); mask == all || n < maxCPU && mask == 1<<n-1 {
+		return "all"
+	}
+	var parts []string
+	for cpu := 0; cpu < maxCPU; cpu++ {
+		from := cpu
+		for cpu < maxCPU && mask>>cpu&1 != 0 {
+			cpu++
+		}
+		switch cpu - from {
+		case 0:
+		case 1:
+			parts = append(parts, strconv.Itoa(from))
+		default:
+			parts = append(parts, fmt.Sprintf("%d-%d", from, cpu-1))
+		}
+	}
+	return strings.Join(parts, ",")
+}
+
 // ParseCPUs reads a set of CPUs such as "0-3,^1" as a mask, bit per CPU; 0 stands
 // for all, as "" and "all" do. A set that only excludes starts from all n CPUs.
 func ParseCPUs(s string, n int) (uint64, error) {

@@ -286,6 +286,52 @@ func TestChange(t *testing.T) {
 	}
 }
 
+// Pinning all vCPUs is part of the configuration, pinning one is not.
+func TestPin(t *testing.T) {
+	r := newRig(t)
+	r.Reserved = 1
+	c := r.cfg("a", 16)
+	c.VCPUs = 2
+	if _, err := r.Create(c, false); err != nil {
+		t.Fatal(err)
+	}
+	check := func(cpus string, want ...string) {
+		t.Helper()
+		got, err := r.Affinity("a")
+		if d := cmp.Diff(want, got); err != nil || d != "" {
+			t.Error(err, d)
+		}
+		if in, err := r.Find("a"); err != nil || in.Config.CPUs != cpus {
+			t.Errorf("cpus = %q, want %q; %v", in.Config.CPUs, cpus, err)
+		}
+	}
+	check("", "1-3", "1-3")
+	for _, err := range []error{r.Pin("a", AllVCPUs, "2-3"), r.Pin("a", 1, "1"), r.Pin("0", 0, "3")} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	check("2-3", "2-3", "1")
+	for _, c := range []struct {
+		vcpu            uint32
+		cpus, want, fix string
+	}{
+		{1, "0-2", "CPUs 0 are the hypervisor's own (hv_cpus=)", "use CPUs of 1-3"},
+		{AllVCPUs, "4", "there is no CPU 4", ""},
+		{0, "some", "not a set of CPUs", ""},
+		{2, "1", "domain \"a\" has no vCPU 2", "use 0 to 1, or all"},
+	} {
+		if err := r.Pin("a", c.vcpu, c.cpus); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.fix) {
+			t.Errorf("%s: %v", c.cpus, err)
+		}
+	}
+	check("2-3", "2-3", "1")
+	if err := r.Pin("a", AllVCPUs, "all"); err != nil {
+		t.Error(err)
+	}
+	check("all", "1-3", "1-3")
+}
+
 // Many creations, lists and destructions at once: names stay unique, nothing
 // leaks.
 func TestConcurrent(t *testing.T) {

@@ -169,6 +169,13 @@ func (c *Client) SetSched(dom, weight, cap uint32) error {
 	return fail(abi.CallDomSched, st, "set weight %d and cap %d of domain %d", weight, cap, dom)
 }
 
+// Affinity makes the CPUs of mask those where a vCPU may run: all with ^0, and with 0
+// they stay. It returns them; with abi.BadArg those that run vCPUs at all.
+func (c *Client) Affinity(dom, vcpu uint32, mask uint64) (cpus uint64, err error) {
+	st, cpus := c.call(abi.CallDomAffinity, uint64(dom), uint64(vcpu), mask, 0, 0)
+	return cpus, fail(abi.CallDomAffinity, st, "choose CPUs %#x for vCPU %d of domain %d", mask, vcpu, dom)
+}
+
 // SetIRQ sets the level of an interrupt line (gsi) of a domain. It does not
 // allocate unless it fails.
 func (c *Client) SetIRQ(dom, gsi uint32, level bool) error {

@@ -48,6 +48,8 @@ const (
 
 	CallExitCounts // (dom or AllDomains, gpa *ExitCounts)
 	CallTrace      // (cpu, gpa []TraceRecord, bytes) -> records copied, newest last
+
+	CallDomAffinity // (dom, vcpu, mask of CPUs) -> where the vCPU may run: on those, with ^0 on all, with 0 as before; BadArg and the CPUs that run vCPUs if the mask has others
 	CallEnd
 )
 

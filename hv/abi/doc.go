@@ -50,7 +50,7 @@
 //	   CallIOReqDone always hands the CPU over; ports 0x60, 0x64 and 0xcf8 to
 //	   0xcff are dom0's; ExitCounts has what exits cost
 //	3  SpaceConfig, cells and posted writes, CallDomTrigger
-//	4  CreateArgs.Topology
+//	4  CreateArgs.Topology; CallDomAffinity was added to it
 package abi
 
 // Version is the version of this contract. It changes with every incompatible

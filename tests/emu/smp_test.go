@@ -5,6 +5,7 @@ package emu
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -79,11 +80,47 @@ func smpGuest(t *testing.T, host emu.Config, vcpus int, sizes [3]int) {
 	}
 	h.sh(fmt.Sprintf("for i in $(seq %d); do (while :; do :; done) & done; true", vcpus))
 	h.detach()
+	h.pinning("smp", host)
 	h.ok("destroy smp")
 	if got := h.free(); got != free {
 		t.Errorf("free memory %d, %d before", got, free)
 	}
 	h.poweroff()
+}
+
+// pinning moves all busy vCPUs of a domain to one CPU of two and to the other, and
+// sees by the traces of exits that they leave the one and share the other.
+func (h *host) pinning(name string, c emu.Config) {
+	h.t.Helper()
+	if strings.Contains(c.HVArgs, "hv_cpus=1") {
+		h.fails("vcpu-pin "+name+" all 0-1", "CPUs 0 are the hypervisor's own", "use CPUs of 1")
+	}
+	h.fails("vcpu-pin "+name+" 0 99", "there is no CPU 99")
+	if c.SMP != 2 {
+		return
+	}
+	id := h.ok("domid " + name)
+	row := regexp.MustCompile(`(?m)^ *-?[0-9.]+ +` + id + ` +(\d+) `)
+	for cpu := range 2 {
+		h.ok(fmt.Sprintf("vcpu-pin %s all %d", name, cpu))
+		if got := h.ok("vcpu-list " + name); strings.Count(got, fmt.Sprintf("  %d\n", cpu)) != 1 || !strings.HasSuffix(got, fmt.Sprintf("  %d", cpu)) {
+			h.t.Errorf("pinned to %d: %q", cpu, got)
+		}
+		for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+			left := row.MatchString(h.ok(fmt.Sprint("trace ", 1-cpu)))
+			seen := map[string]bool{}
+			for _, m := range row.FindAllStringSubmatch(h.ok(fmt.Sprint("trace ", cpu)), -1) {
+				seen[m[1]] = true
+			}
+			if !left && len(seen) == 2 {
+				break
+			}
+			if time.Since(began) > guestTime {
+				h.t.Fatalf("pinned to CPU %d: on the other one %v, here are vCPUs %v", cpu, left, seen)
+			}
+		}
+	}
+	h.ok("vcpu-pin " + name + " all all")
 }
 
 // topology checks what lscpu reads: the CPUs of each CPU's core and socket.

@@ -95,7 +95,6 @@ var kept = map[string]string{
 	"dom0/hcall.StartVCPU":          "a dom0 with several vCPUs starts them by it",
 	"drivers/virtio/ring.NewDriver": "dom0's drivers are the other side of a ring",
 	"hv/internal/sched.Set":         pinned,
-	"hv/internal/sched.SetAffinity": pinned,
 	"hv/internal/sched.Removed":     "so tests see where an entity is in its life",
 	"hv/internal/sched.Ran":         "so tests see how long an entity ran",
 	"hv/internal/sched.Charge":      "so tests see accounts that are up to date",

@@ -86,7 +86,7 @@ func (m *Machine) invoke(nr abi.Call, a [5]uint64, ports *[]uint32) (abi.Status,
 
 // invokeDomain dispatches a call whose first argument is domain d.
 func (m *Machine) invokeDomain(nr abi.Call, d *dom, a [5]uint64, ports *[]uint32) (abi.Status, uint64) {
-	if d.info.ID == abi.Dom0 && nr != abi.CallDomSetRecord && nr != abi.CallDomGetRecord && nr != abi.CallDomSched {
+	if d.info.ID == abi.Dom0 && nr != abi.CallDomSetRecord && nr != abi.CallDomGetRecord && nr != abi.CallDomSched && nr != abi.CallDomAffinity {
 		return abi.Denied, 0
 	}
 	if d.info.State&abi.StateDying != 0 && nr != abi.CallDomDestroy {
@@ -149,6 +149,8 @@ func (m *Machine) invokeDomain(nr abi.Call, d *dom, a [5]uint64, ports *[]uint32
 		}
 		d.info.Weight, d.info.Cap = uint32(a[1]), uint32(a[2])
 		return abi.OK, 0
+	case abi.CallDomAffinity:
+		return m.affinity(d, a[1], a[2])
 	case abi.CallIOReqDone:
 		return m.ioreqDone(d, a[1])
 	}

@@ -15,7 +15,8 @@ type dom struct {
 	cost     uint64 // hypervisor memory, in bytes
 	mapped   bool
 	vcpu     [abi.MaxVCPUs]abi.VCPUContext
-	flags    uint32 // of its creation
+	affinity [abi.MaxVCPUs]uint64 // 0 for all
+	flags    uint32               // of its creation
 	topology abi.Topology
 	set      bool // vCPU 0 has registers
 	started  bool
@@ -90,6 +91,10 @@ func (m *Machine) create(gpa uint64) (abi.Status, uint64) {
 	if a.Weight == 0 {
 		a.Weight = 256
 	}
+	var affinity [abi.MaxVCPUs]uint64
+	for i := range affinity {
+		affinity[i] = a.Affinity &^ m.Reserved
+	}
 	m.lastID++
 	a.ID, a.Port, a.IOReq = m.lastID, abi.PortDomain+slot, ioreqGPA+uint64(slot)*hcall.PageSize
 	m.free -= baseCost
@@ -98,10 +103,29 @@ func (m *Machine) create(gpa uint64) (abi.Status, uint64) {
 			ID: a.ID, State: abi.StatePaused, VCPUs: a.VCPUs, MaxBytes: a.MaxBytes, Overhead: baseCost,
 			Weight: a.Weight, Cap: a.Cap, Port: a.Port, IOReq: a.IOReq, UUID: a.UUID, Name: a.Name,
 		},
-		flags: a.Flags, topology: a.Topology, page: new(abi.IOReqPage), cost: baseCost, bells: map[uint64]claim{}, gone: make(chan struct{}),
+		affinity: affinity, flags: a.Flags, topology: a.Topology, page: new(abi.IOReqPage), cost: baseCost, bells: map[uint64]claim{}, gone: make(chan struct{}),
 	}
 	m.answer(gpa, &a)
 	return abi.OK, uint64(a.ID)
+}
+
+func (m *Machine) affinity(d *dom, vcpu, mask uint64) (abi.Status, uint64) {
+	all := (uint64(1)<<m.Host.NumCPUs - 1) &^ m.Reserved
+	if mask == ^uint64(0) {
+		mask = all
+	}
+	switch {
+	case vcpu >= uint64(d.info.VCPUs):
+		return abi.NoVCPU, 0
+	case mask&^all != 0:
+		return abi.BadArg, all
+	case mask != 0:
+		d.affinity[vcpu] = mask
+	}
+	if d.affinity[vcpu] == 0 {
+		return abi.OK, all
+	}
+	return abi.OK, d.affinity[vcpu]
 }
 
 func (m *Machine) info(first, gpa uint64) (abi.Status, uint64) {

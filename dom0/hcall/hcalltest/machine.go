@@ -42,6 +42,8 @@ type Machine struct {
 	Upcall func()
 	// Host is the template of the answer to CallHost.
 	Host abi.HostInfo
+	// Reserved are CPUs that run no vCPUs.
+	Reserved uint64
 	// Shared is the page of event bits.
 	Shared *abi.SharedInfo
 	// Step is the number of bytes that one populate or destroy call handles.

@@ -151,6 +151,8 @@ func domSched(c *Context) (abi.Status, uint64) {
 	return c.dom.SetSched(uint32(c.arg[1]), uint32(c.arg[2])), 0
 }
 
+func domAffinity(c *Context) (abi.Status, uint64) { return c.vcpu.SetAffinity(c.arg[2]) }
+
 func domShutdown(c *Context) (abi.Status, uint64) {
 	r, ok := shutdown(c.arg[0])
 	if !ok {

@@ -262,6 +262,33 @@ func TestRandomCalls(t *testing.T) {
 	}
 }
 
+// A vCPU's CPUs are changed one by one, and only to CPUs that run vCPUs.
+func TestAffinity(t *testing.T) {
+	r := newRig(t)
+	r.m.Sched = sched.New(sched.Config{CPUs: 4, First: 1, Tick: 1e7})
+	a := abi.CreateArgs{VCPUs: 2, MaxBytes: mm.MiB}
+	a.Name[0] = 'a'
+	d, st := r.m.Create(&a)
+	if st != abi.OK {
+		t.Fatal(st)
+	}
+	do := func(vcpu, mask uint64, want abi.Status, cpus uint64) {
+		t.Helper()
+		if st, got := r.call(r.dom0, abi.CallDomAffinity, uint64(d.ID), vcpu, mask); st != want || got != cpus {
+			t.Errorf("CPUs %#x of vCPU %d: %v, %#x", mask, vcpu, st, got)
+		}
+	}
+	do(0, 0, abi.OK, 0b1110)
+	do(1, 0b0100, abi.OK, 0b0100)
+	do(1, 0, abi.OK, 0b0100)
+	do(0, 0, abi.OK, 0b1110)
+	do(1, 0b0101, abi.BadArg, 0b1110)  // hv's own
+	do(1, 0b10010, abi.BadArg, 0b1110) // not there
+	do(1, 0, abi.OK, 0b0100)
+	do(2, 0, abi.NoVCPU, 0)
+	do(1, ^uint64(0), abi.OK, 0b1110)
+}
+
 // Triggers reach the vCPU that is named, or the domain's buttons.
 func TestTrigger(t *testing.T) {
 	r := newRig(t)

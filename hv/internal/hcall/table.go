@@ -42,4 +42,6 @@ var calls = [abi.NumCalls]call{
 
 	abi.CallExitCounts - abi.CallBase: {gpa: 2, size: sizeCounts, out: true, run: exitCounts},
 	abi.CallTrace - abi.CallBase:      {gpa: 2, len: 3, out: true, run: trace},
+
+	abi.CallDomAffinity - abi.CallBase: {dom: 1, vcpu: 2, run: domAffinity},
 }

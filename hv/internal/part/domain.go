@@ -101,6 +101,24 @@ func (d *Domain) SetSched(weight, limit uint32) abi.Status {
 	return abi.OK
 }
 
+// SetAffinity makes the CPUs of mask, all with ^0, those where v may run; 0 keeps them.
+// It returns them; or with BadArg the CPUs that run vCPUs, of which mask has others.
+// Of a machine with more than 64 CPUs only the first can be named.
+func (v *VCPU) SetAffinity(mask uint64) (abi.Status, uint64) {
+	m := v.Dom.machine
+	if all := m.Sched.Online(); mask == ^uint64(0) {
+		kick, _ := m.Sched.SetAffinity(&v.Sched, all, sched.CPUSet{}, m.Now())
+		m.Resched(kick)
+	} else if mask&^all[0] != 0 {
+		return abi.BadArg, all[0]
+	} else if mask != 0 {
+		kick, _ := m.Sched.SetAffinity(&v.Sched, sched.CPUSet{mask}, sched.CPUSet{}, m.Now())
+		m.Resched(kick)
+	}
+	set := m.Sched.Affinity(&v.Sched)
+	return abi.OK, set[0]
+}
+
 // Info fills in, the hypervisor's record of d.
 func (d *Domain) Info(in *abi.DomainInfo) {
 	d.mu.Lock()

@@ -279,6 +279,13 @@ func (s *Scheduler) SetCap(e *Entity, share uint32, now uint64) (kick int, err e
 	return NoCPU, nil
 }
 
+// Affinity returns the CPUs where e may run.
+func (s *Scheduler) Affinity(e *Entity) CPUSet {
+	q, _ := s.lock(e)
+	defer q.mu.Unlock()
+	return e.hard
+}
+
 // SetAffinity sets the CPUs where e may run (hard) and, of those, where it
 // preferably runs (soft, empty for no preference). It returns the CPU to kick,
 // or NoCPU. In pinned mode the soft set is ignored, and e keeps one CPU of hard.

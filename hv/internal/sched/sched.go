@@ -122,6 +122,9 @@ func New(c Config) *Scheduler {
 // Runs reports whether entities run on cpu, a number below Config.CPUs.
 func (s *Scheduler) Runs(cpu int) bool { return s.online.Has(cpu) }
 
+// Online returns the CPUs on which entities run.
+func (s *Scheduler) Online() CPUSet { return s.online }
+
 // Pick chooses what runs on cpu from now on. The runner must come back
 // (Switch) at until at the latest, and when another CPU was told to kick this
 // one. A nil entity means to idle, until then or until kicked. kick is a CPU to
