@@ -103,7 +103,7 @@ func TestVerbs(t *testing.T) {
 		"list", "list demo", "list -v", "list -l web2", "list --all", "xl list 2",
 		"domid web2", "domname 1", "domstate demo", "dominfo demo", "vcpu-list",
 		"vcpu-pin demo all 0-2", "vcpu-pin demo 1 ^0", "vcpupin Domain-0 0 3", "vcpu-list", "vcpu-pin demo all all", "vcpu-list demo",
-		"sched-credit", "sched-credit -d demo -w 512 -c 150", "sched-credit -d demo", "sched-credit -d Domain-0 -w 300",
+		"sched-credit", "sched-credit -d demo -w 512 -c 150", "sched-credit demo", "sched-credit demo -w 300 -c 20", "sched-credit -d demo", "sched-credit -d Domain-0 -w 300",
 		"rename demo shop", "uptime", "uptime shop",
 		"files", "info", "version", "debug-keys hq", "dmesg", "top", "top -1", "stats", "stats shop", "trace", "trace 3",
 		"destroy shop", "destroy web2", "list",
@@ -222,7 +222,7 @@ func TestErrors(t *testing.T) {
 		"console", "console a b", "console demo", "console Domain-0",
 		"destroy", "destroy dmeo", "destroy Domain-0", "destroy 77", "pause x", "unpause x", "rename demo", "rename demo X",
 		"rename demo demo", "domid x", "list x", "list -z", "shutdown demo", "shutdown -w -F x", "trigger demo smi", "trigger demo nmi x", "trigger demo nmi 9", "reset x", "dmesg x",
-		"sched-credit -w 5", "sched-credit -d demo -w many", "sched-credit -d demo -w", "sched-credit -d demo -c 900",
+		"sched-credit -w 5", "sched-credit demo -t 5", "sched-credit -d demo demo", "sched-credit -d demo -w many", "sched-credit -d demo -w", "sched-credit -d demo -c 900",
 		"sched-credit -d demo -w 0", "vcpu-pin demo 0", "vcpu-pin demo one 1", "vcpu-pin demo 2 1", "vcpu-pin demo 0 9", "vcpu-pin demo 0 x", "trace x", "trace 9", "stats x", "help nope", "debug-keys",
 		`list "demo`, `list demo\`, "uptime x",
 		"destroy demo", "list",
@@ -239,7 +239,8 @@ func TestHelp(t *testing.T) {
 			t.Errorf("the row of %s", v.name)
 		}
 		for _, f := range strings.ReplaceAll(v.flags, ":", "") {
-			if f != 'a' && !strings.Contains(v.args, "-"+string(f)) {
+			if f != 'a' && f != 't' && // refused with a reason
+				!strings.Contains(v.args, "-"+string(f)) {
 				t.Errorf("%s: -%c is not in the usage", v.name, f)
 			}
 		}

@@ -5,6 +5,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -187,9 +188,18 @@ func vcpuPin(c *call) error {
 }
 
 func schedCredit(c *call) error {
+	if c.given('t') {
+		return errors.New("the time slice is the scheduler's, 3.3 ms for all: weights and caps say who gets how much")
+	}
+	if len(c.args) > 0 {
+		if c.given('d') {
+			return c.usage()
+		}
+		c.opt['d'] = c.args[0]
+	}
 	if !c.given('d') {
 		if c.given('w') || c.given('c') {
-			return fmt.Errorf("-w and -c need -d DOMAIN; %w", c.usage())
+			return fmt.Errorf("-w and -c need a domain; %w", c.usage())
 		}
 		all, err := api.DomainList.Call(c.API, api.None{})
 		if err != nil {

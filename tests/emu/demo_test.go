@@ -201,6 +201,11 @@ func TestVerbs(t *testing.T) {
 		t.Errorf("status: %q", out)
 	}
 	h.topLive()
+	h.ok("sched-credit Domain-0 -w 1234 -c 90")
+	if out := h.ok("sched-credit Domain-0"); !strings.HasSuffix(out, " 1234    90") {
+		t.Errorf("sched-credit: %q", out)
+	}
+	h.fails("sched-credit Domain-0 -t 5", "3.3 ms for all")
 	if out := h.ok("top -1"); !strings.Contains(out, "Forwards\nDomain-0 ") {
 		t.Errorf("top -1: %q", out)
 	}
