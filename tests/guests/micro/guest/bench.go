@@ -86,7 +86,7 @@ func (p *prog) rowsUser(r row) {
 	r("port_dom0_in", func() { p.MovImm(RDX, abi.PortCOM1+7) }, func() { p.In(1) })
 	r("port_dom0_out", func() { p.MovImm(RDX, abi.PortCOM1+7) }, func() { p.Out(1) })
 	// Between the I/O APIC and the local APICs nobody answers: no PCI window either.
-	r("mmio_none_read", func() { p.MovImm(RBX, abi.IOAPICBase+0x100000) }, func() { p.Load(RAX, At(RBX, 0), 4) })
+	r("mmio_none_read", func() { p.MovImm(RBX, abi.IOAPICBase+0x80000) }, func() { p.Load(RAX, At(RBX, 0), 4) })
 }
 
 // rowsState are writes to control and debug registers.
