@@ -93,6 +93,7 @@ func (h *host) records() string {
 func (h *host) echoes(name string) {
 	h.t.Helper()
 	h.attach(name)
+	h.see(verbTime, "leave with Ctrl-]")
 	h.key("are you there")
 	h.see(verbTime, "are you there")
 	h.detach()
