@@ -6,6 +6,8 @@ package kernel
 import (
 	"debug/elf"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"reflect"
 	"runtime"
 	"strings"
@@ -152,14 +154,24 @@ func TestG(t *testing.T) {
 
 // TestPreemptValue finds the constant in the runtime's source.
 func TestPreemptValue(t *testing.T) {
-	b, err := os.ReadFile(runtime.GOROOT() + "/src/runtime/stack.go")
-	if err != nil {
-		t.Skip("no Go source here")
-	}
-	if !strings.Contains(string(b), "stackPreempt = uintptrMask & -1314\n") {
+	if !strings.Contains(goSource(t, "stack.go"), "stackPreempt = uintptrMask & -1314\n") {
 		t.Error("runtime.stackPreempt has another value")
 	}
 	if v := int64(-1314); stackPreempt != uint64(v) {
 		t.Errorf("stackPreempt is %#x", uint64(stackPreempt))
 	}
+}
+
+// goSource returns a file of the runtime's source.
+func goSource(t *testing.T, name string) string {
+	t.Helper()
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(root)), "src", "runtime", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }

@@ -40,28 +40,21 @@ func (s *Shell) Complete(line string) (from int, candidates []string) {
 	return from, candidates
 }
 
-// names returns the names of domains.
+// names returns the names of domains, none if they cannot be listed.
 func (s *Shell) names() []string {
-	all, err := api.DomainList.Call(s.API, api.None{})
-	if err != nil {
-		return nil
-	}
-	var names []string
-	for _, d := range all {
-		names = append(names, d.Name)
-	}
-	return names
+	all, _ := api.DomainList.Call(s.API, api.None{})
+	return each(all, func(d api.Domain) string { return d.Name })
 }
 
-// defined returns the names of what is defined.
+// defined returns the names of what is defined, none if that cannot be listed.
 func (s *Shell) defined() []string {
-	all, err := api.DomainDefined.Call(s.API, api.None{})
-	if err != nil {
-		return nil
-	}
-	var names []string
-	for _, d := range all {
-		names = append(names, d.Name)
+	all, _ := api.DomainDefined.Call(s.API, api.None{})
+	return each(all, func(d api.Defined) string { return d.Name })
+}
+
+func each[T any](all []T, name func(T) string) (names []string) {
+	for _, v := range all {
+		names = append(names, name(v))
 	}
 	return names
 }
