@@ -89,11 +89,12 @@ func (h *host) records() string {
 	return account
 }
 
-// echoes types to a guest that sends everything back.
+// echoes types to a guest that sends everything back, once it says so: its start clears
+// the receiver's FIFO, as any driver's does, and with it what was typed before.
 func (h *host) echoes(name string) {
 	h.t.Helper()
 	h.attach(name)
-	h.see(verbTime, "leave with Ctrl-]")
+	h.see(verbTime, "micro: echo")
 	h.key("are you there")
 	h.see(verbTime, "are you there")
 	h.detach()
