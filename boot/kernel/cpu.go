@@ -117,14 +117,28 @@ func cpuAt(i uint32) *cpu {
 // it, under klock too. rnglock, conlock and serlock are leaves. A CPU that waits for a
 // lock serves TLB shootdowns meanwhile, so the initiator of a shootdown, who
 // holds none of them, cannot wait for ever.
+//
+// Whoever finds a lock free takes it, but one that has waited for claimAfter tries
+// puts a claim in, and the others leave the lock to it. Without that an emulator that
+// runs its CPUs in turn, and changes them in the middle of what is done under klock
+// (a write to the local APIC), kept a CPU waiting for seconds. A claim is no lock: who
+// puts it in does nothing but try, with interrupts off, and clears it with the try that
+// succeeds; and it holds up nobody for more than claimMost tries, as one would whose CPU
+// another hypervisor leaves alone, or that was reset while it tried.
 type spinlock struct {
 	v     uint32
 	owner uint32 // CPU index + 1, for the check against recursion
+	claim uint32 // CPU index + 1, 0 none; atomic
 }
+
+const (
+	claimAfter = 128     // a few microseconds
+	claimMost  = 1 << 13 // a hundred and more; an emulator that changes CPUs at PAUSE has been everywhere
+)
 
 //go:nosplit
 func (l *spinlock) lock() {
-	if atomic.CompareAndSwapUint32(&l.v, 0, 1) {
+	if atomic.LoadUint32(&l.claim) == 0 && atomic.CompareAndSwapUint32(&l.v, 0, 1) {
 		l.owner = self().id + 1
 		return
 	}
@@ -132,22 +146,43 @@ func (l *spinlock) lock() {
 	if l.owner == c.id+1 {
 		fatalHere("lock taken twice")
 	}
-	for {
-		for n, start := uint64(1), insn.RDTSC(); atomic.LoadUint32(&l.v) != 0; n++ {
-			pollTLB(c)
-			if n%pauseEvery == 0 {
-				insn.PAUSE()
-			}
-			if n%watchSpins == 0 && lockStuck(start) {
-				fatalHere("watchdog: a lock is not given back")
-			}
+	start := insn.RDTSC()
+	for n := uint64(1); !l.try(c.id+1, n); n++ {
+		pollTLB(c)
+		if n%pauseEvery == 0 {
+			insn.PAUSE()
 		}
-		if atomic.CompareAndSwapUint32(&l.v, 0, 1) {
-			break
+		if n%watchSpins == 0 && lockStuck(start) {
+			fatalHere("watchdog: a lock is not given back")
 		}
 	}
 	l.owner = c.id + 1
 }
+
+// try is the nth try of a CPU (index + 1) that waits, which claims the lock in time.
+//
+//go:nosplit
+func (l *spinlock) try(me uint32, n uint64) bool {
+	first := atomic.LoadUint32(&l.claim)
+	if first != 0 && first != me && n < claimMost {
+		return false
+	}
+	if atomic.LoadUint32(&l.v) == 0 && atomic.CompareAndSwapUint32(&l.v, 0, 1) {
+		if first == me {
+			atomic.StoreUint32(&l.claim, 0)
+		}
+		return true
+	}
+	if first == 0 && n >= claimAfter {
+		atomic.CompareAndSwapUint32(&l.claim, 0, me)
+	}
+	return false
+}
+
+// disclaim takes back the claim of a CPU (index + 1) that does not try any more.
+//
+//go:nosplit
+func (l *spinlock) disclaim(who uint32) { atomic.CompareAndSwapUint32(&l.claim, who, 0) }
 
 // lockBare is lock without the check, for what reports failures.
 //

@@ -84,6 +84,7 @@ func StartCPU(apicID uint32) error {
 	// this makes it wait for the next start.
 	if !inPartition() {
 		sendLocked(apicID, icrInit|icrAssert|icrLevel)
+		klock.disclaim(c.id + 1)
 	}
 	return errors.New("kernel: the CPU does not start")
 }
