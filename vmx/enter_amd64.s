@@ -269,7 +269,7 @@ invalid:
 #define QUALIFICATION \
 	MOVL	$const_exitQualification, CX; \
 	VMREADDI; \
-	LONG	$frame_qualification
+	LONG	$frame_qualified
 
 #define PRIVILEGE \
 	MOVL	$const_guestSSAccess, CX; \

@@ -132,7 +132,7 @@ func TestInit(t *testing.T) {
 			dirty(t, v)
 			var x vcpu.Exit
 			if prepared { // and refused
-				v.prepare(m.Backend.cpus[0], &x)
+				v.prepare(0, &x)
 			}
 			vcpu.Reset(v)
 			if got, want := m.prepared(t, v), (entryState{rip: vcpu.ResetRIP}); got != want {

@@ -243,6 +243,8 @@ func (e *fakeExit) happen(v *VCPU, p *testCPU) {
 	if e.reason < reasonCR {
 		f.ssAccess = fields[uint32(guestSSAccess)]
 	} else {
-		f.qualification = e.qualification
+		for i := range f.qualified {
+			f.qualified[i] = uint16(e.qualification >> (16 * i))
+		}
 	}
 }

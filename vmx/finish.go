@@ -40,7 +40,7 @@ func (v *VCPU) finish(x *vcpu.Exit) {
 // itself. It gets at once what the fetch of the instruction needs. If it reports
 // false, it has done nothing.
 func (v *VCPU) violation(x *vcpu.Exit) bool {
-	f, q := v.frame, v.frame.qualification
+	f, q := v.frame, v.frame.qualification()
 	v.on.p.readViolation(&v.val, f)
 	v.valid |= fetching
 	if f.vectoring&evValid != 0 || q&evUnblocked != 0 || v.todo != 0 && v.delivered(1) == 0 {
@@ -75,9 +75,9 @@ func (v *VCPU) inform(reason uint32, i *information) {
 	}
 	switch form {
 	case fIO, fCR, fAPIC, fNotify:
-		i.qualification = v.frame.qualification
+		i.qualification = v.frame.qualification()
 	case fEPT:
-		i.qualification = v.frame.qualification
+		i.qualification = v.frame.qualification()
 		i.gpa = p.read(uint32(exitGPA))
 	case fException:
 		i.interruption = uint32(v.frame.intInfo)

@@ -20,20 +20,22 @@ type meter = vcpu.Meter
 // Go pointers and lies in pages of its own. The FPU image begins in its last
 // field and may be longer.
 type frame struct {
-	regs x86.Regs
-	cr2  uint64 // no field of the VMCS
 	// rip is loaded and saved by the entry code.
 	rip uint64
 	// What the last exit left in the VMCS, for the frequent reasons: exit
 	// reason, instruction length, interruptibility state, access rights of SS;
 	// for exceptions the interruption information, and for reasons that have
 	// one (from reasonCR on) the qualification.
-	reason, length, interrupt, ssAccess, intInfo, qualification uint64
+	reason, length, interrupt, ssAccess, intInfo uint64
+	qualified                                    [4]uint16 // see qualification
 	// IDT-vectoring information and guest physical address: inform reads them
 	// for the reasons that have them.
 	vectoring, gpa uint64
 
 	meter vcpu.Meter
+
+	regs x86.Regs
+	cr2  uint64 // no field of the VMCS
 
 	hostBP uint64 // across the run
 	hostSP uint64 // what HOST_RSP holds, 0 unknown
@@ -56,6 +58,13 @@ type frame struct {
 }
 
 const frameHead = 320 // bytes
+
+// qualification is the exit qualification. Of a port access the second word is the
+// port; it lies there as such.
+func (f *frame) qualification() uint64 {
+	q := &f.qualified
+	return uint64(q[0]) | uint64(q[1])<<16 | uint64(q[2])<<32 | uint64(q[3])<<48
+}
 
 // mxcsrReset is for the entry code.
 const mxcsrReset = vcpu.MXCSRReset

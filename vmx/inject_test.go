@@ -64,7 +64,7 @@ func running(t *testing.T) (*machine, *VCPU) {
 // prepared is the entry that v would make now.
 func (m *machine) prepared(t *testing.T, v *VCPU) entryState {
 	var x vcpu.Exit
-	if !v.prepare(m.Backend.cpus[0], &x) {
+	if !v.prepare(0, &x) {
 		t.Fatalf("no entry: %+v", x)
 	}
 	return m.entry(v)
@@ -204,7 +204,7 @@ func TestReplay(t *testing.T) {
 			t.Errorf("%s: exception refused", tt.name)
 		}
 		if tt.shutdown {
-			if v.prepare(m.Backend.cpus[0], &x) || x.Reason != vcpu.Shutdown {
+			if v.prepare(0, &x) || x.Reason != vcpu.Shutdown {
 				t.Errorf("%s: %+v", tt.name, x)
 			}
 			continue

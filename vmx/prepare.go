@@ -11,10 +11,11 @@ import (
 	"ringo/mm/pt"
 )
 
-// prepare makes v ready to be entered on c after something changed. It may run
+// prepare makes v ready to be entered on a CPU after something changed. It may run
 // several times before an entry succeeds. It reports false when there is nothing
 // to enter: x then holds the exit.
-func (v *VCPU) prepare(c *cpu, x *vcpu.Exit) bool {
+func (v *VCPU) prepare(cpu int, x *vcpu.Exit) bool {
+	c := v.b.cpus[cpu]
 	if v.todo&todoShutdown != 0 {
 		v.todo &^= todoShutdown
 		*x = vcpu.Exit{Reason: vcpu.Shutdown, CPL: v.frame.cpl(), RIP: v.frame.rip, TSC: insn.RDTSC()}

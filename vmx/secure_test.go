@@ -35,7 +35,7 @@ func TestExitsTo(t *testing.T) {
 		m.Backend.env.Spec = p
 		v := m.vcpu(m.tables())
 		var x vcpu.Exit
-		v.prepare(m.Backend.cpus[0], &x)
+		v.prepare(0, &x)
 		want := exitAddress()
 		if p.RSB {
 			want = exitSecureAddress()

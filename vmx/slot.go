@@ -97,8 +97,8 @@ var fieldOf = [numSlots]uint32{
 // cache is the copies. valid has a bit for each that is right, dirty for each
 // that the VMCS does not have yet.
 type cache struct {
-	val          [numSlots]uint64
 	valid, dirty uint64
+	val          [numSlots]uint64
 }
 
 // get returns a field. Precondition: it is valid, or v is loaded on this CPU.

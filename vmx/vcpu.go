@@ -13,38 +13,35 @@ import (
 	"ringo/mm/pt"
 )
 
-// VCPU implements vcpu.VCPU.
+// VCPU implements vcpu.VCPU. What each exit uses comes first: its addresses are short.
 type VCPU struct {
-	b      *Backend
-	frame  *frame
-	costs  *vcpu.Costs
-	cost   uint64 // its address
-	costIO uint64 // that of the row of vcpu.IO
-	apic   *x86.APICPage
-	tables *pt.Tables
-	// generation is that of tables.
+	b     *Backend
+	frame *frame
+	// generation is that of tables, tablesGen the one that on's TLB may know.
 	generation *atomic.Uint64
-	pages      mm.HPA // VMCS, virtual-APIC page, frame, costs
-	npages     int
-	eptp       uint64
-	vpid       uint16 // 0: the CPU has none
-
+	tablesGen  uint64
+	at         int // on's number while v is loaded, else -1
+	todo       todo
+	fpu        vcpu.FPUKind // copy of b.f's, for Run
+	// on is the CPU that v ran on last, nil at first. While loaded, v's VMCS is
+	// current there, and only the thread bound to it may use v.
+	loaded     bool
+	configured bool
+	on         *cpu
+	cost       uint64 // the address of costs
+	costIO     uint64 // that of the row of vcpu.IO
 	cache
 
-	// on is the CPU that v ran on last, nil at first. While loaded, v's VMCS is
-	// current there, and only the thread bound to it may use v. tablesGen is
-	// the generation of tables that on's TLB may know.
-	on         *cpu
-	loaded     bool
-	at         int // on's number while loaded, else -1
-	configured bool
-	tablesGen  uint64
+	costs  *vcpu.Costs
+	apic   *x86.APICPage
+	tables *pt.Tables
+	pages  mm.HPA // VMCS, virtual-APIC page, frame, costs
+	npages int
+	eptp   uint64
+	vpid   uint16 // 0: the CPU has none
 
-	todo todo
-	ev   events
-	dbg  debug
-
-	fpu vcpu.FPUKind // copy of b.f's, for Run
+	ev  events
+	dbg debug
 
 	crHidden   uint64 // CR0.CD and CR0.NW as the guest sees them
 	tscAux     uint64
@@ -63,7 +60,7 @@ var (
 )
 
 // todo are the reasons to take the slow way through prepare.
-type todo uint16
+type todo uint32
 
 const (
 	todoWrite    todo = 1 << iota // fields to write
@@ -83,8 +80,8 @@ const (
 func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 	seen := v.seen()
 	switch {
-	case v.at != cpu, v.todo != 0, v.generation.Load() != v.tablesGen:
-		if !v.prepare(v.b.cpus[cpu], x) {
+	case v.generation.Load() != v.tablesGen, v.at != cpu, v.todo != 0:
+		if !v.prepare(cpu, x) {
 			return
 		}
 	}
@@ -99,27 +96,29 @@ func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 	v.valid = stable
 	n := uint8(f.reason)
 	why := quick[n]
-	if v.todo != 0 {
-		why = v.delivered(why)
+	if uint32(f.interrupt)|uint32(v.todo) != 0 {
+		why = v.left(why)
 	}
-	if why != 0 && uint8(f.interrupt)&blockedOnce == 0 {
+	if why != 0 {
 		rip := f.rip
 		// Where RIP wraps, and for INS and OUTS, finish looks closer.
 		next, size := rip+f.length, uint32(f.length)
 		if n != reasonIO {
 			if uint32(next) >= size {
-				x.Reason, x.Len, x.CPL, x.Ahead, x.RIP = vcpu.Reason(why), uint8(size), 0, true, rip
+				x.Len, x.RIP = uint8(size), rip
+				x.Reason, x.CPL, x.Ahead = vcpu.Reason(why), 0, true
 				f.rip, f.meter.Row = next, v.cost+why<<vcpu.CostShift
 				if n == reasonVMCALL {
 					x.CPL = f.cpl()
 				}
 				return
 			}
-		} else if q := f.qualification; q&ioString == 0 && uint32(next) >= size {
-			x.Raw[1] = q
-			x.IO = vcpu.IOExit{}
-			x.IO.In, x.IO.Port, x.IO.Size = q&ioIn != 0, uint16(q>>16), uint8(q&7)+1
-			x.Reason, x.Len, x.CPL, x.Ahead, x.RIP = vcpu.IO, uint8(size), 0, true, rip
+		} else if q := f.qualification(); q&ioString == 0 && uint32(next) >= size {
+			x.Raw[1], x.Len, x.RIP = q, uint8(size), rip
+			x.Reason, x.CPL, x.Ahead, x.IO.String = vcpu.IO, 0, true, false
+			x.IO.In = q&ioIn != 0
+			x.IO.Size = uint8(q&7) + 1
+			x.IO.Port = f.qualified[1]
 			f.rip, f.meter.Row = next, v.costIO
 			return
 		}
@@ -137,10 +136,22 @@ func (v *VCPU) rest(x *vcpu.Exit) {
 	}
 }
 
-// delivered is why, if all that was to be looked after was an event that the entry
-// has delivered, and else 0. An exit that why is not 0 of has not cut it short.
+// left is why, if what the exit has left, or the entry was to do, is nothing to look
+// after, and else 0.
 //
 //go:noinline
+func (v *VCPU) left(why uint64) uint64 {
+	switch {
+	case v.frame.interrupt&blockedOnce != 0:
+		return 0
+	case v.todo != 0:
+		return v.delivered(why)
+	}
+	return why
+}
+
+// delivered is why, if all that was to be looked after was an event that the entry
+// has delivered, and else 0. An exit that why is not 0 of has not cut it short.
 func (v *VCPU) delivered(why uint64) uint64 {
 	if why == 0 || v.todo != todoEvents || !v.ev.single {
 		return 0

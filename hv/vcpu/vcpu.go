@@ -66,10 +66,10 @@ const (
 
 // IOExit describes a port access (Reason IO).
 type IOExit struct {
+	String bool // INS or OUTS: decode at RIP
+	In     bool // from port to guest
 	Port   uint16
 	Size   uint8 // 1, 2 or 4 bytes
-	In     bool  // from port to guest
-	String bool  // INS or OUTS: decode at RIP
 }
 
 // MemExit describes a second-level fault (Reason Memory).
@@ -100,11 +100,12 @@ type APICExit struct {
 	Vector uint8
 }
 
-// Exit is one guest exit. Raw is for traces only.
+// Exit is one guest exit. Raw is for traces only. What a frequent exit sets to
+// constants lies together, from Reason to IO.String: one store does for all.
 type Exit struct {
-	Reason Reason
 	// Len is the length of the instruction in bytes; 0 means unknown: decode.
-	Len uint8
+	Len    uint8
+	Reason Reason
 	// CPL is the privilege level at the exit, 0 to 3. Of CPUID, RDMSR, WRMSR, HLT, IN
 	// and OUT, whose right the CPU has checked, it may be told as 0.
 	CPL uint8

@@ -159,15 +159,16 @@ func (c *chip) poll() uint8 {
 	return 0x80 | n
 }
 
-// show is what reads of both ports return, see PIC.shown.
-func (c *chip) show() uint32 {
-	even := c.IRR
-	if c.ReadISR {
-		even = c.ISR
+// show is what a read of the even port (0) or of the odd one (1) returns, see
+// ports.shown.
+func (c *chip) show(port uint8) uint64 {
+	switch {
+	case c.Poll:
+		return 0
+	case port != 0:
+		return float | uint64(c.Mask)
+	case c.ReadISR:
+		return float | uint64(c.ISR)
 	}
-	v := uint32(even) | uint32(c.Mask)<<8
-	if c.Poll {
-		v |= readActs
-	}
-	return v
+	return float | uint64(c.IRR)
 }

@@ -40,10 +40,7 @@ var elcrMask = [2]uint8{0xf8, 0xde}
 type PIC struct {
 	out     bus.Line
 	pending atomic.Bool // level of the output
-	// shown is what reads of the chips' ports return, for readers without mu: at
-	// the even port in bits 7:0, at the odd one in 15:8; readActs where a read
-	// changes the chip.
-	shown [2]atomic.Uint32
+	ports   [2]ports
 
 	// mu comes before the I/O APIC's and the scheduler's locks and after those
 	// of the devices that drive lines.
@@ -55,6 +52,9 @@ type PIC struct {
 // initializes it. out is LINT0 of the boot CPU.
 func New(out bus.Line) *PIC {
 	p := &PIC{out: out}
+	for i := range p.ports {
+		p.ports[i].p, p.ports[i].chip = p, &p.chip[i]
+	}
 	p.Reset()
 	return p
 }
@@ -131,8 +131,8 @@ func (p *PIC) Ack() (vector uint8) {
 	return vector
 }
 
-// readActs is in PIC.shown of a chip in poll mode.
-const readActs = 1 << 16
+// float is what the upper bytes of a wider read are.
+const float = ^uint64(0xff)
 
 // update carries the slave's output to the master and the master's to the CPU, and
 // shows the registers. The caller holds mu, and has changed something.
@@ -143,7 +143,9 @@ func (p *PIC) update() {
 		p.chip[0].IRR |= 1 << cascade
 	}
 	for i := range p.chip {
-		p.shown[i].Store(p.chip[i].show())
+		for port := range uint8(2) {
+			p.ports[i].shown[port].Store(p.chip[i].show(port))
+		}
 	}
 	_, ok = p.chip[0].request()
 	if ok != p.pending.Load() {
@@ -152,34 +154,33 @@ func (p *PIC) update() {
 	}
 }
 
-// ports is the two ports of one chip, or the ELCRs, as a bus.Device.
+// ports is the two ports of one chip as a bus.Device.
 type ports struct {
+	// shown is what reads of the even and of the odd port return, for readers without
+	// PIC.mu; 0 where a read changes the chip.
+	shown [2]atomic.Uint64
 	p     *PIC
 	chip  *chip
-	shown *atomic.Uint32
 }
 
-// Ports returns the device for the two ports of chip 0 (0x20) or 1 (0xa0). It
-// allocates: for construction only.
-func (p *PIC) Ports(chip uint8) bus.Device { return &ports{p, &p.chip[chip&1], &p.shown[chip&1]} }
+// Ports returns the device for the two ports of chip 0 (0x20) or 1 (0xa0).
+func (p *PIC) Ports(chip uint8) bus.Device { return &p.ports[chip&1] }
 
 // Read is a byte read; the upper bytes of a wider one float.
 func (d *ports) Read(off uint64, size uint8, _ uint64) uint64 {
-	const float = ^uint64(0xff)
-	v := d.shown.Load()
-	if v&readActs != 0 {
-		return uint64(d.poll()) | float
+	if v := d.shown[off&1].Load(); v != 0 {
+		return v
 	}
-	return uint64(v>>(off&1*8)) | float
+	return d.poll()
 }
 
 // poll is a read in poll mode.
-func (d *ports) poll() uint8 {
+func (d *ports) poll() uint64 {
 	d.p.mu.Lock()
 	v := d.chip.poll()
 	d.p.update()
 	d.p.mu.Unlock()
-	return v
+	return uint64(v) | float
 }
 
 // Write takes the low byte.
