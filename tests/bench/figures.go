@@ -57,6 +57,11 @@ const (
 	imageFigure = "hv image"
 	costFigure  = "mean cost of an exit over a Debian boot"
 	shareFigure = "hypervisor's share of that boot"
+	exitsFigure = "exits of that boot"
+
+	firstFigure    = "create to the first instruction of a guest of 4 MiB"
+	destroyFigure  = "destroy, without clearing its memory"
+	perGuestFigure = "RAM of hv for a domain of 4 MiB, with page tables"
 )
 
 // figures are in the order of the table.
@@ -67,12 +72,16 @@ var figures = []figure{
 	{name: "RDMSR of an MSR that nobody has, with its #GP", unit: insns, target: 800, peers: both("1676", "5410", "1912", "1107"), micro: "rdmsr_unknown"},
 	{name: "port access answered in hv", unit: insns, target: 240, stretch: 200, peers: both("1546", "1107", "7471", "1276"), micro: "port_unclaimed_out"},
 	{name: "the same, PM timer", unit: insns, target: 320, micro: "port_pmtimer_in"},
-	{name: "the same, 8254 timer", unit: insns, micro: "port_pit_in"},
+	{name: "the same, 8254 timer", unit: insns, target: 320, micro: "port_pit_in"},
 	{name: "the same, 8259A", unit: insns, target: 300, micro: "port_pic_in"},
 	{name: "null hypercall", unit: insns, target: 260, stretch: 200, peers: both("9017", "5498", "", "874"), micro: "hypercall"},
 	{name: "port access served by dom0, round trip", unit: insns, target: 2400, intel: 3000, stretch: 1500, peers: both("3169", ""), micro: "port_dom0_in"},
 	{name: "MMIO that nobody owns", unit: insns, target: 1200, peers: both("5679", "14924", "10251", "15840"), micro: "mmio_none_read"},
 	{name: "xAPIC EOI", unit: insns, target: 1200, peers: both("3636", "17794", "8288", "2"), micro: "xapic_eoi_write"},
+	{name: "x2APIC self IPI, with handler and EOI", unit: insns, target: 1600, peers: both("7945", "11582", "4909", "18"), micro: "x2apic_self_ipi"},
+	{name: "IPI to the handler of another vCPU, both sides", unit: insns, target: 4000, micro: "ipi_other"},
+	{name: "switch from one vCPU to another", unit: insns, target: 2000, micro: "vcpu_switch"},
+	{name: "timer to its handler in a guest that computes", unit: insns, target: 2500, micro: "timer_interrupt"},
 	{name: "CR0.TS toggle", unit: insns, target: 800, micro: "cr0_ts_toggle"},
 	{name: "CR4.PGE toggle", unit: insns, target: 800, micro: "cr4_pge_toggle"},
 	{name: "MOV to CR8", unit: insns, target: 800, micro: "cr8_write"},
@@ -82,6 +91,10 @@ var figures = []figure{
 	{name: initFigure, unit: giga, target: 2.5, peers: both("6.94", "6.37")},
 	{name: costFigure, unit: insns},
 	{name: shareFigure, unit: "%", target: 3},
+	{name: exitsFigure, unit: "exits", target: 5000, peers: both("78200", "")},
+	{name: firstFigure, unit: mega, target: 3},
+	{name: destroyFigure, unit: mega, target: 2},
+	{name: perGuestFigure, unit: "KiB", target: 64},
 	{name: hvFigure, unit: "MiB", target: 16, peers: both("", "23")},
 	{name: dom0Figure, unit: "MiB", target: 128, peers: both("", "512")},
 	{name: imageFigure, unit: "MiB", target: 3, peers: both("", "2.5", "", "2.5")},
@@ -90,6 +103,7 @@ var figures = []figure{
 const (
 	insns = "instructions"
 	giga  = "G instructions"
+	mega  = "M instructions"
 )
 
 // on is the target on a backend.

@@ -7,8 +7,8 @@
 // the time-stamp counter, whoever executes it, so that the figures do not depend
 // on the machine that runs this and two runs agree. The result is a Markdown table
 // on the standard output, and build/bench.json or build/bench-vmx.json. ROWS in the
-// environment leaves rows out: ROWS="guest" is what the small guest measures, linux
-// what takes a Debian, memory what takes four.
+// environment leaves rows out: ROWS="guest" is what the small guest measures, life what
+// domains take to come and go, linux what takes a Debian, memory what takes four.
 package main
 
 import (
@@ -61,13 +61,14 @@ func backendName(s string) (string, error) {
 // Parts of the table, by their names in ROWS.
 const (
 	guestRows  = "guest"
+	lifeRows   = "life"
 	linuxRows  = "linux"
 	memoryRows = "memory"
 )
 
 // rowNames checks a value of ROWS, by default all parts.
 func rowNames(s string) ([]string, error) {
-	all := []string{guestRows, linuxRows, memoryRows}
+	all := []string{guestRows, lifeRows, linuxRows, memoryRows}
 	if s == "" {
 		return all, nil
 	}

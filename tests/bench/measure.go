@@ -27,7 +27,7 @@ var tsc = regexp.MustCompile(`TSC (\d+) at \d+ Hz`)
 // An idle machine's clock runs on at full speed, so nothing may wait for us
 // inside a measurement: what is typed next is typed ahead.
 func (v values) countInstructions(f files) error {
-	if !f.wants(guestRows) && !f.wants(linuxRows) {
+	if !f.wants(guestRows) && !f.wants(linuxRows) && !f.wants(lifeRows) {
 		return nil
 	}
 	m, err := emu.Start(f.config(1, true))
@@ -55,32 +55,47 @@ func (v values) countInstructions(f files) error {
 			return err
 		}
 	}
+	if f.wants(lifeRows) {
+		if err := v.runLife(m); err != nil {
+			return err
+		}
+	}
 	if f.wants(linuxRows) {
 		return v.runLinux(m, f)
 	}
 	return nil
 }
 
-// runMicro has the measuring guest print its figures; it then ends by itself.
+// runMicro has the measuring guest print its figures, alone and with a second CPU; it
+// then ends by itself.
 func (v values) runMicro(m *emu.Machine, f files) error {
-	m.Send("create name=micro kernel=boot:micro.elf memory=64MiB cmdline=mode=bench\rconsole micro\r")
-	which, text, err := m.Expect(deadline, "bench done", "error: ")
+	printed := ""
+	for i, mode := range []string{"bench", "pair"} { // with one vCPU and two
+		m.Send(fmt.Sprintf("create name=%s vcpus=%d kernel=boot:micro.elf memory=64MiB cmdline=mode=%s\rconsole %s\r", mode, i+1, mode, mode))
+		which, text, err := m.Expect(deadline, "bench done", "error: ", "FAIL")
+		if err != nil {
+			return err
+		}
+		printed += text
+		if which != 0 {
+			return fmt.Errorf("the guest did not measure; it printed:\n%s", printed)
+		}
+		if _, _, err := m.Expect(deadline, "\n"+prompt); err != nil {
+			return err
+		}
+	}
+	got, err := parseMicro(printed)
 	if err != nil {
 		return err
 	}
-	got, err := parseMicro(text)
-	if err != nil {
-		return err
+	if err := v.addMicro(got); err != nil {
+		return fmt.Errorf("the guest did not measure: %v; it printed:\n%s", err, printed)
 	}
-	if err := v.addMicro(got); err != nil || which != 0 {
-		return fmt.Errorf("the guest did not measure: %v; it printed:\n%s", err, text)
-	}
-	others(os.Stderr, text)
+	others(os.Stderr, printed)
 	for name, x := range got {
 		f.micros[name] = x
 	}
-	_, _, err = m.Expect(deadline, "\n"+prompt)
-	return err
+	return nil
 }
 
 // runLinux measures from create to the first instruction of /init. The guest's
@@ -131,26 +146,29 @@ func (v values) bootCost(m *emu.Machine) error {
 	}
 	text += " cycles, " + rest[0]
 	fmt.Fprintln(os.Stderr, text)
-	mean, share, err := parseStats(text)
-	v[costFigure], v[shareFigure] = mean, share
+	exits, mean, share, err := parseStats(text)
+	v[exitsFigure], v[costFigure], v[shareFigure] = exits, mean, share
 	return err
 }
 
 // What the verb stats prints last.
-var statsEnd = regexp.MustCompile(`(?m)^total +\d+ +(\d+)\s+hypervisor: \d+ of \d+ cycles, ([0-9.]+)%`)
+var statsEnd = regexp.MustCompile(`(?m)^total +(\d+) +(\d+)\s+hypervisor: \d+ of \d+ cycles, ([0-9.]+)%`)
 
-// parseStats takes the mean cost of an exit, in cycles, and the hypervisor's share of
-// the time, in percent, out of what stats prints.
-func parseStats(text string) (mean, share float64, err error) {
+// parseStats takes the number of exits, their mean cost in cycles, and the hypervisor's
+// share of the time, in percent, out of what stats prints.
+func parseStats(text string) (exits, mean, share float64, err error) {
 	g := statsEnd.FindStringSubmatch(text)
 	if g == nil {
-		return 0, 0, fmt.Errorf("stats printed:\n%s", text)
+		return 0, 0, 0, fmt.Errorf("stats printed:\n%s", text)
 	}
-	if mean, err = strconv.ParseFloat(g[1], 64); err != nil {
-		return 0, 0, err
+	if exits, err = strconv.ParseFloat(g[1], 64); err != nil {
+		return 0, 0, 0, err
 	}
-	share, err = strconv.ParseFloat(g[2], 64)
-	return mean, share, err
+	if mean, err = strconv.ParseFloat(g[2], 64); err != nil {
+		return 0, 0, 0, err
+	}
+	share, err = strconv.ParseFloat(g[3], 64)
+	return exits, mean, share, err
 }
 
 // inLinux has init measure, and adds what it prints.

@@ -51,6 +51,7 @@ func (p *prog) bench() {
 	p.rows(again(AgainEnd))
 	p.xAPIC(p.rowsXAPIC, again(AgainEnd))
 	p.xAPIC(p.rowsX2APIC, p.measure)
+	p.xAPIC(func(row) { p.benchTimer() }, nil)
 
 	p.enterUser()
 	p.rowsUser(again(AgainUser))
@@ -151,6 +152,8 @@ func (p *prog) endless() {
 	p.xAPIC(p.rowsXAPIC, p.repeat)
 	p.rowsState(p.repeat)
 	p.xAPIC(p.rowsX2APIC, p.repeat)
+	p.repeatAfter("timer_interrupt", func() { p.timerMode(none) }, p.timerRound)
+	p.repeatAfter("ipi_other", p.pairStart, p.pairRound)
 	p.enterUser()
 	p.rowsUser(func(name string, setup, op func()) { p.repeat(name+AgainUser, setup, op) })
 	p.Place(none)
@@ -160,6 +163,11 @@ func (p *prog) endless() {
 
 // repeat is the loop of one kind of exit, if it is the one that R15 points at.
 func (p *prog) repeat(name string, setup, op func()) {
+	p.repeatAfter(name, func() {}, func() { setup(); op() })
+}
+
+// repeatAfter is repeat of op, after start.
+func (p *prog) repeatAfter(name string, start, op func()) {
 	found, other, again := p.NewLabel(), p.NewLabel(), p.NewLabel()
 	p.match(name, R15, found)
 	p.Jmp(other)
@@ -167,11 +175,11 @@ func (p *prog) repeat(name string, setup, op func()) {
 	p.Load(RAX, At(R15, int32(len(name))), 1)
 	p.CmpImm(RAX, ' ')
 	p.Jcc(A, other)
+	start()
 	p.Lea(R14, again)
 	p.line("loop "+name+" at ", R14)
 	p.Place(again)
 	p.Raw(0x66, 0x87, 0xdb) // XCHG BX, BX: Bochs' debugger stops here
-	setup()
 	op()
 	p.Jmp(again)
 	p.Place(other)
@@ -264,20 +272,7 @@ func (p *prog) benchTouch() {
 // sends itself, with its delivery and EOI.
 func (p *prog) rowsX2APIC(r row) {
 	none, done := p.NewLabel(), p.NewLabel()
-	p.MovImm(RAX, 1)
-	p.MovImm(RCX, 0)
-	p.CPUID()
-	p.Shr(RCX, 21)
-	p.AndImm(RCX, 1)
-	p.Jcc(E, none)
-	p.MovImm(RCX, 0x1b) // IA32_APIC_BASE
-	p.RDMSR()
-	p.OrImm(RAX, 1<<11|1<<10)
-	p.WRMSR()
-	p.MovImm(RCX, 0x80f) // spurious vector, enable
-	p.MovImm(RAX, 0x1ff)
-	p.MovImm(RDX, 0)
-	p.WRMSR()
+	p.x2APIC(none)
 	r("x2apic_tpr_write", func() { p.MovImm(RCX, 0x808); p.MovImm(RAX, 0); p.MovImm(RDX, 0) }, p.WRMSR)
 	p.STI()
 	r("x2apic_self_ipi", func() {}, func() {

@@ -66,6 +66,11 @@ func (p *prog) start() (entry, entryPVH, entry32 Label) {
 	p.multiboot2(mb2, common)
 
 	p.Place(common)
+	p.Mov(R8, RAX)
+	p.TSC(R9)
+	p.Mov(RAX, R8)
+	p.Lea(RDX, p.began)
+	p.Store(At(RDX, 0), R9, 8)
 	p.Lea(RDX, p.cmdline)
 	p.Store(At(RDX, 0), RAX, 8)
 	p.Lea(RDX, p.protocol)

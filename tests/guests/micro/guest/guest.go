@@ -55,6 +55,7 @@ type prog struct {
 	putc, puts, putdec, puthex, shutdown, mapWindow Label
 	// Variables: eight bytes each, except the tables.
 	cmdline, ramCount, ram, ticks, faults, buffer        Label
+	began, shared                                        Label
 	protocol, info                                       Label
 	gdtr, idtr, idt, gdt, stack, tables, tables2, winDir Label
 	gates                                                map[int]Label
@@ -80,7 +81,7 @@ type Image struct {
 func Build() Image {
 	p := &prog{Asm: New(Base), gates: map[int]Label{}}
 	for _, l := range []*Label{&p.putc, &p.puts, &p.putdec, &p.puthex, &p.shutdown, &p.mapWindow,
-		&p.protocol, &p.info, &p.cmdline, &p.ramCount, &p.ram, &p.ticks, &p.faults, &p.buffer,
+		&p.protocol, &p.info, &p.cmdline, &p.ramCount, &p.ram, &p.ticks, &p.faults, &p.buffer, &p.began, &p.shared,
 		&p.gdtr, &p.idtr, &p.idt, &p.gdt, &p.stack, &p.tables, &p.tables2, &p.winDir} {
 		*l = p.NewLabel()
 	}
@@ -202,12 +203,14 @@ func (p *prog) data() {
 		p.Data(append([]byte(s.s), 0)...)
 	}
 	p.Align(16)
-	for _, v := range []Label{p.protocol, p.info, p.cmdline, p.ramCount, p.ticks, p.faults} {
+	for _, v := range []Label{p.protocol, p.info, p.cmdline, p.ramCount, p.ticks, p.faults, p.began} {
 		p.Place(v)
 		p.Data(make([]byte, 8)...)
 	}
 	p.Place(p.ram)
 	p.Data(make([]byte, 16*maxRAM)...)
+	p.Place(p.shared)
+	p.Data(make([]byte, 32)...)
 	p.Place(p.buffer)
 	p.Data(make([]byte, 1024)...)
 	p.Place(p.gdt)

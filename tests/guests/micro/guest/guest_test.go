@@ -80,7 +80,7 @@ func TestIDT(t *testing.T) {
 			t.Errorf("gate %d: % x", i, g[:16])
 		}
 	}
-	if n != 33 {
+	if n != 34 {
 		t.Errorf("%d gates", n)
 	}
 }

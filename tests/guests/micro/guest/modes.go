@@ -11,6 +11,8 @@ import (
 // Modes are the behaviours, in the order of the help text.
 var Modes = []Mode{
 	{"bench", `prints "bench NAME TICKS" per kind of exit, in ticks of the TSC, and ends`, (*prog).bench},
+	{"pair", `as bench, what takes two CPUs of the guest`, (*prog).pair},
+	{"first", `prints "bench first TICKS", the TSC at the beginning, and sleeps`, (*prog).first},
 	{"loop", "repeats one kind of exit for good: that of figure=NAME, a name of bench", (*prog).endless},
 	{"hello", "ends at once", func(p *prog) { p.Jmp(p.shutdown) }},
 	{"triple", "triple fault", (*prog).triple},
@@ -198,4 +200,12 @@ func (p *prog) gap() {
 	p.print("gap ", R14)
 	p.line(" longest ", R15)
 	p.Jmp(report)
+}
+
+// first says when it began, by a TSC that was zero when the guest was started.
+func (p *prog) first() {
+	p.Lea(R14, p.began)
+	p.Load(R14, At(R14, 0), 8)
+	p.line("bench first ", R14)
+	p.hlt()
 }

@@ -117,8 +117,9 @@ func (p *prog) emitMapWindow() {
 
 // Vectors.
 const (
-	vecGP  = 13
-	vecIPI = 0x40
+	vecGP   = 13
+	vecIPI  = 0x40
+	vecMark = 0x41
 	// hasError has a bit for each exception that pushes an error code (SDM
 	// Vol. 3, "Protected-Mode Exceptions and Interrupts").
 	hasError = 1<<8 | 1<<10 | 1<<11 | 1<<12 | 1<<13 | 1<<14 | 1<<17 | 1<<21 | 1<<30
@@ -175,6 +176,7 @@ func (p *prog) exceptions() {
 	p.line("")
 	p.Jmp(p.shutdown)
 
+	p.mark()
 	p.gates[vecIPI] = p.Here()
 	p.Push(RAX)
 	p.Push(RCX)
