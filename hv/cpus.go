@@ -19,7 +19,7 @@ import (
 )
 
 // startCPUs brings up the processors of the MADT one by one. One that does not
-// answer is left out with a warning.
+// answer, or whose time is another one, is left out with a warning.
 func startCPUs(m *part.Machine, fw *acpi.Tables, opts cmdline.Options) {
 	for _, c := range otherCPUs(fw) {
 		if opts.MaxCPUs != 0 && kernel.NumCPU() >= opts.MaxCPUs {
@@ -27,6 +27,11 @@ func startCPUs(m *part.Machine, fw *acpi.Tables, opts cmdline.Options) {
 		}
 		if err := kernel.StartCPU(c.APICID); err != nil {
 			dbg.At(dbg.Warning).S("CPU with APIC id ").U(uint64(c.APICID)).S(": ").S(err.Error()).End()
+			continue
+		}
+		if by := kernel.Adjusted(kernel.NumCPU() - 1); by != 0 {
+			dbg.At(dbg.Warning).S("CPU with APIC id ").U(uint64(c.APICID)).S(": its time-stamp counter was adjusted by ").
+				S(itoa(int(by))).S(" ticks").End()
 		}
 	}
 	n := kernel.NumCPU()

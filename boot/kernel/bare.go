@@ -94,7 +94,7 @@ func bareKickOff(c *cpu, apicID uint32) error {
 	for i := 0; i < 2; i++ {
 		sendLocked(apicID, icrStartup|icrAssert|uint32(trampolinePage>>12))
 		sleepNS(300_000)
-		if isOnline(c.id) {
+		if c.arrived() {
 			break
 		}
 	}

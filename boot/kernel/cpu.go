@@ -97,6 +97,9 @@ type cpu struct {
 	here  frame // of fatalHere
 	watch watched
 	mc    mce.Report
+
+	meet     meeting
+	adjusted int64 // see Adjusted
 }
 
 var (

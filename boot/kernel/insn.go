@@ -48,6 +48,10 @@ func enter(nr, a0, a1, a2 uint64) (r uint64)
 
 func mfence()
 
+// laterTSC reads the time-stamp counter after all loads before it (SDM Vol. 2,
+// "RDTSC"; AMD processors order it behind MFENCE).
+func laterTSC() uint64
+
 // fillStack pushes until it faults.
 func fillStack()
 

@@ -143,6 +143,15 @@ TEXT ·mfence(SB),NOSPLIT,$0-0
 	MFENCE
 	RET
 
+TEXT ·laterTSC(SB),NOSPLIT,$0-8
+	MFENCE
+	LFENCE
+	RDTSC
+	SHLQ	$32, DX
+	ORQ	DX, AX
+	MOVQ	AX, ret+0(FP)
+	RET
+
 TEXT ·fillStack(SB),NOSPLIT|NOFRAME,$0-0
 	CMPL	BP, $0			// BP is ours: tell vet
 again:

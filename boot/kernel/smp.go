@@ -69,24 +69,61 @@ func StartCPU(apicID uint32) error {
 		return errors.New("kernel: no room for another CPU")
 	}
 	c := cpuAt(uint32(r))
-	for try := 0; try < 2; try++ {
+	err := startWith(c, apicID)
+	// Its structures will be another CPU's. If it is only late, or refused, it must not
+	// find them: this makes it wait for the next start.
+	if err != nil && !inPartition() {
+		sendLocked(apicID, icrInit|icrAssert|icrLevel)
+		klock.disclaim(c.id + 1)
+	}
+	return err
+}
+
+// startWith starts a CPU with the structures c.
+func startWith(c *cpu, apicID uint32) error {
+	for range 2 {
 		if err := kickOff(c, apicID); err != nil {
 			return err
 		}
-		for i := 0; i < 1000; i++ {
-			if isOnline(c.id) {
-				return nil
+		for range 1000 {
+			if c.arrived() {
+				return c.join()
 			}
 			sleepNS(200_000)
 		}
 	}
-	// Its structures will be another CPU's. If it is only late, it must not find them:
-	// this makes it wait for the next start.
-	if !inPartition() {
-		sendLocked(apicID, icrInit|icrAssert|icrLevel)
-		klock.disclaim(c.id + 1)
-	}
 	return errors.New("kernel: the CPU does not start")
+}
+
+// arrived reports whether c runs the layer's code. A partition's vCPUs are not met:
+// the hypervisor answers for their counters.
+func (c *cpu) arrived() bool {
+	if inPartition() {
+		return isOnline(c.id)
+	}
+	return atomic.LoadUint64(&c.meet.answer) != 0
+}
+
+// join takes c in, which has arrived.
+func (c *cpu) join() error {
+	if inPartition() {
+		return nil
+	}
+	by, err := settle(&c.meet, adjustable(), scale(meetNS, tscPerNS))
+	if err != nil {
+		return err
+	}
+	c.adjusted = by
+	if _, _, ok := c.meet.put(askGoOn); !ok {
+		return errSilent
+	}
+	for range 100_000 {
+		if isOnline(c.id) {
+			return nil
+		}
+		sleepNS(50_000)
+	}
+	return errSilent
 }
 
 // sendLocked is sendICR for ordinary Go.
@@ -120,7 +157,9 @@ func ownPrepareCPU(c *cpu, t *thread) uint64 {
 		r = uint64(n - 1)
 	}
 	if int64(r) >= 0 {
-		cpuAt(uint32(r)).apic = uint32(t.f.rdi)
+		n := cpuAt(uint32(r))
+		n.apic = uint32(t.f.rdi)
+		n.meet = meeting{ask: 4 + askStamp}
 	}
 	klock.unlock()
 	return r
@@ -131,6 +170,9 @@ func ownPrepareCPU(c *cpu, t *thread) uint64 {
 //go:nosplit
 func bootAP(c *cpu) {
 	cpuInit(c)
+	if !inPartition() {
+		c.meet.attend()
+	}
 	startTick()
 	c.acct = insn.RDTSC()
 	if c.fs != thr(c.idle).fs {

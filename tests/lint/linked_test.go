@@ -21,6 +21,8 @@ var ordinary = map[string]bool{
 	"ReadStats": true, "PowerOff": true, "Reboot": true, "Fatal": true, "CrashForTest": true,
 	"Wait": true, "Arm": true, "MachineCheck": true, "RunnerCPU": true, "Quit": true,
 	"Kick": true, "SendIPI": true, "SendNMI": true, "sendLocked": true, "sleepNS": true, "Leave": true,
+	"startWith": true, "(*cpu).join": true, "(*cpu).arrived": true, "(*meeting).put": true, "(*meeting).read": true, "(*meeting).adjust": true,
+	"gap.seen": true, "gap.middle": true, "(*gap).narrow": true, "measure": true, "settle": true, "apart": true, "Adjusted": true, "SkewForTest": true,
 	// At boot, with divisors that were checked.
 	"memLimit": true, "clockInit": true, "setTSCRate": true, "tscFromPIT": true, "pitOnce": true, "tscFromCrystal": true, "timerRate": true, "SetSerial": true,
 	"CheckRate": true, "changeRate": true, "Reference.measure": true, "Reference.now": true,

@@ -83,6 +83,7 @@ var implied = map[string]bool{
 var kept = map[string]string{
 	"boot/kernel.Booted":            ground,
 	"boot/kernel.CrashForTest":      ground,
+	"boot/kernel.SkewForTest":       ground,
 	"boot/kernel.FreeVector":        ground,
 	"boot/kernel.HostXCR0":          ground,
 	"boot/kernel.Leave":             ground,

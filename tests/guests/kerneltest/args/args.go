@@ -44,13 +44,37 @@ func StartCPUs() int {
 	if s := kernel.StartInfo(); s != nil {
 		n = int(s.NumCPUs)
 	}
-	for i := 1; i < n; i++ {
+	if Get("skew", 0) != 0 {
+		skewed()
+	}
+	for i := kernel.NumCPU(); i < n; i++ {
 		if err := kernel.StartCPU(uint32(i)); err != nil {
 			Fail("CPU %d: %v", i, err)
 		}
 	}
 	runtime.GOMAXPROCS(max(n, Get("procs", n)))
 	return n
+}
+
+// skewed starts CPU 1 with a time-stamp counter that is ahead. Where the processor can
+// adjust it (skew=1), that is what happens; elsewhere (skew=2) the CPU is refused, and
+// can be started once its counter is right.
+func skewed() {
+	const ticks = 1 << 40
+	kernel.SkewForTest(ticks)
+	err := kernel.StartCPU(1)
+	kernel.SkewForTest(0)
+	switch Get("skew", 0) {
+	case 1:
+		if by := kernel.Adjusted(1); err != nil || by > -ticks/2 || by < -ticks*2 {
+			Fail("a counter that is %d ticks ahead was adjusted by %d, %v", ticks, by, err)
+		}
+	case 2:
+		if err == nil || kernel.NumCPU() != 1 || !strings.Contains(err.Error(), " ticks ahead of the others'") {
+			Fail("a counter that is ahead: %v, %d CPUs", err, kernel.NumCPU())
+		}
+	}
+	fmt.Printf("skewed: %v, adjusted by %d\n", err, kernel.Adjusted(1))
 }
 
 // Fail prints the verdict of a failed test and ends the program.
