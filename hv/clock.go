@@ -23,9 +23,9 @@ func checkClock(fw *acpi.Tables) {
 	}
 	why := "neither CPUID nor the PIT (timer 8254) tells it, and firmware names no PM timer and no HPET"
 	for _, r := range references(fw) {
-		err := kernel.CheckRate(r)
+		err := kernel.CheckRate(r.Reference)
 		if err == nil {
-			dbg.At(dbg.Info).S("time-stamp counter: ").U(kernel.TSCHz()).S(" Hz by firmware's clocks").End()
+			dbg.At(dbg.Info).S("time-stamp counter: ").U(kernel.TSCHz()).S(" Hz by the ").S(r.name).End()
 			return
 		}
 		why = err.Error()
@@ -33,19 +33,25 @@ func checkClock(fw *acpi.Tables) {
 	fatal("no way to tell the rate of the time-stamp counter: ", why)
 }
 
-// references are the clocks in firmware's tables.
-func references(fw *acpi.Tables) []kernel.Reference {
-	var all []kernel.Reference
+// reference is a clock in firmware's tables.
+type reference struct {
+	name string
+	kernel.Reference
+}
+
+// references are the clocks in firmware's tables, in the order in which they are tried.
+func references(fw *acpi.Tables) []reference {
+	var all []reference
 	if f := fw.FADT; f != nil && port(f.PMTimer) != 0 {
 		bits := uint(24)
 		if f.PMTimer32 {
 			bits = 32
 		}
-		all = append(all, kernel.Reference{Port: port(f.PMTimer), Bits: bits, Hz: acpi.PMTimerHz})
+		all = append(all, reference{"PM timer", kernel.Reference{Port: port(f.PMTimer), Bits: bits, Hz: acpi.PMTimerHz}})
 	}
 	if h := fw.HPET; h != nil && h.Base.Space == acpi.SpaceMemory {
 		if r, ok := hpet(mm.HPA(h.Base.Addr)); ok {
-			all = append(all, r)
+			all = append(all, reference{"HPET", r})
 		}
 	}
 	return all

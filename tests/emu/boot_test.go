@@ -101,7 +101,7 @@ func TestServer(t *testing.T) {
 	h := boot(t, emu.Config{MemMiB: 512, HVArgs: "loglvl=info", COM: 2,
 		Args: []string{"-machine", "q35,pit=off", "-acpitable", "sig=SPCR,rev=2,data=" + table,
 			"-smp", "cpus=6,sockets=4,cores=3,threads=1,maxcpus=12"}})
-	for _, want := range []string{"Hz by firmware's clocks", "the serial port at 0x2f8, which ACPI table SPCR names", "ringo: Ringo ", "6 CPUs, starting dom0"} {
+	for _, want := range []string{"Hz by the PM timer", "the serial port at 0x2f8, which ACPI table SPCR names", "ringo: Ringo ", "6 CPUs, starting dom0"} {
 		if !strings.Contains(h.Transcript(), want) {
 			t.Errorf("it does not say %q", want)
 		}
