@@ -20,12 +20,12 @@ import (
 
 // TestBoot goes from power-on to the prompt, and off again: each way of booting,
 // each number of CPUs and each memory size, and with -long all of them with each
-// other.
+// other, and a large machine.
 func TestBoot(t *testing.T) {
 	t.Parallel()
 	ways := []emu.Boot{emu.BootKernel, emu.BootISO, emu.BootPXE, emu.BootUEFIISO, emu.BootUEFIPXE, emu.BootUSB, emu.BootUEFIUSB}
 	usual := map[string]bool{
-		"kernel-1-512": true, "kernel-2-2048": true, "kernel-4-6144": true,
+		"kernel-1-512": true, "kernel-2-2048": true,
 		"iso-1-2048": true, "iso-4-512": true, "pxe-2-512": true,
 		"uefi-iso-4-6144": true, "uefi-pxe-1-2048": true, "usb-2-512": true,
 	}
@@ -42,6 +42,10 @@ func TestBoot(t *testing.T) {
 	}
 	if len(usual) > 0 {
 		t.Errorf("not in the table: %v", usual)
+	}
+	t.Run("kernel-8-6144", func(t *testing.T) { testBoot(t, emu.BootKernel, 8, 6144) })
+	if *long { // QEMU takes memory as it is used: the 16 GiB need not be there
+		t.Run("kernel-32-16384", func(t *testing.T) { testBoot(t, emu.BootKernel, 32, 16384) })
 	}
 }
 
@@ -89,25 +93,31 @@ func testBoot(t *testing.T, way emu.Boot, smp, mem int) {
 }
 
 // TestServer boots a machine without COM1, whose serial port is COM2, as a server
-// with serial over LAN says in ACPI table SPCR, and without PIT: the rate of the
-// time-stamp counter comes from the PM timer. Of its four sockets of three cores two
-// are empty, and APIC IDs have a hole.
+// with serial over LAN says in ACPI table SPCR, and without PIT and PM timer, though
+// firmware names one: the rate of the time-stamp counter comes from the HPET. Of its
+// four sockets of three cores two are empty, and APIC IDs have a hole.
 func TestServer(t *testing.T) {
 	t.Parallel()
 	table := filepath.Join(t.TempDir(), "spcr")
 	if err := os.WriteFile(table, spcr(0x2f8, 3), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	h := boot(t, emu.Config{MemMiB: 512, HVArgs: "loglvl=info", COM: 2,
+	h := boot(t, emu.Config{HV: withFirmware(t, noPMTimer), MemMiB: 512, HVArgs: "loglvl=info", COM: 2,
 		Args: []string{"-machine", "q35,pit=off", "-acpitable", "sig=SPCR,rev=2,data=" + table,
 			"-smp", "cpus=6,sockets=4,cores=3,threads=1,maxcpus=12"}})
-	for _, want := range []string{"Hz by the PM timer", "the serial port at 0x2f8, which ACPI table SPCR names", "ringo: Ringo ", "6 CPUs, starting dom0"} {
+	for _, want := range []string{"Hz by the HPET", "the serial port at 0x2f8, which ACPI table SPCR names", "ringo: Ringo ", "6 CPUs, starting dom0"} {
 		if !strings.Contains(h.Transcript(), want) {
 			t.Errorf("it does not say %q", want)
 		}
 	}
 	if mhz, err := strconv.ParseFloat(h.info()["cpu_mhz"], 64); err != nil || mhz < 100 || mhz > 20_000 {
 		t.Errorf("%v MHz, %v", mhz, err)
+	}
+	// The ports come back, or it could not switch itself off.
+	for _, line := range []string{"o/w 0xcf8 0x8000f844", "o/b 0xcfc 0x80"} {
+		if text, err := h.Monitor.HMP(line); err != nil || strings.TrimSpace(text) != "" {
+			t.Errorf("%s: %q, %v", line, text, err)
+		}
 	}
 	h.poweroff()
 }
