@@ -16,10 +16,13 @@ type asids struct {
 // newASIDs makes the first take flush: what the TLB held before is unknown.
 func newASIDs(limit uint32) asids { return asids{limit: limit, next: limit} }
 
+// left reports whether an identifier is left in this generation.
+func (a *asids) left() bool { return a.next < a.limit }
+
 // take returns an identifier that names no translation in this CPU's TLB, once
 // the whole TLB was flushed if flush is true.
 func (a *asids) take() (asid uint32, flush bool) {
-	if a.next >= a.limit {
+	if !a.left() {
 		a.gen++
 		a.next = 1
 		flush = true

@@ -163,6 +163,7 @@ func (b *Backend) NewVCPU(t *pt.Tables) (vcpu.VCPU, error) {
 	}
 	v.frame.vmcb = uint64(pages)
 	v.frame.fpu.Reset()
+	v.frame.xcr0 = uint32(b.f.xcr0) // see setCR4
 	v.frame.meter.Start(v.cost)
 	v.frame.secure = vcpu.Secure(b.f.fpu, &b.env.Spec)
 	v.control()

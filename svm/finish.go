@@ -11,11 +11,11 @@ const dr6BS = 1 << 14 // single step (APM Vol. 2, "Debug-Status Register")
 // package. It reports false when the guest shall simply go on.
 func (v *VCPU) finish(x *vcpu.Exit) bool {
 	b := v.vmcb
-	if b.exitCode == exitRefused {
-		v.refused(x)
+	if (v.todo == 0 || v.delivered()) && b.exitCode < exitExcp0 && b.quiet() && v.register(x) {
 		return true
 	}
-	if (v.todo == 0 || v.delivered()) && b.exitCode < exitExcp0 && b.quiet() && v.register(x) {
+	if b.exitCode == exitRefused {
+		v.refused(x)
 		return true
 	}
 	b.clean = v.clean

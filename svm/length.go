@@ -51,22 +51,26 @@ func slot(rip uint64) uint64 { return rip >> 1 % nlens }
 // known returns what is remembered about the instruction that ended the run, 0 for
 // nothing. Run has it in line.
 func (l *lengths) known(b *vmcb) uint8 {
-	e, k := l.entries[slot(b.rip)], keyOf(b)
-	if k.n = e.n; e != k {
-		return 0
+	if e := &l.entries[slot(b.rip)]; e.rip == b.rip && e.cr3 == b.cr3 && e.attrib == b.cs.attrib && e.code == uint8(b.exitCode) {
+		return e.n
 	}
-	return e.n
+	return 0
 }
 
 // length returns the length of the instruction that ended the run, or 0.
 func (v *VCPU) length(b *vmcb) uint8 {
+	if n := v.lens.known(b); n != 0 {
+		return n
+	}
+	return v.unknown(b)
+}
+
+// unknown is length where known has nothing.
+func (v *VCPU) unknown(b *vmcb) uint8 {
 	if v.nrips {
 		return distance(b.rip, b.nextRIP)
 	}
 	v.lens.asked.n = 0
-	if n := v.lens.known(b); n != 0 {
-		return n
-	}
 	v.lens.ask(b)
 	return 0
 }

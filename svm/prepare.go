@@ -15,22 +15,40 @@ import (
 // holds the exit.
 func (v *VCPU) prepare(n int, x *vcpu.Exit) bool {
 	c := v.b.cpus[uint8(n)] // an index of this type needs no check
-	if v.todo&^todoException == 0 && v.on == c && v.tables.Generation() == v.tablesGen &&
-		v.asidGen == c.asids.gen && !c.flushAll && c.tscAux == v.tscAux {
-		// Nothing has changed but that others ran here, and have left.
-		if v.at >= 0 || c.loaded != nil {
-			v.load(c)
-		} else {
-			c.loaded, v.at = v, c.index
-			if c.tenant != v.tables {
-				c.admit(v)
-			}
+	switch {
+	case v.todo&^(todoException|todoFlush) != 0, v.on != c, v.tables.Generation() != v.tablesGen,
+		v.asidGen != c.asids.gen, c.flushAll, c.tscAux != v.tscAux:
+		return v.prepareOn(c, x)
+	}
+	// Nothing has changed but what the guest's last exit has led to, and that others
+	// ran here, and have left.
+	switch {
+	case v.at < 0 && c.loaded == nil:
+		c.loaded, v.at = v, c.index
+		if c.tenant != v.tables {
+			c.admit(v)
 		}
-		if v.todo != 0 {
-			v.vmcb.eventInj = encodeEvent(v.ev.Next)
-		}
+	case v.at != c.index:
+		v.load(c)
+	}
+	if v.todo == 0 {
 		return true
 	}
+	if v.todo&todoException != 0 {
+		v.vmcb.eventInj = encodeEvent(v.ev.Next)
+	}
+	if v.todo&todoFlush != 0 {
+		if v.b.f.flushASID || !c.asids.left() {
+			v.tag(c, true)
+		} else {
+			v.renew(c)
+		}
+	}
+	return true
+}
+
+// prepareOn is prepare with all its questions; c is the CPU.
+func (v *VCPU) prepareOn(c *cpu, x *vcpu.Exit) bool {
 	if v.todo&todoShutdown != 0 {
 		v.todo &^= todoShutdown
 		*x = vcpu.Exit{Reason: vcpu.Shutdown, CPL: v.vmcb.cpl & 3, RIP: v.vmcb.rip, TSC: insn.RDTSC()}
@@ -85,6 +103,15 @@ func (c *cpu) admit(v *VCPU) {
 	if p := &v.b.env.Spec; p.IBPB || p.L1D {
 		v.b.barrier()
 	}
+}
+
+// renew is tag with flush, on a CPU that cannot flush one identifier but has one left,
+// where nothing else is due.
+func (v *VCPU) renew(c *cpu) {
+	v.vmcb.setASID(c.asids.next)
+	c.asids.next++
+	v.vmcb.tlbControl = tlbNothing
+	v.todo &^= todoFlush
 }
 
 // tag gives v an address-space identifier of c under which the TLB holds

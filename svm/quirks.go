@@ -5,7 +5,6 @@ package svm
 
 import (
 	"ringo/hv/vcpu"
-	"ringo/hv/x86"
 )
 
 // quirks is what an emulator wants done otherwise than a CPU does, and a CPU would
@@ -57,9 +56,10 @@ func (v *VCPU) scrub(x *vcpu.Exit) {
 	b.clean = 0
 	if b.cr3 == c.cr3 && b.gdtr.base == c.gdtBase && b.idtr.base == c.idtBase {
 		clear(saveWords(b))
+		v.frame.xcr0 = uint32(v.b.f.xcr0) // CR4.OSXSAVE is clear now
 		vcpu.Reset(v)
 		x.RIP, x.CPL = b.rip, 0
 	}
-	v.setCR0(v.Get(x86.CR0)) // their intercepts
-	v.setCR4(v.Get(x86.CR4))
+	v.interceptRead(crRead0, v.crShadow != 0) // control has forgotten them
+	v.interceptRead(crRead4, v.cr4Forced != 0)
 }

@@ -174,17 +174,15 @@ func (v *VCPU) setRare(r x86.Reg, val uint64) {
 // intercepted while that makes a difference.
 func (v *VCPU) setCR0(val uint64) {
 	b := v.vmcb
-	v.crShadow = val & crHidden
+	if shadow := val & crHidden; shadow != v.crShadow {
+		v.crShadow = shadow
+		v.interceptRead(crRead0, shadow != 0)
+	}
 	val &^= crHidden
 	if (b.cr0^val)&^cr0NoFlush != 0 {
 		v.todo |= todoFlush
 	}
 	b.setCR0(val)
-	if v.crShadow != 0 {
-		b.setIntercepts(&b.crIntercepts, crRead0, 0)
-	} else {
-		b.setIntercepts(&b.crIntercepts, 0, crRead0)
-	}
 	v.setLMA()
 }
 
@@ -194,21 +192,33 @@ func (v *VCPU) setCR0(val uint64) {
 // an effect under CR4.OSXSAVE only: without it the guest runs under the host's,
 // which spares two XSETBV per exit.
 func (v *VCPU) setCR4(val uint64) {
-	was := *v.xcr0()
 	b := v.vmcb
-	v.cr4Forced = x86.CR4MCE &^ val
+	if forced := x86.CR4MCE &^ val; forced != v.cr4Forced {
+		v.cr4Forced = forced
+		v.interceptRead(crRead4, forced != 0)
+	}
 	val |= x86.CR4MCE
 	if (b.cr4^val)&^cr4NoFlush != 0 {
 		v.todo |= todoFlush // the guest's own MOV to CR4 may have (PGE)
 	}
-	b.setCR4(val)
-	if v.cr4Forced != 0 {
-		b.setIntercepts(&b.crIntercepts, crRead4, 0)
-	} else {
-		b.setIntercepts(&b.crIntercepts, 0, crRead4)
+	if (b.cr4^val)&x86.CR4OSXSAVE == 0 {
+		b.setCR4(val)
+		return
 	}
+	was := *v.xcr0()
+	b.setCR4(val)
 	v.frame.xcr0 = uint32(v.b.f.xcr0)
 	*v.xcr0() = was
+}
+
+// interceptRead intercepts reads of a control register, or does not.
+func (v *VCPU) interceptRead(bit uint32, on bool) {
+	b := v.vmcb
+	if on {
+		b.setIntercepts(&b.crIntercepts, bit, 0)
+	} else {
+		b.setIntercepts(&b.crIntercepts, 0, bit)
+	}
 }
 
 // xcr0 is where the guest's XCR0 is kept at the moment.

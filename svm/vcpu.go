@@ -101,7 +101,7 @@ func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 					b.rip = rip + uint64(n)
 					return
 				}
-				x.Len, x.Ahead = v.length(b), false
+				x.Len, x.Ahead = v.unknown(b), false
 				return
 			}
 			if info, size := uint32(b.exitInfo1), b.exitInfo2-rip; info&ioString == 0 && size-1 < 15 {

@@ -190,6 +190,8 @@ func TestScrub(t *testing.T) {
 	if x.Reason != vcpu.Invalid || x.RIP != 0x4444 || v.Get(x86.CR3) != 0x5000 {
 		t.Errorf("guest state of a refused MOV CR3 is lost: %+v", x)
 	}
+	v.Set(x86.CR4, x86.CR4OSXSAVE)
+	v.Set(x86.XCR0, 1)
 	invalid.guest = func(b *vmcb) {
 		b.rip, b.rsp, b.cr3 = 0x10_5555, 0xc000_1234, c.cr3
 		b.gdtr.base, b.idtr.base, b.lstar = c.gdtBase, c.idtBase, 0x10_6666
@@ -203,6 +205,9 @@ func TestScrub(t *testing.T) {
 	run(v, 0, &x, invalid)
 	if b := v.vmcb; b.vintr != vIntrMasking|6 || b.misc1&baseMisc1 != baseMisc1 || b.crIntercepts&crRead0 == 0 || b.clean != 0 {
 		t.Errorf("control area: V_INTR %#x, intercepts %#x %#x, clean %#x", b.vintr, b.misc1, b.crIntercepts, b.clean)
+	}
+	if v.frame.xcr0 != uint32(v.b.f.xcr0) {
+		t.Errorf("enters with XCR0 %#x, the host's is %#x", v.frame.xcr0, v.b.f.xcr0)
 	}
 	for _, r := range []x86.Reg{x86.RSP, x86.CR3, x86.GDTRBase, x86.IDTRBase, x86.LSTAR} {
 		if got := v.Get(r); got != 0 {

@@ -65,13 +65,20 @@ func (e *emulator) take(v *part.VCPU) {
 	v.HW.Snapshot(n)
 	e.user, e.hint.ok = v.Exit.CPL == 3, false
 	r.CR0, r.CR3, r.CR4, r.EFER = n.CR0, n.CR3, n.CR4, n.EFER
-	s.RIP, s.RSP, s.RFLAGS, s.CR0 = n.RIP, n.RSP, n.RFLAGS, n.CR0
+	s.RIP = n.RIP
 	if n.EFER&x86.EFERLMA != 0 && n.CSAccess&x86.SegL != 0 {
 		s.Mode = decode.Mode{Code: 64, Stack: 64}
 		return
 	}
 	s.Base[x86.CS] = n.CSBase
 	s.Mode = decode.ModeOf(x86.Segment{Access: n.CSAccess}, v.HW.Segment(x86.SS), false)
+}
+
+// registers adds to the state that take leaves what carrying out an instruction
+// may need as well.
+func (e *emulator) registers() {
+	s, n := &e.s, &e.now
+	s.RSP, s.RFLAGS, s.CR0 = n.RSP, n.RFLAGS, n.CR0
 }
 
 // bases gathers the segment bases that instruction i may use.
@@ -138,6 +145,7 @@ func (e *emulator) start(i *decode.Insn, now uint64) action {
 	io := &e.v.IO
 	io.Kind = part.PendingMemory
 	io.Op.Start(i)
+	e.registers()
 	e.bases(i)
 	e.look = false
 	return e.proceed(now)
@@ -149,6 +157,7 @@ func (e *emulator) answered(v *part.VCPU, val, now uint64) action {
 		v.IO.Op.Feed(val)
 	}
 	e.take(v) // the operands have been located: no bases are needed
+	e.registers()
 	return e.proceed(now)
 }
 

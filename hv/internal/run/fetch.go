@@ -34,24 +34,31 @@ var errFault = errors.New("run: no instruction")
 // instruction fetches and decodes the instruction at CS:RIP. It stands until the
 // next one is fetched.
 func (e *emulator) instruction() (*decode.Insn, error) {
-	at, acc := mm.GVA(e.s.RIP), gwalk.Fetch
+	at, acc := e.next()
+	k, key := &e.known[(uint64(at)^e.regime.CR3/mm.PageSize)%knownInsns], e.regime.Key(acc)
+	if k.at == at && k.cr3 == e.regime.CR3 && k.key == key && k.mode == e.s.Mode && e.ram.Holds(&k.trail) {
+		return &k.insn, nil
+	}
+	return e.learn(k)
+}
+
+// next is where the next instruction is, and the access that fetches it.
+func (e *emulator) next() (at mm.GVA, acc gwalk.Access) {
+	at, acc = mm.GVA(e.s.RIP), gwalk.Fetch
 	if e.s.Mode.Code != 64 {
 		at = mm.GVA(uint32(e.s.Base[x86.CS] + e.s.RIP))
 	}
 	if e.user {
 		acc |= gwalk.User
 	}
-	k, key := &e.known[(uint64(at)^e.regime.CR3/mm.PageSize)%knownInsns], e.regime.Key(acc)
-	if k.at == at && k.cr3 == e.regime.CR3 && k.key == key && k.mode == e.s.Mode && e.ram.Holds(&k.trail) {
-		return &k.insn, nil
-	}
-	k.at, k.cr3, k.key, k.mode = at, e.regime.CR3, key, e.s.Mode
-	return e.learn(k, acc)
+	return at, acc
 }
 
-// learn reads and decodes the instruction at k.at: the next page only if it goes
+// learn reads and decodes the next instruction: the next page only if it goes
 // on there.
-func (e *emulator) learn(k *known, acc gwalk.Access) (*decode.Insn, error) {
+func (e *emulator) learn(k *known) (*decode.Insn, error) {
+	at, acc := e.next()
+	k.at, k.cr3, k.key, k.mode = at, e.regime.CR3, e.regime.Key(acc), e.s.Mode
 	k.trail = part.Trail{}
 	here := int(min(decode.MaxLen, mm.PageSize-k.at%mm.PageSize))
 	if !e.bytes(e.code[:here], k.at, acc) {

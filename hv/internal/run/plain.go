@@ -19,6 +19,7 @@ func (e *emulator) plain(i *decode.Insn, d access, now uint64) (a action, done b
 	if !i.Plain() || i.Seg >= x86.FS || s.Mode.Code != 64 {
 		return resume, false
 	}
+	s.RSP = e.now.RSP
 	addr, store := i.Offset(s), i.Dst == decode.Mem
 	if store != h.write || (uint64(h.gpa)^addr)%mm.PageSize != 0 || addr%mm.PageSize+uint64(i.MemSize) > mm.PageSize {
 		return resume, false

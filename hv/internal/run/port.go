@@ -23,25 +23,26 @@ func port(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 		}
 		return resume
 	}
-	c, claimed := s.Dev.(*part.Claim)
-	switch {
-	case claimed:
-		if c.Short && !v.Dom.Silent(c, s.Off(io.Port)) {
-			return short(v, x, c, s.Off(io.Port))
+	switch d := s.Dev.(type) {
+	case *part.Claim:
+		if d.Short && !v.Dom.Silent(d, s.Off(io.Port)) {
+			return short(v, x, d, s.Off(io.Port))
 		}
 		if !io.In && v.Dom.HasBells(abi.SpacePort) && v.Dom.Ring(abi.SpacePort, uint64(io.Port), io.Size) {
-			break
+			return resume
 		}
 		v.IO.Kind = part.PendingPort
 		return forward(v, abi.SpacePort, uint64(io.Port), io.In, io.Size, v.Regs.RAX)
-	case io.In:
-		val := s.Dev.Read(s.Off(io.Port), io.Size, x.TSC)
-		v.Regs.RAX = merge(v.Regs.RAX, val, io.Size)
 	default:
-		s.Dev.Write(s.Off(io.Port), io.Size, v.Regs.RAX&mask(io.Size), x.TSC)
+		if io.In {
+			val := d.Read(s.Off(io.Port), io.Size, x.TSC)
+			v.Regs.RAX = merge(v.Regs.RAX, val, io.Size)
+			return resume
+		}
+		d.Write(s.Off(io.Port), io.Size, v.Regs.RAX&mask(io.Size), x.TSC)
 		v.SetAttention() // it may have raised a line or moved a timer
+		return resume
 	}
-	return resume
 }
 
 // short answers an access to a claim with a short way.
