@@ -34,6 +34,7 @@ type Models struct {
 	page  *abi.IOReqPage
 	slots []abi.IOReq
 	bells []func()
+	rung  []uint64 // the words of the page that have their bits
 	host  Host
 	quiet func() bool
 	ports bus.Bus[uint16]
@@ -95,6 +96,7 @@ func (m *Models) AddBell(ring func()) (bell uint32, ok bool) {
 		return 0, false
 	}
 	m.bells = append(m.bells, ring)
+	m.rung = m.page.Bell[:(len(m.bells)+63)/64]
 	return uint32(len(m.bells) - 1), true
 }
 
@@ -133,11 +135,9 @@ func (m *Models) pass() (answered bool) {
 	if m.out != atomic.LoadUint32(&page.PostIn) {
 		m.Drain()
 	}
-	if len(m.bells) != 0 {
-		for w := range page.Bell {
-			if atomic.LoadUint64(&page.Bell[w]) != 0 {
-				m.ring(w)
-			}
+	for w := range m.rung {
+		if atomic.LoadUint64(&m.rung[w]) != 0 {
+			m.ring(w)
 		}
 	}
 	slots := m.slots
@@ -174,7 +174,7 @@ func (m *Models) Drain() {
 
 // ring takes word w of the doorbells.
 func (m *Models) ring(w int) {
-	for b := atomic.SwapUint64(&m.page.Bell[w], 0); b != 0; b &= b - 1 {
+	for b := atomic.SwapUint64(&m.rung[w], 0); b != 0; b &= b - 1 {
 		if n := w*64 + bits.TrailingZeros64(b); n < len(m.bells) {
 			m.bells[n]()
 		}

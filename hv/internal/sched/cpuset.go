@@ -22,8 +22,8 @@ func Set(cpus ...int) (c CPUSet) {
 // Add puts cpu into the set.
 func (c *CPUSet) Add(cpu int) { c[cpu>>6] |= 1 << (cpu & 63) }
 
-// Has reports whether cpu is in the set.
-func (c *CPUSet) Has(cpu int) bool { return c[cpu>>6]>>(cpu&63)&1 != 0 }
+// Has reports whether cpu, below [MaxCPUs], is in the set.
+func (c *CPUSet) Has(cpu int) bool { return c[uint8(cpu)>>6]>>(cpu&63)&1 != 0 } // no index needs a check
 
 // Empty reports whether no CPU is in the set.
 func (c *CPUSet) Empty() bool { return *c == CPUSet{} }
