@@ -26,10 +26,10 @@
 // A VMCS is active on at most one CPU, and only that CPU can clear it (SDM Vol.
 // 3, "Initializing a VMCS"). So it is cleared whenever the vCPU leaves its CPU:
 // by Leave, which the run loop calls when the vCPU blocks, yields or parks, or
-// when another vCPU is entered there. What the guest may have changed is read
-// first, so that anybody can look at a vCPU that does not run, from any CPU. That
-// is some 40 VMREADs per switch and none per exit, and no CPU ever has to
-// interrupt another one, or wait for it, to run a vCPU or to inspect it.
+// when another vCPU is entered there. What is often looked at afterwards, and may
+// be from any CPU (slot.go, fetching), is read first. Who wants more of a vCPU that
+// does not run makes its VMCS the current one of his CPU for a moment. So no CPU ever
+// has to interrupt another one, or wait for it, to run a vCPU or to inspect it.
 //
 // # MSRs
 //

@@ -110,16 +110,23 @@ func (p *testCPU) load(a mm.HPA) {
 func (p *testCPU) invept(kind, eptp uint64)  { p.flushes = append(p.flushes, flush{false, kind, eptp}) }
 func (p *testCPU) invvpid(kind, vpid uint64) { p.flushes = append(p.flushes, flush{true, kind, vpid}) }
 
-func (p *testCPU) leave(val *[numSlots]uint64, live *[numLive]uint64, a mm.HPA, pdptes bool) {
-	mask := uint64(volatile)
-	if !pdptes {
-		mask &^= 15 << sPDPTE0
-	}
-	p.readSlots(val, mask)
+func (p *testCPU) leave(val *[numSlots]uint64, live *[numLive]uint64, a mm.HPA) {
+	p.readSlots(val, fetching)
 	for i, msr := range liveMSRs {
 		live[i] = p.rdmsr(msr)
 	}
 	p.clear(a)
+}
+
+func (p *testCPU) peek(val *[numSlots]uint64, mask uint64, a mm.HPA) {
+	if v := p.w.vmcs[a]; v == nil || v.on != nil {
+		p.w.t.Fatalf("the VMCS at %#x was not left", a)
+	}
+	was := p.current
+	p.load(a)
+	p.readSlots(val, mask)
+	p.clear(a)
+	p.current = was
 }
 
 func (p *testCPU) enter(a mm.HPA, live *[numLive]uint64) {

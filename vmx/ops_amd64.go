@@ -15,11 +15,18 @@ func vmwrite(field, val uint64) uint64
 //go:noescape
 func vmreads(fields *[numSlots]uint32, vals *[numSlots]uint64, mask uint64)
 
-// vmleave reads every field of a volatile slot to vals, those of the PDPTEs only if
-// pdptes, and the MSRs of list to live, and is vmclear then.
+// vmleave reads the slots of fetching to vals, and the MSRs of list to live, and is
+// vmclear then.
 //
 //go:noescape
-func vmleave(vals *[numSlots]uint64, list *[numLive]uint32, live *[numLive]uint64, pa uint64, pdptes bool) uint64
+func vmleave(vals *[numSlots]uint64, list *[numLive]uint32, live *[numLive]uint64, pa uint64) uint64
+
+// vmpeek is vmreads, with a mask that is not 0, of the VMCS at physical address pa,
+// which is on no CPU, and is on none afterwards. It returns 0, too, where the CPU is
+// not in VMX operation.
+//
+//go:noescape
+func vmpeek(fields *[numSlots]uint32, vals *[numSlots]uint64, mask, pa uint64) uint64
 
 // vmenter writes the MSRs of list and is vmptrld then.
 //

@@ -55,63 +55,19 @@ done:
 	MOVL	(8*i+4)(DI), DX; \
 	WRMSR
 
-TEXT ·vmleave(SB), NOSPLIT, $0-48
-	MOVQ	vals+0(FP), DI
-	READ(const_guestCR0, const_sCR0)
-	READ(const_guestCR4, const_sCR4)
-	READ(const_guestRSP, const_sRSP)
-	READ(const_guestRFLAGS, const_sRFLAGS)
-	READ(const_guestCR3, const_sCR3)
-	READ(const_guestDR7, const_sDR7)
-	READ(const_guestGDTRBase, const_sGDTRBase)
-	READ(const_guestGDTRLimit, const_sGDTRLimit)
-	READ(const_guestIDTRBase, const_sIDTRBase)
-	READ(const_guestIDTRLimit, const_sIDTRLimit)
-	READ(const_guestSysenterCS, const_sSysenterCS)
-	READ(const_guestSysenterESP, const_sSysenterESP)
-	READ(const_guestSysenterEIP, const_sSysenterEIP)
-	READ(const_guestInterruptState, const_sInterrupt)
-	READ(const_guestPendingDebug, const_sPendingDebug)
-	READ(const_guestESSelector+0, const_sSelector+0)
-	READ(const_guestESSelector+2, const_sSelector+1)
-	READ(const_guestESSelector+4, const_sSelector+2)
-	READ(const_guestESSelector+6, const_sSelector+3)
-	READ(const_guestESSelector+8, const_sSelector+4)
-	READ(const_guestESSelector+10, const_sSelector+5)
-	READ(const_guestESSelector+12, const_sSelector+6)
-	READ(const_guestESSelector+14, const_sSelector+7)
-	READ(const_guestESLimit+0, const_sLimit+0)
-	READ(const_guestESLimit+2, const_sLimit+1)
-	READ(const_guestESLimit+4, const_sLimit+2)
-	READ(const_guestESLimit+6, const_sLimit+3)
-	READ(const_guestESLimit+8, const_sLimit+4)
-	READ(const_guestESLimit+10, const_sLimit+5)
-	READ(const_guestESLimit+12, const_sLimit+6)
-	READ(const_guestESLimit+14, const_sLimit+7)
-	READ(const_guestESAccess+0, const_sAccess+0)
-	READ(const_guestESAccess+2, const_sAccess+1)
-	READ(const_guestESAccess+4, const_sAccess+2)
-	READ(const_guestESAccess+6, const_sAccess+3)
-	READ(const_guestESAccess+8, const_sAccess+4)
-	READ(const_guestESAccess+10, const_sAccess+5)
-	READ(const_guestESAccess+12, const_sAccess+6)
-	READ(const_guestESAccess+14, const_sAccess+7)
-	READ(const_guestESBase+0, const_sBase+0)
+// The slots of fetching.
+#define FETCHING \
+	READ(const_guestCR0, const_sCR0); \
+	READ(const_guestCR4, const_sCR4); \
+	READ(const_guestRSP, const_sRSP); \
+	READ(const_guestRFLAGS, const_sRFLAGS); \
+	READ(const_guestCR3, const_sCR3); \
+	READ(const_guestESAccess+2, const_sAccess+1); \
 	READ(const_guestESBase+2, const_sBase+1)
-	READ(const_guestESBase+4, const_sBase+2)
-	READ(const_guestESBase+6, const_sBase+3)
-	READ(const_guestESBase+8, const_sBase+4)
-	READ(const_guestESBase+10, const_sBase+5)
-	READ(const_guestESBase+12, const_sBase+6)
-	READ(const_guestESBase+14, const_sBase+7)
-	CMPB	pdptes+32(FP), $0
-	JEQ	msrs
-	READ(const_guestPDPTE0+0, const_sPDPTE0+0)
-	READ(const_guestPDPTE0+2, const_sPDPTE0+1)
-	READ(const_guestPDPTE0+4, const_sPDPTE0+2)
-	READ(const_guestPDPTE0+6, const_sPDPTE0+3)
 
-msrs:
+TEXT ·vmleave(SB), NOSPLIT, $0-40
+	MOVQ	vals+0(FP), DI
+	FETCHING
 	MOVQ	list+8(FP), SI
 	MOVQ	live+16(FP), DI
 	LOADMSR(0)
@@ -121,7 +77,7 @@ msrs:
 	LOADMSR(4)
 	LEAQ	pa+24(FP), AX
 	VMCLEARAX
-	RESULT(ret+40(FP))
+	RESULT(ret+32(FP))
 	RET
 
 TEXT ·vmenter(SB), NOSPLIT, $0-32
@@ -144,17 +100,57 @@ TEXT ·vmenter(SB), NOSPLIT, $0-32
 
 TEXT ·vmreadViolation(SB), NOSPLIT, $0-16
 	MOVQ	vals+0(FP), DI
-	READ(const_guestCR0, const_sCR0)
-	READ(const_guestCR4, const_sCR4)
-	READ(const_guestRSP, const_sRSP)
-	READ(const_guestRFLAGS, const_sRFLAGS)
-	READ(const_guestCR3, const_sCR3)
-	READ(const_guestESAccess+2, const_sAccess+1)
-	READ(const_guestESBase+2, const_sBase+1)
+	FETCHING
 	MOVQ	f+8(FP), DI
 	READFRAME(const_exitGPA, frame_gpa)
 	READFRAME(const_exitVectoring, frame_vectoring)
 	READFRAME(const_guestSSAccess, frame_ssAccess)
+	RET
+
+// Interrupts are off meanwhile: nobody else uses this CPU's current VMCS, and this
+// stays the CPU. BTL: CR4.VMXE, without which VMPTRST is an invalid opcode.
+TEXT ·vmpeek(SB), NOSPLIT, $8-40
+	MOVQ	$0, ret+32(FP)
+	MOVQ	CR4, AX
+	BTL	$13, AX
+	JCC	outside
+	PUSHFQ
+	POPQ	R8
+	CLI
+	LEAQ	0(SP), AX
+	VMPTRSTAX
+	LEAQ	pa+24(FP), AX
+	VMPTRLDAX
+	JLS	failed
+	MOVQ	fields+0(FP), SI
+	MOVQ	vals+8(FP), DI
+	MOVQ	mask+16(FP), DX
+
+next:
+	BSFQ	DX, BX
+	MOVL	(SI)(BX*4), CX
+	VMREADAX
+	MOVQ	AX, (DI)(BX*8)
+	LEAQ	-1(DX), AX
+	ANDQ	AX, DX
+	JNE	next
+	LEAQ	pa+24(FP), AX
+	VMCLEARAX
+	JLS	failed
+	CMPQ	0(SP), $-1
+	JEQ	done
+	LEAQ	0(SP), AX
+	VMPTRLDAX
+	JLS	failed
+
+done:
+	MOVQ	$1, ret+32(FP)
+
+failed:
+	PUSHQ	R8
+	POPFQ
+
+outside:
 	RET
 
 TEXT ·vmwrites(SB), NOSPLIT, $0-32

@@ -16,6 +16,7 @@ func TestMacros(t *testing.T) {
 		"VMWRITEAX": {Source: "vmwrite %rax, %rcx", Code: []byte{0x0f, 0x79, 0xc8}},
 		"VMCLEARAX": {Source: "vmclear (%rax)", Code: []byte{0x66, 0x0f, 0xc7, 0x30}},
 		"VMPTRLDAX": {Source: "vmptrld (%rax)", Code: []byte{0x0f, 0xc7, 0x30}},
+		"VMPTRSTAX": {Source: "vmptrst (%rax)", Code: []byte{0x0f, 0xc7, 0x38}},
 		"VMXONAX":   {Source: "vmxon (%rax)", Code: []byte{0xf3, 0x0f, 0xc7, 0x30}},
 		"VMLAUNCH":  {Source: "vmlaunch", Code: []byte{0x0f, 0x01, 0xc2}},
 		"VMRESUME":  {Source: "vmresume", Code: []byte{0x0f, 0x01, 0xc3}},

@@ -113,19 +113,18 @@ func (v *VCPU) Leave() {
 		return
 	}
 	c := v.on
-	pdptes := v.val[sEFER]&x86.EFERLMA == 0
 	if v.dirty == 0 {
-		c.p.leave(&v.val, &v.live, v.pages, pdptes)
+		c.p.leave(&v.val, &v.live, v.pages)
 	} else {
 		v.leaveDirty(c)
 	}
-	v.valid = stable | volatile
+	v.valid |= fetching
 	c.loaded, v.loaded, v.at = nil, false, -1
 }
 
 // leaveDirty is for a VMCS that does not have all that the copies have.
 func (v *VCPU) leaveDirty(c *cpu) {
-	c.p.readSlots(&v.val, volatile&^v.valid)
+	c.p.readSlots(&v.val, fetching&^v.valid)
 	for i, msr := range liveMSRs {
 		v.live[i] = c.p.rdmsr(msr)
 	}

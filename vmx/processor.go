@@ -22,11 +22,13 @@ type processor interface {
 	writeSlots(val *[numSlots]uint64, mask uint64)
 	clear(vmcs mm.HPA)
 	load(vmcs mm.HPA)
-	// leave takes all slots that are volatile (the PDPTEs only if pdptes) to val and
-	// the liveMSRs to live, and then is clear: in a third of the instructions. enter
-	// gives the liveMSRs the values of live, and then is load.
-	leave(val *[numSlots]uint64, live *[numLive]uint64, vmcs mm.HPA, pdptes bool)
+	// leave takes the slots of fetching to val and the liveMSRs to live, and then is
+	// clear. enter gives the liveMSRs the values of live, and then is load.
+	leave(val *[numSlots]uint64, live *[numLive]uint64, vmcs mm.HPA)
 	enter(vmcs mm.HPA, live *[numLive]uint64)
+	// peek takes the slots of mask, which is not 0, from a VMCS that has left to val. It
+	// is for any CPU in VMX operation, not for p alone.
+	peek(val *[numSlots]uint64, mask uint64, vmcs mm.HPA)
 	invept(kind, eptp uint64)
 	invvpid(kind, vpid uint64)
 	rdmsr(msr uint32) uint64
@@ -51,9 +53,15 @@ func (*native) writeSlots(val *[numSlots]uint64, mask uint64) {
 	}
 }
 
-func (*native) leave(val *[numSlots]uint64, live *[numLive]uint64, vmcs mm.HPA, pdptes bool) {
-	if vmleave(val, &liveMSRs, live, uint64(vmcs), pdptes) == 0 {
+func (*native) leave(val *[numSlots]uint64, live *[numLive]uint64, vmcs mm.HPA) {
+	if vmleave(val, &liveMSRs, live, uint64(vmcs)) == 0 {
 		panic("vmx: VMCLEAR failed")
+	}
+}
+
+func (*native) peek(val *[numSlots]uint64, mask uint64, vmcs mm.HPA) {
+	if vmpeek(&fieldOf, val, mask, uint64(vmcs)) == 0 {
+		panic("vmx: a vCPU that has left was asked from a CPU outside VMX operation")
 	}
 }
 

@@ -101,13 +101,23 @@ type cache struct {
 	val          [numSlots]uint64
 }
 
-// get returns a field. Precondition: it is valid, or v is loaded on this CPU.
+// get returns a field. Precondition: it is valid, or v is loaded on this CPU, or on
+// none and this CPU is in VMX operation.
 func (v *VCPU) get(s slot) uint64 {
 	if v.valid>>s&1 == 0 {
-		v.val[s] = v.on.p.read(fieldOf[s])
-		v.valid |= 1 << s
+		v.fetch(1 << s)
 	}
 	return v.val[s]
+}
+
+// fetch makes the copies of mask valid, of which none is.
+func (v *VCPU) fetch(mask uint64) {
+	if v.loaded {
+		v.on.p.readSlots(&v.val, mask)
+	} else {
+		v.on.p.peek(&v.val, mask, v.pages)
+	}
+	v.valid |= mask
 }
 
 // put changes a field for the next entry.
@@ -140,17 +150,17 @@ func (v *VCPU) writeDirty() {
 	}
 }
 
-// need makes the copies of mask valid. Precondition: they are, or v is loaded on
-// this CPU. Many at once cost little more than one.
+// need makes the copies of mask valid, under the same precondition. Many at once cost
+// little more than one.
 func (v *VCPU) need(mask uint64) {
 	if mask &^= v.valid; mask != 0 {
-		v.on.p.readSlots(&v.val, mask)
-		v.valid |= mask
+		v.fetch(mask)
 	}
 }
 
 // segmentSlots are the copies of one segment register, to be shifted left by its
-// number. fetching is what decides how the instruction at RIP is fetched.
+// number. fetching is what decides how the instruction at RIP is fetched, whether an
+// interrupt would be taken, and what people want to see of a vCPU: Leave keeps it.
 const (
 	segmentSlots = 1<<sSelector | 1<<sLimit | 1<<sAccess | 1<<sBase
 	fetching     = 1<<sCR0 | 1<<sCR4 | 1<<sRSP | 1<<sRFLAGS | 1<<sCR3 | (1<<sAccess|1<<sBase)<<slot(x86.CS)

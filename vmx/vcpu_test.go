@@ -4,6 +4,7 @@
 package vmx
 
 import (
+	"math/bits"
 	"os"
 	"regexp"
 	"slices"
@@ -59,8 +60,15 @@ func TestLeave(t *testing.T) {
 		}
 	}
 	check("loaded")
-	a.Leave()
+	a.valid = stable // as the run has left it
+	before := m.cpus[0].reads
+	if a.Leave(); m.cpus[0].reads-before != bits.OnesCount64(fetching) {
+		t.Errorf("%d VMREADs to leave", m.cpus[0].reads-before)
+	}
+	run(b, 0, &x, cpuid)
 	check("left")
+	run(b, 0, &x, cpuid)
+	b.Leave()
 	reads := m.cpus[0].reads
 	a.Leave() // twice is as good as once
 	a.Set(x86.RSP, 0x7700)

@@ -194,7 +194,9 @@ type Backend interface {
 
 // VCPU is one virtual CPU. No method but Free allocates or frees. From Run to
 // Leave all methods are for the thread that runs the vCPU, except Kick; then for
-// anybody, one at a time.
+// anybody, one at a time. But registers other than the general-purpose ones, RIP, RSP,
+// RFLAGS, CR0, CR3, CR4 and CR8 are then for threads that have called Enable: they may
+// be where only those reach them.
 type VCPU interface {
 	// Run enters the guest and returns at the first exit the backend cannot
 	// finish itself (host NMI, TLB bookkeeping, exception re-injection). It

@@ -270,6 +270,11 @@ func testCRBits(t T, m Machine) {
 	// mov cr0, rbx; mov cr4, rdx; mov rcx, cr0; mov rax, cr4; hlt
 	Boot64(m, v, []byte{0x0f, 0x22, 0xc3, 0x0f, 0x22, 0xe2, 0x0f, 0x20, 0xc1, 0x0f, 0x20, 0xe0, 0xf4})
 	const cr0, cr4 = 0x8001_0033 | x86.CR0TS | x86.CR0AM, x86.CR4PAE | x86.CR4PGE | x86.CR4DE
+	const table, base = 0x7_7000, 0x9_9000
+	v.Set(x86.GDTRBase, table)
+	gs := v.Segment(x86.GS)
+	gs.Base = base
+	v.SetSegment(x86.GS, gs)
 	g := v.Regs()
 	g.RBX, g.RDX = cr0, cr4
 	var x vcpu.Exit
@@ -299,6 +304,16 @@ func testCRBits(t T, m Machine) {
 	check("after the exit")
 	v.Leave()
 	check("off the CPU")
+	// Its CPU has turned to another one, which stays there.
+	b := m.NewVCPU(t)
+	defer b.Free()
+	Boot64(m, b, []byte{0xf4, 0x90, 0xf4})
+	Expect(t, m, b, &x, vcpu.HLT, 0)
+	if got, seg := v.Get(x86.GDTRBase), v.Segment(x86.GS); got != table || seg != gs {
+		t.Errorf("off the CPU: GDTR %#x, GS %+v, want %#x and %+v", got, seg, uint64(table), gs)
+	}
+	Skip(b, &x, 1)
+	Expect(t, m, b, &x, vcpu.HLT, 2)
 }
 
 // expectCR runs v to an access of a control register.
