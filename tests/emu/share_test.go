@@ -4,35 +4,86 @@
 package emu
 
 import (
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"ringo/tools/emu"
 )
 
-// TestShare runs a guest that only computes beside one that computes for 2 ms and
-// then reads a port which dom0 serves, for good, on one CPU: both get the same of
-// it. It counts instructions, so that the host's load does not matter.
+// TestShare has guests share one CPU, and compares what top says they get. It counts
+// instructions, so that the host's load does not matter.
 func TestShare(t *testing.T) {
 	t.Parallel()
 	h := bootMicro(t, emu.Config{SMP: 1, MemMiB: 512, ICount: true})
 	h.ok(micro("victim", "spin"))
+	h.gets("alone", map[string][2]float64{"victim": {98, 100.1}})
+	h.ok("sched-credit -d victim -c 25")
+	h.gets("with a cap", map[string][2]float64{"victim": {24, 26}})
+	h.ok("sched-credit -d victim -c 0")
+
+	// One that computes for 2 ms and then reads a port which dom0 serves, for good,
+	// has no more of the CPU than one that only computes.
 	h.ok(micro("foe", "poll"))
-	const enough = 2 // seconds of the emulated CPU's time
-	began, first := time.Now(), h.list()
-	for {
-		time.Sleep(time.Second) // not all the time for listing
-		now := h.list()
-		victim, foe := now["victim"].seconds-first["victim"].seconds, now["foe"].seconds-first["foe"].seconds
-		if victim+foe >= enough {
-			if part := victim / (victim + foe); part < .45 || part > .55 {
-				t.Errorf("the one that only computes had %.1f s, the other one %.1f s", victim, foe)
-			}
-			break
-		}
-		if time.Since(began) > guestTime {
-			t.Fatalf("%.1f s and %.1f s of CPU in %v", victim, foe, guestTime)
-		}
+	h.gets("with one that polls", map[string][2]float64{"victim": {45, 55}, "foe": {45, 55}})
+	h.ok("destroy foe")
+
+	h.ok(micro("big", "spin"))
+	h.ok("sched-credit -d big -w 512")
+	h.ok("sched-credit -d victim -w 256")
+	s := h.gets("with weights of 1 to 2", map[string][2]float64{"victim": {31, 35}, "big": {63, 69}})
+	if ratio := s["big"] / s["victim"]; ratio < 1.96 || ratio > 2.04 {
+		t.Errorf("weights of 1 to 2 give 1 to %.3f", ratio)
 	}
 	h.poweroff()
+}
+
+// gets lets the guests run until they have used so much of the emulated CPU's time that
+// a percent shows, and checks what they get of it against least and most, in
+// percent. It returns that.
+func (h *host) gets(when string, want map[string][2]float64) map[string]float64 {
+	h.t.Helper()
+	const enough = 2 // seconds
+	first, _ := h.top()
+	used := func() (sum float64) {
+		now := h.list()
+		for name := range want {
+			sum += now[name].seconds - first[name]
+		}
+		return sum
+	}
+	for began := time.Now(); used() < enough; time.Sleep(time.Second) { // not all the time for listing
+		if time.Since(began) > guestTime {
+			h.t.Fatalf("%s: %.1f s of CPU in %v", when, used(), guestTime)
+		}
+	}
+	_, got := h.top()
+	for name, w := range want {
+		if got[name] < w[0] || got[name] > w[1] {
+			h.t.Errorf("%s: %s gets %.1f %%, of %v", when, name, got[name], got)
+		}
+	}
+	h.t.Logf("%s: %v", when, got)
+	return got
+}
+
+// top is what each domain has had so far, in seconds, and since the last top, in
+// percent of a CPU.
+func (h *host) top() (seconds, percent map[string]float64) {
+	h.t.Helper()
+	seconds, percent = map[string]float64{}, map[string]float64{}
+	for i, line := range strings.Split(h.ok("top -1"), "\n") {
+		f := strings.Fields(line)
+		if i == 0 || len(f) < 4 {
+			continue
+		}
+		var err, err2 error
+		seconds[f[0]], err = strconv.ParseFloat(f[2], 64)
+		percent[f[0]], err2 = strconv.ParseFloat(f[3], 64)
+		if err != nil || err2 != nil {
+			h.t.Fatalf("top: row %q", line)
+		}
+	}
+	return seconds, percent
 }
