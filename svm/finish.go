@@ -36,13 +36,14 @@ func (v *VCPU) finish(x *vcpu.Exit) bool {
 	return true
 }
 
-// delivered reports whether the run had nothing to look after but a fresh exception
-// of Inject's, which the guest has got.
+// delivered reports whether the run had nothing to look after but a fresh event of
+// Inject's, which the guest has got.
 func (v *VCPU) delivered() bool {
 	b := v.vmcb
-	if v.todo != todoException || !b.quiet() || b.exitCode > exitNPF {
+	if v.todo != todoFresh || !b.quiet() || b.exitCode > exitNPF || v.ev.virq && b.vintr&vIRQ != 0 {
 		return false // the CPU has not taken it, or not to its end
 	}
+	v.ev.virq = false // what else of V_INTR was for it means nothing without V_IRQ
 	b.eventInj, v.ev.HasNext, v.todo = 0, false, 0
 	return true
 }

@@ -57,8 +57,8 @@ func (v *VCPU) Inject(e vcpu.Event) bool {
 	switch {
 	case shutdown:
 		v.todo |= todoEvents | todoShutdown
-	case v.todo == 0 && e.Type == vcpu.HardException:
-		v.todo = todoException // ev was idle
+	case v.todo == 0 && (e.Type == vcpu.HardException || e.Type == vcpu.ExternalInterrupt && accepted):
+		v.todo = todoFresh // ev was idle
 	default:
 		v.todo |= todoEvents
 	}
@@ -76,7 +76,7 @@ func (v *VCPU) ClearEvents() {
 	b.eventInj = 0
 	b.interruptState &^= interruptShadow
 	v.ev = events{}
-	v.todo &^= todoEvents | todoException | todoShutdown
+	v.todo &^= todoEvents | todoFresh | todoShutdown
 }
 
 // armEvents writes ev to the VMCB before an entry.
@@ -89,39 +89,40 @@ func (v *VCPU) armEvents() {
 		ev.virq = false
 		b.setVIntr(b.vintr &^ (vVector | vWindow))
 	}
-	if ev.HasNext && ev.Next.Type == vcpu.ExternalInterrupt && v.b.f.viaVIRQ {
-		v.armVIRQ()
-		return
-	}
+	virq := ev.HasNext && ev.Next.Type == vcpu.ExternalInterrupt && v.b.f.viaVIRQ
+	// With one, a window that is owed as well waits for the next exit, which the end of
+	// the handler brings.
+	v.setWindow(ev.WaitsIRQ() && !ev.forced && !virq)
 	if ev.HasNext {
-		b.eventInj = encodeEvent(ev.Next)
-		if ev.Next.Type == vcpu.SoftInterrupt {
-			b.nextRIP = b.rip // the return address, where the CPU has the field
-		}
-		if ev.Next.Type == vcpu.NMI {
-			ev.nmiBlocked, ev.inIRET = true, false
-		}
+		v.armNext()
 	}
-	v.setWindow(ev.WaitsIRQ() && !ev.forced)
+	if ev.HasNext && ev.Next.Type == vcpu.NMI {
+		ev.nmiBlocked, ev.inIRET = true, false
+	}
 	v.interceptIRET(ev.nmiBlocked && !ev.inIRET)
-	if ev.forced || ev.WaitsNMI() && (!ev.nmiBlocked || ev.inIRET) && !ev.HasNext {
+	if !virq && (ev.forced || ev.WaitsNMI() && (!ev.nmiBlocked || ev.inIRET) && !ev.HasNext) {
 		v.startStep()
 	}
 }
 
-// armVIRQ hands ev.Next to the CPU as a virtual interrupt, which the guest takes
-// before its next instruction: it can, or Inject would have refused. A window
-// that is owed as well waits for the next exit, which the end of the handler
-// brings.
-func (v *VCPU) armVIRQ() {
-	b := v.vmcb
-	v.setWindow(false)
-	v.interceptIRET(v.ev.nmiBlocked && !v.ev.inIRET)
-	b.setVIntr(b.vintr&^vVector | vWindow | uint64(v.ev.Next.Vector)<<vVectorShift)
-	v.ev.virq = true
+// armNext hands ev.Next to the CPU: with viaVIRQ an interrupt as a virtual one, which the
+// guest takes before its next instruction: it can, or Inject would have refused. For
+// todoFresh alone it is all that is to do: no intercept is armed, or ev would not have
+// been idle before, and none is needed.
+func (v *VCPU) armNext() {
+	b, e := v.vmcb, &v.ev.Next
+	if e.Type == vcpu.ExternalInterrupt && v.b.f.viaVIRQ {
+		b.setVIntr(b.vintr&^vVector | vWindow | uint64(e.Vector)<<vVectorShift)
+		v.ev.virq = true
+		return
+	}
+	b.eventInj = encodeEvent(*e)
+	if e.Type == vcpu.SoftInterrupt {
+		b.nextRIP = b.rip // the return address, where the CPU has the field
+	}
 }
 
-// endVIRQ finds out what became of the interrupt of armVIRQ. It reports whether
+// endVIRQ finds out what became of a virtual interrupt. It reports whether
 // it is still to be delivered: the run ended before the guest took it.
 func (v *VCPU) endVIRQ() (again bool) {
 	b := v.vmcb

@@ -16,7 +16,7 @@ import (
 func (v *VCPU) prepare(n int, x *vcpu.Exit) bool {
 	c := v.b.cpus[uint8(n)] // an index of this type needs no check
 	switch {
-	case v.todo&^(todoException|todoFlush) != 0, v.on != c, v.tables.Generation() != v.tablesGen,
+	case v.todo&^(todoFresh|todoFlush) != 0, v.on != c, v.tables.Generation() != v.tablesGen,
 		v.asidGen != c.asids.gen, c.flushAll, c.tscAux != v.tscAux:
 		return v.prepareOn(c, x)
 	}
@@ -34,8 +34,8 @@ func (v *VCPU) prepare(n int, x *vcpu.Exit) bool {
 	if v.todo == 0 {
 		return true
 	}
-	if v.todo&todoException != 0 {
-		v.vmcb.eventInj = encodeEvent(v.ev.Next)
+	if v.todo&todoFresh != 0 {
+		v.armNext()
 	}
 	if v.todo&todoFlush != 0 {
 		if v.b.f.flushASID || !c.asids.left() {
@@ -72,7 +72,7 @@ func (v *VCPU) prepareOn(c *cpu, x *vcpu.Exit) bool {
 	}
 	v.todo &^= todoSwitch
 	v.tag(c, flush)
-	if v.todo&(todoEvents|todoException) != 0 {
+	if v.todo&(todoEvents|todoFresh) != 0 {
 		v.armEvents()
 	}
 	if v.todo&todoDebug != 0 {

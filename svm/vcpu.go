@@ -56,12 +56,12 @@ var (
 type todo uint8
 
 const (
-	todoFlush     todo = 1 << iota // translations to drop, or a flush in the VMCB
-	todoEvents                     // ev has something for the next entry
-	todoDebug                      // debug registers to load, or to take out
-	todoShutdown                   // a triple fault happened in Inject
-	todoSwitch                     // TSC_AUX changed
-	todoException                  // ev has an exception for the next entry; alone: and nothing else
+	todoFlush    todo = 1 << iota // translations to drop, or a flush in the VMCB
+	todoEvents                    // ev has something for the next entry
+	todoDebug                     // debug registers to load, or to take out
+	todoShutdown                  // a triple fault happened in Inject
+	todoSwitch                    // TSC_AUX changed
+	todoFresh                     // ev has one event of Inject's for the next entry; alone: and nothing else
 )
 
 // Run implements vcpu.VCPU. Exits that an instruction caused are the frequent
