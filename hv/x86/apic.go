@@ -14,12 +14,13 @@ type APICPage [1024]uint32
 // The registers that such CPUs change by themselves, and the one that says which
 // ends of interrupts they must report.
 const (
-	APICTPR = 0x08
-	APICPPR = 0x0a
-	APICEOI = 0x0b
-	APICISR = 0x10 // to 0x17: in service
-	APICTMR = 0x18 // to 0x1f: level-triggered
-	APICIRR = 0x20 // to 0x27: requested
+	APICTPR     = 0x08
+	APICPPR     = 0x0a
+	APICEOI     = 0x0b
+	APICSelfIPI = 0x3f
+	APICISR     = 0x10 // to 0x17: in service
+	APICTMR     = 0x18 // to 0x1f: level-triggered
+	APICIRR     = 0x20 // to 0x27: requested
 )
 
 // Reg returns register n.

@@ -312,18 +312,34 @@ func (r *Runner) deliver(v *part.VCPU) {
 	}
 	// Behind an interrupt of the 8259A, Inject refuses this one and arms the
 	// window for it.
-	if vec, ok := v.APIC.Pending(); ok {
-		if v.HW.Inject(vcpu.Event{Type: vcpu.ExternalInterrupt, Vector: vec}) {
-			if vec == abi.UpcallVector && v.Dom.Privileged() {
-				v.APIC.Take(vec)
-			} else {
-				v.APIC.Ack(vec)
-			}
-		}
+	inject(v)
+}
+
+// inject gives v the most urgent interrupt of its local APIC, if it can take one now.
+func inject(v *part.VCPU) (given bool) {
+	vec, ok := v.APIC.Pending()
+	given = ok && v.HW.Inject(vcpu.Event{Type: vcpu.ExternalInterrupt, Vector: vec})
+	switch {
+	case !given:
+	case vec == abi.UpcallVector && v.Dom.Privileged():
+		v.APIC.Take(vec)
+	default:
+		v.APIC.Ack(vec)
 	}
 	if class, changed := v.APIC.Threshold(); changed {
 		v.HW.Set(x86.TPRThreshold, uint64(class))
 	}
+	return given
+}
+
+// selfIPI gives v what it has just sent itself, and perhaps something more urgent of its
+// local APIC: then nothing of attend is to be done before the next entry.
+func selfIPI(v *part.VCPU) (given bool) {
+	if v.APIC.Virtual() {
+		return false
+	}
+	syncCR8(v)
+	return inject(v)
 }
 
 // syncCR8 gives the local APIC and CR8, which the guest may change without an

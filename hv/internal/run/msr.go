@@ -169,7 +169,9 @@ func writeMSR(v *part.VCPU, msr uint32, val, now uint64) (action, bool) {
 func writeLAPIC(v *part.VCPU, msr uint32, val, now uint64) (action, bool) {
 	ok := v.APIC.WriteMSR(msr, val, now)
 	v.View.NoAPIC = !v.APIC.Enabled()
-	if msr == x86.MSRX2APICBase+x86.APICEOI && v.APIC.Settled() {
+	switch {
+	case msr == x86.MSRX2APICBase+x86.APICEOI && v.APIC.Settled(),
+		msr == x86.MSRX2APICBase+x86.APICSelfIPI && ok && selfIPI(v):
 		return resume, ok
 	}
 	return look, ok

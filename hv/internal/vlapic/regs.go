@@ -28,7 +28,7 @@ const (
 	regInitial = 0x38
 	regCurrent = 0x39
 	regDivide  = 0x3e
-	regSelfIPI = 0x3f // x2APIC only
+	regSelfIPI = x86.APICSelfIPI // x2APIC only
 	numRegs    = 0x40
 )
 
