@@ -81,11 +81,15 @@ func StartCPU(apicID uint32) error {
 
 // startWith starts a CPU with the structures c.
 func startWith(c *cpu, apicID uint32) error {
+	waits := 1000
+	if inPartition() { // it comes when the hypervisor has a CPU for it, and cannot be started twice
+		waits = 100_000
+	}
 	for range 2 {
 		if err := kickOff(c, apicID); err != nil {
 			return err
 		}
-		for range 1000 {
+		for range waits {
 			if c.arrived() {
 				return c.join()
 			}
