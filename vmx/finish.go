@@ -53,6 +53,27 @@ func (v *VCPU) violation(x *vcpu.Exit) bool {
 	return true
 }
 
+// tick translates the end of a run that an interrupt of the host, or the net, has
+// ended: nothing to look after but itself. If it reports false, it has done nothing
+// but with the net.
+func (v *VCPU) tick(x *vcpu.Exit) bool {
+	f := v.frame
+	if f.reason == reasonTimer || v.todo&todoNet != 0 {
+		v.takeNet()
+	}
+	if v.todo&^todoNet != 0 {
+		return false
+	}
+	if f.vectoring = v.on.p.read(uint32(exitVectoring)); f.vectoring&evValid != 0 {
+		return false
+	}
+	f.ssAccess = v.on.p.read(uint32(guestSSAccess)) // see exited
+	x.Reason, x.CPL, x.RIP, x.Len, x.Ahead = vcpu.Tick, f.cpl(), f.rip, 0, false
+	x.Raw[0], x.Raw[1], x.Raw[2] = f.reason, 0, 0
+	f.meter.Exit(v.cost, vcpu.Tick)
+	return true
+}
+
 // inform reads what the form of an exit needs. Only an exit that no instruction
 // caused can have cut the delivery of an event short; an entry that failed leaves
 // that field as it was.

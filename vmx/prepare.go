@@ -28,6 +28,9 @@ func (v *VCPU) prepare(cpu int, x *vcpu.Exit) bool {
 		v.tablesGen = g
 		v.b.flush(c, invSingle, v.eptp, 0)
 	}
+	if v.todo == 0 {
+		return true
+	}
 	if v.todo&^(todoEvents|todoDebug|todoWrite) != 0 {
 		v.prepareRare(c)
 	}
@@ -42,7 +45,7 @@ func (v *VCPU) prepare(cpu int, x *vcpu.Exit) bool {
 	}
 	v.settleThreshold()
 	v.writeDirty()
-	v.todo &= todoEvents | todoDebug
+	v.todo &= todoEvents | todoDebug | todoNet
 	return true
 }
 
@@ -62,6 +65,9 @@ func (v *VCPU) prepareRare(c *cpu) {
 	}
 	if v.todo&todoAPIC != 0 {
 		v.loadAPIC()
+	}
+	if v.todo&todoNet != 0 {
+		v.takeNet()
 	}
 }
 

@@ -105,9 +105,18 @@ type cache struct {
 // none and this CPU is in VMX operation.
 func (v *VCPU) get(s slot) uint64 {
 	if v.valid>>s&1 == 0 {
-		v.fetch(1 << s)
+		v.fetchOne(s)
 	}
 	return v.val[s]
+}
+
+func (v *VCPU) fetchOne(s slot) {
+	if !v.loaded {
+		v.fetch(1 << s)
+		return
+	}
+	v.val[s] = v.on.p.read(fieldOf[s])
+	v.valid |= 1 << s
 }
 
 // fetch makes the copies of mask valid, of which none is.

@@ -72,6 +72,7 @@ const (
 	todoPaging                    // a control register changed
 	todoAPIC                      // the virtual-APIC page changed
 	todoWrap                      // RIP went beyond 4 GiB
+	todoNet                       // the net is out, see quirks.go
 )
 
 // Run implements vcpu.VCPU. Exits that an instruction caused are the frequent
@@ -131,6 +132,9 @@ func (v *VCPU) Run(cpu int, x *vcpu.Exit) {
 
 // rest translates an exit that Run does not.
 func (v *VCPU) rest(x *vcpu.Exit) {
+	if r := v.frame.reason; (r == reasonInterrupt || r == reasonTimer) && v.tick(x) {
+		return
+	}
 	if v.finish(x); x.Reason == vcpu.Interrupted {
 		v.takeKick()
 	}
@@ -141,6 +145,9 @@ func (v *VCPU) rest(x *vcpu.Exit) {
 //
 //go:noinline
 func (v *VCPU) left(why uint64) uint64 {
+	if r := v.frame.reason; v.todo&todoNet != 0 && r != reasonInterrupt && r != reasonTimer {
+		v.spreadNet()
+	}
 	switch {
 	case v.frame.interrupt&blockedOnce != 0:
 		return 0

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"ringo/hv/vcpu"
+	"ringo/hv/x86"
 )
 
 // The list of fields in the assembly is that of fetching.
@@ -43,11 +44,51 @@ func TestReadFetching(t *testing.T) {
 }
 
 // The preemption timer gives an interrupt that was held back its moment. It ends the
-// run, since what that has changed may be in a word that only the run loop reads.
+// run, since what that has changed may be in a word that only the run loop reads. The
+// next run, which begins with IF=1, goes without, those behind it do not; and none that
+// begins with IF=0 does.
 func TestPreemptionTimer(t *testing.T) {
-	_, v := running(t)
-	var x vcpu.Exit
-	if n := run(v, 0, &x, fakeExit{reason: reasonTimer}); n != 1 || x.Reason != vcpu.Tick {
-		t.Errorf("%d entries, %+v", n, x)
+	m, v := running(t)
+	net := m.netTicks()
+	for _, step := range []struct {
+		what   string
+		exit   fakeExit
+		change func()
+		reason vcpu.Reason
+		before uint64 // the timer's value at the entry
+	}{
+		{"the timer", fakeExit{reason: reasonTimer, guest: flags(x86.FlagIF)}, nil, vcpu.Tick, net},
+		{"an interrupt", fakeExit{reason: reasonInterrupt}, nil, vcpu.Tick, noNet},
+		{"an instruction", cpuid, nil, vcpu.CPUID, noNet},
+		{"another", cpuid, nil, vcpu.CPUID, net},
+		{"an interrupt with IF=0", fakeExit{reason: reasonInterrupt, guest: flags(0)}, nil, vcpu.Tick, net},
+		{"the timer with IF=0", fakeExit{reason: reasonTimer}, nil, vcpu.Tick, net},
+		{"an interrupt with IF=1", fakeExit{reason: reasonInterrupt, guest: flags(x86.FlagIF)}, nil, vcpu.Tick, net},
+		{"the timer with IF=1", fakeExit{reason: reasonTimer}, nil, vcpu.Tick, net},
+		{"IF cleared by Set", cpuid, func() { v.Set(x86.RFLAGS, 0) }, vcpu.CPUID, net},
+		{"an event that the timer cuts short", fakeExit{reason: reasonTimer, cut: true, guest: flags(x86.FlagIF)},
+			func() { v.Inject(testGP) }, vcpu.Tick, net},
+		{"and delivered again", cpuid, nil, vcpu.CPUID, noNet},
+		{"at last", cpuid, nil, vcpu.CPUID, net},
+	} {
+		if step.change != nil {
+			step.change()
+		}
+		e, before := step.exit, uint64(0)
+		e.guest = func(p *testCPU, f map[uint32]uint64) {
+			before = f[uint32(guestPreemptionTimer)]
+			if step.exit.guest != nil {
+				step.exit.guest(p, f)
+			}
+		}
+		var x vcpu.Exit
+		if n := run(v, 0, &x, e); n != 1 || x.Reason != step.reason || before != step.before {
+			t.Errorf("%s: %d entries, timer %#x, want %#x; %+v", step.what, n, before, step.before, x)
+		}
 	}
+}
+
+// flags is a guest that changes RFLAGS.
+func flags(f uint64) func(*testCPU, map[uint32]uint64) {
+	return func(_ *testCPU, fields map[uint32]uint64) { fields[uint32(guestRFLAGS)] = f | x86.FlagReserved }
 }
