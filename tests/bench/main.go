@@ -116,6 +116,7 @@ func bench() error {
 	}{
 		{"size of the image", values.measureImage},
 		{"instructions", values.countInstructions},
+		{"domains that come and go", values.measureLife},
 		{"memory", values.weighMemory},
 	} {
 		fmt.Fprintln(os.Stderr, "measuring:", step.name)
@@ -168,7 +169,7 @@ func (f files) config(smp int, icount bool) emu.Config {
 		Modules: append(mods, emu.Modules(f.Vmlinux, f.initrd, f.micro)...),
 	}
 	if f.backend == onBochs {
-		c.Accel, c.ICount = emu.InBochs, false
+		c.Accel = emu.InBochs
 	}
 	return c
 }

@@ -27,7 +27,7 @@ var tsc = regexp.MustCompile(`TSC (\d+) at \d+ Hz`)
 // An idle machine's clock runs on at full speed, so nothing may wait for us
 // inside a measurement: what is typed next is typed ahead.
 func (v values) countInstructions(f files) error {
-	if !f.wants(guestRows) && !f.wants(linuxRows) && !f.wants(lifeRows) {
+	if !f.wants(guestRows) && !f.wants(linuxRows) {
 		return nil
 	}
 	m, err := emu.Start(f.config(1, true))
@@ -52,11 +52,6 @@ func (v values) countInstructions(f files) error {
 	}
 	if f.wants(guestRows) {
 		if err := v.runMicro(m, f); err != nil {
-			return err
-		}
-	}
-	if f.wants(lifeRows) {
-		if err := v.runLife(m); err != nil {
 			return err
 		}
 	}

@@ -25,7 +25,7 @@ const bochsRC = `display_library: rfb, options="timeout=0"
 romimage: file=/usr/share/bochs/BIOS-bochs-latest, options=fastboot
 vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
 megs: %d
-cpu: model=%s, count=%d, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1
+cpu: model=%s, count=%d, ips=%d, reset_on_triple_fault=0, ignore_bad_msrs=1
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=cdrom, path=%s, status=inserted
 boot: cdrom
@@ -99,7 +99,11 @@ func (c Config) spawnBochs(iso, com1 string) (*Machine, error) {
 	if c.Debugger != "" {
 		commands = c.Debugger
 	}
-	rc := fmt.Sprintf(bochsRC, c.MemMiB, c.CPU, c.SMP, iso, com1, panics)
+	ips := 50_000_000 // what it is about as fast as: nobody waits long for a timer
+	if c.ICount {
+		ips = 1_000_000_000
+	}
+	rc := fmt.Sprintf(bochsRC, c.MemMiB, c.CPU, c.SMP, ips, iso, com1, panics)
 	for name, text := range map[string]string{"bochsrc": rc, "bochsdbg": commands} {
 		if err := os.WriteFile(filepath.Join(c.Dir, name), []byte(text), 0o644); err != nil {
 			return nil, err

@@ -75,7 +75,8 @@ type Config struct {
 	COM int
 
 	// ICount makes one executed instruction one tick of the time-stamp
-	// counter; two runs then give the same figures.
+	// counter, and a nanosecond; two runs then give the same figures. In Bochs it
+	// is a tick in any case, but of 50 MHz.
 	ICount bool
 	// Args are further QEMU arguments, after ours, so that they win. Bochs takes
 	// none.
@@ -123,8 +124,8 @@ func (c Config) withDefaults() (Config, error) {
 	if c.HV == "" || c.Dir == "" {
 		return c, errors.New("emu: Config needs HV and Dir")
 	}
-	if c.ICount && c.Accel != TCG {
-		return c, errors.New("emu: instruction counting needs TCG")
+	if c.ICount && c.Accel != TCG && c.Accel != InBochs {
+		return c, errors.New("emu: instruction counting needs TCG or Bochs")
 	}
 	if c.Accel == InBochs && (c.Boot != BootISO || len(c.Args) > 0) {
 		return c, errors.New("emu: Bochs boots from a CD and takes no arguments")
