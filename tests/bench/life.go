@@ -14,9 +14,9 @@ import (
 // What the debug key m and the verbs info and dominfo say of memory, and a guest in mode first of its start.
 var (
 	recordsUse = regexp.MustCompile(`records of domains: (\d+) of`)
-	freeBytes  = regexp.MustCompile(`free_bytes +: (\d+)`)
+	freeBytes  = regexp.MustCompile(`free_bytes +: (\d+)\s`)
 	usedMemory = regexp.MustCompile(`Used memory: +(\d+) KiB`)
-	firstTSC   = regexp.MustCompile(`bench first (\d+)`)
+	firstTSC   = regexp.MustCompile(`bench first (\d+)\s`)
 )
 
 // measureLife measures what it costs to create, to keep and to destroy a domain. In

@@ -24,7 +24,7 @@ func TestDebugKeys(t *testing.T) {
 	h.key("h")
 	h.see(verbTime, "registers")
 	h.key("t")
-	h.seeRE(verbTime, `TSC \d+`)
+	h.seeRE(verbTime, `TSC \d+\s`)
 	h.key("q")
 	h.see(verbTime, "domain 0")
 	for _, key := range []string{"C", "R"} { // they ask, and take nothing for the answer

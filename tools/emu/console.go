@@ -118,7 +118,8 @@ func (c *Console) Expect(d time.Duration, texts ...string) (which int, before st
 }
 
 // ExpectRE waits until re matches the output after the last match and returns
-// the match and its groups.
+// the match and its groups. Output comes in pieces: what re ends with must not be able to
+// go on, as a number does.
 func (c *Console) ExpectRE(d time.Duration, re *regexp.Regexp) (groups []string, err error) {
 	_, err = c.wait(d, "/"+re.String()+"/", func(b []byte) (int, int) {
 		m := re.FindSubmatchIndex(b)
