@@ -57,7 +57,7 @@ func (e *emulator) next() (at mm.GVA, acc gwalk.Access) {
 // learn reads and decodes the next instruction: the next page only if it goes
 // on there.
 func (e *emulator) learn(k *known) (*decode.Insn, error) {
-	at, acc := e.next()
+	at, acc := e.next() // again: kept, they would cost each instruction that is known
 	k.at, k.cr3, k.key, k.mode = at, e.regime.CR3, e.regime.Key(acc), e.s.Mode
 	k.trail = part.Trail{}
 	here := int(min(decode.MaxLen, mm.PageSize-k.at%mm.PageSize))
