@@ -18,21 +18,24 @@ TEXT ·vmread(SB), NOSPLIT, $0-16
 	MOVQ	AX, ret+8(FP)
 	RET
 
+// The fields (SI) whose bits are set in DX, which is not 0, to their slots (DI).
+#define READSLOTS(next) \
+next: \
+	BSFQ	DX, BX; \
+	MOVL	(SI)(BX*4), CX; \
+	VMREADAX; \
+	MOVQ	AX, (DI)(BX*8); \
+	LEAQ	-1(DX), AX; \
+	ANDQ	AX, DX; \
+	JNE	next
+
 TEXT ·vmreads(SB), NOSPLIT, $0-24
 	MOVQ	fields+0(FP), SI
 	MOVQ	vals+8(FP), DI
 	MOVQ	mask+16(FP), DX
 	TESTQ	DX, DX
 	JEQ	done
-
-next:
-	BSFQ	DX, BX
-	MOVL	(SI)(BX*4), CX
-	VMREADAX
-	MOVQ	AX, (DI)(BX*8)
-	LEAQ	-1(DX), AX
-	ANDQ	AX, DX
-	JNE	next
+	READSLOTS(next)
 
 done:
 	RET
@@ -125,15 +128,7 @@ TEXT ·vmpeek(SB), NOSPLIT, $8-40
 	MOVQ	fields+0(FP), SI
 	MOVQ	vals+8(FP), DI
 	MOVQ	mask+16(FP), DX
-
-next:
-	BSFQ	DX, BX
-	MOVL	(SI)(BX*4), CX
-	VMREADAX
-	MOVQ	AX, (DI)(BX*8)
-	LEAQ	-1(DX), AX
-	ANDQ	AX, DX
-	JNE	next
+	READSLOTS(next)
 	LEAQ	pa+24(FP), AX
 	VMCLEARAX
 	JLS	failed
