@@ -154,10 +154,7 @@ func (p *prog) stub32() (pvh, linux Label) {
 	p.RawAbs([]byte{0xea}, far, selCode, 0)    // JMP selCode:far
 	p.Mode(64)
 	p.Place(far)
-	p.MovImm(RAX, selData)
-	p.Raw(0x8e, 0xd8) // MOV DS, EAX
-	p.Raw(0x8e, 0xc0) // MOV ES, EAX
-	p.Raw(0x8e, 0xd0) // MOV SS, EAX
+	p.dataSegments()
 	p.Raw(0x89, 0xdb) // MOV EBX, EBX clears the upper half
 	p.Raw(0x89, 0xed) // MOV EBP, EBP
 	return pvh, linux
@@ -257,4 +254,12 @@ func (p *prog) modules() {
 	p.print("\r\n")
 	p.Ret()
 	p.Place(done)
+}
+
+// dataSegments loads the data segments of 64-bit mode.
+func (p *prog) dataSegments() {
+	p.MovImm(RAX, selData)
+	p.Raw(0x8e, 0xd8) // MOV DS, EAX
+	p.Raw(0x8e, 0xc0) // MOV ES, EAX
+	p.Raw(0x8e, 0xd0) // MOV SS, EAX
 }

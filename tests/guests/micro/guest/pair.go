@@ -33,14 +33,19 @@ func (p *prog) wrmsr(msr, val uint64) {
 	p.WRMSR()
 }
 
-// x2APIC turns the local APIC to x2APIC mode, or jumps to none.
-func (p *prog) x2APIC(none Label) {
+// feature jumps to none unless the bit of CPUID leaf 1's ECX is set.
+func (p *prog) feature(bit uint8, none Label) {
 	p.MovImm(RAX, 1)
 	p.MovImm(RCX, 0)
 	p.CPUID()
-	p.Shr(RCX, 21)
+	p.Shr(RCX, bit)
 	p.AndImm(RCX, 1)
 	p.Jcc(E, none)
+}
+
+// x2APIC turns the local APIC to x2APIC mode, or jumps to none.
+func (p *prog) x2APIC(none Label) {
+	p.feature(21, none)
 	p.MovImm(RCX, msrAPICBase)
 	p.RDMSR()
 	p.OrImm(RAX, 1<<11|1<<10)
@@ -153,10 +158,7 @@ func (p *prog) second(from, end Label) {
 	p.Place(end)
 	p.Mode(64)
 	p.Place(far)
-	p.MovImm(RAX, selData)
-	p.Raw(0x8e, 0xd8) // MOV DS, EAX
-	p.Raw(0x8e, 0xc0) // MOV ES, EAX
-	p.Raw(0x8e, 0xd0) // MOV SS, EAX
+	p.dataSegments()
 	p.Lea(RSP, p.stack)
 	p.SubImm(RSP, 8192)
 	p.Lea(RAX, p.idtr)
@@ -219,12 +221,7 @@ func (p *prog) benchTimer() {
 
 // timerMode has the timer fire at a time of the TSC, or jumps to none.
 func (p *prog) timerMode(none Label) {
-	p.MovImm(RAX, 1)
-	p.MovImm(RCX, 0)
-	p.CPUID()
-	p.Shr(RCX, 24)
-	p.AndImm(RCX, 1)
-	p.Jcc(E, none)
+	p.feature(24, none)
 	p.wrmsr(msrLVTTimer, 2<<17|vecMark)
 	p.STI()
 }
