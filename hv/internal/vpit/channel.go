@@ -40,23 +40,27 @@ func (c *channel) elapsed(p *PIT, now uint64) uint64 {
 	return c.Held + p.rate.Counts(now-c.start)
 }
 
-// value is the counting element after e counts (8254 data sheet, "Mode
-// Definitions").
-func (c *channel) value(e uint64) uint16 {
-	n := uint64(c.Count)
+// value is the counting element of a channel that was loaded with n, e counts ago (8254
+// data sheet, "Mode Definitions"), in the low 16 bits.
+func value(mode, n, e uint64) uint64 {
 	switch {
 	case n == 0:
 		return 0
-	case c.Mode == 2:
-		return uint16(n - e%n)
-	case c.Mode == 3: // counts by two, twice per period
+	case mode == 2:
+		return n - e%n
+	case mode == 3: // counts by two, twice per period
 		twice := 2 * (e % n)
 		if twice >= n {
 			twice -= n
 		}
-		return uint16(n - twice)
+		return n - twice
 	}
-	return uint16(n - e) // goes on from 0xffff after 0
+	return n - e // goes on from 0xffff after 0
+}
+
+// count is the counting element at now.
+func (c *channel) count(p *PIT, now uint64) uint16 {
+	return uint16(value(uint64(c.Mode), uint64(c.Count), c.elapsed(p, now)))
 }
 
 // output is OUT after e counts.
@@ -149,7 +153,7 @@ func (c *channel) latch(p *PIT, now uint64) {
 	if c.Latch != 0 {
 		return
 	}
-	c.Latched = c.value(c.elapsed(p, now))
+	c.Latched = c.count(p, now)
 	c.Latch = 1
 	if c.RW == rwBoth {
 		c.Latch = 2
@@ -184,7 +188,7 @@ func (c *channel) read(p *PIT, now uint64) uint8 {
 	}
 	v := c.Latched
 	if c.Latch == 0 {
-		v = c.value(c.elapsed(p, now))
+		v = c.count(p, now)
 	} else {
 		c.Latch--
 	}

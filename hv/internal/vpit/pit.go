@@ -48,6 +48,8 @@ type PIT struct {
 	mu      sync.Mutex
 	ch      [3]channel
 	speaker uint8 // port 0x61, bits 3:0
+
+	quick [4]*quick // of each channel; the fourth stays closed
 }
 
 // New makes a timer in which nothing counts. hz is the rate of the host's
@@ -55,6 +57,9 @@ type PIT struct {
 func New(hz uint64, irq bus.Line, kick bus.Kicker) *PIT {
 	hz = max(hz, MinHz)
 	p := &PIT{rate: bus.NewRate(abi.PITHz, hz), gap: hz / (1e9 / minGapNS), irq: irq, kick: kick}
+	for i := range p.quick {
+		p.quick[i] = &quick{p: p, i: uint8(i)}
+	}
 	p.Reset()
 	return p
 }
@@ -64,14 +69,14 @@ const MinHz = 2_000_000
 
 // Reset stops all channels.
 func (p *PIT) Reset() {
-	p.mu.Lock()
+	p.lock(allChannels)
 	for i := range p.ch {
 		p.ch[i] = channel{Mode: 3, RW: rwBoth, Gate: i != 2}
 	}
 	p.speaker = 0
 	p.next.Store(never)
 	p.irq.Set(false)
-	p.mu.Unlock()
+	p.unlock(allChannels)
 }
 
 // Deadline returns the host's TSC at which Tick has something to do. ok is false
@@ -122,37 +127,60 @@ type counters struct{ p *PIT }
 // for construction only.
 func (p *PIT) Ports() bus.Device { return counters{p} }
 
-// Read is a byte read of a counter; the control word is write-only.
+// Read is a byte read of a counter; the control word is write-only. What is read most,
+// a count that is not latched, takes no lock.
 func (d counters) Read(off uint64, _ uint8, now uint64) uint64 {
-	if off &= 3; off == 3 {
+	rate, q := d.p.rate, d.p.quick[off&3]
+	if w := q.word.Load(); w&quickOpen != 0 {
+		e := q.held.Load()
+		if at := q.start.Load(); now >= at {
+			e += rate.Counts(now - at)
+		}
+		v := value(q.mode.Load(), q.count.Load(), e) >> (w & quickShift)
+		if q.word.CompareAndSwap(w, w^q.flip.Load()) {
+			return v | ^uint64(0xff)
+		}
+	}
+	return q.p.read(q.i, now)
+}
+
+// read is the read of a counter, or of the control word, under the lock.
+func (p *PIT) read(i uint8, now uint64) uint64 {
+	if i >= 3 {
 		return ^uint64(0)
 	}
-	p := d.p
-	p.mu.Lock()
-	v := p.ch[off].read(p, now)
-	p.mu.Unlock()
+	p.lock(1 << i)
+	v := p.ch[i].read(p, now)
+	p.unlock(1 << i)
 	return uint64(v) | ^uint64(0xff)
 }
 
 // Write writes a byte of a counter, or the control word.
 func (d counters) Write(off uint64, _ uint8, val, now uint64) {
 	p, v := d.p, uint8(val)
-	p.mu.Lock()
 	if off &= 3; off == 3 {
 		p.control(v, now)
-	} else if p.ch[off].write(v, now) && off == 0 {
+		return
+	}
+	p.lock(1 << off)
+	if p.ch[off].write(v, now) && off == 0 {
 		p.restart(now)
 	}
-	p.mu.Unlock()
+	p.unlock(1 << off)
 }
 
 // control is the control word: mode of a channel, latch, or read-back.
 func (p *PIT) control(v uint8, now uint64) {
 	n := v >> 6
+	channels := uint8(1) << n
+	if n == 3 {
+		channels = v >> 1 & allChannels
+	}
+	p.lock(channels)
 	switch {
 	case n == 3: // read-back command
 		for i := range p.ch {
-			if v>>(i+1)&1 != 0 {
+			if channels>>i&1 != 0 {
 				p.ch[i].readBack(p, now, v&0x20 == 0, v&0x10 == 0)
 			}
 		}
@@ -164,6 +192,7 @@ func (p *PIT) control(v uint8, now uint64) {
 			p.restart(now)
 		}
 	}
+	p.unlock(channels)
 }
 
 // restart follows a new mode or count of channel 0.
@@ -198,8 +227,8 @@ func (d port61) Read(_ uint64, _ uint8, now uint64) uint64 {
 // Write sets the gate of channel 2 (bit 0) and three bits without effect.
 func (d port61) Write(_ uint64, _ uint8, val, now uint64) {
 	p := d.p
-	p.mu.Lock()
+	p.lock(1 << 2)
 	p.speaker = uint8(val) & 0xf
 	p.ch[2].setGate(p, val&1 != 0, now)
-	p.mu.Unlock()
+	p.unlock(1 << 2)
 }

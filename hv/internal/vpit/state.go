@@ -18,8 +18,8 @@ var ErrState = errors.New("vpit: impossible saved state")
 
 // Export returns the state of p at clock now.
 func (p *PIT) Export(now uint64) State {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.lock(allChannels)
+	defer p.unlock(allChannels)
 	s := State{Channel: p.ch, Speaker: p.speaker}
 	for i := range s.Channel {
 		c := &s.Channel[i]
@@ -45,12 +45,12 @@ func (p *PIT) Import(s *State, now uint64) error {
 	if s.Speaker > 0xf || s.Channel[2].Gate != (s.Speaker&1 != 0) {
 		return ErrState
 	}
-	p.mu.Lock()
+	p.lock(allChannels)
 	p.ch, p.speaker = s.Channel, s.Speaker
 	for i := range p.ch {
 		p.ch[i].start = now
 	}
 	p.arm(now)
-	p.mu.Unlock()
+	p.unlock(allChannels)
 	return nil
 }
