@@ -14,6 +14,7 @@ func main() {
 	earlyConsole(opts, fw)
 	setPower(fw)
 	checkClock(fw)
+	devices := quietDevices(fw)
 	m := newMachine(info)
 	callInsn := chooseBackend(m)
 	startCPUs(m, fw, opts)
@@ -23,5 +24,5 @@ func main() {
 	if opts.Torture {
 		torture()
 	}
-	run(m, newServices(m, info.CmdLine, opts), dom0, opts)
+	run(m, newServices(m, devices, info.CmdLine, opts), dom0, opts)
 }

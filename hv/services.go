@@ -11,12 +11,13 @@ import (
 	"ringo/hv/internal/hcall"
 	"ringo/hv/internal/heap"
 	"ringo/hv/internal/part"
+	"ringo/hv/internal/pci"
 	"ringo/mm"
 	"ringo/mm/frame"
 )
 
 // newServices connects the hypercalls that are not about domains.
-func newServices(m *part.Machine, cmdLine string, opts cmdline.Options) *hcall.Services {
+func newServices(m *part.Machine, devices *pci.Table, cmdLine string, opts cmdline.Options) *hcall.Services {
 	meter := heap.New()
 	return &hcall.Services{
 		Host:         func(h *abi.HostInfo) { hostInfo(m, meter, cmdLine, opts, h) },
@@ -27,6 +28,7 @@ func newServices(m *part.Machine, cmdLine string, opts cmdline.Options) *hcall.S
 			return abi.NewConsoleInput(con.input.Read(b))
 		},
 		DebugKey: func(k byte) { debugKey(m, k) },
+		PCI:      devices,
 		Trace: func(cpu uint64, out []abi.TraceRecord) (int, bool) {
 			if cpu >= uint64(len(m.CPUs)) {
 				return 0, false

@@ -327,6 +327,16 @@ func TestEveryVerb(t *testing.T) {
 	show(DumpDelete.Name, None{}, err)
 	_, err = DomainUndefine.Call(a, Ref{"typed"})
 	show(DomainUndefine.Name, None{}, err)
+	m.PCI = []abi.PCIFunction{{Addr: 0x1_00fa, Class: 0x010601, Vendor: 0x8086, Device: 0x2922, BAR: [6]abi.PCIBAR{5: {Addr: 0xfeb00000, Size: 4096, Flags: abi.BARPresent}}}}
+	m.Config = map[abi.PCIAddr]map[uint16]uint32{0x1_00fa: {0: 0x29228086, 4: 1 << 20, 0x34: 0x80, 0x80: 0x00800005}}
+	funcs, err := PCIList.Call(a, None{})
+	if got := show(PCIList.Name, funcs, err); got != `[{"address":"0001:00:1f.2","class":"SATA controller (AHCI)","class_code":"010601","id":"8086:2922","revision":0,"ranges":[{"bar":5,"start":4272947200,"size":4096}],"bus_master":"off"}]` {
+		t.Error(got)
+	}
+	fn, err := PCIShow.Call(a, PCIRef{"0001:00:1f.2"})
+	if show(PCIShow.Name, fn, err); len(fn.Config) != 256 || fn.Config[1] != 0x80 || !slices.Equal(fn.Capabilities, []PCICapability{{ID: 5, Register: 0x80, Name: "MSI", Messages: 1}}) {
+		t.Errorf("%+v", fn)
+	}
 	_, err = HostPower.Call(a, Power{Restart})
 	if show(HostPower.Name, None{}, err); !cmp.Equal(m.Powered(), []abi.Power{abi.PowerReboot}) {
 		t.Error(m.Powered())

@@ -106,6 +106,7 @@ func TestVerbs(t *testing.T) {
 		"sched-credit", "sched-credit -d demo -w 512 -c 150", "sched-credit demo", "sched-credit demo -w 300 -c 20", "sched-credit -d demo", "sched-credit -d Domain-0 -w 300",
 		"rename demo shop", "uptime", "uptime shop",
 		"files", "info", "version", "debug-keys hq", "dmesg", "top", "top -1", "stats", "stats shop", "trace", "trace 3",
+		"pci", "pci -v", "lspci -x 01:01.0",
 		"destroy shop", "destroy web2", "list",
 		"restart",
 	))
@@ -206,6 +207,17 @@ func (r *rig) figures() {
 	r.SetTrace([]abi.TraceRecord{{TSC: 1000, RIP: 0xffffffff81000000, Domain: 1, Info: 5}, {TSC: 4000, Reason: 1, VCPU: 1}, {TSC: 5000, Reason: 9}})
 	r.SetExits(0, 30, 6600, 255)
 	r.SetExits(1, 10, 21000, 4095)
+	r.PCI = []abi.PCIFunction{
+		{Addr: 0, Class: 0x060000, Vendor: 0x8086, Device: 0x29c0},
+		{Addr: 8, Class: 0x060400, Vendor: 0x1b36, Device: 0xc, Header: 1, Secondary: 1, Subsidiary: 2},
+		{Addr: 0x108, Class: 0x010802, Vendor: 0x1b36, Device: 0x10, Revision: 2, Subvendor: 0x1af4, Subdevice: 0x1100, Flags: abi.PCIStopped | abi.PCIExtended,
+			BAR: [6]abi.PCIBAR{{Addr: 0xe0 << 32, Size: 16 << 10, Flags: abi.BARPresent | abi.BAR64 | abi.BARPrefetch}, {},
+				{Addr: 0xc000, Size: 32, Flags: abi.BARPresent | abi.BARPort}, {Size: 1 << 21, Flags: abi.BARPresent}}},
+		{Addr: 0x1_0000, Class: 0x030000, Vendor: 0x1234, Device: 0x1111, Flags: abi.PCIMaster},
+	}
+	r.Config = map[abi.PCIAddr]map[uint16]uint32{0x108: {
+		0: 0x00101b36, 4: 0x00100003, 0x34: 0x40, 0x40: 0x0040_5011, 0x50: 0x0002_0010, 0x100: 0x0001_0001,
+	}}
 }
 
 func TestErrors(t *testing.T) {
@@ -223,7 +235,7 @@ func TestErrors(t *testing.T) {
 		"destroy", "destroy dmeo", "destroy Domain-0", "destroy 77", "pause x", "unpause x", "rename demo", "rename demo X",
 		"rename demo demo", "domid x", "list x", "list -z", "shutdown demo", "shutdown -w -F x", "trigger demo smi", "trigger demo nmi x", "trigger demo nmi 9", "reset x", "dmesg x",
 		"sched-credit -w 5", "sched-credit demo -t 5", "sched-credit -d demo demo", "sched-credit -d demo -w many", "sched-credit -d demo -w", "sched-credit -d demo -c 900",
-		"sched-credit -d demo -w 0", "vcpu-pin demo 0", "vcpu-pin demo one 1", "vcpu-pin demo 2 1", "vcpu-pin demo 0 9", "vcpu-pin demo 0 x", "trace x", "trace 9", "stats x", "help nope", "debug-keys",
+		"sched-credit -d demo -w 0", "vcpu-pin demo 0", "vcpu-pin demo one 1", "vcpu-pin demo 2 1", "vcpu-pin demo 0 9", "vcpu-pin demo 0 x", "trace x", "trace 9", "stats x", "pci x", "pci 00:1f.2", "pci -y", "help nope", "debug-keys",
 		`list "demo`, `list demo\`, "uptime x",
 		"destroy demo", "list",
 	))

@@ -39,8 +39,11 @@ const (
 // help refers to it.
 var verbs []verb
 
-func init() {
-	verbs = []verb{
+func init() { verbs = append(domainVerbs(), hostVerbs()...) }
+
+// domainVerbs are those about domains.
+func domainVerbs() []verb {
+	return []verb{
 		{name: "create", args: "[-c] [-p] [-n] [FILE | -] [key=value ...]", flags: "cpn", least: 1, most: -1, kind: argCreate,
 			short: "make a domain and start it", text: createHelp, run: create},
 		{name: "define", args: "[FILE | -] [key=value ...]", least: 1, most: -1, kind: argCreate,
@@ -104,11 +107,19 @@ func init() {
 		{name: "uptime", args: "[DOMAIN]", most: 1, kind: argDomain, short: "how long domains have been running", run: uptime},
 		{name: "top", args: "[-1]", flags: "1", short: "what domains use, every two seconds; q leaves", run: top, text: topHelp},
 		{name: "stats", args: "[DOMAIN]", most: 1, kind: argDomain, short: "count exits by reason, and what they cost", run: stats},
+	}
+}
+
+// hostVerbs are those about the machine.
+func hostVerbs() []verb {
+	return []verb{
 		{name: "trace", args: "[CPU]", most: 1, short: "show the last exits on a CPU", run: trace},
 		{name: "files", short: "list boot modules, which create can use", run: files},
 		{name: "status", short: "the host at a glance", run: status,
 			text: "Health is ok, or what is not: domains that have crashed and are kept, and errors\nand warnings in the hypervisor's log."},
 		{name: "info", alias: []string{"nodeinfo"}, short: "describe the host", run: info},
+		{name: "pci", alias: []string{"lspci"}, args: "[-v] [-x] [ADDRESS]", flags: "vx", most: 1,
+			short: "list the machine's PCI functions", text: pciHelp, run: pciList},
 		{name: "dmesg", args: "[DOMAIN]", most: 1, kind: argDomain, short: "print the hypervisor's log, or a domain's", run: dmesg,
 			text: "A domain's log is what it wrote to the debug ports 0xe9 and 0x402 and to COM2."},
 		{name: "debug-keys", args: "KEYS", least: 1, most: 1, short: "press debug keys of the hypervisor; h is help", run: debugKeys,

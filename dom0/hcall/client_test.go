@@ -31,6 +31,7 @@ func TestWireLayout(t *testing.T) {
 		{abi.VCPUContext{}, unsafe.Sizeof(abi.VCPUContext{})},
 		{abi.DomainInfo{}, unsafe.Sizeof(abi.DomainInfo{})},
 		{abi.ExitCounts{}, unsafe.Sizeof(abi.ExitCounts{})},
+		{abi.PCIFunction{}, unsafe.Sizeof(abi.PCIFunction{})},
 		{abi.TraceRecord{}, unsafe.Sizeof(abi.TraceRecord{})},
 	} {
 		if got := binary.Size(c.v); uintptr(got) != c.size {
@@ -131,6 +132,7 @@ func TestErrors(t *testing.T) {
 		"domains": e1(c.Domains()), "rename": c.Rename(1, "x"), "record": c.SetRecord(1, nil),
 		"getrecord": e1(c.Record(1)), "sched": c.SetSched(1, 1, 0), "affinity": e1(c.Affinity(1, 0, 1)), "irq": c.SetIRQ(1, 4, true),
 		"done": c.IOReqDone(1, 0), "bell": c.SetBell(1, 0, 0, 0, 0), "end": c.End(1, abi.ShutdownReboot),
+		"pci": e1(c.PCIFunctions()), "config": e1(c.PCIRead(8, 0, 4)),
 		"trigger": e1(c.Trigger(1, abi.TriggerNMI, 0)),
 	}
 	for name, err := range calls {

@@ -140,3 +140,34 @@ func (c *Client) Trace(cpu uint32) ([]abi.TraceRecord, error) {
 	}
 	return r, nil
 }
+
+// PCIFunctions returns the PCI functions of the machine, by address.
+func (c *Client) PCIFunctions() ([]abi.PCIFunction, error) {
+	var all []abi.PCIFunction
+	for {
+		f, st := c.pciFunction(uint64(len(all)))
+		if st == abi.NoDevice {
+			return all, nil
+		}
+		if st != abi.OK {
+			return nil, fail(abi.CallPCIFunction, st, "list PCI functions")
+		}
+		all = append(all, f)
+	}
+}
+
+func (c *Client) pciFunction(n uint64) (f abi.PCIFunction, st abi.Status) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if st, _ = c.call(abi.CallPCIFunction, n, c.gpa, 0, 0, 0); st == abi.OK {
+		get(c.buf, &f)
+	}
+	return f, st
+}
+
+// PCIRead reads a register of size bytes of a function's configuration space: all ones
+// if the function has no such register.
+func (c *Client) PCIRead(a abi.PCIAddr, reg, size uint16) (uint32, error) {
+	st, v := c.call(abi.CallPCIRead, uint64(a), uint64(reg), uint64(size), 0, 0)
+	return uint32(v), fail(abi.CallPCIRead, st, "read register %#x of PCI function %#x", reg, uint32(a))
+}

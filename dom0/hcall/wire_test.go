@@ -21,6 +21,7 @@ func TestWire(t *testing.T) {
 	wire[abi.DomainInfo](t)
 	wire[abi.HostInfo](t)
 	wire[abi.ExitCounts](t)
+	wire[abi.PCIFunction](t)
 }
 
 func wire[T any](t *testing.T) {

@@ -23,6 +23,7 @@ func TestSizes(t *testing.T) {
 		{"IOReq", unsafe.Sizeof(IOReq{}), 64},
 		{"IOReqPage", unsafe.Sizeof(IOReqPage{}), 4096},
 		{"TraceRecord", unsafe.Sizeof(TraceRecord{}), 32},
+		{"PCIFunction", unsafe.Sizeof(PCIFunction{}), 168},
 		{"ExitCounts", unsafe.Sizeof(ExitCounts{}), 1288},
 	} {
 		if c.got != c.want {

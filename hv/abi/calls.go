@@ -50,6 +50,9 @@ const (
 	CallTrace      // (cpu, gpa []TraceRecord, bytes) -> records copied, newest last
 
 	CallDomAffinity // (dom, vcpu, mask of CPUs) -> where the vCPU may run: on those, with ^0 on all, with 0 as before; BadArg and the CPUs that run vCPUs if the mask has others
+
+	CallPCIFunction // (n, gpa *PCIFunction) -> number of functions: the one of index n; NoDevice behind the last
+	CallPCIRead     // (PCIAddr, register, bytes 1, 2 or 4) -> value of an aligned register of a function's configuration space
 	CallEnd
 )
 

@@ -50,7 +50,8 @@
 //	   CallIOReqDone always hands the CPU over; ports 0x60, 0x64 and 0xcf8 to
 //	   0xcff are dom0's; ExitCounts has what exits cost
 //	3  SpaceConfig, cells and posted writes, CallDomTrigger
-//	4  CreateArgs.Topology; CallDomAffinity was added to it
+//	4  CreateArgs.Topology; CallDomAffinity, and then
+//	   PCIFunction and NoDevice, were added to it
 package abi
 
 // Version is the version of this contract. It changes with every incompatible
@@ -76,6 +77,7 @@ const (
 	Busy              // not in a state that allows this
 	TooBig            // the answer does not fit the buffer
 	NoRecord          // no room for records in the hypervisor's own memory
+	NoDevice          // no such device
 	NumStatus
 )
 
@@ -84,6 +86,7 @@ var statusText = [NumStatus]string{
 	"argument out of range", "bad guest physical address", "no such domain",
 	"no such vCPU", "not enough free memory", "table full", "already exists",
 	"domain is busy", "buffer too small", "the hypervisor's own memory is full",
+	"no such device",
 }
 
 // Error makes a Status other than OK usable as an error.

@@ -45,6 +45,9 @@ func TestBochsBoot(t *testing.T) {
 			if !strings.Contains(h.Transcript(), "Hz by the PM timer") { // its clock is slow: nobody believes the PIT alone
 				t.Error("no second opinion on the clock")
 			}
+			if all := h.ok("pci"); !strings.Contains(all, "\n00:01.1 IDE controller [010180]: 8086:7010\n") {
+				t.Errorf("no disk controller:\n%s", all)
+			}
 			h.ok(micro("good", "echo"))
 			free := h.free()
 			h.ok(`define name=mb2 kernel=boot:mb2 memory=8MiB cmdline="mode=boot"`)

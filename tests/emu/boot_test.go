@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -104,7 +105,9 @@ func TestServer(t *testing.T) {
 	}
 	h := boot(t, emu.Config{HV: withFirmware(t, noPMTimer), MemMiB: 512, HVArgs: "loglvl=info", COM: 2,
 		Args: []string{"-machine", "q35,pit=off", "-acpitable", "sig=SPCR,rev=2,data=" + table,
-			"-smp", "cpus=6,sockets=4,cores=3,threads=1,maxcpus=12"}})
+			"-smp", "cpus=6,sockets=4,cores=3,threads=1,maxcpus=12",
+			"-device", "pcie-root-port,id=port1,chassis=1,addr=5", "-drive", "if=none,id=disk,file=null-co://,file.read-zeroes=on,format=raw",
+			"-device", "nvme,drive=disk,serial=1,bus=port1", "-device", "e1000e,addr=6"}})
 	for _, want := range []string{"Hz by the HPET", "the serial port at 0x2f8, which ACPI table SPCR names", "ringo: Ringo ", "6 CPUs, starting dom0"} {
 		if !strings.Contains(h.Transcript(), want) {
 			t.Errorf("it does not say %q", want)
@@ -113,6 +116,7 @@ func TestServer(t *testing.T) {
 	if mhz, err := strconv.ParseFloat(h.info()["cpu_mhz"], 64); err != nil || mhz < 100 || mhz > 20_000 {
 		t.Errorf("%v MHz, %v", mhz, err)
 	}
+	h.functions()
 	// The ports come back, or it could not switch itself off.
 	for _, line := range []string{"o/w 0xcf8 0x8000f844", "o/b 0xcfc 0x80"} {
 		if text, err := h.Monitor.HMP(line); err != nil || strings.TrimSpace(text) != "" {
@@ -120,6 +124,30 @@ func TestServer(t *testing.T) {
 		}
 	}
 	h.poweroff()
+}
+
+// functions checks that the machine's PCI functions are known: behind a root port a
+// disk, which firmware was the master of to look for a system.
+func (h *host) functions() {
+	h.t.Helper()
+	all := h.ok("pci -v")
+	for _, want := range []string{
+		`00:05\.0 PCI bridge .*\n\tbuses behind it: 01 to 01\n`,
+		`00:06\.0 Ethernet controller \[020000\]: 8086:10d3\n`,
+		`01:00\.0 NVMe controller .*\n\tsubsystem .*\n\tbus master: stopped at boot\n\tBAR 0: memory at 0x[0-9a-f]+, 16 KiB, 64-bit\n(\t.*\n)*\tcapability at 0x[0-9a-f]+: MSI-X, messages: 65\n`,
+	} {
+		if !regexp.MustCompile(want).MatchString(all) {
+			h.t.Errorf("pci -v does not show %s:\n%s", want, all)
+		}
+	}
+	// The machine says so as well: the command of 01:00.0 has no bit 2.
+	if text, err := h.Monitor.HMP("o/w 0xcf8 0x80010004"); err != nil || strings.TrimSpace(text) != "" {
+		h.t.Errorf("%q, %v", text, err)
+	}
+	text, err := h.Monitor.HMP("i/hx 0xcfc")
+	if m := regexp.MustCompile(`= 0x([0-9a-f]+)`).FindStringSubmatch(text); err != nil || m == nil || m[1] != "0103" {
+		h.t.Errorf("command of the disk: %q, %v; want 0x0103", text, err)
+	}
 }
 
 // spcr is the body of the table (Microsoft's "Serial Port Console Redirection

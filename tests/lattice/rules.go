@@ -78,7 +78,7 @@ var rules = []rule{
 	{pkg: "dom0/console/vt", std: any},
 	{pkg: "dom0/console", ours: "dom0/console/vt", std: any, mods: any},
 	{pkg: "dom0/platform", ours: "hv/abi hv/bus dom0/hcall dom0/event dom0/ioreq dom0/guestmem dom0/devmodel/... dom0/problem dom0/account dom0/board dom0/domain dom0/console", std: any},
-	{pkg: "dom0/api", ours: "hv/abi dom0/hcall dom0/config dom0/config/near dom0/problem dom0/account dom0/domain", std: any},
+	{pkg: "dom0/api", ours: "hv/abi dom0/hcall dom0/config dom0/config/near dom0/problem dom0/account dom0/domain drivers/pci", std: any},
 	{pkg: "dom0/cli", ours: "dom0/api", std: any},
 	{pkg: "dom0", ours: "hv/abi boot/kernel boot/layout boot/churn dom0/...", std: any, mods: any},
 	{pkg: "drivers/...", ours: "drivers/...", std: any, mods: tamago},
@@ -102,5 +102,5 @@ const (
 	hvParts = "hv/abi hv/x86 hv/insn hv/spec hv/decode hv/vcpu mm mm/phys mm/frame mm/pt mm/gwalk" +
 		" hv/bus hv/internal/dbg hv/internal/event hv/internal/pcpu hv/internal/policy" +
 		" hv/internal/sched hv/internal/vlapic hv/internal/vioapic hv/internal/vpic hv/internal/vpit" +
-		" hv/internal/vpm hv/internal/vhpet hv/internal/pvclock"
+		" hv/internal/vpm hv/internal/vhpet hv/internal/pvclock hv/internal/pci"
 )

@@ -71,6 +71,13 @@ func (m *Machine) invoke(nr abi.Call, a [5]uint64, ports *[]uint32) (abi.Status,
 		return m.answer(a[1], &m.exits)
 	case abi.CallTrace:
 		return m.readTrace(a[0], a[1], a[2])
+	case abi.CallPCIFunction:
+		if a[0] >= uint64(len(m.PCI)) {
+			return abi.NoDevice, uint64(len(m.PCI))
+		}
+		return m.answer(a[1], &m.PCI[a[0]])
+	case abi.CallPCIRead:
+		return m.readPCI(a[0], a[1], a[2])
 	case abi.CallDomShutdown, abi.CallVCPUStart:
 		return abi.Busy, 0 // dom0 runs on one vCPU and does not stop
 	}
@@ -232,4 +239,21 @@ func (m *Machine) readTrace(cpu, gpa, size uint64) (abi.Status, uint64) {
 		panic(err)
 	}
 	return abi.OK, uint64(len(r))
+}
+
+func (m *Machine) readPCI(a, reg, size uint64) (abi.Status, uint64) {
+	if size != 1 && size != 2 && size != 4 || reg%size != 0 || reg > 4096-size {
+		return abi.BadArg, 0
+	}
+	for _, f := range m.PCI {
+		if uint64(f.Addr) != a {
+			continue
+		}
+		v := ^uint32(0)
+		if reg < 256 || f.Flags&abi.PCIExtended != 0 {
+			v = m.Config[f.Addr][uint16(reg)&^3] >> (reg & 3 * 8)
+		}
+		return abi.OK, uint64(v & uint32(1<<(size*8)-1))
+	}
+	return abi.NoDevice, 0
 }

@@ -42,6 +42,10 @@ type Machine struct {
 	Upcall func()
 	// Host is the template of the answer to CallHost.
 	Host abi.HostInfo
+	// PCI are the functions of the machine, and Config the doublewords of their
+	// configuration space that are not 0.
+	PCI    []abi.PCIFunction
+	Config map[abi.PCIAddr]map[uint16]uint32
 	// Reserved are CPUs that run no vCPUs.
 	Reserved uint64
 	// Shared is the page of event bits.

@@ -17,11 +17,12 @@ package hcall
 import (
 	"ringo/hv/abi"
 	"ringo/hv/internal/part"
+	"ringo/hv/internal/pci"
 	"ringo/hv/x86"
 	"ringo/mm"
 )
 
-// Services is what calls need besides domains. All functions are set.
+// Services is what calls need besides domains. All fields are set.
 type Services struct {
 	Host         func(*abi.HostInfo)
 	Power        func(abi.Power)
@@ -30,6 +31,7 @@ type Services struct {
 	ConsoleRead  func(b []byte) abi.ConsoleInput
 	DebugKey     func(k byte)
 	Trace        func(cpu uint64, out []abi.TraceRecord) (n int, ok bool)
+	PCI          *pci.Table
 }
 
 // bufSize is the largest operand in bytes.

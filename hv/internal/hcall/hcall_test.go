@@ -11,6 +11,7 @@ import (
 	"ringo/hv/abi"
 	"ringo/hv/internal/event"
 	"ringo/hv/internal/part"
+	"ringo/hv/internal/pci"
 	"ringo/hv/internal/pcpu"
 	"ringo/hv/internal/policy"
 	"ringo/hv/internal/sched"
@@ -70,6 +71,7 @@ func newRig(t *testing.T) *rig {
 		ConsoleWrite: func(b []byte) int { r.log = append(r.log, b...); return len(b) },
 		ConsoleRead:  func(b []byte) abi.ConsoleInput { return abi.NewConsoleInput(copy(b, "in"), 0, false) },
 		DebugKey:     func(byte) {},
+		PCI:          &pci.Table{Functions: []abi.PCIFunction{{Addr: 8, Vendor: 0x8086}, {Addr: 0x10}}},
 		Trace:        func(cpu uint64, out []abi.TraceRecord) (int, bool) { return len(out), cpu == 0 },
 	})
 	return r
@@ -323,5 +325,30 @@ func TestTrigger(t *testing.T) {
 	g.Info(&info)
 	if info.Shutdown != abi.ShutdownReboot {
 		t.Errorf("INIT of the boot processor: %+v", info.Shutdown)
+	}
+}
+
+// Functions are listed by index, and what is not there has no registers.
+func TestPCI(t *testing.T) {
+	r := newRig(t)
+	for i, want := range []uint64{8, 0x10} {
+		if st, n := r.call(r.dom0, abi.CallPCIFunction, uint64(i), r.at); st != abi.OK || n != 2 {
+			t.Errorf("function %d: %v, %d", i, st, n)
+		}
+		var b [8]byte
+		r.dom0.Read(mm.GPA(r.at), b[:])
+		if got := binary.LittleEndian.Uint64(b[:]); got != want {
+			t.Errorf("function %d is %#x", i, got)
+		}
+	}
+	for _, i := range []uint64{2, 1 << 63, ^uint64(0)} {
+		if st, n := r.call(r.dom0, abi.CallPCIFunction, i, r.at); st != abi.NoDevice || n != 2 {
+			t.Errorf("function %d: %v, %d", i, st, n)
+		}
+	}
+	for _, a := range []uint64{0, 1 << 32, 1<<32 | 8} {
+		if st, _ := r.call(r.dom0, abi.CallPCIRead, a, 0, 4); st != abi.NoDevice {
+			t.Errorf("register of %#x: %v", a, st)
+		}
 	}
 }

@@ -44,4 +44,7 @@ var calls = [abi.NumCalls]call{
 	abi.CallTrace - abi.CallBase:      {gpa: 2, len: 3, out: true, run: trace},
 
 	abi.CallDomAffinity - abi.CallBase: {dom: 1, vcpu: 2, run: domAffinity},
+
+	abi.CallPCIFunction - abi.CallBase: {gpa: 2, size: sizePCI, out: true, run: pciFunction},
+	abi.CallPCIRead - abi.CallBase:     {run: pciRead},
 }

@@ -36,6 +36,7 @@ const (
 	sizeExtents = int(unsafe.Sizeof(abi.ExtentList{}))
 	sizeContext = int(unsafe.Sizeof(abi.VCPUContext{}))
 	sizeInfo    = int(unsafe.Sizeof(abi.DomainInfo{}))
+	sizePCI     = int(unsafe.Sizeof(abi.PCIFunction{}))
 	sizeCounts  = int(unsafe.Sizeof(abi.ExitCounts{}))
 	sizeTrace   = unsafe.Sizeof(abi.TraceRecord{})
 )

@@ -1,0 +1,56 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"ringo/boot/acpi"
+	"ringo/boot/kernel"
+	"ringo/hv/insn"
+	"ringo/hv/internal/dbg"
+	"ringo/hv/internal/pci"
+	"ringo/mm"
+)
+
+// quietDevices takes stock of the PCI functions, and stops those that firmware has left
+// writing to memory.
+func quietDevices(fw *acpi.Tables) *pci.Table {
+	var windows []pci.Window
+	for i := range fw.ECAM {
+		if w, ok := window(&fw.ECAM[i]); ok {
+			windows = append(windows, w)
+		}
+	}
+	t := pci.NewTable(pci.NewSpace(configPorts{}, windows))
+	stopped := t.Quiesce()
+	dbg.At(dbg.Info).S("pci: ").U(uint64(len(t.Functions))).S(" functions, ").U(uint64(stopped)).
+		S(" of them stopped that were bus masters").End()
+	if t.Full {
+		dbg.At(dbg.Warning).S("pci: more than ").U(pci.MaxFunctions).
+			S(" functions: those behind are not seen, and may still write memory; turn off SR-IOV in the firmware").End()
+	}
+	return t
+}
+
+// configPorts is the machine's configuration mechanism #1.
+type configPorts struct{}
+
+func (configPorts) Out(port uint16, v uint32) { insn.OUT32(port, v) }
+func (configPorts) In(port uint16) uint32     { return insn.IN32(port) }
+
+// window shows a part of configuration space through the direct map, which must reach
+// it.
+func window(e *acpi.ECAM) (pci.Window, bool) {
+	first := e.Config(e.First, 0, 0)
+	size := uint64(e.Last-e.First)<<20 + 1<<20
+	if !mm.Within(first, size, uint64(kernel.DirectTop())) {
+		dbg.At(dbg.Warning).S("pci: the configuration window at ").X(uint64(first)).S(" is out of reach: no extended registers there").End()
+		return pci.Window{}, false
+	}
+	return pci.Window{
+		Segment: e.Segment, First: e.First, Last: e.Last,
+		Register: func(bus, device, function uint8, reg uint16) *uint32 {
+			return &direct.Words(e.Config(bus, device, function)+mm.HPA(reg), 1)[0]
+		},
+	}, true
+}

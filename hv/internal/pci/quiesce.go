@@ -1,0 +1,92 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package pci
+
+import "ringo/hv/abi"
+
+// Base classes, and classes with their subclass (PCI Code and ID Assignment
+// Specification 1.11).
+const (
+	classDisplay = 0x03
+	classBridge  = 0x06
+	classSystem  = 0x08
+	classUSB     = 0x0c03
+)
+
+func baseClass(f *abi.PCIFunction) uint32 { return f.Class >> 16 }
+
+// Quiesce takes the bus from all functions that firmware, or a loader, has left
+// working: a network card may still write what it receives to memory that is somebody
+// else's by now. It returns how many there were.
+//
+// Bridges pass on what others do. Displays and USB controllers are left alone as well,
+// since firmware shows and reads keys with them for the hypervisor's own console, from
+// memory that it has reserved.
+func (t *Table) Quiesce() (n int) {
+	for i := range t.Functions {
+		f := &t.Functions[i]
+		command := t.space.Load(f.Addr, regCommand) & 0xffff
+		switch {
+		case command&commandMaster == 0:
+		case baseClass(f) == classBridge:
+		case baseClass(f) == classDisplay, f.Class>>8 == classUSB:
+			f.Flags |= abi.PCIMaster
+		default:
+			t.space.Store(f.Addr, regCommand, command&^commandMaster)
+			f.Flags |= abi.PCIStopped
+			n++
+		}
+	}
+	return n
+}
+
+// Capabilities ("Capabilities List"), and what of them is looked at.
+const (
+	capExpress  = 0x10
+	expressType = 20 // of the first doubleword, bits 23:20: device/port type
+	rootPort    = 4
+	downPort    = 6
+)
+
+// capability returns the register of a capability of a function, 0 if there is none.
+func (t *Table) capability(a abi.PCIAddr, id uint8) uint16 {
+	if t.space.Load(a, regCommand)&statusCaps == 0 {
+		return 0
+	}
+	at := uint16(t.space.Load(a, regCaps)) & 0xfc
+	for range SpaceSize / 4 { // a list may have a loop
+		if at < 0x40 {
+			break
+		}
+		v := t.space.Load(a, at)
+		if uint8(v) == id {
+			return at
+		}
+		at = uint16(v>>8) & 0xfc
+	}
+	return 0
+}
+
+// downstream reports whether a bridge to PCI leads to a link, where there is one
+// device: its number is 0, and others must not be asked for ("Device Number
+// Assignment" of PCI Express).
+func (t *Table) downstream(f *abi.PCIFunction) bool {
+	at := t.capability(f.Addr, capExpress)
+	if at == 0 {
+		return false
+	}
+	kind := t.space.Load(f.Addr, at) >> expressType & 15
+	return kind == rootPort || kind == downPort
+}
+
+// extended reports whether the part of a function's configuration space behind the
+// first 256 bytes can be read: it is an Express function that a window shows.
+// Windows that show something else, or wrap around, do not count.
+func (t *Table) extended(a abi.PCIAddr) bool {
+	w := t.space.window(a)
+	if w == nil || t.capability(a, capExpress) == 0 {
+		return false
+	}
+	return w.load(a, regID) == t.space.Load(a, regID)
+}
