@@ -40,7 +40,8 @@ func badPS(e uint64, level int, leaf bool) bool {
 
 // pae walks PAE tables. The four pointers are read from memory each time, as
 // under nested paging (APM Vol. 2, "Nested Paging and VMRUN/#VMEXIT"); a CPU
-// that loads them with CR3 checks their reserved bits then.
+// that loads them with CR3 checks their reserved bits then. Bit 5 is one of those, but
+// QEMU 7.2 sets it there as the accessed bit, and does not mind it.
 func (w *walk) pae() {
 	at := mm.GPA(w.r.CR3&0xffff_ffe0) + mm.GPA(uint64(w.va)>>30&3*8)
 	e, ok := w.load(at, 8)
@@ -48,7 +49,7 @@ func (w *walk) pae() {
 		return
 	}
 	w.path.Entry[0].noA = true
-	if e&(bitsFrom(w.r.PhysBits, 63)|bitsFrom(5, 8)|bitsFrom(1, 2)) != 0 {
+	if e&(bitsFrom(w.r.PhysBits, 63)|bitsFrom(6, 8)|bitsFrom(1, 2)) != 0 {
 		w.fail(x86.PFPresent | x86.PFRsvd)
 		return
 	}

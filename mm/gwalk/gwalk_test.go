@@ -176,6 +176,7 @@ func TestOtherRegimes(t *testing.T) {
 	m.put32(0x1000+4*3, 0x00c0_0000|all|ps|0x55<<13)
 	m.put32(0x1000+4*4, 0x00c0_0000|all|ps|1<<21)
 	// PAE at 0x3020.
+	m.put64(0x3020+8*1, 0x4000|p|entryA)
 	m.put64(0x3020+8*2, 0x4000|p)
 	m.put64(0x3020+8*3, 0x4000|p|rw)
 	m.put64(0x4000+8*1, 0x5000|all)
@@ -208,6 +209,7 @@ func TestOtherRegimes(t *testing.T) {
 		{"PSE-36 beyond 36 bits", pse36, 0xc0_0001, 0, 0, pf(9)},
 		{"bit 21", pse, 0x100_0000, 0, 0, pf(9)},
 		{"PAE", pae, 0x8020_7abc, User | Write, 0x12_3456_7abc, Fault{}},
+		{"PAE PDPTE accessed, by QEMU", pae, 0x4020_7abc, User | Write, 0x12_3456_7abc, Fault{}},
 		{"PAE 2 MiB", pae, 0x8040_0000, 0, 0x60_0000, Fault{}},
 		{"PAE NX", pae, 0x8040_0000, Fetch, 0, pf(0x11)},
 		{"PAE bit 62", pae, 0x8060_0000, 0, 0, pf(9)},

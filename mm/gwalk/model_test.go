@@ -72,7 +72,7 @@ func model(r Regime, m ram, va uint64, acc Access) (uint64, Fault) {
 			case bit >= int(r.PhysBits):
 				return bit <= 51 || !long
 			case !long && n == 0:
-				return bit == 1 || bit == 2 || bit >= 5 && bit <= 8
+				return bit == 1 || bit == 2 || bit >= 6 && bit <= 8
 			case bit == 7:
 				return long && (n == 0 || n == 1 && !r.Page1G)
 			}
