@@ -14,6 +14,7 @@ import (
 	"ringo/hv/internal/part"
 	"ringo/hv/vcpu"
 	"ringo/hv/x86"
+	"ringo/mm/frame"
 )
 
 // key is a debug key of the host console.
@@ -153,6 +154,7 @@ func memoryUse(m *part.Machine) {
 		S(", page tables ").U(k.Tables * 4).S(", kernel layer ").U(k.Kernel * 4).S("; ").U(k.Threads).S(" threads").End()
 	used, limit := m.Records.Use()
 	say().S("records of domains: ").U(used >> 10).S(" of ").U(limit >> 10).S(" KiB").End()
+	say().S("page tables of domains: ").U(m.Frames.UsedAs(frame.Table) >> 10).S(" KiB").End()
 	if gone, marked := m.Frames.Retired(); gone+marked > 0 {
 		say().S("failed memory: ").U(uint64(gone)).S(" pages out of use, ").U(uint64(marked)).S(" when they are freed").End()
 	}

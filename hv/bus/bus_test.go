@@ -141,27 +141,48 @@ func TestAgainstArray(t *testing.T) {
 	}
 }
 
-// TestIndexPages counts the pages of the index, which ranges of whole pages
-// share, and compares with the price that IndexPages names.
-func TestIndexPages(t *testing.T) {
-	for _, c := range [][3]uint64{
-		{0x3f8, 8, 1}, {0x3f8, 16, 2}, {0xc000, 0x4000, 1}, {0xc001, 0x3fff, 2}, {0xc001, 0x3ffe, 3}, {0, 1 << 16, 1}, {0x80, 0x100, 2},
-	} {
-		var b Ports
-		if err := b.Add(uint16(c[0]), c[1], &dev{}); err != nil {
-			t.Fatal(err)
-		}
-		b.Freeze()
+// TestGrows counts the pages of the index, which ranges of whole pages and those of one
+// page share, and compares with what Grows says beforehand.
+func TestGrows(t *testing.T) {
+	index := func(b *Ports) uint64 {
 		seen := map[*portPage]bool{&noPorts: true}
 		for _, p := range b.pages {
 			seen[p] = true
 		}
-		if n := uint64(len(seen) - 1); n != c[2] || IndexPages(c[0], c[1]) < n {
-			t.Errorf("%#x+%#x: %d pages, want %d, price %d", c[0], c[1], n, c[2], IndexPages(c[0], c[1]))
+		return uint64(len(seen) - 1)
+	}
+	for _, c := range [][3]uint64{
+		{0x3f8, 8, 1}, {0x3f8, 16, 2}, {0xc000, 0x4000, 1}, {0xc001, 0x3fff, 2}, {0xc001, 0x3ffe, 3}, {0, 1 << 16, 1}, {0x80, 0x100, 2},
+		{0xff00, 0x100, 1}, {0xffff, 1, 1},
+	} {
+		var b Ports
+		price := b.Grows(c[0], c[1])
+		if err := b.Add(uint16(c[0]), c[1], &dev{}); err != nil {
+			t.Fatal(err)
+		}
+		b.Freeze()
+		if n := index(&b); n != c[2] || price != n {
+			t.Errorf("%#x+%#x: %d pages, want %d, price %d", c[0], c[1], n, c[2], price)
 		}
 	}
-	if n := IndexPages(1<<40, 1<<63); n == 0 || n > 256 {
+	var none Ports
+	if n := none.Grows(1<<40, 1<<63); n == 0 || n > 256 {
 		t.Errorf("a range that is none costs %d pages", n)
+	}
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for range 300 {
+		var b Ports
+		price := uint64(0)
+		for range rnd.IntN(40) {
+			start, size := rnd.Uint64N(1<<16), 1+rnd.Uint64N(1<<rnd.IntN(12))
+			if n := b.Grows(start, size); b.Add(uint16(start), size, &dev{}) == nil {
+				price += n
+			}
+		}
+		b.Freeze()
+		if n := index(&b); n != price {
+			t.Fatalf("%d pages, price %d: %+v", n, price, b.spans)
+		}
 	}
 }
 

@@ -54,24 +54,36 @@ func (p *Ports) enter(s *Span) {
 	}
 }
 
-// IndexPages is how many pages of 256 entries the index has for a range of size
-// ports from start, at most; what lies beyond the last port does not count.
-func IndexPages(start, size uint64) uint64 {
+// Grows is how many pages of 256 entries more the index will have when a range of size
+// ports from start is added. What lies beyond the last port does not count.
+//
+// Preconditions: Freeze was not called.
+func (p *Ports) Grows(start, size uint64) (pages uint64) {
 	const top = 1<<16 - 1
 	first := min(start, top)
 	last := min(first+min(max(size, 1), 1<<16)-1, top)
-	pages := last>>8 - first>>8 + 1
-	if pages <= 2 {
-		return pages
+	low, high := first>>8, last>>8
+	// The pages at the ends, if the range leaves room there for others.
+	if first&0xff != 0 || last < first|0xff {
+		pages += p.vacant(low)
+		low++
 	}
-	n := uint64(1) // for all in the middle
-	if first&0xff != 0 {
-		n++
+	if low <= high && last&0xff != 0xff {
+		pages += p.vacant(high)
+		high--
 	}
-	if last&0xff != 0xff {
-		n++
+	if low <= high { // one for all in the middle
+		pages++
 	}
-	return n
+	return pages
+}
+
+// vacant is 1 if no range has a port of the page yet.
+func (p *Ports) vacant(page uint64) uint64 {
+	if p.Overlaps(uint16(page<<8), 0x100) {
+		return 0
+	}
+	return 1
 }
 
 // At returns the range that port belongs to, nil when there is none.

@@ -281,6 +281,13 @@ func (p *Pool) Kept() uint64 {
 	return uint64(n) * mm.PageSize
 }
 
+// UsedAs is the memory of one type, whoever owns it, in bytes.
+func (p *Pool) UsedAs(t Type) uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return uint64(p.types[t]) * mm.PageSize
+}
+
 // OwnedAs is the memory of o of one type in bytes.
 func (p *Pool) OwnedAs(o Owner, t Type) uint64 {
 	p.mu.Lock()

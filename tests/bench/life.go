@@ -4,6 +4,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 // What the debug key m and the verbs info and dominfo say of memory, and a guest in mode first of its start.
 var (
 	recordsUse = regexp.MustCompile(`records of domains: (\d+) of`)
+	tablesUse  = regexp.MustCompile(`page tables of domains: (\d+) KiB`)
 	freeBytes  = regexp.MustCompile(`free_bytes +: (\d+)\s`)
 	usedMemory = regexp.MustCompile(`Used memory: +(\d+) KiB`)
 	firstTSC   = regexp.MustCompile(`bench first (\d+)\s`)
@@ -94,11 +96,11 @@ func between(m *emu.Machine, line string) (float64, error) {
 	return to - from, nil
 }
 
-// weighDomain is what the hypervisor has for a domain of 4 MiB: pages, among them its
-// page tables, and what the account of records takes for it.
+// weighDomain is what the hypervisor has for a domain of 4 MiB: its page tables (and what
+// dom0's grow by), and apart from them other pages and what the account of records takes.
 func (v values) weighDomain(m *emu.Machine) error {
 	const domains = 8 // the account is shown in KiB
-	before, err := given(m)
+	before, tables, err := given(m)
 	if err != nil {
 		return err
 	}
@@ -108,7 +110,7 @@ func (v values) weighDomain(m *emu.Machine) error {
 			return fmt.Errorf("%w: %s", err, text)
 		}
 	}
-	after, err := given(m)
+	after, more, err := given(m)
 	if err != nil {
 		return err
 	}
@@ -116,6 +118,7 @@ func (v values) weighDomain(m *emu.Machine) error {
 	if err != nil {
 		return err
 	}
+	v[tablesFigure] = (more - tables) / domains
 	v[perGuestFigure] = (after-before)/domains - ram
 	for i := range domains {
 		m.Send(fmt.Sprintf("destroy d%d\r", i))
@@ -126,14 +129,13 @@ func (v values) weighDomain(m *emu.Machine) error {
 	return nil
 }
 
-// given is what the hypervisor has given away, in KiB, more or less a constant.
-func given(m *emu.Machine) (float64, error) {
-	free, err := ask(m, "info", freeBytes)
-	if err != nil {
-		return 0, err
-	}
-	records, err := ask(m, "debug-keys m", recordsUse)
-	return records - free/1024, err
+// given is what the hypervisor has given away, in KiB, more or less a constant: all but
+// page tables, and these.
+func given(m *emu.Machine) (rest, tables float64, err error) {
+	free, err1 := ask(m, "info", freeBytes)
+	records, err2 := ask(m, "debug-keys m", recordsUse)
+	tables, err3 := ask(m, "debug-keys m", tablesUse)
+	return records - free/1024 - tables, tables, errors.Join(err1, err2, err3)
 }
 
 // ask returns the number of re that a verb prints.

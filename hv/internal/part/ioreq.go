@@ -44,7 +44,7 @@ func (d *Domain) Claim(s abi.Space, start, size, cell uint64) abi.Status {
 	if d.frozen || d.destroy != destroyNone {
 		return abi.Busy
 	}
-	cost := claimRecord(s, start, size)
+	cost := d.claimRecord(s, start, size)
 	if st := d.charge(cost); st != abi.OK {
 		return st
 	}

@@ -7,17 +7,15 @@ import (
 	"sync/atomic"
 
 	"ringo/hv/abi"
-	"ringo/hv/bus"
 	"ringo/hv/vcpu"
 )
 
 // What the ledger's records take of the hypervisor's Go heap at most, in bytes.
 // TestRecordCosts measures them.
 const (
-	// domainCost is a domain without vCPUs: itself, its chips, their buses with
-	// the ports of its first claims, CPUID and MSR tables, and the toolstack's
-	// record.
-	domainCost = 24 << 10
+	// domainCost is a domain without vCPUs: itself, its chips, their buses, CPUID and
+	// MSR tables, and the toolstack's record at its largest.
+	domainCost = 19 << 10
 	// vcpuCost is a vCPU with its local APIC.
 	vcpuCost = 2<<10 + vcpu.RecordBytes
 	// extentCost is an entry in the list of a domain's RAM, which grows by
@@ -84,9 +82,11 @@ func (m *memory) uncharge(n uint64) {
 func recordCost(n uint32) uint64 { return domainCost + uint64(n)*vcpuCost }
 
 // claimRecord is what a claim takes.
-func claimRecord(s abi.Space, start, size uint64) uint64 {
+//
+// Preconditions: as of Claim, and no vCPU has run.
+func (d *Domain) claimRecord(s abi.Space, start, size uint64) uint64 {
 	if s != abi.SpacePort {
 		return claimCost
 	}
-	return claimCost + bus.IndexPages(start, size)*portPageCost
+	return claimCost + d.Ports.Grows(start, size)*portPageCost
 }

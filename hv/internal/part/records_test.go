@@ -60,12 +60,13 @@ func newMachine(t *testing.T, n int) (*Machine, *stock) {
 	if err := pool.Add(r); err != nil {
 		t.Fatal(err)
 	}
+	ioreq := new(abi.IOReqPage) // a frame, not a record
 	m := &Machine{
 		Backend: s, Frames: pool, Phys: mem, Sched: sched.New(sched.Config{CPUs: 1, Tick: 1e7}), TSCHz: 1e9,
 		CPUs:      []*pcpu.CPU{{}},
 		HostCPUID: func(leaf, sub uint32) policy.Result { return policy.Result{} },
 		TSC:       func() uint64 { return 1 }, ThisCPU: func() int { return 0 }, Kick: func(int) {},
-		IOReqPage: func(mm.HPA) *abi.IOReqPage { return new(abi.IOReqPage) },
+		IOReqPage: func(mm.HPA) *abi.IOReqPage { return ioreq },
 		Events:    event.New(new(abi.SharedInfo), func() {}),
 		Dom0Ended: func(abi.Shutdown, string) {},
 	}
