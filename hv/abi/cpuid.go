@@ -16,10 +16,11 @@ const (
 	SignatureKVM = "KVMKVMKVM\x00\x00\x00"
 )
 
-// MSRs of KVM's paravirtual clock and of steal time (Linux,
+// MSRs of KVM's paravirtual clock, of steal time and of PV EOI (Linux,
 // Documentation/virt/kvm/x86/msr.rst).
 const (
 	MSRKVMWallClock  = 0x4b56_4d00
 	MSRKVMSystemTime = 0x4b56_4d01
 	MSRKVMStealTime  = 0x4b56_4d03
+	MSRKVMEOI        = 0x4b56_4d04
 )

@@ -5,6 +5,8 @@ package emu
 
 import (
 	"fmt"
+	"regexp"
+	"strconv"
 	"testing"
 
 	"ringo/tools/emu"
@@ -53,6 +55,7 @@ func testGuests(t *testing.T, n int, c emu.Config) {
 	}
 	if n == 2 {
 		h.stolen("g0", "g1")
+		h.endsInMemory("g0")
 	}
 	if rows := h.list(); len(rows) != n+1 {
 		t.Errorf("%d domains in list, want %d", len(rows), n+1)
@@ -103,5 +106,32 @@ func (h *host) stolen(names ...string) {
 			h.t.Errorf("%s says %q", name, got)
 		}
 		h.detach()
+	}
+}
+
+// endsInMemory has a guest that computes tell that its timer's interrupts cost it one write
+// to an MSR each, which sets the timer again, and not a second one that ends them.
+func (h *host) endsInMemory(name string) {
+	h.t.Helper()
+	const ticks = 1000
+	look := func(command string) (interrupts, writes int) {
+		h.t.Helper()
+		h.attach(name)
+		h.key("\r")
+		n, err := strconv.Atoi(h.sh("loc() { set -- $(grep LOC: /proc/interrupts); echo $2; }; " + command + "loc"))
+		h.detach()
+		m := regexp.MustCompile(`(?m)^wrmsr +(\d+) `).FindStringSubmatch(h.ok("stats " + name))
+		if err != nil || m == nil {
+			h.t.Fatalf("%v, or stats show no wrmsr", err)
+		}
+		writes, _ = strconv.Atoi(m[1])
+		return n, writes
+	}
+	ints, writes := look("")
+	moreInts, moreWrites := look(fmt.Sprintf("n=$(loc); while [ $(loc) -lt $((n + %d)) ]; do :; done; ", ticks))
+	ints, writes = moreInts-ints, moreWrites-writes
+	h.t.Logf("%s: %d interrupts of its timer, %d writes to MSRs", name, ints, writes)
+	if ints < ticks || writes > ints*3/2 {
+		h.t.Errorf("%s writes to MSRs %d times for %d interrupts of its timer", name, writes, ints)
 	}
 }

@@ -91,7 +91,6 @@ var kept = map[string]string{
 	"boot/kernel.OpenIRQ":           ground,
 	"boot/kernel.Phys":              ground,
 	"boot/kernel.SendNMI":           ground,
-	"hv/vcpu.VirtualAPIC":           ground,
 	"dom0/account.Most":             "so tests see what was ever taken",
 	"dom0/hcall.StartVCPU":          "a dom0 with several vCPUs starts them by it",
 	"drivers/virtio/ring.NewDriver": "dom0's drivers are the other side of a ring",

@@ -71,7 +71,7 @@ func newPrivilegedPlatform(d *Domain, kvm bool) (*Platform, error) {
 	m := d.machine
 	c := policy.NewCPUID(&policy.Config{
 		Host: m.HostCPUID, Topology: d.topology, TSCHz: m.TSCHz, XCR0: m.Backend.Caps().XCR0Mask,
-		PVClock: !d.Privileged(), KVMFirst: kvm, Spec: m.Spec,
+		PVClock: !d.Privileged(), PVEOI: !d.Privileged() && !m.Backend.Caps().VirtualAPIC, KVMFirst: kvm, Spec: m.Spec,
 	})
 	ext := c.Get(&policy.View{}, 0x8000_0001, 0)
 	p := &Platform{CPUID: c, MSRs: policy.NewMSRs(c), Page1G: ext.EDX&x86.ExtDPage1G != 0}
@@ -233,6 +233,7 @@ func (v *VCPU) Reset() {
 	vcpu.Reset(v.HW)
 	v.HW.Set(x86.TSCOffset, v.Time.Offset)
 	v.APIC.Init()
+	v.eoi = eoiWord{}
 	v.clock.Reset()
 	v.mu.Lock()
 	v.waiting.steal.Reset()

@@ -89,6 +89,7 @@ type VCPU struct {
 	woken uint64 // TSC when timer last expired; written while v is Blocked
 
 	waiting waiting
+	eoi     eoiWord
 	clock   pvclock.Clock
 	base    pvclock.Base // what publishTime writes
 	started uint64       // TSC at Begin

@@ -244,12 +244,13 @@ func (c *CPUID) buildTiming(tscHz uint64) {
 	c.basic[0x16].r = Result{EAX: mhz, EBX: mhz, ECX: 100}
 }
 
-// Bits of KVM's feature leaf (Linux, Documentation/virt/kvm/x86/cpuid.rst). PV
-// EOI, asynchronous page faults and the others need work that hv does not do.
+// Bits of KVM's feature leaf (Linux, Documentation/virt/kvm/x86/cpuid.rst). Asynchronous
+// page faults and the others need work that hv does not do.
 const (
 	kvmNoIODelay    = 1 << 1  // port 0x80 delays are not needed
 	kvmClocksource2 = 1 << 3  // abi.MSRKVMSystemTime, abi.MSRKVMWallClock
 	kvmStealTime    = 1 << 5  // abi.MSRKVMStealTime
+	kvmPVEOI        = 1 << 6  // abi.MSRKVMEOI
 	kvmUnhalt       = 1 << 7  // a hypercall ends a HLT, see part.Domain.KickCPU
 	kvmStableClock  = 1 << 24 // the same on all vCPUs
 )
@@ -273,7 +274,10 @@ func (c *CPUID) buildHyper(cfg *Config) {
 	if cfg.PVClock {
 		f |= kvmClocksource2 | kvmStableClock | kvmStealTime | kvmUnhalt
 	}
-	c.clock = cfg.PVClock
+	if cfg.PVEOI {
+		f |= kvmPVEOI
+	}
+	c.clock, c.eoi = cfg.PVClock, cfg.PVEOI
 	kvm[1].r.EAX = f
 	if khz := cfg.TSCHz / 1000; khz>>32 == 0 {
 		timing := Result{EAX: uint32(khz), EBX: uint32(khz)}

@@ -51,6 +51,8 @@ type Config struct {
 	Spec spec.Plan
 	// PVClock: hv serves abi.MSRKVMSystemTime and abi.MSRKVMWallClock.
 	PVClock bool
+	// PVEOI: hv serves abi.MSRKVMEOI.
+	PVEOI bool
 	// KVMFirst: KVM's leaves are at abi.CPUIDBase.
 	KVMFirst bool
 }
@@ -105,6 +107,7 @@ type CPUID struct {
 	xsave xsave
 	amd   bool
 	clock bool // the paravirtual clock is there
+	eoi   bool // the paravirtual EOI is there
 	spec  spec.Plan
 	host  func(leaf, sub uint32) Result // while building
 }

@@ -58,7 +58,7 @@ func ones(uint32, uint32) Result {
 func zeros(uint32, uint32) Result { return Result{} }
 
 func config(name string, rest func(leaf, sub uint32) Result) *Config {
-	return &Config{Host: host(name, rest), Topology: abi.Topology{Cores: 6, Threads: 1}, TSCHz: 2_500_000_000, XCR0: ^uint64(0), PVClock: true}
+	return &Config{Host: host(name, rest), Topology: abi.Topology{Cores: 6, Threads: 1}, TSCHz: 2_500_000_000, XCR0: ^uint64(0), PVClock: true, PVEOI: true}
 }
 
 // dump lists every leaf that is not zero.
@@ -301,7 +301,7 @@ func signature(r Result) string {
 
 func TestHypervisorLeaves(t *testing.T) {
 	cfg := config(amd, zeros)
-	cfg.PVClock = false
+	cfg.PVClock, cfg.PVEOI = false, false
 	c, v := NewCPUID(cfg), &View{}
 	if got := c.Get(v, abi.CPUIDKVMBase+1, 0).EAX; got != kvmNoIODelay {
 		t.Errorf("KVM features without clock: %#x", got)
@@ -320,12 +320,16 @@ func TestHypervisorLeaves(t *testing.T) {
 		if s := signature(c.Get(v, own, 0)); s != abi.Signature || c.Get(v, own, 0).EAX != own+0x10 || c.Get(v, own+1, 0).EAX != abi.Version {
 			t.Errorf("KVM first is %v: %#x is of %q", kvm, own, s)
 		}
-		const features = kvmNoIODelay | kvmClocksource2 | kvmStableClock | kvmStealTime | kvmUnhalt
+		const features = kvmNoIODelay | kvmClocksource2 | kvmStableClock | kvmStealTime | kvmPVEOI | kvmUnhalt
 		if s := signature(c.Get(v, other, 0)); s != abi.SignatureKVM || c.Get(v, other, 0).EAX != other+0x10 || c.Get(v, other+1, 0).EAX != features {
 			t.Errorf("KVM first is %v: %#x is of %q", kvm, other, s)
 		}
 		if _, a, _ := NewMSRs(c).Read(new(Storage), abi.MSRKVMSystemTime); a != SystemTime {
 			t.Errorf("KVM first is %v: no clock", kvm)
+		}
+		cfg.PVEOI = false
+		if got := NewCPUID(cfg).Get(v, other+1, 0).EAX; got != features&^kvmPVEOI {
+			t.Errorf("KVM first is %v: features without PV EOI %#x", kvm, got)
 		}
 	}
 	cfg = config(intel, zeros)

@@ -24,6 +24,7 @@ const (
 	SystemTime // pvclock.Clock
 	WallClock  // pvclock.WallAddr
 	StealTime  // pvclock.Steal
+	EOIWord    // part.VCPU.SetEOIWord
 )
 
 // Where is the place that an [Action] names.
@@ -108,6 +109,7 @@ type MSRs struct {
 	phys uint64 // mask of valid physical address bits
 	init Storage
 	kvm  bool   // the paravirtual clock is there
+	eoi  bool   // the paravirtual EOI is there
 	ctrl uint64 // bits of IA32_SPEC_CTRL
 	caps uint64 // IA32_ARCH_CAPABILITIES
 }

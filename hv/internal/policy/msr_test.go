@@ -28,7 +28,7 @@ func TestList(t *testing.T) {
 		0x179: true, 0x17a: true, 0x1d9: true, 0x250: true, 0x258: true, 0x259: true, 0x277: true, 0x2ff: true,
 		0x6e0: true, 0xc0000080: true, 0xc0000081: true, 0xc0000082: true, 0xc0000083: true, 0xc0000084: true,
 		0xc0000100: true, 0xc0000101: true, 0xc0000102: true, 0xc0000103: true,
-		abi.MSRKVMSystemTime: true, abi.MSRKVMWallClock: true, abi.MSRKVMStealTime: true,
+		abi.MSRKVMSystemTime: true, abi.MSRKVMWallClock: true, abi.MSRKVMStealTime: true, abi.MSRKVMEOI: true,
 	}
 	for i := range uint32(16) {
 		common[0x200+i] = true
@@ -89,6 +89,7 @@ func TestActions(t *testing.T) {
 		abi.MSRKVMSystemTime: {A: SystemTime},
 		abi.MSRKVMWallClock:  {A: WallClock},
 		abi.MSRKVMStealTime:  {A: StealTime},
+		abi.MSRKVMEOI:        {A: EOIWord},
 		0xfe:                 {Val: 0x508, A: Done},
 		0x2ff:                {Val: 0xc06, A: Done},
 		0xc0010015:           {Val: 1 << 24, A: Done},
@@ -111,6 +112,11 @@ func TestActions(t *testing.T) {
 	cfg.PVClock = false
 	if _, a, _ := NewMSRs(NewCPUID(cfg)).Read(&s, abi.MSRKVMSystemTime); a != Fault {
 		t.Error("the clock's MSR exists without a clock")
+	}
+	cfg = config(amd, ones)
+	cfg.PVEOI = false
+	if _, a, _ := NewMSRs(NewCPUID(cfg)).Read(&s, abi.MSRKVMEOI); a != Fault {
+		t.Error("the MSR of PV EOI exists without it")
 	}
 	if _, a, _ := NewMSRs(NewCPUID(config(amd, zeros))).Read(&s, x86.MSRTSCAux); a != Fault {
 		t.Error("TSC_AUX exists without RDTSCP")

@@ -44,7 +44,7 @@ const (
 
 // NewMSRs makes the policy that belongs to c. It allocates.
 func NewMSRs(c *CPUID) *MSRs {
-	m := &MSRs{phys: 1<<c.PhysBits() - 1<<12, kvm: c.clock}
+	m := &MSRs{phys: 1<<c.PhysBits() - 1<<12, kvm: c.clock, eoi: c.eoi}
 	m.addCommon(c)
 	m.addMTRRs()
 	m.addSpec(&c.spec)
@@ -178,9 +178,12 @@ func (m *MSRs) addIntel() {
 	}
 }
 
-// findKVM is the MSRs of the paravirtual clock and of steal time.
+// findKVM is the MSRs of the paravirtual clock, steal time and EOI.
 func (m *MSRs) findKVM(msr uint32) rule {
-	if !m.kvm {
+	switch {
+	case msr == abi.MSRKVMEOI && m.eoi:
+		return rule{action, uint8(EOIWord)}
+	case !m.kvm:
 		return rule{}
 	}
 	switch msr {

@@ -161,6 +161,7 @@ func hlt(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	if !r.advance(v, x) {
 		return resume
 	}
+	v.APIC.Withdraw() // others will ask what it has pending
 	v.SetWait(part.WaitHalt)
 	return block
 }

@@ -329,6 +329,7 @@ func inject(v *part.VCPU) (given bool) {
 	if class, changed := v.APIC.Threshold(); changed {
 		v.HW.Set(x86.TPRThreshold, uint64(class))
 	}
+	v.APIC.Offer()
 	return given
 }
 

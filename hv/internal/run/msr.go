@@ -101,6 +101,8 @@ func readMSR(v *part.VCPU, msr uint32, now uint64) (uint64, bool) {
 		return 0, true
 	case policy.StealTime:
 		return v.StealTime(), true
+	case policy.EOIWord:
+		return v.EOIWord(), true
 	}
 	return 0, false
 }
@@ -161,6 +163,8 @@ func writeMSR(v *part.VCPU, msr uint32, val, now uint64) (action, bool) {
 		return resume, v.WallClock(val)
 	case policy.StealTime:
 		return resume, v.SetStealTime(val)
+	case policy.EOIWord:
+		return resume, v.SetEOIWord(val)
 	}
 	return resume, false
 }

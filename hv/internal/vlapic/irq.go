@@ -46,6 +46,7 @@ func (l *LAPIC) raise(vector uint8) {
 		return
 	}
 	l.irrMax = max(l.irrMax, vector)
+	l.Withdraw() // the guest may go on before Pending is called
 }
 
 func (l *LAPIC) setTMR(vector uint8, level bool) {
@@ -62,6 +63,9 @@ func (l *LAPIC) setTMR(vector uint8, level bool) {
 // class is above the processor priority.
 func (l *LAPIC) Pending() (vector uint8, ok bool) {
 	l.fetch()
+	if l.offered {
+		l.look()
+	}
 	if l.posted.Load() != 0 {
 		l.collect()
 	}
@@ -79,6 +83,9 @@ func (l *LAPIC) collect() {
 // priority: the run loop must then see writes to CR8.
 func (l *LAPIC) MaskedByTPR() bool {
 	l.fetch()
+	if l.offered {
+		l.look()
+	}
 	if l.posted.Load() != 0 {
 		l.collect()
 	}
@@ -111,16 +118,22 @@ func (l *LAPIC) EOI() {
 		l.endAway()
 		return
 	}
-	v := l.isrMax
-	if v == 0 {
-		return // a spurious EOI
+	l.Withdraw() // the guest need not use the bit
+	if v := l.isrMax; v != 0 && l.end() {
+		l.endLevel(v)
 	}
+}
+
+// end takes the highest interrupt out of service. It reports whether it is
+// level-triggered.
+//
+// Preconditions: there is one.
+func (l *LAPIC) end() (level bool) {
+	v := l.isrMax
 	l.isr[v>>6] &^= 1 << (v & 63)
 	l.isrMax = l.isr.highest()
 	l.updatePPR()
-	if l.tmr.test(v) {
-		l.endLevel(v)
-	}
+	return l.tmr.test(v)
 }
 
 // endLevel broadcasts the EOI of a level-triggered interrupt unless the guest

@@ -19,10 +19,11 @@
 //	                  if c, ok := SyncCR8(cr8); ok { set CR8 }
 //	                  if v, ok := Pending(); ok && inject(v) { Ack(v) }
 //	                  have CR8 watched below Threshold()
+//	                  Offer()
 //	                  program the host timer for Deadline()
 //
 // With a CPU that delivers interrupts itself (Virtual) it is Load instead of the
-// three lines in the middle.
+// four lines in the middle.
 //
 // # What a hostile guest can do
 //
@@ -34,6 +35,7 @@
 //	that do not exist                       of vCPUs of its own partition
 //	error vector that is itself illegal  -> recorded once, no recursion
 //	EOI without an interrupt in service  -> nothing
+//	PV EOI cleared when it was not set   -> nothing: hv looks where it set it only
 //	APIC base moved, impossible modes    -> #GP
 package vlapic
 
@@ -128,6 +130,10 @@ type LAPIC struct {
 	away  bool // TPR, PPR, ISR and IRR are in the page
 	shown bool // the page has the registers of show
 
+	// A guest that ends interrupts without exits, see word.go.
+	word    Word // nil: none
+	offered bool // it is set, unless the guest has cleared it
+
 	tprWritten bool  // since the last SyncCR8
 	threshold  uint8 // what Threshold returned last
 
@@ -148,11 +154,13 @@ func (l *LAPIC) Reset() {
 
 // Init brings l into the state after an INIT: IA32_APIC_BASE and the ID stay
 // (SDM Vol. 3, "Local APIC State After an INIT Reset"). The reset of the vCPU
-// that comes along has cleared its TPR threshold.
+// that comes along has cleared its TPR threshold. The guest's word for PV EOI is
+// forgotten as it is.
 func (l *LAPIC) Init() {
 	l.mode.And(^uint32(modeSW))
 	l.initState()
 	l.threshold = 0
+	l.word = nil
 }
 
 // VirtualWire brings l from the state after Reset to the one in which firmware
@@ -179,7 +187,7 @@ func (l *LAPIC) initState() {
 	}
 	l.isr = vectors{}
 	l.isrMax, l.irrMax, l.tpr, l.ppr = 0, 0, 0, 0
-	l.away, l.shown, l.tprWritten = false, false, true
+	l.away, l.shown, l.tprWritten, l.offered = false, false, true, false
 	l.svr, l.esr, l.icr = svrReset, 0, 0
 	l.timer.reset()
 }

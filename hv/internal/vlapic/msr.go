@@ -85,6 +85,7 @@ func (l *LAPIC) setBase(v uint64) (ok bool) {
 	case from == to:
 		return true
 	case to == 0: // software must initialize everything anew afterwards
+		l.Withdraw()
 		l.mode.Store(0)
 		l.initState()
 		return true

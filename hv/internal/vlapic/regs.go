@@ -64,6 +64,9 @@ func (l *LAPIC) read(r uint32, x2 bool, now uint64) (val uint64, ok bool) {
 	if l.away && (r-regISR < 8 || r == regTPR || r == regPPR) {
 		return uint64(*l.page.Reg(int(r))), true
 	}
+	if l.offered {
+		l.look()
+	}
 	switch {
 	case r-regISR < 8:
 		return word(l.isr[(r-regISR)>>1], r), true

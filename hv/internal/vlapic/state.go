@@ -30,6 +30,7 @@ var ErrState = errors.New("vlapic: impossible saved state")
 // Export returns the state of l. now is the host's TSC.
 func (l *LAPIC) Export(now uint64) State {
 	l.fetch()
+	l.Withdraw()
 	t := &l.timer
 	s := State{
 		ISR: l.isr, Mode: l.mode.Load() & (modeHW | modeX2), TPR: uint32(l.tpr),
