@@ -212,7 +212,7 @@ func (v *VCPU) Tick(now uint64) {
 	if v.paused.Load() && v.paused.Swap(false) {
 		v.publishTime(true)
 	}
-	if v.waiting.ticks != 0 {
+	if v.waiting.due {
 		v.publishSteal()
 	}
 	if t, ok := v.APIC.Deadline(); ok && now >= t {

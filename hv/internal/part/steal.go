@@ -5,6 +5,7 @@ package part
 
 import (
 	"ringo/hv/internal/pvclock"
+	"ringo/mm"
 	"ringo/mm/pt"
 )
 
@@ -13,6 +14,7 @@ type waiting struct {
 	steal pvclock.Steal // written under VCPU.mu
 	since uint64        // TSC since when it waits, 0 = it does not; under VCPU.mu
 	ticks uint64        // that are not in the record yet; the runner's
+	due   bool          // the record is to be written before v goes on; the runner's
 }
 
 // waits notes that v is ready to run and does not, from now on.
@@ -31,9 +33,9 @@ func (v *VCPU) waited(now uint64) {
 	w := &v.waiting
 	if now > w.since { // the clocks of two CPUs may have been read in the other order
 		w.ticks += now - w.since
-		v.attention.Store(1)
 	}
-	w.since = 0
+	w.since, w.due = 0, true
+	v.attention.Store(1)
 }
 
 // SetStealTime is a write to MSR_KVM_STEAL_TIME. It reports false for #GP. A record
@@ -56,13 +58,29 @@ func (v *VCPU) StealTime() uint64 { return v.waiting.steal.Read() }
 func (v *VCPU) publishSteal() {
 	w := &v.waiting
 	ticks := w.ticks
-	w.ticks = 0
-	if !w.steal.On() {
-		return
-	}
-	m := v.Dom.machine
-	if hpa, _, ok := v.Dom.ramAt(w.steal.Addr(), pvclock.StealLen, pt.Write); ok {
+	w.ticks, w.due = 0, false
+	if hpa, ok := v.stealRecord(); ok {
+		m := v.Dom.machine
 		w.steal.Publish(m.Phys, hpa, m.NS(ticks))
+	}
+}
+
+// stealRecord returns where the guest has its record, if it has one.
+func (v *VCPU) stealRecord() (mm.HPA, bool) {
+	s := &v.waiting.steal
+	if !s.On() {
+		return 0, false
+	}
+	hpa, _, ok := v.Dom.ramAt(s.Addr(), pvclock.StealLen, pt.Write)
+	return hpa, ok
+}
+
+// preempted marks the guest's record, if it has one: v is about to lose its CPU. What
+// v waits for it then makes its runner publish before it goes on, which takes the mark
+// away. It is for v's runner.
+func (v *VCPU) preempted() {
+	if hpa, ok := v.stealRecord(); ok {
+		v.waiting.steal.Preempt(v.Dom.machine.Phys, hpa)
 	}
 }
 

@@ -259,6 +259,9 @@ func (v *VCPU) Begin(c *pcpu.CPU, now uint64) bool {
 // Yield leaves the attention word as it is.
 func (v *VCPU) Yield(now uint64) (runnable bool) {
 	v.HW.Leave()
+	if v.waiting.steal.On() {
+		v.preempted()
+	}
 	v.mu.Lock()
 	v.account(now)
 	v.waits(now)

@@ -8,7 +8,8 @@ import "ringo/mm"
 // Steal is a vCPU's record of the time for which it could have run and others had
 // its CPU (Linux, Documentation/virt/kvm/x86/msr.rst, MSR_KVM_STEAL_TIME): 64 bytes, of
 // which the first is a sum in nanoseconds, the next a version, odd while the sum
-// changes. As on KVM the sum is the guest's: it goes on from what is there, so that an
+// changes. Its byte 16 says that the vCPU has lost its CPU though it could go on, so that
+// another one need not spin for a lock that it holds. As on KVM the sum is the guest's: it goes on from what is there, so that an
 // operating system finds what it knows after it has turned a CPU off and on.
 type Steal struct {
 	msr     uint64
@@ -46,11 +47,25 @@ func (s *Steal) On() bool { return s.msr&enabled != 0 }
 // Addr returns where the guest wants its record, aligned to its length.
 func (s *Steal) Addr() mm.GPA { return mm.GPA(s.msr &^ (StealLen - 1)) }
 
-// Publish adds ns to the record at a, the translation of Addr.
+// Places in a record.
+const (
+	versionAt   = 8 // with flags, which are 0
+	preemptedAt = 16
+	preempted   = 1 // KVM_VCPU_PREEMPTED
+)
+
+// Preempt says in the record at a that the vCPU has lost its CPU, until Publish.
+func (s *Steal) Preempt(m StealMemory, a mm.HPA) {
+	m.Store64(a+preemptedAt, m.Load64(a+preemptedAt)|preempted)
+}
+
+// Publish adds ns to the record at a, the translation of Addr: the vCPU runs again.
 func (s *Steal) Publish(m StealMemory, a mm.HPA, ns uint64) {
-	const versionAt = 8 // with flags, which are 0
 	m.Store64(a+versionAt, uint64(s.version+1))
 	m.Store64(a, m.Load64(a)+ns)
 	s.version += 2
 	m.Store64(a+versionAt, uint64(s.version))
+	if w := m.Load64(a + preemptedAt); w&0xff != 0 {
+		m.Store64(a+preemptedAt, w&^0xff)
+	}
 }

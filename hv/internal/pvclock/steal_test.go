@@ -30,15 +30,22 @@ func (r *record) Store64(a mm.HPA, v uint64) {
 func TestSteal(t *testing.T) {
 	s, r := new(Steal), new(record)
 	r.page.Store64(0, 1000)
-	r.page.Store64(16, 0xff)
+	r.page.Store64(16, 0x5500)
 	if !s.Write(0x7040|enabled) || s.Addr() != 0x7040 || !s.On() || s.Read() != 0x7041 {
 		t.Fatalf("%#x", s.Read())
 	}
 	s.Publish(r, 0, 5)
 	s.Publish(r, 0, 7)
 	want := [][2]uint64{{1000, 1}, {1005, 1}, {1005, 2}, {1005, 3}, {1012, 3}, {1012, 4}}
-	if d := cmp.Diff(want, r.states); d != "" || r.Load64(16) != 0xff {
+	if d := cmp.Diff(want, r.states); d != "" || r.Load64(16) != 0x5500 {
 		t.Error(d)
+	}
+	s.Preempt(r, 0)
+	if got := [2]uint64{r.Load64(8), r.Load64(16)}; got != [2]uint64{4, 0x5501} {
+		t.Errorf("preempted: version and mark %#x", got)
+	}
+	if s.Publish(r, 0, 1); r.Load64(16) != 0x5500 {
+		t.Errorf("running again: mark %#x", r.Load64(16))
 	}
 	for val, ok := range map[uint64]bool{0: true, 1: true, 0x1003: false, 0x1021: false, 0x1002: false, 0x1fc1: true, 1<<63 | 1: true} {
 		if got := new(Steal).Write(val); got != ok {

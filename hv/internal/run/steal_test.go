@@ -20,6 +20,7 @@ func TestStealTime(t *testing.T) {
 	g := newRig(t)
 	var doms [2]*part.Domain
 	var ran [2]uint64
+	var mark func(i int) uint8
 	for i, name := range []string{"one", "two"} {
 		d, hw := g.guest(name)
 		doms[i] = d
@@ -27,6 +28,9 @@ func TestStealTime(t *testing.T) {
 			t.Fatal("refused")
 		}
 		forever(hw, func(*x86.Regs) vcpu.Exit {
+			if other := 1 - i; mark(i) != 0 || ran[other] != 0 && mark(other) != 1 {
+				t.Errorf("while %d runs it has mark %d, the other one %d", i, mark(i), mark(other))
+			}
 			g.now += quantum
 			ran[i] += quantum
 			return vcpu.Exit{Reason: vcpu.Interrupted, TSC: g.now}
@@ -39,6 +43,11 @@ func TestStealTime(t *testing.T) {
 			t.Error("the version is odd while the guest runs")
 		}
 		return binary.LittleEndian.Uint64(b[:])
+	}
+	mark = func(i int) uint8 {
+		var b [1]byte
+		doms[i].Read(record+16, b[:])
+		return b[0]
 	}
 	doms[0].Unpause()
 	began := g.now
