@@ -34,6 +34,8 @@ type Config struct {
 	Devices []Device
 	// PCI is the host bridge, nil: there is none.
 	PCI *PCI
+	// Hotplug is of the processors, nil: all are present, and stay.
+	Hotplug *Hotplug
 }
 
 // ErrConfig is returned for a Config out of its documented range.
@@ -50,7 +52,7 @@ func Build(c Config) ([]byte, error) {
 		return nil, ErrConfig
 	}
 	topology, ok := c.Topology.For(uint32(c.CPUs))
-	if !ok {
+	if !ok || c.Hotplug != nil && (c.CPUs > maxHotplug || c.Hotplug.Present&1 == 0 || topology.APICID(uint32(c.CPUs)-1) > 254) {
 		return nil, ErrConfig
 	}
 	img := make([]byte, 64) // the root pointer comes last, when all is placed
@@ -63,8 +65,8 @@ func Build(c Config) ([]byte, error) {
 		return at
 	}
 	facsAt := place(facs())
-	dsdtAt := place(dsdt(&c))
-	tables := [][]byte{fadt(facsAt, dsdtAt), madt(c.CPUs, topology), hpet()}
+	dsdtAt := place(dsdt(&c, topology))
+	tables := [][]byte{fadt(facsAt, dsdtAt, c.Hotplug), madt(&c, topology), hpet()}
 	if c.PCI != nil {
 		tables = append(tables, c.PCI.mcfg())
 	}

@@ -149,12 +149,67 @@ func TestMADTProcessors(t *testing.T) {
 
 // Our encoder gives what the reference compiler gives for the same source.
 func TestDSDTLikeCompiler(t *testing.T) {
-	want, err := os.ReadFile("testdata/dsdt.aml")
-	if err != nil {
-		t.Fatal(err)
+	for file, c := range map[string]Config{
+		"dsdt.aml":    pc,
+		"hotplug.aml": {CPUs: 3, Hotplug: &plug},
+	} {
+		want, err := os.ReadFile("testdata/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		full, _ := c.Topology.For(uint32(c.CPUs))
+		if d := cmp.Diff(want[headerLen:], dsdt(&c, full)[headerLen:]); d != "" {
+			t.Errorf("%s: -compiler +ours\n%s", file, d)
+		}
 	}
-	if d := cmp.Diff(want[headerLen:], dsdt(&pc)[headerLen:]); d != "" {
-		t.Errorf("-compiler +ours\n%s", d)
+}
+
+// plug is the registers of testdata/hotplug.asl.
+var plug = Hotplug{Present: 0b011, EventBase: 0x620, EventSize: 4, Event: 2, Base: 0x630}
+
+// Processors that may come are in the MADT, and not enabled; the FADT has the events. A
+// machine without has no events.
+func TestHotplug(t *testing.T) {
+	le := binary.LittleEndian
+	for _, c := range []struct {
+		plug  *Hotplug
+		flags []byte
+		block uint64
+		size  byte
+	}{
+		{nil, []byte{1, 1, 1}, 0, 0},
+		{&plug, []byte{1, 1, 2}, 0x620, 4},
+	} {
+		img, err := Build(Config{CPUs: 3, Base: 0xe0000, Hotplug: c.plug})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tables := walk(t, img, 0xe0000)
+		var flags []byte
+		for e := tables["APIC"][44:]; len(e) > 0; e = e[e[1]:] {
+			if e[0] == madtLAPIC {
+				flags = append(flags, e[4])
+			}
+		}
+		if d := cmp.Diff(c.flags, flags); d != "" {
+			t.Errorf("%+v: flags of the MADT: -want +got\n%s", c.plug, d)
+		}
+		f := tables["FACP"]
+		if uint64(le.Uint32(f[80:])) != c.block || f[92] != c.size || le.Uint64(f[224:]) != c.block || f[221] != 8*c.size {
+			t.Errorf("%+v: events at %#x, %d bytes; register % x", c.plug, le.Uint32(f[80:]), f[92], f[220:232])
+		}
+	}
+	for _, c := range []Config{
+		{CPUs: 33, Hotplug: &plug},
+		{CPUs: 2, Hotplug: &Hotplug{}},
+	} {
+		c.Base = 0xe0000
+		if _, err := Build(c); err != ErrConfig {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+	if img, err := Build(Config{CPUs: 32, Base: 0xe0000, Hotplug: &plug}); err != nil || len(img) > 16<<10 {
+		t.Errorf("32 processors: %d bytes, %v", len(img), err)
 	}
 }
 

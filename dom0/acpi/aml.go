@@ -3,7 +3,10 @@
 
 package acpi
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"strings"
+)
 
 // This file is an encoder for the few AML terms that our DSDT needs (ACPI 6.5,
 // "ACPI Machine Language (AML) Specification"). Each function returns the bytes
@@ -21,8 +24,22 @@ const (
 	opScope   = 0x10
 	opBuffer  = 0x11
 	opPackage = 0x12
+	opMethod  = 0x14
+	opDual    = 0x2e // prefixes of names of two and more segments
+	opMulti   = 0x2f
 	opExt     = 0x5b
-	opDevice  = 0x82 // after opExt
+	opRegion  = 0x80 // after opExt, as the next two
+	opField   = 0x81
+	opDevice  = 0x82
+	opLocal0  = 0x60
+	opArg0    = 0x68
+	opStore   = 0x70
+	opShl     = 0x79
+	opAnd     = 0x7b
+	opOr      = 0x7d
+	opNotify  = 0x86
+	opIf      = 0xa0
+	opReturn  = 0xa4
 )
 
 func cat(parts ...[]byte) []byte {
@@ -50,19 +67,25 @@ func pkgLength(body []byte) []byte {
 	panic("acpi: AML package too long")
 }
 
-// nameString encodes a path of one segment: "_CRS", or "\\_SB" from the root.
-// Segments shorter than four characters are padded with underscores.
+// nameString encodes a path: "_CRS", or "\\_SB.CPU0" from the root. Segments shorter
+// than four characters are padded with underscores.
 func nameString(s string) []byte {
 	var b []byte
 	if s[0] == '\\' {
 		b, s = append(b, '\\'), s[1:]
 	}
-	if len(s) == 0 || len(s) > 4 {
-		panic("acpi: AML name segment of wrong length")
+	segments := strings.Split(s, ".")
+	switch n := len(segments); {
+	case n == 2:
+		b = append(b, opDual)
+	case n > 2:
+		b = append(b, opMulti, byte(n))
 	}
-	b = append(b, s...)
-	for n := len(s); n < 4; n++ {
-		b = append(b, '_')
+	for _, s := range segments {
+		if len(s) == 0 || len(s) > 4 {
+			panic("acpi: AML name segment of wrong length")
+		}
+		b = append(append(b, s...), "____"[len(s):]...)
 	}
 	return b
 }

@@ -36,9 +36,10 @@ const (
 	pciPins  = 4
 )
 
-// dsdt returns the definition block: the sleep type of soft off and the devices
-// of the guest platform that cannot be found otherwise.
-func dsdt(c *Config) []byte {
+// dsdt returns the definition block: the sleep type of soft off, the devices of the
+// guest platform that cannot be found otherwise, and processors that come and go. topology
+// is full.
+func dsdt(c *Config, topology abi.Topology) []byte {
 	// \_S5: SLP_TYP of PM1a and PM1b control, and two reserved elements.
 	s5 := name(`\_S5`, pack(integer(abi.SleepTypeS5), integer(abi.SleepTypeS5), integer(0), integer(0)))
 	var nodes [][]byte
@@ -48,7 +49,15 @@ func dsdt(c *Config) []byte {
 	if c.PCI != nil {
 		nodes = append(nodes, c.PCI.root(), c.PCI.reserved())
 	}
-	return table("DSDT", 2, cat(s5, scope(`\_SB`, nodes...)))
+	var event []byte
+	if h := c.Hotplug; h != nil {
+		nodes = append(nodes, h.registers(c.CPUs))
+		for n := range c.CPUs {
+			nodes = append(nodes, h.processor(n, topology.APICID(uint32(n))))
+		}
+		event = h.event()
+	}
+	return table("DSDT", 2, cat(s5, scope(`\_SB`, nodes...), event))
 }
 
 func isaDevice(d *Device) []byte {

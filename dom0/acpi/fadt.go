@@ -34,7 +34,9 @@ const fadtLen = 276 // revision 6
 // through PM1a, and
 // the clock's alarm is a fixed event (FIX_RTC clear), which Linux enables whatever
 // the flags say.
-func fadt(facsAt, dsdtAt uint64) []byte {
+//
+// There are general-purpose events where there is something to tell by them.
+func fadt(facsAt, dsdtAt uint64, h *Hotplug) []byte {
 	b := make([]byte, fadtLen-headerLen)
 	at := func(off int) []byte { return b[off-headerLen:] }
 	le := binary.LittleEndian
@@ -62,6 +64,11 @@ func fadt(facsAt, dsdtAt uint64) []byte {
 	ioRegister(at(148), abi.PortPM1aEvt, abi.PM1EvtLen, 2) // status and enable
 	ioRegister(at(172), abi.PortPM1aCnt, abi.PM1CntLen, 2)
 	ioRegister(at(208), abi.PortPMTimer, abi.PMTimerLen, 3)
+	if h != nil {
+		le.PutUint32(at(80), uint32(h.EventBase))
+		at(92)[0] = h.EventSize
+		ioRegister(at(220), uint64(h.EventBase), h.EventSize, 1)
+	}
 	copy(at(268), "RINGO\x00\x00\x00") // hypervisor vendor identity
 	return table("FACP", 6, b)
 }

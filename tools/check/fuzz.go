@@ -39,6 +39,7 @@ var targets = []target{
 	{"dom0/config", "FuzzParse"},
 	{"dom0/console", "FuzzKeys"},
 	{"dom0/console/vt", "FuzzFilter"},
+	{"dom0/devmodel/hotplug", "FuzzAccess"},
 	{"dom0/devmodel/pcihost", "FuzzAccess"},
 	{"dom0/devmodel/rtc", "FuzzAccess"},
 	{"dom0/devmodel/serial", "FuzzAccess"},
