@@ -36,6 +36,8 @@ func (kernels) Load(loader.Request, loader.Guest) (abi.VCPUContext, error) {
 // noDevices makes none.
 type noDevices struct{}
 
+func (noDevices) Plug(_, _, _ uint32) bool       { return false }
+func (noDevices) Refused(uint32) uint32          { return 0 }
 func (noDevices) Attach(domain.Attachment) error { return nil }
 func (noDevices) Detach(uint32, bool)            {}
 func (noDevices) Forget([16]byte)                {}
@@ -147,8 +149,10 @@ func TestKinds(t *testing.T) {
 		{name: "not defined", err: func(a *API) *Error { return try(DomainAutostart)(a, Autostart{Domain: "web1"}) },
 			kind: problem.NotFound, text: `domain "web1" is not defined`, remedy: "define keeps a configuration, of that name too"},
 		{name: "no hot plug", err: func(a *API) *Error { return try(DomainResize)(a, Resize{"web1", "vcpus", "2"}) },
-			kind: problem.Unsupported, text: `domain "web1" keeps the vcpus that it was made with: this version plugs no vCPUs in or out`,
-			remedy: "a Linux guest takes one off by writing 0 to /sys/devices/system/cpu/cpuN/online"},
+			kind: problem.Refused, text: `domain "web1" was made for 1 vCPUs`, remedy: "use 1 to 1, or give it max_vcpus=2 for its next start"},
+		{name: "no balloon", err: func(a *API) *Error { return try(DomainResize)(a, Resize{"web1", "memory", "2"}) },
+			kind: problem.Unsupported, text: `domain "web1" keeps the memory that it was made with: to change it takes a balloon in the guest, which this version does not have`,
+			remedy: "shut it down first"},
 		{name: "no size", err: func(a *API) *Error { return try(DomainResize)(a, Resize{"web1", "name", "2"}) },
 			kind: problem.Invalid, text: `"name" is not a size`, remedy: "use vcpus or memory"},
 		{name: "off", err: func(a *API) *Error {
@@ -223,7 +227,7 @@ func TestEveryVerb(t *testing.T) {
 	show(DomainRename.Name, None{}, err)
 	d, err := DomainShow.Call(a, Ref{"shop"})
 	want := `{"id":1,"name":"shop","uuid":"00000000-0000-0000-0000-000000000007","state":"paused","conditions":["paused"],"boot_stage":"has printed 5 bytes on its console",` +
-		`"memory":33423360,"max_memory":33423360,"overhead":135168,"vcpus":1,"cpu_weight":100,"cap":0,"cpu_time_seconds":0,"exits":0,"forwards":0,` +
+		`"memory":33423360,"max_memory":33423360,"overhead":135168,"vcpus":1,"max_vcpus":1,"cpu_weight":100,"cap":0,"cpu_time_seconds":0,"exits":0,"forwards":0,` +
 		`"started":"2026-11-20T12:00:00Z","config":`
 	if got := show(DomainShow.Name, d, err); !strings.HasPrefix(got, want) {
 		t.Errorf("got  %s\nwant %s", got, want)

@@ -29,8 +29,10 @@ type Domain struct {
 	Stage      string      `json:"boot_stage,omitempty"` // how far it has come; of DomainShow only
 	Memory     uint64      `json:"memory"`               // bytes of RAM
 	MaxMemory  uint64      `json:"max_memory"`
-	Overhead   uint64      `json:"overhead"` // bytes of the hypervisor's memory
-	VCPUs      uint32      `json:"vcpus"`
+	Overhead   uint64      `json:"overhead"`               // bytes of the hypervisor's memory
+	VCPUs      uint32      `json:"vcpus"`                  // that are there
+	MaxVCPUs   uint32      `json:"max_vcpus"`              // with those that can be plugged in
+	Absent     []uint32    `json:"absent_vcpus,omitempty"` // those
 	Weight     uint32      `json:"cpu_weight"`
 	Cap        uint32      `json:"cap"` // percent of one CPU, 0: none
 	CPUTime    float64     `json:"cpu_time_seconds"`
@@ -64,12 +66,17 @@ func seconds(ns uint64) float64 { return float64(ns) / 1e9 }
 func newDomain(in *domain.Info) Domain {
 	d := Domain{
 		ID: in.ID, Name: in.Name, UUID: in.UUID, State: "no state", Conditions: in.Conditions, Why: in.Why,
-		Memory: in.Memory, MaxMemory: in.MaxMemory, Overhead: in.Overhead, VCPUs: in.VCPUs, Weight: in.Weight, Cap: in.Cap,
+		Memory: in.Memory, MaxMemory: in.MaxMemory, Overhead: in.Overhead, VCPUs: in.VCPUs, MaxVCPUs: in.MaxVCPUs, Weight: in.Weight, Cap: in.Cap,
 		CPUTime: seconds(uint64(in.CPUTime)), Exits: in.Exits, Forwards: in.Forwards, Config: in.Config, Exit: in.Exit,
 	}
 	if n := len(in.Conditions); n > 0 {
 		last := in.Conditions[n-1]
 		d.State = cmp.Or(words[last], string(last))
+	}
+	for i := range in.MaxVCPUs {
+		if in.Absent>>i&1 != 0 {
+			d.Absent = append(d.Absent, i)
+		}
 	}
 	if !in.Started.IsZero() {
 		d.Started = &in.Started

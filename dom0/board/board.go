@@ -15,6 +15,7 @@ import (
 
 	"ringo/dom0/acpi"
 	"ringo/dom0/devmodel/debug"
+	"ringo/dom0/devmodel/hotplug"
 	"ringo/dom0/devmodel/i8042"
 	"ringo/dom0/devmodel/pcihost"
 	"ringo/dom0/devmodel/rtc"
@@ -24,7 +25,10 @@ import (
 
 // Config says what machine is wanted.
 type Config struct {
-	CPUs     int
+	CPUs int
+	// Present says that CPUs come and go, and which of them are there at the start, a
+	// bit for each; 0: all are, and stay.
+	Present  uint32
 	Topology abi.Topology
 	Memory   uint64 // bytes of RAM
 	RNG      bool   // an entropy device
@@ -45,6 +49,7 @@ const (
 	DebugExit
 	PCIHost // ConfigPorts, the apertures for I/O and memory, and its own function
 	RNG     // in a slot of the PCIHost
+	Hotplug // of CPUs: its events and its registers
 )
 
 // Span is a range that a device answers: ports, or guest physical addresses.
@@ -64,6 +69,7 @@ type Device struct {
 // Machine is the description of a machine. It does not change.
 type Machine struct {
 	CPUs     int
+	Present  uint32 // as Config has it
 	Topology abi.Topology
 	Memory   []Range // ascending, disjoint
 	Devices  []Device
@@ -72,7 +78,7 @@ type Machine struct {
 
 // New describes a machine. Errors are one line, for the user.
 func New(c Config) (*Machine, error) {
-	m := &Machine{CPUs: c.CPUs, Topology: c.Topology}
+	m := &Machine{CPUs: c.CPUs, Present: c.Present, Topology: c.Topology}
 	var err error
 	if m.Memory, err = layout(c.Memory); err != nil {
 		return nil, err
@@ -92,6 +98,11 @@ func New(c Config) (*Machine, error) {
 	if c.DebugExit {
 		m.Devices = append(m.Devices, Device{Kind: DebugExit, Spans: []Span{{abi.SpacePort, debug.ExitPort, debug.ExitSize, 0}}})
 	}
+	if c.Present != 0 {
+		m.Devices = append(m.Devices, Device{Kind: Hotplug, Spans: []Span{
+			{abi.SpacePort, hotplug.EventBase, hotplug.EventSize, 0}, {abi.SpacePort, hotplug.Base, hotplug.Size, 0},
+		}})
+	}
 	if c.RNG {
 		m.Devices = append(m.Devices, Device{Kind: RNG, Slot: 1, Spans: function(1)})
 	}
@@ -110,8 +121,15 @@ func function(slot uint64) []Span {
 
 // describe makes the ACPI tables.
 func (m *Machine) describe() (err error) {
+	var plug *acpi.Hotplug
+	if m.Present != 0 {
+		plug = &acpi.Hotplug{
+			Present: m.Present, Base: hotplug.Base, Event: hotplug.Event, EventBase: hotplug.EventBase, EventSize: hotplug.EventSize,
+		}
+	}
 	m.tables, err = acpi.Build(acpi.Config{
-		CPUs: m.CPUs, Topology: m.Topology, Base: ACPIBase,
+		Hotplug: plug,
+		CPUs:    m.CPUs, Topology: m.Topology, Base: ACPIBase,
 		Devices: []acpi.Device{
 			{Name: "COM1", HID: "PNP0501", UID: 1, Ports: []acpi.Ports{{Base: serial.Base, Size: serial.Size}}, IRQs: []uint8{serial.GSI}},
 			{Name: "COM2", HID: "PNP0501", UID: 2, Ports: []acpi.Ports{{Base: serial.Base2, Size: serial.Size}}, IRQs: []uint8{serial.GSI2}},

@@ -107,6 +107,8 @@ func TestVerbs(t *testing.T) {
 		"rename demo shop", "uptime", "uptime shop",
 		"files", "info", "version", "debug-keys hq", "dmesg", "top", "top -1", "stats", "stats shop", "trace", "trace 3",
 		"pci", "pci -v", "lspci -x 01:01.0",
+		"create -p name=many kernel=boot:vmlinuz memory=8 vcpus=2 max_vcpus=4 topology=1:4:1", "list many", "dominfo many", "vcpu-list many",
+		"vcpu-set many 3", "vcpu-set many 5", "vcpu-set many 0", "unpause many", "vcpu-set many 3", "vcpu-set Domain-0 2", "destroy many",
 		"destroy shop", "destroy web2", "list",
 		"restart",
 	))

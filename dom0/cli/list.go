@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -112,7 +113,7 @@ func dominfo(c *call) error {
 		line("Name", "%s", d.Name)
 		line("UUID", "%s", d.Config.UUID)
 		line("State", "off")
-		line("CPU(s)", "%d", d.Config.VCPUs)
+		line("CPU(s)", "%s", cpus(d.Config.VCPUs, d.Config.AllVCPUs()))
 		line("Max memory", "%d KiB", d.Config.Memory.Bytes>>10)
 		return c.described(d.Name, &d.Config, line)
 	}
@@ -133,7 +134,7 @@ func dominfo(c *call) error {
 	if d.Stage != "" {
 		line("Boot", "%s", d.Stage)
 	}
-	line("CPU(s)", "%d", d.VCPUs)
+	line("CPU(s)", "%s", cpus(int(d.VCPUs), int(d.MaxVCPUs)))
 	line("CPU time", "%.1fs", d.CPUTime)
 	line("Max memory", "%d KiB", d.MaxMemory>>10)
 	line("Used memory", "%d KiB", d.Memory>>10)
@@ -142,6 +143,14 @@ func dominfo(c *call) error {
 		return nil
 	}
 	return c.described(d.Name, d.Config, line)
+}
+
+// cpus is how many vCPUs there are, and may be.
+func cpus(n, all int) string {
+	if n == all {
+		return strconv.Itoa(n)
+	}
+	return fmt.Sprintf("%d of %d", n, all)
 }
 
 // described prints what a domain boots, and how it is defined.
@@ -166,7 +175,11 @@ func vcpuList(c *call) error {
 			return err
 		}
 		for i, cpus := range where.CPUs {
-			c.printf("%-40s %5d %5d   %s  %s\n", d.Name, d.ID, i, letters(d), cpus)
+			state := letters(d)
+			if slices.Contains(d.Absent, uint32(i)) {
+				state = "absent"
+			}
+			c.printf("%-40s %5d %5d   %s  %s\n", d.Name, d.ID, i, state, cpus)
 		}
 	}
 	return nil

@@ -84,9 +84,9 @@ func domainVerbs() []verb {
 			short: "end a domain at once", run: on(api.DomainDestroy),
 			text: "Pulls the cord. Returns when the domain's memory is scrubbed and free."},
 		{name: "vcpu-set", alias: []string{"setvcpus"}, args: "DOMAIN NUMBER", least: 2, most: 2, kind: argDefined,
-			short: "change a defined domain's number of vCPUs", run: resize("vcpus"), text: resizeHelp},
+			short: "change a domain's number of vCPUs", run: resize("vcpus"), text: vcpuSetHelp},
 		{name: "mem-set", alias: []string{"setmem"}, args: "DOMAIN SIZE", least: 2, most: 2, kind: argDefined,
-			short: "change a defined domain's memory", run: resize("memory"), text: resizeHelp},
+			short: "change a defined domain's memory", run: resize("memory"), text: memSetHelp},
 		{name: "dump-core", args: "DOMAIN", least: 1, most: 1, kind: argDomain,
 			short: "keep a domain's memory and registers", run: dumpCore, text: dumpHelp},
 		{name: "dumps", args: "[-d NAME | NAME | -x NAME [OFFSET [LENGTH]]]", flags: "dx", most: 3, kind: argDomain,
@@ -149,8 +149,14 @@ its output text, colours and cursor movements pass. With -r all passes from
 then on, and the guest may do to this terminal what it likes; what is typed
 until the terminal has been reset, or for a second, is ignored. Many may look at a
 console, one types: -f takes the keyboard from who has it.`
-	resizeHelp = `Of a domain that is off. One that exists keeps what it was made with: there is no
-hot plug of vCPUs, and no balloon, in this version.`
+	vcpuSetHelp = `Of a domain that runs: up to max_vcpus of its configuration, without which its
+vCPUs stay. The guest is asked by ACPI, and has ten seconds to start those that
+are new and to give back the others; what it has not done is said. A Linux
+without udev must be told to start them:
+  echo 1 > /sys/devices/system/cpu/cpuN/online
+A restart keeps the number. Of a domain that is off the definition is changed.`
+	memSetHelp = `Of a domain that is off. One that exists keeps what it was made with: there is no
+balloon in this version.`
 	pinHelp = `CPUS is a set such as 0-3, 0,2 or 0-3,^1. It counts at once, also for a vCPU that
 runs. For all vCPUs it is kept in the domain's configuration as cpus, so a restart has
 it; that of one vCPU ends with the domain.`

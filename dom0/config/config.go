@@ -6,7 +6,8 @@
 //
 //	name = "web1"            # [a-z0-9-]{1,63}, unique
 //	vcpus = 2
-//	topology = "1:2:1"       # sockets:cores:threads, whose product is vcpus
+//	max_vcpus = 8            # vcpu-set changes vcpus while it runs, up to these; left out: it stays
+//	topology = "1:8:1"       # sockets:cores:threads, whose product is max_vcpus, or vcpus
 //	memory = "512MiB"        # KiB MiB GiB TiB; a bare number is MiB
 //	cpu_weight = 256
 //	cap = 0                  # percent of one CPU, 0 = none
@@ -24,7 +25,11 @@
 //	modules = ["boot:a args", "boot:b"] # for multiboot and PVH kernels
 package config
 
-import "ringo/hv/abi"
+import (
+	"cmp"
+
+	"ringo/hv/abi"
+)
 
 // Config is the configuration of a domain.
 type Config struct {
@@ -32,6 +37,8 @@ type Config struct {
 	// UUID identifies the domain over restarts; made when it is created.
 	UUID  string `toml:"uuid,omitempty" json:"uuid,omitempty"`
 	VCPUs int    `toml:"vcpus" json:"vcpus"`
+	// MaxVCPUs is how many can be plugged in while it runs, 0 = their number stays.
+	MaxVCPUs int `toml:"max_vcpus,omitempty" json:"max_vcpus,omitempty"`
 	// Topology is "sockets:cores:threads", "" = one socket of single-threaded cores.
 	Topology string `toml:"topology,omitempty" json:"topology,omitempty"`
 	Memory   Size   `toml:"memory" json:"memory"`
@@ -55,6 +62,9 @@ type Config struct {
 	Disk []Disk `toml:"disk,omitempty" json:"disk,omitempty"`
 	NIC  []NIC  `toml:"nic,omitempty" json:"nic,omitempty"`
 }
+
+// AllVCPUs is how many vCPUs there are, those that can be plugged in with the others.
+func (c *Config) AllVCPUs() int { return cmp.Or(c.MaxVCPUs, c.VCPUs) }
 
 // Values of Hypervisor.
 const (

@@ -30,7 +30,7 @@ func ParseTopology(s string, n int) (abi.Topology, error) {
 		return abi.Topology{}, fmt.Errorf("%q is not sockets:cores:threads: write three numbers from 1 on, such as 1:%d:1", short(s), n)
 	}
 	if all != uint64(n) {
-		return abi.Topology{}, fmt.Errorf("%q makes %d CPUs, and vcpus is %d: make them equal", s, all, n)
+		return abi.Topology{}, fmt.Errorf("%q makes %d CPUs, and there are %d (max_vcpus, or else vcpus): make them equal", s, all, n)
 	}
 	return abi.Topology{Cores: uint32(sizes[1]), Threads: uint32(sizes[2])}, nil
 }

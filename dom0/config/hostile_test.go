@@ -57,7 +57,7 @@ func TestHostileFiles(t *testing.T) {
 		if got > 20<<20 {
 			t.Errorf("%s: %d KiB are allocated", name, got>>10)
 		}
-		if err == nil || err != nil && (len(err.Error()) > 300 || strings.Contains(err.Error(), "\n")) {
+		if err == nil || err != nil && (len(err.Error()) > 400 || strings.Contains(err.Error(), "\n")) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

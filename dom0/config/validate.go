@@ -26,13 +26,14 @@ func (c *Config) Validate() error {
 	}{
 		{"vcpus", c.VCPUs, 1, maxVCPUs},
 		{"cpu_weight", c.CPUWeight, 1, maxWeight},
-		{"cap", c.Cap, 0, 100 * c.VCPUs},
+		{"max_vcpus", c.AllVCPUs(), c.VCPUs, maxVCPUs},
+		{"cap", c.Cap, 0, 100 * c.AllVCPUs()},
 	} {
 		if r.v < r.least || r.v > r.most {
 			return fmt.Errorf("%s: %d is out of range: use %d to %d", r.key, r.v, r.least, r.most)
 		}
 	}
-	if _, err := ParseTopology(c.Topology, c.VCPUs); err != nil {
+	if _, err := ParseTopology(c.Topology, c.AllVCPUs()); err != nil {
 		return fmt.Errorf("topology: %w", err)
 	}
 	if c.Memory.Bytes == 0 || c.Memory.Bytes%4096 != 0 {

@@ -170,11 +170,16 @@ func (m *Manager) check(cfg *config.Config) (*plan, error) {
 
 // machine is what a guest with a configuration sees.
 func machine(c *config.Config) (*board.Machine, error) {
-	t, err := config.ParseTopology(c.Topology, c.VCPUs)
+	all := c.AllVCPUs()
+	t, err := config.ParseTopology(c.Topology, all)
 	if err != nil {
 		return nil, err
 	}
-	return board.New(board.Config{CPUs: c.VCPUs, Topology: t, Memory: c.Memory.Bytes, RNG: c.RNG, DebugExit: c.DebugExit})
+	var present uint32
+	if c.MaxVCPUs != 0 {
+		present = first(c.VCPUs)
+	}
+	return board.New(board.Config{CPUs: all, Present: present, Topology: t, Memory: c.Memory.Bytes, RNG: c.RNG, DebugExit: c.DebugExit})
 }
 
 // build makes the domain of a plan. When it fails nothing is left.
@@ -186,7 +191,7 @@ func (m *Manager) build(d *dom, p *plan, paused bool) (err error) {
 		return err
 	}
 	a := abi.CreateArgs{
-		UUID: p.uuid, VCPUs: uint32(p.cfg.VCPUs), Weight: uint32(p.cfg.CPUWeight), Cap: uint32(p.cfg.Cap),
+		UUID: p.uuid, VCPUs: uint32(p.cfg.AllVCPUs()), Weight: uint32(p.cfg.CPUWeight), Cap: uint32(p.cfg.Cap),
 		MaxBytes: p.bytes, Affinity: p.cpus, Topology: p.machine.Topology,
 	}
 	if p.cfg.Hypervisor == config.KVM {
@@ -239,8 +244,13 @@ func (m *Manager) furnish(a *abi.CreateArgs, p *plan) error {
 			return err
 		}
 	}
+	for i := p.cfg.VCPUs; i < p.cfg.AllVCPUs(); i++ {
+		if _, err := m.HV.Trigger(a.ID, abi.TriggerUnplug, uint32(i)); err != nil {
+			return err
+		}
+	}
 	return m.Devices.Attach(Attachment{
-		ID: a.ID, VCPUs: p.cfg.VCPUs, Port: a.Port, IOReq: a.IOReq, UUID: p.uuid, Name: p.cfg.Name,
+		ID: a.ID, VCPUs: p.cfg.AllVCPUs(), Present: p.machine.Present, Port: a.Port, IOReq: a.IOReq, UUID: p.uuid, Name: p.cfg.Name,
 		Machine: p.machine, Memory: mem,
 	})
 }

@@ -292,7 +292,7 @@ func TestTopology(t *testing.T) {
 	}
 	c = r.cfg("b", 64)
 	c.VCPUs, c.Topology = 4, "2:1:1"
-	if _, err := r.Create(c, true); err == nil || err.Error() != `topology: "2:1:1" makes 2 CPUs, and vcpus is 4: make them equal` {
+	if _, err := r.Create(c, true); err == nil || err.Error() != `topology: "2:1:1" makes 2 CPUs, and there are 4 (max_vcpus, or else vcpus): make them equal` {
 		t.Error(err)
 	}
 }

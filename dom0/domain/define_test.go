@@ -217,7 +217,7 @@ func TestResize(t *testing.T) {
 	r.fails(r.Resize("wbe", "vcpus", "1"), `did you mean "web"?`)
 	_, err = r.Start("web", true)
 	r.must(err)
-	r.fails(r.Resize("web", "vcpus", "1"), `domain "web" keeps the vcpus that it was made with: this version plugs no vCPUs in or out`)
+	r.fails(r.Resize("web", "vcpus", "1"), `domain "web" was made without max_vcpus: its vCPUs stay: edit web max_vcpus=3 counts from its next start on`)
 	r.fails(r.Resize("web", "memory", "64"), `edit web memory=64 for its next start`)
 	r.fails(r.Resize("0", "memory", "64"), `"Domain-0" keeps`)
 }

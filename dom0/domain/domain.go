@@ -63,6 +63,12 @@ type Devices interface {
 	// SysRq sends a break and a key on a guest's console. It reports false when the
 	// guest does not take them.
 	SysRq(id uint32, key byte) bool
+	// Plug gives a guest the vCPUs want, a bit for each, has it look at those of them
+	// that are not running, and asks it to give back the others. It does nothing and
+	// reports false when the guest does not listen.
+	Plug(id uint32, want, running uint32) (listens bool)
+	// Refused returns the vCPUs that a guest has refused to give back since Plug.
+	Refused(id uint32) uint32
 	// Output returns how many bytes a guest has printed on its console.
 	Output(id uint32) uint64
 	// Log returns what a guest wrote to its debug ports.
@@ -75,10 +81,12 @@ type Devices interface {
 type Attachment struct {
 	ID    uint32
 	VCPUs int
-	Port  uint32 // event port of its IOReqs
-	IOReq uint64 // GPA in dom0 of its IOReqPage
-	UUID  [16]byte
-	Name  string
+	// Present are those that are there, a bit for each, where they come and go.
+	Present uint32
+	Port    uint32 // event port of its IOReqs
+	IOReq   uint64 // GPA in dom0 of its IOReqPage
+	UUID    [16]byte
+	Name    string
 
 	Machine *board.Machine
 	Memory  *guestmem.Memory

@@ -60,7 +60,15 @@ type devices struct {
 	fail     error
 	full     error // of Room
 	output   uint64
+	plug     func(id, want, running uint32) bool // nil: no guest listens
+	refused  uint32
 }
+
+func (d *devices) Plug(id, want, running uint32) bool {
+	return d.plug != nil && d.plug(id, want, running)
+}
+
+func (d *devices) Refused(uint32) uint32 { return d.refused }
 
 func (d *devices) Attach(a Attachment) error {
 	d.mu.Lock()

@@ -4,6 +4,7 @@
 package domain
 
 import (
+	"math/bits"
 	"slices"
 	"time"
 
@@ -22,7 +23,10 @@ type Info struct {
 	Memory     uint64      // bytes of RAM
 	MaxMemory  uint64
 	Overhead   uint64 // bytes of the hypervisor's memory
-	VCPUs      uint32
+	VCPUs      uint32 // that are there
+	MaxVCPUs   uint32 // with those that can be plugged in
+	Absent     uint32 // those, a bit for each
+	Online     uint32 // that the guest has started, a bit for each
 	Weight     uint32
 	Cap        uint32 // percent of one CPU, 0: none
 	CPUTime    time.Duration
@@ -78,8 +82,9 @@ func (m *Manager) List() ([]Info, error) {
 func (m *Manager) info(d *abi.DomainInfo) Info {
 	in := Info{
 		ID: d.ID, Name: hcall.Text(d.Name[:]), UUID: config.FormatUUID(d.UUID), Why: hcall.Text(d.Why[:]),
-		Memory: d.Bytes, MaxMemory: d.MaxBytes, Overhead: d.Overhead, VCPUs: d.VCPUs, Weight: d.Weight, Cap: d.Cap,
+		Memory: d.Bytes, MaxMemory: d.MaxBytes, Overhead: d.Overhead, MaxVCPUs: d.VCPUs, Weight: d.Weight, Cap: d.Cap,
 		CPUTime: time.Duration(d.CPUTimeNS), Exits: d.Exits, Forwards: d.Forwards, Conditions: []Condition{},
+		VCPUs: d.VCPUs - uint32(bits.OnesCount32(d.Absent)), Absent: d.Absent, Online: d.Started &^ d.Absent,
 	}
 	for _, c := range conditions {
 		if d.State&c.bit != 0 {

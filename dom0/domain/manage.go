@@ -162,8 +162,8 @@ func (m *Manager) SetSched(ref string, weight, cap int) error {
 	if weight < 1 || weight > 65535 {
 		return problem.New(problem.Invalid, "use 1 to 65535", "weight %d is out of range", weight)
 	}
-	if most := 100 * int(in.VCPUs); cap > most {
-		return problem.New(problem.Invalid, fmt.Sprintf("use 0 to %d for %d vCPUs (0 = none)", most, in.VCPUs), "cap %d is out of range", cap)
+	if most := 100 * int(in.MaxVCPUs); cap > most {
+		return problem.New(problem.Invalid, fmt.Sprintf("use 0 to %d for %d vCPUs (0 = none)", most, in.MaxVCPUs), "cap %d is out of range", cap)
 	}
 	if in.ID == abi.Dom0 {
 		return m.HV.SetSched(in.ID, uint32(weight), uint32(cap))

@@ -36,9 +36,9 @@ func (m *Manager) Pin(ref string, vcpu uint32, cpus string) error {
 	}
 	first, last := vcpu, vcpu
 	if vcpu == AllVCPUs {
-		first, last = 0, in.VCPUs-1
-	} else if vcpu >= in.VCPUs {
-		return problem.New(problem.Invalid, fmt.Sprintf("use 0 to %d, or all", in.VCPUs-1), "domain %q has no vCPU %d", in.Name, vcpu)
+		first, last = 0, in.MaxVCPUs-1
+	} else if vcpu >= in.MaxVCPUs {
+		return problem.New(problem.Invalid, fmt.Sprintf("use 0 to %d, or all", in.MaxVCPUs-1), "domain %q has no vCPU %d", in.Name, vcpu)
 	}
 	if in.ID == abi.Dom0 {
 		return m.pin(in.ID, first, last, mask)
@@ -77,7 +77,7 @@ func (m *Manager) Affinity(ref string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := make([]string, in.VCPUs)
+	all := make([]string, in.MaxVCPUs)
 	for i := range all {
 		mask, err := m.HV.Affinity(in.ID, uint32(i), 0)
 		if err != nil {

@@ -178,8 +178,14 @@ func (m *Manager) Trigger(ref string, t abi.Trigger, vcpu uint32) (listens bool,
 		return false, err
 	}
 	defer d.op.Unlock()
-	if vcpu >= uint32(d.cfg.VCPUs) {
-		return false, problem.New(problem.NotFound, fmt.Sprintf("it has 0 to %d", d.cfg.VCPUs-1), "domain %q has no vCPU %d", d.cfg.Name, vcpu)
+	in, err := m.HV.Info(d.id)
+	switch {
+	case err != nil:
+		return false, err
+	case vcpu >= in.VCPUs:
+		return false, problem.New(problem.NotFound, fmt.Sprintf("it has 0 to %d", in.VCPUs-1), "domain %q has no vCPU %d", d.cfg.Name, vcpu)
+	case in.Absent>>vcpu&1 != 0:
+		return false, problem.New(problem.Refused, "vcpu-set plugs it in", "vCPU %d of domain %q is absent", vcpu, d.cfg.Name)
 	}
 	return m.HV.Trigger(d.id, t, vcpu)
 }

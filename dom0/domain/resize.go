@@ -10,7 +10,8 @@ import (
 )
 
 // Resize changes how many vCPUs or how much memory a domain has: key is vcpus or
-// memory. Only that of a definition can be changed, of a domain that is off.
+// memory. Of a domain that is off it changes the definition; one that is there can have
+// other vCPUs only.
 func (m *Manager) Resize(ref, key, value string) error {
 	off, err := m.isOff(ref)
 	if err != nil {
@@ -32,14 +33,14 @@ func (m *Manager) Resize(ref, key, value string) error {
 	if err != nil {
 		return err
 	}
-	why, remedy := "this version plugs no vCPUs in or out", "a Linux guest takes one off by writing 0 to /sys/devices/system/cpu/cpuN/online"
-	if key == "memory" {
-		why, remedy = "it takes a balloon in the guest, which this version does not have", "shut it down first"
+	if key == "vcpus" {
+		return m.plugVCPUs(&in, value)
 	}
+	remedy := "shut it down first"
 	if in.Config != nil {
 		if d, err := m.definition(in.Name); err == nil && d != nil {
 			remedy += fmt.Sprintf(", or edit %s %s=%s for its next start", in.Name, key, value)
 		}
 	}
-	return problem.New(problem.Unsupported, remedy, "domain %q keeps the %s that it was made with: %s", in.Name, key, why)
+	return problem.New(problem.Unsupported, remedy, "domain %q keeps the %s that it was made with: to change it takes a balloon in the guest, which this version does not have", in.Name, key)
 }

@@ -283,7 +283,7 @@ func (m *Manager) adopt(in *abi.DomainInfo) error {
 	d.cfg, d.started = r.Config, r.Started
 	m.mu.Unlock()
 	a := Attachment{
-		ID: in.ID, VCPUs: int(in.VCPUs), Port: in.Port, IOReq: in.IOReq, UUID: in.UUID, Name: name,
+		ID: in.ID, VCPUs: int(in.VCPUs), Present: first(int(in.VCPUs)) &^ in.Absent, Port: in.Port, IOReq: in.IOReq, UUID: in.UUID, Name: name,
 	}
 	if a.Machine, err = machine(r.Config); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"ringo/dom0/board"
 	"ringo/dom0/console"
 	"ringo/dom0/devmodel/debug"
+	"ringo/dom0/devmodel/hotplug"
 	"ringo/dom0/devmodel/i8042"
 	"ringo/dom0/devmodel/pcihost"
 	"ringo/dom0/devmodel/rtc"
@@ -20,8 +21,9 @@ import (
 	"ringo/hv/bus"
 )
 
-// furnish makes the devices of a machine; con is the other end of the serial port.
-func (p *Platform) furnish(g *guest, m *board.Machine, con *console.Guest) error {
+// furnish makes the devices of a machine; con is the other end of the serial port,
+// present the vCPUs that are there.
+func (p *Platform) furnish(g *guest, m *board.Machine, present uint32, con *console.Guest) error {
 	around := &around{hv: p.hv, dom: g.id}
 	var host *pcihost.Host
 	for i := range m.Devices {
@@ -49,6 +51,9 @@ func (p *Platform) furnish(g *guest, m *board.Machine, con *console.Guest) error
 		case board.PCIHost:
 			host = pcihost.New(around)
 			devs = []bus.Device{host.ConfigPorts(), host.IO(), host.Memory(), host.Config(0), host.Config(0)}
+		case board.Hotplug:
+			g.plug = hotplug.New(present, around.Line(abi.IRQSCI), around)
+			devs = []bus.Device{g.plug.Events(), g.plug.Processors()}
 		case board.RNG:
 			p.virtio(g, host, d.Slot, vrng.Kind(rand.Reader, p.now))
 			devs = []bus.Device{host.Config(d.Slot), host.Config(d.Slot)}
@@ -121,6 +126,12 @@ func (a *around) Line(gsi uint32) bus.Line { return a.hv.Line(a.dom, gsi) }
 
 // Message delivers an interrupt message.
 func (a *around) Message(addr uint64, data uint32) { _ = a.hv.MSI(a.dom, addr, data) }
+
+// Plug implements hotplug.Plugger, as does Unplug.
+func (a *around) Plug(cpu int) { _, _ = a.hv.Trigger(a.dom, abi.TriggerPlug, uint32(cpu)) }
+
+// Unplug takes a vCPU that the guest has given back.
+func (a *around) Unplug(cpu int) { _, _ = a.hv.Trigger(a.dom, abi.TriggerUnplug, uint32(cpu)) }
 
 // Reset restarts the domain.
 func (a *around) Reset() { _ = a.hv.End(a.dom, abi.ShutdownReboot) }

@@ -16,6 +16,7 @@ import (
 	"ringo/dom0/account"
 	"ringo/dom0/console"
 	"ringo/dom0/devmodel/debug"
+	"ringo/dom0/devmodel/hotplug"
 	"ringo/dom0/devmodel/serial"
 	"ringo/dom0/domain"
 	"ringo/dom0/guestmem"
@@ -60,10 +61,11 @@ type guest struct {
 	uuid   [16]byte
 	memory *guestmem.Memory
 	com1   *serial.UART
-	log    debug.Log     // of the debug ports and the second serial port
-	code   atomic.Uint64 // with which the guest ended itself, and ended; else 0
-	fault  atomic.Value  // string: how its devices failed, if they did
-	ends   []func()      // of devices: when they return, nothing of them is active
+	plug   *hotplug.Device // nil: its vCPUs stay
+	log    debug.Log       // of the debug ports and the second serial port
+	code   atomic.Uint64   // with which the guest ended itself, and ended; else 0
+	fault  atomic.Value    // string: how its devices failed, if they did
+	ends   []func()        // of devices: when they return, nothing of them is active
 	// release gives back what is reserved for the guest.
 	release func()
 
@@ -101,7 +103,7 @@ func (p *Platform) Attach(a domain.Attachment) error {
 	}
 	g := &guest{id: a.ID, port: a.Port, uuid: a.UUID, memory: a.Memory, release: release}
 	g.models = ioreq.New(a.ID, a.VCPUs, p.pages.IOReqs(a.IOReq), p.hv, p.events.Quiet(a.Port))
-	if err := p.furnish(g, a.Machine, con); err != nil {
+	if err := p.furnish(g, a.Machine, a.Present, con); err != nil {
 		g.stop()
 		return err
 	}
@@ -194,6 +196,34 @@ func (p *Platform) SysRq(id uint32, key byte) bool {
 	defer p.mu.Unlock()
 	g := p.guests[id]
 	return g != nil && g.com1 != nil && g.com1.Break(key)
+}
+
+// Plug implements [domain.Devices].
+func (p *Platform) Plug(id uint32, want, running uint32) bool {
+	d := p.plugs(id)
+	if d == nil || !d.Listens() {
+		return false
+	}
+	d.Ask(want, running)
+	return true
+}
+
+// Refused implements [domain.Devices].
+func (p *Platform) Refused(id uint32) uint32 {
+	if d := p.plugs(id); d != nil {
+		return d.Refused()
+	}
+	return 0
+}
+
+// plugs returns what plugs the vCPUs of a domain, nil if nothing does.
+func (p *Platform) plugs(id uint32) *hotplug.Device {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if g := p.guests[id]; g != nil {
+		return g.plug
+	}
+	return nil
 }
 
 // Output implements [domain.Devices].

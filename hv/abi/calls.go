@@ -112,12 +112,16 @@ const (
 type Trigger uint64
 
 // Triggers: the buttons of ACPI's fixed hardware, an NMI, and INIT, which for the
-// boot processor is a reset.
+// boot processor is a reset. Unplug is an INIT after which start-up messages do
+// nothing until Plug, which does nothing to a vCPU that is there. Neither is for the
+// boot processor.
 const (
 	TriggerPower Trigger = iota
 	TriggerSleep
 	TriggerNMI
 	TriggerInit
+	TriggerUnplug
+	TriggerPlug
 )
 
 // Space is an address space that a domain's device models claim ranges of.

@@ -52,11 +52,12 @@
 //	3  SpaceConfig, cells and posted writes, CallDomTrigger
 //	4  CreateArgs.Topology; CallDomAffinity, and then
 //	   PCIFunction and NoDevice, were added to it
+//	5  DomainInfo.Absent and Started, TriggerUnplug and TriggerPlug
 package abi
 
 // Version is the version of this contract. It changes with every incompatible
 // change of a structure or call.
-const Version = 4
+const Version = 5
 
 // Status is the result of a hypercall.
 type Status uint64

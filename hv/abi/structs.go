@@ -234,6 +234,8 @@ type DomainInfo struct {
 	Cap       uint32
 	Port      uint32
 	RecordLen uint32
+	Absent    uint32 // vCPUs that are unplugged, a bit for each
+	Started   uint32 // vCPUs that execute: that do not wait for a start-up message
 	IOReq     uint64 // GPA in dom0 of the IOReqPage
 	UUID      [16]byte
 	Name      [NameLen]byte

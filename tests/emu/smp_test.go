@@ -15,7 +15,8 @@ import (
 
 // TestSMPGuest runs a Linux that starts its other CPUs by INIT and start-up
 // messages, under a dom0 that has two vCPUs as well. It works on all of them, is
-// paused and unpaused meanwhile, and destroyed as it runs.
+// paused and unpaused meanwhile, given other vCPUs where it has a maximum, and
+// destroyed as it runs.
 func TestSMPGuest(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -23,23 +24,24 @@ func TestSMPGuest(t *testing.T) {
 		host  emu.Config
 		vcpus int
 		sizes [3]int // sockets, cores, threads; zeros: one socket of cores
+		max   int    // vCPUs, 0: as many
 		long  bool
 	}{
-		{"smp2-vcpus2", emu.Config{SMP: 2}, 2, [3]int{1, 1, 2}, false},
-		{"parallel2-vcpus2", parallel(2), 2, [3]int{}, false},
-		{"parallel4-vcpus4", parallel(4), 4, [3]int{2, 1, 2}, true},
-		{"smp4-vcpus4", emu.Config{SMP: 4}, 4, [3]int{}, true},
-		{"smp1-vcpus2", emu.Config{SMP: 1}, 2, [3]int{2, 1, 1}, true},
-		{"smp2-vcpus6", emu.Config{SMP: 2}, 6, [3]int{2, 3, 1}, true},
+		{"smp2-vcpus2", emu.Config{SMP: 2}, 2, [3]int{1, 1, 2}, 0, false},
+		{"parallel2-vcpus2", parallel(2), 2, [3]int{}, 4, false},
+		{"parallel4-vcpus4", parallel(4), 4, [3]int{2, 1, 2}, 0, true},
+		{"smp4-vcpus4", emu.Config{SMP: 4}, 4, [3]int{}, 0, true},
+		{"smp1-vcpus2", emu.Config{SMP: 1}, 2, [3]int{2, 1, 1}, 0, true},
+		{"smp2-vcpus6", emu.Config{SMP: 2}, 6, [3]int{2, 3, 1}, 0, true},
 	} {
 		if c.long && !*long {
 			continue
 		}
-		t.Run(c.name, func(t *testing.T) { smpGuest(t, c.host, c.vcpus, c.sizes) })
+		t.Run(c.name, func(t *testing.T) { smpGuest(t, c.host, c.vcpus, c.sizes, c.max) })
 	}
 }
 
-func smpGuest(t *testing.T, host emu.Config, vcpus int, sizes [3]int) {
+func smpGuest(t *testing.T, host emu.Config, vcpus int, sizes [3]int, most int) {
 	host.MemMiB = 1024
 	host.HVArgs += fmt.Sprintf(" noreboot dom0_max_vcpus=%d", min(host.SMP, 2))
 	h := bootMicro(t, host)
@@ -54,6 +56,9 @@ func smpGuest(t *testing.T, host emu.Config, vcpus int, sizes [3]int) {
 		create += fmt.Sprintf(" topology=%d:%d:%d", sizes[0], sizes[1], sizes[2])
 	} else {
 		sizes = [3]int{1, vcpus, 1}
+	}
+	if most != 0 {
+		create += fmt.Sprintf(" max_vcpus=%d", most)
 	}
 	h.ok(create)
 	h.attach("smp")
@@ -77,6 +82,12 @@ func smpGuest(t *testing.T, host emu.Config, vcpus int, sizes [3]int) {
 	h.key("\r")
 	if got, want := h.sh("wait; cat /tmp/n* | sort | uniq -c | tr -s ' '"), fmt.Sprintf(" %d 300", vcpus); got != want {
 		t.Errorf("the loops say %q, want %q", got, want)
+	}
+	if most != 0 {
+		h.detach()
+		h.hotplug("smp")
+		h.attach("smp")
+		h.key("\r")
 	}
 	h.sh(fmt.Sprintf("for i in $(seq %d); do (while :; do :; done) & done; true", vcpus))
 	h.detach()

@@ -177,8 +177,18 @@ func (m *Machine) invokeDevice(nr abi.Call, d *dom, a [5]uint64, ports *[]uint32
 	case abi.CallDomBell:
 		return m.setBell(d, a[1], abi.Space(a[2]), a[3], a[4]), 0
 	case abi.CallDomTrigger:
-		if a[2] >= uint64(d.info.VCPUs) {
+		switch t := abi.Trigger(a[1]); {
+		case a[2] >= uint64(d.info.VCPUs):
 			return abi.NoVCPU, 0
+		case t > abi.TriggerPlug, t >= abi.TriggerUnplug && a[2] == 0:
+			return abi.BadArg, 0
+		case t == abi.TriggerUnplug:
+			d.info.Absent |= 1 << a[2]
+			d.info.Started &^= 1 << a[2]
+			return abi.OK, 0
+		case t == abi.TriggerPlug:
+			d.info.Absent &^= 1 << a[2]
+			return abi.OK, 0
 		}
 		d.triggers = append(d.triggers, abi.Trigger(a[1]))
 		m.cond.Broadcast()

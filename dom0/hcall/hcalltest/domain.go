@@ -211,6 +211,9 @@ func (m *Machine) setVCPU(d *dom, n, gpa uint64) (abi.Status, uint64) {
 		return st, 0
 	}
 	d.vcpu[n] = x
+	if d.info.Started &^= 1 << n; x.Online != 0 {
+		d.info.Started |= 1 << n
+	}
 	d.set = d.set || n == 0
 	return abi.OK, 0
 }

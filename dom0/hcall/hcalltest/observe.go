@@ -181,3 +181,12 @@ func (m *Machine) Serve(dom uint32, p *abi.IOReqPage, handle func(r *abi.IOReq) 
 		}
 	}
 }
+
+// StartVCPUs lets a domain start vCPUs, a bit for each, as far as they are there.
+func (m *Machine) StartVCPUs(dom, vcpus uint32) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if d := m.doms[dom]; d != nil {
+		d.info.Started |= vcpus &^ d.info.Absent
+	}
+}

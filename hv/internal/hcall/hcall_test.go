@@ -307,7 +307,9 @@ func TestTrigger(t *testing.T) {
 		t.Error("no NMI")
 	}
 	do(abi.TriggerNMI, 99, abi.NoVCPU, 0)
-	do(abi.TriggerInit+1, 0, abi.BadArg, 0)
+	do(abi.TriggerPlug+1, 0, abi.BadArg, 0)
+	do(abi.TriggerUnplug, 0, abi.BadArg, 0) // the boot processor
+	do(abi.TriggerPlug, 0, abi.BadArg, 0)
 	do(abi.TriggerPower, 0, abi.OK, 0)
 	do(abi.TriggerSleep, 0, abi.OK, 0)
 	dev, off, ok := g.Ports.Find(abi.PortPM1aEvt, 2)

@@ -99,6 +99,7 @@ func (v *VCPU) SetContext(c *abi.VCPUContext) abi.Status {
 	if c.Online != 0 {
 		v.wait = WaitNothing
 	}
+	v.started.Store(c.Online != 0)
 	return abi.OK
 }
 
@@ -157,6 +158,7 @@ func (v *VCPU) StartDirect(setup func(hw vcpu.VCPU)) bool {
 	}
 	setup(v.HW)
 	v.wait = WaitNothing
+	v.started.Store(true)
 	if v.State() == Blocked {
 		v.cpu.Timers.Remove(&v.timer)
 	}
@@ -172,4 +174,5 @@ func (v *VCPU) StartAt(page uint8) {
 		Access: x86.SegP | x86.SegS | 0xb,
 	})
 	v.HW.Set(x86.RIP, 0)
+	v.started.Store(true)
 }

@@ -130,8 +130,14 @@ func (d *Domain) Info(in *abi.DomainInfo) {
 		IOReq: uint64(d.ioreqAt), UUID: d.uuid, Name: d.name, Why: d.why,
 	}
 	var ticks uint64
-	for _, v := range d.VCPUs {
+	for i, v := range d.VCPUs {
 		ticks += v.cpuTime.Load()
+		if v.absent() {
+			in.Absent |= 1 << i
+		}
+		if v.started.Load() {
+			in.Started |= 1 << i
+		}
 	}
 	in.Exits = d.exits()
 	in.CPUTimeNS = d.machine.NS(ticks)

@@ -58,6 +58,7 @@ func newPlatform(d *Domain, kvm bool) (*Platform, error) {
 	timer := w.legacy[0].or(bus.Both(p.pic.Line(0), p.ioapic.Line(abi.GSIPIT)))
 	p.pit = vpit.New(d.machine.TSCHz, timer, rearm{boot})
 	p.pm = vpm.New(d.machine.TSCHz, d.machine.Now(), p.lines[abi.IRQSCI], d)
+	p.lines[abi.IRQSCI] = p.pm.SCI()
 	p.lines[abi.IRQRTC] = bus.Both(w.legacy[1].or(p.lines[abi.IRQRTC]), p.pm.RTC())
 	for i := range w.shared {
 		p.lines[firstShared+i] = w.shared[i].or(p.lines[firstShared+i])
@@ -138,6 +139,14 @@ func (v *VCPU) Trigger(t abi.Trigger) (st abi.Status, listens uint64) {
 		v.Dom.End(abi.ShutdownReboot, "INIT of its boot processor")
 	case t == abi.TriggerInit:
 		v.Init()
+	case t == abi.TriggerUnplug && v.ID != 0:
+		v.sipi.Or(sipiDeaf)
+		v.Init()
+	case t == abi.TriggerPlug && v.ID != 0:
+		if v.absent() {
+			v.Init() // what has come for it meanwhile is forgotten
+			v.sipi.And(^uint32(sipiDeaf))
+		}
 	default:
 		return abi.BadArg, 0
 	}
@@ -238,6 +247,7 @@ func (v *VCPU) Reset() {
 	v.mu.Lock()
 	v.waiting.steal.Reset()
 	v.mu.Unlock()
+	v.started.Store(false)
 	v.kicked.Store(false)
 	v.nmi.Store(false)
 	v.ExtINT = 0

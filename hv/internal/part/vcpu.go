@@ -77,7 +77,8 @@ type VCPU struct {
 	kicked    atomic.Bool // see KickCPU
 	nmi       atomic.Bool
 	initReq   atomic.Bool
-	sipi      atomic.Uint32 // 1<<8 | page number
+	sipi      atomic.Uint32 // sipiPending | page number, or sipiDeaf
+	started   atomic.Bool   // by one, or directly, since it was reset
 
 	// mu is locked after Domain.mu and the locks of virtual devices (which post
 	// interrupts while they hold theirs), before those of sched and pcpu. So no
@@ -92,7 +93,7 @@ type VCPU struct {
 	eoi     eoiWord
 	clock   pvclock.Clock
 	base    pvclock.Base // what publishTime writes
-	started uint64       // TSC at Begin
+	began   uint64       // TSC at Begin
 	cpuTime atomic.Uint64
 	// costs is HW's until it is freed, then nil: under Domain.mu.
 	costs *vcpu.Costs
@@ -209,7 +210,7 @@ func (v *VCPU) wakeable() bool {
 	case WaitIO:
 		return v.ioDone.Load() // INIT waits for the answer, which has a slot
 	case WaitSIPI:
-		return v.sipi.Load() != 0 || v.initReq.Load()
+		return v.sipi.Load()&sipiPending != 0 || v.initReq.Load()
 	case WaitHalt:
 		return v.due.Load() || v.Interruptible()
 	}
@@ -241,7 +242,7 @@ func (v *VCPU) Begin(c *pcpu.CPU, now uint64) bool {
 		if v.waiting.since != 0 {
 			v.waited(now)
 		}
-		v.cpu, v.started = c, now
+		v.cpu, v.began = c, now
 		v.Meter.Return(now)
 		v.state.Store(uint32(Running))
 		v.rounds.Add(1)
@@ -349,7 +350,7 @@ func (v *VCPU) alarm(now uint64) uint64 {
 
 // account adds the time since Begin to v's CPU time.
 func (v *VCPU) account(now uint64) {
-	v.cpuTime.Add(now - v.started)
+	v.cpuTime.Add(now - v.began)
 	v.Meter.Leave(now)
 }
 
@@ -469,16 +470,29 @@ func (v *VCPU) Kick() { v.Notify() }
 // Init requests an INIT reset. A start-up message from before it is void; one
 // that comes before v's runner has looked is not.
 func (v *VCPU) Init() {
-	v.sipi.Store(0)
+	v.sipi.And(sipiDeaf)
 	v.initReq.Store(true)
 	v.Notify()
 }
 
-// Startup requests a start at page<<12 in real mode, if v waits for that.
+// Bits of VCPU.sipi: a start-up message has come, and v is absent, so that none comes.
+const (
+	sipiPending = 1 << 8
+	sipiDeaf    = 1 << 9
+)
+
+// Startup requests a start at page<<12 in real mode, if v waits for that and is there.
 func (v *VCPU) Startup(page uint8) {
-	v.sipi.Store(1<<8 | uint32(page))
-	v.Notify()
+	for old := v.sipi.Load(); old&sipiDeaf == 0; old = v.sipi.Load() {
+		if v.sipi.CompareAndSwap(old, sipiPending|uint32(page)) {
+			v.Notify()
+			return
+		}
+	}
 }
+
+// absent reports whether v is unplugged.
+func (v *VCPU) absent() bool { return v.sipi.Load()&sipiDeaf != 0 }
 
 // PendingNMI reports whether an NMI waits; ClearNMI is called when it was
 // delivered. TakeInit and TakeStartup consume the requests of that name.
@@ -492,6 +506,6 @@ func (v *VCPU) TakeInit() bool { return v.initReq.Swap(false) }
 
 // TakeStartup reports and forgets a request to start.
 func (v *VCPU) TakeStartup() (page uint8, ok bool) {
-	s := v.sipi.Swap(0)
-	return uint8(s), s != 0
+	s := v.sipi.And(sipiDeaf)
+	return uint8(s), s&sipiPending != 0
 }

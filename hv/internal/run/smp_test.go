@@ -236,3 +236,48 @@ func TestInitThenStartup(t *testing.T) {
 	}
 	w.end()
 }
+
+// A start-up message does not start a vCPU that is absent, one behind Plug does, once.
+func TestUnplug(t *testing.T) {
+	w := newWorld(t, 2, 300_000)
+	w.run()
+	w.quiet = true
+	d, vs := w.create('a', 2)
+	trigger := func(what abi.Trigger) {
+		if st, _ := d.VCPUs[1].Trigger(what); st != abi.OK {
+			t.Fatal(st)
+		}
+	}
+	masks := func() (absent, started uint32) {
+		var in abi.DomainInfo
+		d.Info(&in)
+		return in.Absent, in.Started
+	}
+	for end := time.Now().Add(stretch()); time.Now().Before(end); {
+		trigger(abi.TriggerUnplug)
+		d.VCPUs[1].Startup(8)
+		if !w.until(func() bool { _, started := masks(); return started == 1 }) {
+			t.Fatal("it was not reset")
+		}
+		n := vs[1].starts.Load()
+		for range 10 {
+			d.VCPUs[1].Startup(8)
+			if !w.post(vs[0]) {
+				t.Fatal("an interrupt of the other one was lost")
+			}
+		}
+		if absent, _ := masks(); absent != 0b10 || vs[1].starts.Load() != n {
+			t.Fatalf("absent %#x: started %d times", absent, vs[1].starts.Load()-n)
+		}
+		trigger(abi.TriggerPlug)
+		d.VCPUs[1].Startup(8)
+		if !w.until(func() bool { return vs[1].starts.Load() != n }) {
+			t.Fatal("it does not start after Plug")
+		}
+		trigger(abi.TriggerPlug) // it is there: nothing happens to it
+		if absent, started := masks(); absent != 0 || started != 0b11 || vs[1].starts.Load() != n+1 {
+			t.Fatalf("after Plug: absent %#x, started %#x, %d times", absent, started, vs[1].starts.Load()-n)
+		}
+	}
+	w.end()
+}

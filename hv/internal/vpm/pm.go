@@ -86,6 +86,7 @@ type PM struct {
 	last    uint32 // the timer then
 	portA   uint8  // port 0x92
 	rtc     bool   // the clock's interrupt line
+	general bool   // the line of SCI
 }
 
 // New makes the block. hz is the rate of the host's TSC, more than
@@ -124,6 +125,20 @@ func (l rtc) Set(level bool) {
 	p.mu.Unlock()
 }
 
+// sci is the interrupt of events whose registers are elsewhere, as a bus.Line.
+type sci struct{ p *PM }
+
+// SCI returns an input that raises the SCI as well: that of general-purpose events (ACPI
+// 6.5, "General-Purpose Event Register Blocks"). It allocates: for construction only.
+func (p *PM) SCI() bus.Line { return sci{p} }
+
+func (l sci) Set(level bool) {
+	l.p.mu.Lock()
+	l.p.general = level
+	l.p.update(l.p.seen)
+	l.p.mu.Unlock()
+}
+
 // PressPower is a short push of the power button: operating systems shut down.
 // It reports false when the guest does not listen. PressSleep is the other button.
 func (p *PM) PressPower(now uint64) bool { return p.press(stsPower, now) }
@@ -159,7 +174,7 @@ func (p *PM) update(now uint64) {
 		}
 		p.seen, p.last = now, t
 	}
-	p.sci.Set(p.status&p.enable != 0)
+	p.sci.Set(p.status&p.enable != 0 || p.general)
 }
 
 // timer is the counter as a bus.Device.

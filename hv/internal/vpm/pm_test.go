@@ -127,6 +127,17 @@ func TestPowerButton(t *testing.T) {
 	if !m.PressSleep(m.now()) || m.in(offStatus, 2) != stsSleep || !bool(*m.sci) {
 		t.Errorf("sleep button: status %#x", m.in(offStatus, 2))
 	}
+	// Events whose registers are elsewhere hold the same line.
+	general := m.SCI()
+	general.Set(true)
+	m.io.Write(offStatus, 2, 0xffff, m.now())
+	if !bool(*m.sci) {
+		t.Error("no SCI for a general event")
+	}
+	general.Set(false)
+	if bool(*m.sci) {
+		t.Error("SCI stays after a general event")
+	}
 	m.PressPower(m.now())
 	m.PM.Reset(m.now())
 	if bool(*m.sci) || m.in(offEnable, 2) != 0 {
