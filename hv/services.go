@@ -53,6 +53,7 @@ func readLog(b []byte, off uint64) (n int, oldest uint64, ok bool) {
 func hostInfo(m *part.Machine, meter *heap.Meter, cmdLine string, opts cmdline.Options, h *abi.HostInfo) {
 	h.NumCPUs, h.NumDomains = uint32(len(m.CPUs)), uint32(m.Count())
 	h.TSCHz, h.UptimeNS = m.TSCHz, uint64(kernel.Nanotime())
+	h.IdleNS = m.NS(kernel.ReadStats().Halted)
 	h.HVBytes = hvBytes(m)
 	h.TotalBytes = m.Frames.TotalBytes() + kernel.ImageRange().Size + kernel.PoolRange().Size
 	h.FreeBytes = m.Frames.FreeBytes()

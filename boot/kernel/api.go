@@ -257,6 +257,7 @@ type Stats struct {
 	Threads, VMAs           uint64
 	Syscalls, Faults, IRQs  uint64
 	Switches, Signals, NMIs uint64
+	Halted                  uint64 // ticks of the TSC during which CPUs were halted
 }
 
 // ReadStats returns the counters. They are read one by one, without a lock.
@@ -272,6 +273,7 @@ func ReadStats() (s Stats) {
 		s.IRQs += c.nIRQs
 		s.Switches += c.nSwitches
 		s.Signals += c.nSignals
+		s.Halted += asleep(atomic.LoadUint64(&c.halts), TSC())
 	}
 	s.NMIs = atomic.LoadUint64(&nNMI)
 	return s

@@ -79,6 +79,7 @@ type cpu struct {
 
 	// Statistics, written by this CPU only.
 	nSyscalls, nFaults, nIRQs, nSwitches, nSignals uint64
+	halts                                          uint64 // atomic; see halted
 
 	// What other CPUs see of this one after an NMI stopped it.
 	stopped                       uint32 // atomic

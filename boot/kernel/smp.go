@@ -195,4 +195,7 @@ func bootAP(c *cpu) {
 	idleMask |= 1 << c.id
 	reschedule(c)
 	klock.unlock()
+	if thr(c.cur).class == clsIdle {
+		fallAsleep(&c.halts, insn.RDTSC())
+	}
 }

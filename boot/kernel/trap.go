@@ -24,6 +24,9 @@ func leave(c *cpu) {
 		}
 		t := thr(c.cur)
 		if atomic.LoadUint64(&t.pending)&^t.mask == 0 {
+			if t.class == clsIdle {
+				fallAsleep(&c.halts, insn.RDTSC())
+			}
 			return
 		}
 		deliver(c, t)
@@ -41,6 +44,9 @@ func trapEntry() {
 	c := self()
 	t := thr(c.cur)
 	vec := t.f.vec
+	if t.class == clsIdle {
+		wakeUp(&c.halts, insn.RDTSC())
+	}
 	if t.f.rip == addrIdle()+1 {
 		t.f.rip++ // between STI and HLT: do not sleep
 	}

@@ -35,6 +35,7 @@ type Host struct {
 	Scheduler        string  `json:"scheduler"`
 	CommandLine      string  `json:"commandline"`
 	Uptime           float64 `json:"uptime_seconds"`
+	Idle             float64 `json:"idle_seconds"` // of all CPUs together
 }
 
 // Versions are those of the parts.
@@ -126,7 +127,7 @@ func (a *API) host() (Host, error) {
 		HWCaps: hex8(h.CPUIDLeaf1EDX) + ":" + hex8(h.CPUIDLeaf1ECX), VirtCaps: hcall.Text(h.VirtCaps[:]), Speculation: hcall.Text(h.Speculation[:]),
 		Memory: h.TotalBytes, FreeMemory: h.FreeBytes, HypervisorMemory: h.HVBytes, Dom0Memory: h.Dom0Bytes,
 		Domains: h.NumDomains, Scheduler: hcall.Text(h.Scheduler[:]), CommandLine: hcall.Text(h.CmdLine[:]),
-		Uptime: seconds(h.UptimeNS),
+		Uptime: seconds(h.UptimeNS), Idle: seconds(h.IdleNS),
 	}
 	use, limit := a.Budget.Use()
 	out.Dom0Budget = limit

@@ -126,14 +126,15 @@ func TestTop(t *testing.T) {
 	r.Type("create -p demo.toml\n")
 	at = r.wait(t, at, "(id 1)\r\nringo# ")
 	r.Type("top\n")
-	at = r.wait(t, at, "\x1b[H\x1b[J\x1b[Hringo up 1:01:01: 4 CPUs, 400 MiB, ")
+	at = r.wait(t, at, "\x1b[H\x1b[J\x1b[Hringo up 1:01:01: 4 CPUs, 0.0% idle; 2 domains (q leaves)\x1b[K\r\n400 MiB, ")
 	at = r.wait(t, at, "Domain-0               r-----      36.6    1.0      128     1         3       0\x1b[K\r\ndemo ")
 	r.Update(1, func(d *abi.DomainInfo) {
 		d.CPUTimeNS, d.Exits, d.Forwards = 5e9, 400, 20
 		r.Machine.Host.UptimeNS += 10e9
+		r.Machine.Host.IdleNS += 35e9
 	})
 	r.Type(" ")
-	at = r.wait(t, at, "ringo up 1:01:11: ")
+	at = r.wait(t, at, "ringo up 1:01:11: 4 CPUs, 87.5% idle; ")
 	at = r.wait(t, at, "demo                   --p---       5.0   50.0       64     2        40       2\x1b[K\r\nDomain-0 ")
 	r.Type("qdomid demo\n")
 	at = r.wait(t, at, "\r\nringo# domid demo\r\n1\r\nringo# ")

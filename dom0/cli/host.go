@@ -29,6 +29,8 @@ func info(c *call) error {
 	line("hw_caps", "%s", h.HWCaps)
 	line("virt_caps", "%s", h.VirtCaps)
 	line("speculation", "%s", h.Speculation)
+	whole := h.Uptime * float64(h.CPUs)
+	line("idle_seconds", "%.3f of %.3f (%.1f %%)", h.Idle, whole, 100*h.Idle/max(whole, 0.001))
 	line("total_memory", "%d", h.Memory>>20)
 	line("free_memory", "%d", h.FreeMemory>>20)
 	line("free_bytes", "%d", h.FreeMemory)

@@ -91,11 +91,17 @@ func (s sample) cpu(last sample, id uint32) float64 {
 	return s.rate(last, s.domains[id].CPUTime-last.domains[id].CPUTime)
 }
 
+// idle is for how much of the time since last the CPUs were halted, in percent.
+func (s sample) idle(last sample) float64 {
+	return 100 * s.rate(last, s.host.Idle-last.host.Idle) / float64(max(s.host.CPUs, 1))
+}
+
 // live is the table of a terminal, as much as fits into rows, who uses most first.
 func (s sample) live(last sample, rows int) string {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s up %s: %d CPUs, %d MiB, %d free; %d domains (q leaves)\n\n", s.host.Name,
-		duration(time.Duration(s.host.Uptime*float64(time.Second))), s.host.CPUs, s.host.Memory>>20, s.host.FreeMemory>>20, len(s.order))
+	fmt.Fprintf(&b, "%s up %s: %d CPUs, %.1f%% idle; %d domains (q leaves)\n%d MiB, %d free\n", s.host.Name,
+		duration(time.Duration(s.host.Uptime*float64(time.Second))), s.host.CPUs, s.idle(last), len(s.order),
+		s.host.Memory>>20, s.host.FreeMemory>>20)
 	fmt.Fprintf(&b, "%-22s %-6s %9s %6s %8s %5s %9s %7s\n", "Name", "State", "CPU(s)", "CPU(%)", "Mem(MiB)", "VCPUs", "Exits/s", "Fwd/s")
 	order := slices.Clone(s.order)
 	slices.SortStableFunc(order, func(x, y uint32) int { return cmp.Compare(s.cpu(last, y), s.cpu(last, x)) })

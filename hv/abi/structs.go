@@ -263,6 +263,7 @@ type HostInfo struct {
 	CPUIDLeaf1ECX uint32
 	CPUIDLeaf1EDX uint32
 	Speculation   [96]byte // what is done against attacks by it
+	IdleNS        uint64   // time during which CPUs were halted, their sum
 }
 
 // MaxReasons bounds ExitCounts.

@@ -15,10 +15,11 @@ import (
 	"ringo/tests/guests/micro/guest"
 )
 
-// figure is one line of the result. Less is better for all of them.
+// figure is one line of the result. Less is better, unless more is.
 type figure struct {
 	name    string
 	unit    string
+	more    bool
 	target  float64 // 0 = none: it is shown, and not in the JSON
 	intel   float64 // the target on VT-x, if it is another one
 	stretch float64 // 0 = none
@@ -62,6 +63,7 @@ const (
 	firstFigure    = "create to the first instruction of a guest of 4 MiB"
 	destroyFigure  = "destroy, without clearing its memory"
 	perGuestFigure = "RAM of hv for a domain of 4 MiB, without page tables"
+	idleFigure     = "8 idle Linux guests: host halted"
 	tablesFigure   = "its page tables"
 )
 
@@ -97,6 +99,7 @@ var figures = []figure{
 	{name: destroyFigure, unit: mega, target: 2},
 	{name: perGuestFigure, unit: "KiB", target: 64},
 	{name: tablesFigure, unit: "KiB"},
+	{name: idleFigure, unit: "% of time", target: 95, more: true},
 	{name: hvFigure, unit: "MiB", target: 16, peers: both("", "23")},
 	{name: dom0Figure, unit: "MiB", target: 128, peers: both("", "512")},
 	{name: imageFigure, unit: "MiB", target: 3, peers: both("", "2.5", "", "2.5")},
@@ -207,7 +210,7 @@ func (v values) table(w io.Writer, backend string) {
 		value := "not measured"
 		if x, ok := v[f.name]; ok {
 			value = format(x)
-			if limit != 0 && x > limit {
+			if limit != 0 && (x > limit) != f.more && x != limit {
 				value += " missed"
 			}
 		}

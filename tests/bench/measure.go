@@ -212,17 +212,7 @@ func (v values) weighMemory(f files) error {
 		return err
 	}
 	for i := range 4 {
-		m.Send(fmt.Sprintf("create name=g%d kernel=boot:vmlinux.lz4 initrd=boot:init.gz memory=128MiB cmdline=\"console=ttyS0 quiet\"\r", i))
-		if which, _, err := m.Expect(deadline, "created \"g", "error: "); err != nil || which != 0 {
-			return fmt.Errorf("guest %d was not created: %v\n%s", i, err, m.Last(3))
-		}
-		m.Send(fmt.Sprintf("console g%d\r", i))
-		if _, _, err := m.Expect(deadline, "init at TSC"); err != nil {
-			end, _ := m.Wait(time.Second)
-			return fmt.Errorf("guest %d: %w\nthe machine: %+v", i, err, end)
-		}
-		m.Send("\x1d")
-		if _, _, err := m.Expect(deadline, "\n"+prompt); err != nil {
+		if err := bootQuiet(m, fmt.Sprintf("g%d", i)); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@
 package emu
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,9 +19,9 @@ func TestShare(t *testing.T) {
 	t.Parallel()
 	h := bootMicro(t, emu.Config{SMP: 1, MemMiB: 512, ICount: true})
 	h.ok(micro("victim", "spin"))
-	h.gets("alone", map[string][2]float64{"victim": {98, 100.1}})
+	h.gets("alone", map[string][2]float64{"victim": {98, 100.1}, halted: {0, 2}})
 	h.ok("sched-credit -d victim -c 25")
-	h.gets("with a cap", map[string][2]float64{"victim": {24, 26}})
+	h.gets("with a cap", map[string][2]float64{"victim": {24, 26}, halted: {70, 76}})
 	h.ok("sched-credit -d victim -c 0")
 
 	// One that computes for 2 ms and then reads a port which dom0 serves, for good,
@@ -39,6 +40,9 @@ func TestShare(t *testing.T) {
 	h.poweroff()
 }
 
+// halted is the time in which CPUs are halted, as if a domain had it.
+const halted = "(halted)"
+
 // gets lets the guests run until they have used so much of the emulated CPU's time that
 // a percent shows, and checks what they get of it against least and most, in
 // percent. It returns that.
@@ -46,19 +50,24 @@ func (h *host) gets(when string, want map[string][2]float64) map[string]float64 
 	h.t.Helper()
 	const enough = 2 // seconds
 	first, _ := h.top()
+	halts, began := h.idle()
 	used := func() (sum float64) {
 		now := h.list()
 		for name := range want {
-			sum += now[name].seconds - first[name]
+			if name != halted {
+				sum += now[name].seconds - first[name]
+			}
 		}
 		return sum
 	}
-	for began := time.Now(); used() < enough; time.Sleep(time.Second) { // not all the time for listing
-		if time.Since(began) > guestTime {
+	for start := time.Now(); used() < enough; time.Sleep(time.Second) { // not all the time for listing
+		if time.Since(start) > guestTime {
 			h.t.Fatalf("%s: %.1f s of CPU in %v", when, used(), guestTime)
 		}
 	}
 	_, got := h.top()
+	more, now := h.idle()
+	got[halted] = 100 * (more - halts) / (now - began)
 	for name, w := range want {
 		if got[name] < w[0] || got[name] > w[1] {
 			h.t.Errorf("%s: %s gets %.1f %%, of %v", when, name, got[name], got)
@@ -66,6 +75,17 @@ func (h *host) gets(when string, want map[string][2]float64) map[string]float64 
 	}
 	h.t.Logf("%s: %v", when, got)
 	return got
+}
+
+// idle is for how long CPUs have been halted, and for how long the machine has run, in
+// seconds times CPUs.
+func (h *host) idle() (halted, all float64) {
+	h.t.Helper()
+	line := h.info()["idle_seconds"]
+	if _, err := fmt.Sscanf(line, "%f of %f ", &halted, &all); err != nil || halted > all {
+		h.t.Fatalf("idle_seconds: %q, %v", line, err)
+	}
+	return halted, all
 }
 
 // top is what each domain has had so far, in seconds, and since the last top, in
