@@ -341,6 +341,10 @@ func TestEveryVerb(t *testing.T) {
 	if show(PCIShow.Name, fn, err); len(fn.Config) != 256 || fn.Config[1] != 0x80 || !slices.Equal(fn.Capabilities, []PCICapability{{ID: 5, Register: 0x80, Name: "MSI", Messages: 1}}) {
 		t.Errorf("%+v", fn)
 	}
+	slice, err := HostSlice.Call(a, Slice{0.01})
+	if got := show(HostSlice.Name, slice, err); got != `{"seconds":0.01}` {
+		t.Error(got)
+	}
 	_, err = HostPower.Call(a, Power{Restart})
 	if show(HostPower.Name, None{}, err); !cmp.Equal(m.Powered(), []abi.Power{abi.PowerReboot}) {
 		t.Error(m.Powered())

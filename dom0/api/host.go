@@ -4,6 +4,8 @@
 package api
 
 import (
+	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -57,6 +59,11 @@ type Power struct {
 	Action string `json:"action"`
 }
 
+// Slice is how long a vCPU runs while others wait for its CPU.
+type Slice struct {
+	Seconds float64 `json:"seconds"`
+}
+
 // Actions of Power.
 const (
 	Off     = "off"
@@ -105,6 +112,15 @@ var (
 			return a.HV.Power(abi.PowerReboot)
 		}
 		return problem.New(problem.Invalid, "use "+Off+" or "+Restart, "%q is not an action", in.Action)
+	})
+	// HostSlice changes the time slice, unless it is 0, and returns it.
+	HostSlice = add("host.slice", func(a *API, in *Slice) (Slice, error) {
+		us := math.Round(in.Seconds * 1e6)
+		if us != 0 && !(us >= abi.MinSlice && us <= abi.MaxSlice) {
+			return *in, problem.New(problem.Invalid, fmt.Sprintf("use %g to %g ms", float64(abi.MinSlice)/1e3, float64(abi.MaxSlice)/1e3), "a time slice of %g ms is out of range", in.Seconds*1e3)
+		}
+		v, err := a.HV.Slice(uint64(us))
+		return Slice{float64(v) / 1e6}, err
 	})
 	FileList = add("file.list", func(a *API, _ *None) ([]File, error) {
 		all := a.Manager.Files.List()

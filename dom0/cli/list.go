@@ -5,8 +5,8 @@ package cli
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -200,9 +200,31 @@ func vcpuPin(c *call) error {
 	return err
 }
 
-func schedCredit(c *call) error {
+// schedSlice prints what is the same for all domains, after it was changed.
+func schedSlice(c *call) error {
+	in := api.Slice{}
+	for _, flag := range []byte("dwc") {
+		if c.given(flag) || len(c.args) > 0 || !c.given('s') {
+			return fmt.Errorf("the time slice is the same for all domains; %w", c.usage())
+		}
+	}
 	if c.given('t') {
-		return errors.New("the time slice is the scheduler's, 3.3 ms for all: weights and caps say who gets how much")
+		ms, err := strconv.ParseFloat(c.opt['t'], 64)
+		if err != nil || !(ms > 0) {
+			return fmt.Errorf("-t %s is not a number of milliseconds; %w", c.opt['t'], c.usage())
+		}
+		in.Seconds = ms / 1e3
+	}
+	v, err := api.HostSlice.Call(c.API, in)
+	if err == nil {
+		c.printf("tslice=%gms\n", math.Round(v.Seconds*1e6)/1e3)
+	}
+	return err
+}
+
+func schedCredit(c *call) error {
+	if c.given('s') || c.given('t') {
+		return schedSlice(c)
 	}
 	if len(c.args) > 0 {
 		if c.given('d') {

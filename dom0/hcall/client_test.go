@@ -130,7 +130,7 @@ func TestErrors(t *testing.T) {
 		"set": c.SetVCPU(1, 0, &abi.VCPUContext{}), "get": e1(c.GetVCPU(1, 0)), "claim": c.Claim(1, 0, 0, 1, 0),
 		"pause": c.Pause(1), "unpause": c.Unpause(1), "destroy": c.Destroy(1, nil), "info": e1(c.Info(1)),
 		"domains": e1(c.Domains()), "rename": c.Rename(1, "x"), "record": c.SetRecord(1, nil),
-		"getrecord": e1(c.Record(1)), "sched": c.SetSched(1, 1, 0), "affinity": e1(c.Affinity(1, 0, 1)), "irq": c.SetIRQ(1, 4, true),
+		"getrecord": e1(c.Record(1)), "sched": c.SetSched(1, 1, 0), "slice": e1(c.Slice(1000)), "affinity": e1(c.Affinity(1, 0, 1)), "irq": c.SetIRQ(1, 4, true),
 		"done": c.IOReqDone(1, 0), "bell": c.SetBell(1, 0, 0, 0, 0), "end": c.End(1, abi.ShutdownReboot),
 		"pci": e1(c.PCIFunctions()), "config": e1(c.PCIRead(8, 0, 4)),
 		"trigger": e1(c.Trigger(1, abi.TriggerNMI, 0)),

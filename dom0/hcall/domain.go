@@ -169,6 +169,13 @@ func (c *Client) SetSched(dom, weight, cap uint32) error {
 	return fail(abi.CallDomSched, st, "set weight %d and cap %d of domain %d", weight, cap, dom)
 }
 
+// Slice changes how long a vCPU runs while others wait, unless it is 0, and returns how
+// long it is from now on, in microseconds.
+func (c *Client) Slice(us uint64) (uint64, error) {
+	st, v := c.call(abi.CallSchedSlice, us, 0, 0, 0, 0)
+	return v, fail(abi.CallSchedSlice, st, "set the time slice to %d us", us)
+}
+
 // Affinity makes the CPUs of mask those where a vCPU may run: all with ^0, and with 0
 // they stay. It returns them; with abi.BadArg those that run vCPUs at all.
 func (c *Client) Affinity(dom, vcpu uint32, mask uint64) (cpus uint64, err error) {

@@ -53,6 +53,7 @@ const (
 
 	CallPCIFunction // (n, gpa *PCIFunction) -> number of functions: the one of index n; NoDevice behind the last
 	CallPCIRead     // (PCIAddr, register, bytes 1, 2 or 4) -> value of an aligned register of a function's configuration space
+	CallSchedSlice  // (us) -> microseconds that a vCPU runs while others wait, from now on; 0 asks only, BadArg for less than MinSlice or more than MaxSlice
 	CallEnd
 )
 
@@ -63,6 +64,12 @@ const NumCalls = int(CallEnd - CallBase)
 const (
 	Dom0       = 0
 	AllDomains = ^uint64(0)
+)
+
+// MinSlice and MaxSlice bound the operand of CallSchedSlice, in microseconds.
+const (
+	MinSlice = 500
+	MaxSlice = 100_000
 )
 
 // Power is the operand of CallPower.

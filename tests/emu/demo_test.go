@@ -205,7 +205,12 @@ func TestVerbs(t *testing.T) {
 	if out := h.ok("sched-credit Domain-0"); !strings.HasSuffix(out, " 1234    90") {
 		t.Errorf("sched-credit: %q", out)
 	}
-	h.fails("sched-credit Domain-0 -t 5", "3.3 ms for all")
+	for _, c := range [][2]string{{"", "3.333"}, {" -t 20", "20"}, {"", "20"}, {" -t 3.333", "3.333"}} {
+		if out := h.ok("sched-credit -s" + c[0]); out != "tslice="+c[1]+"ms" {
+			t.Errorf("sched-credit -s%s: %q", c[0], out)
+		}
+	}
+	h.fails("sched-credit -s -t 200", "use 0.5 to 100 ms")
 	if out := h.ok("top -1"); !strings.Contains(out, "Forwards\nDomain-0 ") {
 		t.Errorf("top -1: %q", out)
 	}

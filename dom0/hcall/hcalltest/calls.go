@@ -71,13 +71,8 @@ func (m *Machine) invoke(nr abi.Call, a [5]uint64, ports *[]uint32) (abi.Status,
 		return m.answer(a[1], &m.exits)
 	case abi.CallTrace:
 		return m.readTrace(a[0], a[1], a[2])
-	case abi.CallPCIFunction:
-		if a[0] >= uint64(len(m.PCI)) {
-			return abi.NoDevice, uint64(len(m.PCI))
-		}
-		return m.answer(a[1], &m.PCI[a[0]])
-	case abi.CallPCIRead:
-		return m.readPCI(a[0], a[1], a[2])
+	case abi.CallSchedSlice, abi.CallPCIFunction, abi.CallPCIRead:
+		return m.invokeMachine(nr, a)
 	case abi.CallDomShutdown, abi.CallVCPUStart:
 		return abi.Busy, 0 // dom0 runs on one vCPU and does not stop
 	}
@@ -249,6 +244,26 @@ func (m *Machine) readTrace(cpu, gpa, size uint64) (abi.Status, uint64) {
 		panic(err)
 	}
 	return abi.OK, uint64(len(r))
+}
+
+// invokeMachine is the calls about the machine.
+func (m *Machine) invokeMachine(nr abi.Call, a [5]uint64) (abi.Status, uint64) {
+	switch nr {
+	case abi.CallSchedSlice:
+		if a[0] != 0 {
+			if a[0] < abi.MinSlice || a[0] > abi.MaxSlice {
+				return abi.BadArg, 0
+			}
+			m.slice = a[0]
+		}
+		return abi.OK, m.slice
+	case abi.CallPCIFunction:
+		if a[0] >= uint64(len(m.PCI)) {
+			return abi.NoDevice, uint64(len(m.PCI))
+		}
+		return m.answer(a[1], &m.PCI[a[0]])
+	}
+	return m.readPCI(a[0], a[1], a[2])
 }
 
 func (m *Machine) readPCI(a, reg, size uint64) (abi.Status, uint64) {

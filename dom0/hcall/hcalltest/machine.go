@@ -74,13 +74,14 @@ type Machine struct {
 	keys     []byte
 	trace    []abi.TraceRecord
 	exits    abi.ExitCounts
+	slice    uint64
 }
 
 // New returns a machine with the given free memory in bytes and CPUs.
 func New(free uint64, cpus uint32) *Machine {
 	m := &Machine{
 		Shared: new(abi.SharedInfo), Step: 4 << 20, LogSize: 64 << 10,
-		doms: map[uint32]*dom{}, nextHPA: domainHPA, free: free,
+		doms: map[uint32]*dom{}, nextHPA: domainHPA, free: free, slice: 3333,
 	}
 	m.cond = sync.NewCond(&m.mu)
 	m.Host = abi.HostInfo{

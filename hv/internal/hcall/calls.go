@@ -151,6 +151,17 @@ func domSched(c *Context) (abi.Status, uint64) {
 	return c.dom.SetSched(uint32(c.arg[1]), uint32(c.arg[2])), 0
 }
 
+func schedSlice(c *Context) (abi.Status, uint64) {
+	us, hz := c.arg[0], c.m.TSCHz
+	if us != 0 {
+		if us < abi.MinSlice || us > abi.MaxSlice {
+			return abi.BadArg, 0
+		}
+		c.m.Sched.SetSlice(us * hz / 1e6)
+	}
+	return abi.OK, (c.m.Sched.Slice()*1e6 + hz/2) / hz
+}
+
 func domAffinity(c *Context) (abi.Status, uint64) { return c.vcpu.SetAffinity(c.arg[2]) }
 
 func domShutdown(c *Context) (abi.Status, uint64) {

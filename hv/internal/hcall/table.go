@@ -47,4 +47,5 @@ var calls = [abi.NumCalls]call{
 
 	abi.CallPCIFunction - abi.CallBase: {gpa: 2, size: sizePCI, out: true, run: pciFunction},
 	abi.CallPCIRead - abi.CallBase:     {run: pciRead},
+	abi.CallSchedSlice - abi.CallBase:  {run: schedSlice},
 }

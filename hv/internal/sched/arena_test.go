@@ -389,7 +389,7 @@ func (m *arena) bounded() {
 // joins the queue is behind q.min by s.bonus at most (limit). Then it may be given
 // its turn back by the others that interrupt it, of whom there are four at most: none
 // interrupts it twice, at 5000 times a second, without its having run for longer.
-func (m *arena) ahead() uint64  { return m.s.slice + m.s.most + 2*m.s.toll + 1 }
+func (m *arena) ahead() uint64  { return m.s.slice.Load() + m.s.most + 2*m.s.toll + 1 }
 func (m *arena) behind() uint64 { return m.s.bonus + m.s.least + m.s.bonus + 4*(2*m.s.toll+1) }
 
 // note adds to the records.

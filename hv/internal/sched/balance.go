@@ -80,9 +80,9 @@ func (s *Scheduler) balance(cpu int, now uint64) {
 	if s.pull(cpu, victim, now, (*queue).rebalance, (*Scheduler).keep) {
 		// The other one shall not take it back at once.
 		s.queues[victim].setBalanced(now)
-	} else if now+s.slice > s.interval {
+	} else if slice := s.slice.Load(); now+slice > s.interval {
 		// What should come may be running just now: look again after a slice.
-		s.queues[cpu].setBalanced(now + s.slice - s.interval)
+		s.queues[cpu].setBalanced(now + slice - s.interval)
 	}
 }
 

@@ -7,7 +7,7 @@
 //
 // Every CPU has a queue of waiting entities, ordered by virtual time: what an
 // entity ran, divided by its weight. The entity that is furthest behind runs
-// next, for a slice of a third of a tick. One that wakes up is behind by what
+// next, for a slice, of a third of a tick unless [Scheduler.SetSlice] says otherwise. One that wakes up is behind by what
 // it left unused, but never by more than another third (of its own running
 // time): so it runs at once if it used little, and cannot starve anybody
 // however often it sleeps. Hence an entity waits at most one tick for each
@@ -66,14 +66,14 @@ type Scheduler struct {
 	online CPUSet
 	pinned bool
 
-	slice    uint64 // longest run while others wait
-	bonus    uint64 // most that a waking entity is ahead of others
-	least    uint64 // lead that is worth a preemption
-	toll     uint64 // price of a preemption, which the one that wakes up pays
-	most     uint64 // most of one bill: who works may have been busy otherwise
-	interval uint64 // between balances
-	window   uint64 // in which usage fades
-	period   uint64 // of caps
+	slice    atomic.Uint64 // longest run while others wait
+	bonus    uint64        // most that a waking entity is ahead of others
+	least    uint64        // lead that is worth a preemption
+	toll     uint64        // price of a preemption, which the one that wakes up pays
+	most     uint64        // most of one bill: who works may have been busy otherwise
+	interval uint64        // between balances
+	window   uint64        // in which usage fades
+	period   uint64        // of caps
 }
 
 // queue is the state of one CPU. Lock order: by index, lower first.
@@ -106,9 +106,10 @@ func New(c Config) *Scheduler {
 	}
 	s := &Scheduler{
 		queues: make([]queue, c.CPUs), pinned: c.Pinned,
-		slice: c.Tick / 3, bonus: c.Tick / 3, least: c.Tick / 20, toll: c.Tick / 2000, most: c.Tick / 100,
+		bonus: c.Tick / 3, least: c.Tick / 20, toll: c.Tick / 2000, most: c.Tick / 100,
 		interval: 10 * c.Tick, window: 40 * c.Tick, period: 3 * c.Tick,
 	}
+	s.slice.Store(c.Tick / 3)
 	for n := range s.queues {
 		if n >= c.First {
 			s.online.Add(n)
@@ -118,6 +119,14 @@ func New(c Config) *Scheduler {
 	}
 	return s
 }
+
+// Slice returns the longest run of an entity while others wait for its CPU.
+func (s *Scheduler) Slice() uint64 { return s.slice.Load() }
+
+// SetSlice changes it, for runs that begin from now on. A long one makes fewer switches,
+// and others wait longer; what wakes up does not. t is at most ten ticks, the interval
+// at which loads are compared.
+func (s *Scheduler) SetSlice(t uint64) { s.slice.Store(min(max(t, 1), s.interval)) }
 
 // Runs reports whether entities run on cpu, a number below Config.CPUs.
 func (s *Scheduler) Runs(cpu int) bool { return s.online.Has(cpu) }
@@ -209,13 +218,13 @@ func (s *Scheduler) begin(q *queue, e *Entity, now uint64) (until uint64) {
 
 // until returns when e, which starts now, must be looked at again.
 func (s *Scheduler) until(q *queue, e *Entity, now uint64) uint64 {
-	t := q.release.Load()
+	t, slice := q.release.Load(), s.slice.Load()
 	q.alone = q.waiting.head == nil
 	switch {
 	case !q.alone:
-		t = min(t, now+s.slice)
+		t = min(t, now+slice)
 	case !s.pinned:
-		t = min(t, max(q.balanced+s.interval, now+s.slice))
+		t = min(t, max(q.balanced+s.interval, now+slice))
 	}
 	if e.cap != 0 {
 		t = min(t, now+uint64(max(e.budget, 1)))
