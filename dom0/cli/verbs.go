@@ -158,8 +158,7 @@ A restart keeps the number. Of a domain that is off the definition is changed.`
 	memSetHelp = `Of a domain that is off. One that exists keeps what it was made with: there is no
 balloon in this version.`
 	pinHelp = `CPUS is a set such as 0-3, 0,2 or 0-3,^1. It counts at once, also for a vCPU that
-runs. For all vCPUs it is kept in the domain's configuration as cpus, so a restart has
-it; that of one vCPU ends with the domain.`
+runs, and is kept in the domain's configuration as cpus, so that a restart has it.`
 	topHelp = `Who has had most is first. Ctrl-C leaves too, other keys count at once. -1 shows
 all domains once, as top does for who is not at a console. CPU(%) is of one CPU,
 since the time before, or since power-on the first time.`

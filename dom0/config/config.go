@@ -11,7 +11,7 @@
 //	memory = "512MiB"        # KiB MiB GiB TiB; a bare number is MiB
 //	cpu_weight = 256
 //	cap = 0                  # percent of one CPU, 0 = none
-//	cpus = "0-3,^1"          # affinity
+//	cpus = "0-3,^1"          # affinity; "0/1" are vCPU 0's and 1's
 //	hypervisor = "kvm"       # whose CPUID leaves come first: ringo | kvm
 //	on_poweroff = "destroy"  # destroy | restart | rename-restart | preserve
 //	on_reboot = "restart"
@@ -46,7 +46,8 @@ type Config struct {
 	CPUWeight int `toml:"cpu_weight" json:"cpu_weight"`
 	// Cap is in percent of one CPU, 0 = none.
 	Cap int `toml:"cap" json:"cap"`
-	// CPUs is the set of CPUs the domain may run on, "" = all.
+	// CPUs is the set of CPUs the domain may run on, "" = all, or with slashes that of
+	// each vCPU.
 	CPUs string `toml:"cpus,omitempty" json:"cpus,omitempty"`
 	// Hypervisor is whose CPUID leaves a guest finds first, "" = Ringo's.
 	Hypervisor string `toml:"hypervisor,omitempty" json:"hypervisor,omitempty"`

@@ -138,6 +138,32 @@ func TestCPUs(t *testing.T) {
 	}
 }
 
+func TestAffinity(t *testing.T) {
+	for _, c := range []struct {
+		text  string
+		vcpus int
+		want  []uint64
+		again string
+	}{
+		{"", 2, []uint64{0, 0}, ""}, {"1", 3, []uint64{2, 2, 2}, "1"}, {"0/1-2", 2, []uint64{1, 6}, "0/1-2"},
+		{"0/1", 4, []uint64{1, 2, 2, 2}, "0/1"}, {"0/all/1", 3, []uint64{1, 0, 2}, "0/all/1"}, {"/1", 2, []uint64{0, 2}, "/1"},
+		{"0/0", 2, []uint64{1, 1}, "0"},
+	} {
+		got, err := ParseAffinity(c.text, c.vcpus, 4)
+		if d := cmp.Diff(c.want, got); err != nil || d != "" {
+			t.Errorf("%q: %v %s", c.text, err, d)
+		}
+		if again := JoinAffinity(SplitAffinity(c.text, c.vcpus)); again != c.again {
+			t.Errorf("%q again is %q", c.text, again)
+		}
+	}
+	for _, s := range []string{"0/1/2", "0/4", "0/x"} {
+		if got, err := ParseAffinity(s, 2, 4); err == nil {
+			t.Errorf("%q accepted as %#x", s, got)
+		}
+	}
+}
+
 func TestFormatCPUs(t *testing.T) {
 	for _, c := range []struct {
 		mask uint64

@@ -57,6 +57,39 @@ func FormatCPUs(mask uint64, n int) string {
 	return strings.Join(parts, ",")
 }
 
+// ParseAffinity reads the sets of CPUs of each of some vCPUs, such as "0/1/2-3": each as
+// ParseCPUs reads it, and the last is that of all vCPUs after it too.
+func ParseAffinity(s string, vcpus, n int) (masks []uint64, err error) {
+	if sets := strings.Count(s, "/") + 1; sets > vcpus {
+		return nil, fmt.Errorf("%q has sets of CPUs for %d vCPUs, of which there are %d", short(s), sets, vcpus)
+	}
+	for _, set := range SplitAffinity(s, vcpus) {
+		mask, err := ParseCPUs(set, n)
+		if err != nil {
+			return nil, err
+		}
+		masks = append(masks, mask)
+	}
+	return masks, nil
+}
+
+// SplitAffinity returns the set of CPUs of each vCPU, as written.
+func SplitAffinity(s string, vcpus int) []string {
+	sets := strings.Split(s, "/")
+	for len(sets) < vcpus {
+		sets = append(sets, sets[len(sets)-1])
+	}
+	return sets
+}
+
+// JoinAffinity writes sets of CPUs as ParseAffinity reads them.
+func JoinAffinity(sets []string) string {
+	for len(sets) > 1 && sets[len(sets)-1] == sets[len(sets)-2] {
+		sets = sets[:len(sets)-1]
+	}
+	return strings.Join(sets, "/")
+}
+
 // ParseCPUs reads a set of CPUs such as "0-3,^1" as a mask, bit per CPU; 0 stands
 // for all, as "" and "all" do. A set that only excludes starts from all n CPUs.
 func ParseCPUs(s string, n int) (uint64, error) {

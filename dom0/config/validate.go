@@ -39,7 +39,7 @@ func (c *Config) Validate() error {
 	if c.Memory.Bytes == 0 || c.Memory.Bytes%4096 != 0 {
 		return fmt.Errorf("memory: %s is not a multiple of 4KiB above 0", c.Memory)
 	}
-	if _, err := ParseCPUs(c.CPUs, maxCPU); err != nil {
+	if _, err := ParseAffinity(c.CPUs, c.AllVCPUs(), maxCPU); err != nil {
 		return fmt.Errorf("cpus: %w", err)
 	}
 	if h := c.Hypervisor; h != "" && h != Ringo && h != KVM {

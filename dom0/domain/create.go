@@ -20,7 +20,7 @@ import (
 type plan struct {
 	cfg            *config.Config
 	uuid           [16]byte
-	cpus           uint64
+	cpus           []uint64 // of each vCPU
 	kernel, initrd loader.Source
 	modules        []loader.Module
 	machine        *board.Machine
@@ -127,7 +127,7 @@ func (m *Manager) check(cfg *config.Config) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.cpus, err = config.ParseCPUs(c.CPUs, int(min(host.NumCPUs, 64))); err != nil {
+	if p.cpus, err = config.ParseAffinity(c.CPUs, c.AllVCPUs(), int(min(host.NumCPUs, 64))); err != nil {
 		return nil, fmt.Errorf("cpus: %w", err)
 	}
 	if c.Boot.Kernel == "" {
@@ -192,7 +192,7 @@ func (m *Manager) build(d *dom, p *plan, paused bool) (err error) {
 	}
 	a := abi.CreateArgs{
 		UUID: p.uuid, VCPUs: uint32(p.cfg.AllVCPUs()), Weight: uint32(p.cfg.CPUWeight), Cap: uint32(p.cfg.Cap),
-		MaxBytes: p.bytes, Affinity: p.cpus, Topology: p.machine.Topology,
+		MaxBytes: p.bytes, Affinity: p.cpus[0], Topology: p.machine.Topology,
 	}
 	if p.cfg.Hypervisor == config.KVM {
 		a.Flags |= abi.CreateKVM
@@ -227,6 +227,14 @@ func (m *Manager) build(d *dom, p *plan, paused bool) (err error) {
 
 // furnish gives a new domain its memory, operating system and devices.
 func (m *Manager) furnish(a *abi.CreateArgs, p *plan) error {
+	for i, mask := range p.cpus {
+		if mask == a.Affinity {
+			continue
+		}
+		if err := m.pin(a.ID, uint32(i), uint32(i), mask); err != nil {
+			return err
+		}
+	}
 	for _, r := range p.machine.RAM() {
 		if err := m.HV.Populate(a.ID, r.Start, r.Size, r.Kind, nil); err != nil {
 			return err

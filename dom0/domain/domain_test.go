@@ -294,13 +294,14 @@ func TestChange(t *testing.T) {
 	}
 }
 
-// Pinning all vCPUs is part of the configuration, pinning one is not.
+// Where vCPUs run is part of the configuration.
 func TestPin(t *testing.T) {
 	r := newRig(t)
 	r.Reserved = 1
 	c := r.cfg("a", 16)
 	c.VCPUs = 2
-	if _, err := r.Create(c, false); err != nil {
+	id, err := r.Create(c, false)
+	if err != nil {
 		t.Fatal(err)
 	}
 	check := func(cpus string, want ...string) {
@@ -319,7 +320,11 @@ func TestPin(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	check("2-3", "2-3", "1")
+	check("2-3/1", "2-3", "1")
+	if err := r.restart(r.doms[id]); err != nil {
+		t.Fatal(err)
+	}
+	check("2-3/1", "2-3", "1")
 	for _, c := range []struct {
 		vcpu            uint32
 		cpus, want, fix string
@@ -333,7 +338,11 @@ func TestPin(t *testing.T) {
 			t.Errorf("%s: %v", c.cpus, err)
 		}
 	}
-	check("2-3", "2-3", "1")
+	check("2-3/1", "2-3", "1")
+	if err := r.Pin("a", 1, "2-3"); err != nil {
+		t.Error(err)
+	}
+	check("2-3", "2-3", "2-3")
 	if err := r.Pin("a", AllVCPUs, "all"); err != nil {
 		t.Error(err)
 	}

@@ -16,8 +16,8 @@ import (
 const AllVCPUs = ^uint32(0)
 
 // Pin makes the set of CPUs cpus, as in a configuration, those where a vCPU of a domain
-// runs from now on, or with AllVCPUs all of them: the configuration has it then, for
-// the next start. That of a single vCPU ends with the domain.
+// runs from now on, or with AllVCPUs all of them. The configuration has it then, for the
+// next start.
 func (m *Manager) Pin(ref string, vcpu uint32, cpus string) error {
 	in, err := m.Find(ref)
 	if err != nil {
@@ -30,9 +30,6 @@ func (m *Manager) Pin(ref string, vcpu uint32, cpus string) error {
 	mask, err := config.ParseCPUs(cpus, int(min(host.NumCPUs, 64)))
 	if err != nil {
 		return problem.New(problem.Invalid, "", "%v", err)
-	}
-	if mask == 0 {
-		mask = ^uint64(0)
 	}
 	first, last := vcpu, vcpu
 	if vcpu == AllVCPUs {
@@ -48,14 +45,25 @@ func (m *Manager) Pin(ref string, vcpu uint32, cpus string) error {
 		return err
 	}
 	defer d.op.Unlock()
-	if err := m.pin(d.id, first, last, mask); err != nil || vcpu != AllVCPUs {
+	if err := m.pin(d.id, first, last, mask); err != nil {
 		return err
 	}
-	return m.configure(d, func(c *config.Config) { c.CPUs = cpus })
+	return m.configure(d, func(c *config.Config) {
+		if vcpu != AllVCPUs {
+			sets := config.SplitAffinity(c.CPUs, c.AllVCPUs())
+			sets[vcpu] = cpus
+			cpus = config.JoinAffinity(sets)
+		}
+		c.CPUs = cpus
+	})
 }
 
-// pin tells the hypervisor. What it refuses it refuses for the first one.
+// pin tells the hypervisor; a mask of 0 stands for all CPUs. What it refuses it refuses
+// for the first one.
 func (m *Manager) pin(id, first, last uint32, mask uint64) error {
+	if mask == 0 {
+		mask = ^uint64(0)
+	}
 	for i := first; i <= last; i++ {
 		if may, err := m.HV.Affinity(id, i, mask); errors.Is(err, abi.BadArg) {
 			return problem.New(problem.Invalid, fmt.Sprintf("use CPUs of %s", config.FormatCPUs(may, 64)),
