@@ -5,7 +5,9 @@ package emu
 
 import (
 	"fmt"
+	"maps"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,8 +35,9 @@ func TestBochsBoot(t *testing.T) {
 			if c.long && !*long {
 				t.Skip("needs -long")
 			}
-			mods := append([]emu.Module{{Name: "dom0", Path: built.Dom0}}, emu.Modules(
-				file(t, "micro.elf", string(guest.Build().ELF())), file(t, "mb2", string(guest.Build().Multiboot(2, 64))), file(t, "sector", string(guest.BootSector())))...)
+			files, says := protocols()
+			mods := append([]emu.Module{{Name: "dom0", Path: built.Dom0}}, emu.Modules(file(t, "micro.elf", string(guest.Build().ELF())))...)
+			mods = append(mods, emu.Modules(protocolFiles(t, files)...)...)
 			img := built.HV
 			if c.smp == 2 { // firmware that is ahead of its time
 				img = withFirmware(t, x2APICOn)
@@ -50,20 +53,18 @@ func TestBochsBoot(t *testing.T) {
 			}
 			h.ok(micro("good", "echo"))
 			free := h.free()
-			h.ok(`define name=mb2 kernel=boot:mb2 memory=8MiB cmdline="mode=boot"`)
-			h.ok("edit mb2 memory=16MiB")
-			h.ok("start mb2")
-			h.attach("mb2")
-			h.see(guestTime, "protocol 36d76289")
-			h.see(verbTime, "booted")
-			h.detach()
-			h.ok("create name=sector kernel=boot:sector memory=4MiB")
-			h.attach("sector")
-			h.see(guestTime, " second sector")
-			h.detach()
+			h.sector()
 			h.ok("destroy sector")
-			h.ok("destroy mb2")
-			h.ok("undefine mb2")
+			h.definitions()
+			if c.smp == 2 { // slower
+				h.protocol("mb2-64", says["mb2-64"])
+			} else {
+				for _, name := range slices.Sorted(maps.Keys(files)) {
+					h.protocol(name, says[name])
+				}
+				h.verbs()
+				h.ends(true)
+			}
 			h.testDump(false)
 			h.ok(micro("regs", "regs"))
 			h.responsive()

@@ -166,10 +166,10 @@ func TestPasted(t *testing.T) {
 	h.poweroff()
 }
 
-// TestVerbs checks the answers that need no guest.
+// TestVerbs checks the answers that need no guest, and what can be done to small ones.
 func TestVerbs(t *testing.T) {
 	t.Parallel()
-	h := boot(t, emu.Config{MemMiB: 512, HVArgs: "loglvl=debug maxcpus=1 sched=pinned watchdog iommu=auto console=com1,vga"})
+	h := bootMicro(t, emu.Config{MemMiB: 512, HVArgs: "loglvl=debug maxcpus=1 sched=pinned watchdog iommu=auto console=com1,vga"})
 	if d := h.ok("dmesg"); !strings.Contains(d, "ringo: ") {
 		t.Errorf("dmesg: %q", d)
 	}
@@ -216,5 +216,11 @@ func TestVerbs(t *testing.T) {
 	}
 	h.fails("frobnicate", "frobnicate")
 	h.fails("destroy nobody", `"nobody"`)
-	h.poweroff()
+	h.verbs()
+	h.definitions()
+	h.ends(false)
+	h.key("restart\r")
+	if s, err := h.Wait(endTime); err != nil || s.End != emu.Reset {
+		t.Errorf("restart: %+v, %v", s, err)
+	}
 }

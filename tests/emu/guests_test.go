@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"testing"
 
+	"ringo/tools/demo"
 	"ringo/tools/emu"
 )
 
@@ -17,10 +18,11 @@ func linux(name string) string {
 	return fmt.Sprintf(`create name=%s kernel=boot:vmlinux.lz4 initrd=boot:initrd.gz memory=160MiB cmdline="console=ttyS0"`, name)
 }
 
-// TestTwoGuests runs two at once and talks to them in turn.
+// TestTwoGuests runs two at once and talks to them in turn. The second one is Debian's
+// kernel for clouds, as it is distributed, with four CPUs.
 func TestTwoGuests(t *testing.T) {
 	t.Parallel()
-	testGuests(t, 2, emu.Config{MemMiB: 1024, HVArgs: "watchdog"})
+	testGuests(t, 2, emu.Config{MemMiB: 1024, HVArgs: "watchdog", Modules: modules(kindFiles(t, demo.Kinds[1])...)})
 }
 
 // TestEightGuests runs eight on two CPUs.
@@ -34,6 +36,9 @@ func testGuests(t *testing.T, n int, c emu.Config) {
 	free := h.free()
 	for i := range n {
 		line := linux(fmt.Sprintf("g%d", i))
+		if n == 2 && i == 1 {
+			line = linuxOf("g1", demo.Kinds[1], 4)
+		}
 		if n == 2 {
 			line += " cpus=0"
 		}
@@ -42,6 +47,9 @@ func testGuests(t *testing.T, n int, c emu.Config) {
 	for i := range n {
 		h.attach(fmt.Sprintf("g%d", i))
 		h.shell()
+		if n == 2 && i == 1 {
+			h.isKind(demo.Kinds[1], 4)
+		}
 		h.sh(fmt.Sprintf("hostname guest-%d", i))
 		h.detach()
 	}

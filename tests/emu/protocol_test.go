@@ -4,9 +4,11 @@
 package emu
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"ringo/tests/guests/micro/guest"
 	"ringo/tools/debian"
 	"ringo/tools/emu"
+	"ringo/tools/vmlinux/extract"
 )
 
 // memtest gets a kernel of Debian's package memtest86+, bzImages without a payload
@@ -46,48 +49,105 @@ func protocols() (files map[string][]byte, says map[string]string) {
 		}
 }
 
-// TestProtocols starts the micro guest by each boot protocol, and a boot sector: it is
-// told its command line, memory and modules.
-func TestProtocols(t *testing.T) {
-	t.Parallel()
-	files, says := protocols()
-	more := []string{
+// protocolFiles are files as boot modules, the files that they are given, and a boot sector.
+func protocolFiles(t *testing.T, files map[string][]byte) []string {
+	t.Helper()
+	paths := []string{
 		file(t, "mods.toml", "memory = \"16MiB\"\n[boot]\nmodules = [\"boot:mod-a one two\", \"boot:mod-b\"]\n"),
 		file(t, "mod-a", "first\x00"), file(t, "mod-b", "second\x00 and more"),
-		file(t, "sector", string(guest.BootSector())), file(t, "mute", "\xfa\xf4"+strings.Repeat("\x90", 508)+"\x55\xaa"),
+		file(t, "sector", string(guest.BootSector())),
 	}
 	for name, b := range files {
-		more = append(more, file(t, name, string(b)))
+		paths = append(paths, file(t, name, string(b)))
 	}
-	h := boot(t, emu.Config{MemMiB: 768, Modules: modules(more...)})
-	free := h.free()
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		line := fmt.Sprintf(`name=%s kernel=boot:%[1]s cmdline="mode=boot  by %[1]s"`, name)
-		if name == "linux32" {
-			h.fails("create mods.toml "+line, "is a Linux, which takes no modules: use initrd")
-			line += " memory=16MiB"
-		} else {
-			line = "mods.toml " + line
-		}
-		h.ok("create -n " + line)
-		h.ok("create " + line)
-		h.attach(name)
-		h.see(guestTime, "protocol "+says[name]+"\n")
-		h.see(verbTime, "cmdline mode=boot  by "+name+"\n")
-		h.see(verbTime, "ram 1000000\n")
-		if name != "linux32" {
-			h.see(verbTime, "module boot:mod-a one two: 6 bytes: first\n")
-			h.see(verbTime, "module boot:mod-b: 16 bytes: second\n")
-		}
-		h.see(verbTime, "booted\n")
-		h.detach()
-		h.ok("destroy " + name)
+	return paths
+}
+
+// protocol starts the file name and sees that it is told by its protocol what it should be.
+func (h *host) protocol(name, says string) {
+	h.t.Helper()
+	line := fmt.Sprintf(`name=%s kernel=boot:%[1]s cmdline="mode=boot  by %[1]s"`, name)
+	if name == "linux32" {
+		h.fails("create mods.toml "+line, "is a Linux, which takes no modules: use initrd")
+		line += " memory=16MiB"
+	} else {
+		line = "mods.toml " + line
 	}
+	h.ok("create -n " + line)
+	h.ok("create " + line)
+	h.attach(name)
+	h.see(guestTime, "protocol "+says+"\n")
+	h.see(verbTime, "cmdline mode=boot  by "+name+"\n")
+	h.see(verbTime, "ram 1000000\n")
+	if name != "linux32" {
+		h.see(verbTime, "module boot:mod-a one two: 6 bytes: first\n")
+		h.see(verbTime, "module boot:mod-b: 16 bytes: second\n")
+	}
+	h.see(verbTime, "booted\n")
+	h.detach()
+	h.ok("destroy " + name)
+}
+
+// sector starts the boot sector.
+func (h *host) sector() {
+	h.t.Helper()
 	h.ok("create name=sector kernel=boot:sector memory=4MiB")
 	h.attach("sector")
 	h.see(guestTime, "real mode -")
 	h.see(verbTime, " second sector\n")
 	h.detach()
+}
+
+// packings are the compressions of kernels that dom0 unpacks, but lz4, which the demo
+// guest has.
+var packings = []string{"gzip", "bzip2", "xz", "zstd"}
+
+// packed are boot modules with a multiboot kernel, packed by each.
+func packed(t *testing.T) (paths []string) {
+	t.Helper()
+	kernel := guest.Build().Multiboot(1, 64)
+	for _, p := range packings {
+		b, err := extract.Pack(kernel, p)
+		if p == "xz" || p == "bzip2" {
+			c := exec.Command(p, "-c")
+			c.Stdin = bytes.NewReader(kernel)
+			b, err = c.Output()
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", p, err)
+		}
+		paths = append(paths, file(t, "mb."+p, string(b)))
+	}
+	return paths
+}
+
+// packers starts what is packed.
+func (h *host) packers() {
+	h.t.Helper()
+	for _, p := range packings {
+		h.ok(fmt.Sprintf(`create name=packed kernel=boot:mb.%s cmdline="mode=boot" memory=16MiB`, p))
+		h.attach("packed")
+		h.see(guestTime, "protocol 2badb002\n")
+		h.detach()
+		h.ok("destroy packed")
+	}
+}
+
+// TestProtocols starts the micro guest by each boot protocol, and a boot sector: it is
+// told its command line, memory and modules.
+func TestProtocols(t *testing.T) {
+	t.Parallel()
+	files, says := protocols()
+	more := protocolFiles(t, files)
+	more = append(more, file(t, "mute", "\xfa\xf4"+strings.Repeat("\x90", 508)+"\x55\xaa"))
+	more = append(more, packed(t)...)
+	h := boot(t, emu.Config{MemMiB: 768, Modules: modules(more...)})
+	free := h.free()
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		h.protocol(name, says[name])
+	}
+	h.packers()
+	h.sector()
 	const needs = `no handler: this program needs a BIOS (firmware = "bios"); interrupt 0x13`
 	for !strings.Contains(h.ok("dmesg sector"), needs) { // the last thing that it does
 		if !strings.HasPrefix(needs, strings.TrimSpace(h.ok("dmesg sector"))) {
@@ -117,29 +177,6 @@ func TestProtocols(t *testing.T) {
 	if got := h.free(); got != free {
 		t.Errorf("free memory %d, %d before", got, free)
 	}
-	h.poweroff()
-}
-
-// TestI386 starts Debian's kernel for i386, without a disk, until it finds none.
-func TestI386(t *testing.T) {
-	t.Parallel()
-	if !*long {
-		t.Skip("needs -long")
-	}
-	kernel := filepath.Join(built.root, "build", "test", "vmlinuz-i386")
-	if _, err := os.Stat(kernel); err != nil {
-		if err := debian.FetchFor(os.Stderr, "i386", "linux-image-686", debian.File{Pattern: "/boot/vmlinuz-*", Dst: kernel}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	h := boot(t, emu.Config{MemMiB: 1024, Modules: modules(kernel)})
-	h.ok(`create name=old kernel=boot:vmlinuz-i386 memory=256MiB on_crash=preserve cmdline="console=ttyS0"`)
-	h.attach("old")
-	h.see(guestTime, "Linux version")
-	h.see(guestTime, "-686 ")
-	h.see(guestTime, "Unable to mount root fs")
-	h.detach()
-	h.ok("destroy old")
 	h.poweroff()
 }
 

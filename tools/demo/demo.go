@@ -11,13 +11,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"ringo/tools/debian"
-	"ringo/tools/initramfs/rootfs"
 	"ringo/tools/vmlinux/extract"
 )
 
@@ -159,35 +157,11 @@ func busybox(log io.Writer, dst string) error {
 
 // initrd packs busybox and the modules with our init.
 func initrd(f Files) error {
-	data, err := os.ReadFile(f.Busybox)
+	applets, err := applets(f.Busybox)
 	if err != nil {
 		return err
 	}
-	if err := os.Chmod(f.Busybox, 0o755); err != nil {
-		return err
-	}
-	abs, err := filepath.Abs(f.Busybox)
-	if err != nil {
-		return err
-	}
-	applets, err := exec.Command(abs, "--list").Output()
-	if err != nil {
-		return fmt.Errorf("%s --list: %w", f.Busybox, err)
-	}
-	var modules []rootfs.Module
-	for _, m := range drivers {
-		b, err := os.ReadFile(f.driver(m))
-		if err != nil {
-			return err
-		}
-		modules = append(modules, rootfs.Module{Name: filepath.Base(m), Data: b})
-	}
-	img, err := rootfs.Demo(data, strings.Fields(string(applets)), modules)
-	if err != nil {
-		return err
-	}
-	os.Remove(f.Initrd) // it may be a hard link
-	return os.WriteFile(f.Initrd, img, 0o644)
+	return pack(f.Initrd, f.Busybox, applets, f.driver)
 }
 
 // vmlinux takes the kernel proper out of the bzImage, unless the one that is

@@ -36,14 +36,14 @@ type Module struct {
 }
 
 // Demo returns the compressed archive. busybox is a statically linked busybox
-// for amd64, applets is the output of "busybox --list-full" or "--list": names
+// for amd64 or i386, applets is the output of "busybox --list-full" or "--list": names
 // with or without a directory; modules are what init loads, in their order. The
 // result depends on the arguments only.
 func Demo(busybox []byte, applets []string, modules []Module) ([]byte, error) {
-	if !bytes.HasPrefix(busybox, []byte("\x7fELF\x02")) {
-		return nil, errors.New("busybox is not a 64-bit ELF file")
+	if !bytes.HasPrefix(busybox, []byte("\x7fELF")) {
+		return nil, errors.New("busybox is not an ELF file")
 	}
-	if bytes.Contains(busybox, []byte("/lib64/ld-linux-x86-64.so.2\x00")) {
+	if bytes.Contains(busybox, []byte("/lib64/ld-linux-x86-64.so.2\x00")) || bytes.Contains(busybox, []byte("/lib/ld-linux.so.2\x00")) {
 		return nil, errors.New("busybox is linked dynamically: use the one of the package busybox-static")
 	}
 	var out bytes.Buffer

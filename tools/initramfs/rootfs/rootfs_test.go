@@ -64,9 +64,10 @@ func list(b []byte) (names []string) {
 }
 
 func TestBadBusybox(t *testing.T) {
-	for want, b := range map[string]string{
-		"not a 64-bit ELF":   "#!/bin/sh",
-		"linked dynamically": "\x7fELF\x02 /lib64/ld-linux-x86-64.so.2\x00",
+	for b, want := range map[string]string{
+		"#!/bin/sh": "not an ELF",
+		"\x7fELF\x02 /lib64/ld-linux-x86-64.so.2\x00": "linked dynamically",
+		"\x7fELF\x01 /lib/ld-linux.so.2\x00":          "linked dynamically",
 	} {
 		if _, err := Demo([]byte(b), nil, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", b, err)
