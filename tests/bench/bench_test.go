@@ -194,4 +194,7 @@ func TestRowNames(t *testing.T) {
 			t.Errorf("%q: %v, %v", s, rows, err)
 		}
 	}
+	if rows, err := rowNames("", onBochs); len(rows) != 4 || err != nil {
+		t.Errorf("in Bochs: %v, %v", rows, err)
+	}
 }
