@@ -119,22 +119,10 @@ func (v *VCPU) Leave() {
 		return
 	}
 	c := v.on
-	if v.dirty == 0 {
-		c.p.leave(&v.val, &v.live, v.pages)
-	} else {
-		v.leaveDirty(c)
-	}
+	v.writeDirty() // most often one: HLT behind STI has ended that shadow
+	c.p.leave(&v.val, &v.live, v.pages)
 	v.valid |= fetching
 	c.loaded, v.loaded, v.at = nil, false, -1
-}
-
-// leaveDirty is for a VMCS that does not have all that the copies have.
-func (v *VCPU) leaveDirty(c *cpu) {
-	c.p.readSlots(&v.val, fetching&^v.valid)
-	for i, msr := range liveMSRs {
-		v.live[i] = c.p.rdmsr(msr)
-	}
-	c.p.clear(v.pages)
 }
 
 // settle, under such blocking, keeps an entry from failing for a combination that several harmless

@@ -84,6 +84,13 @@ func TestLeave(t *testing.T) {
 		t.Error("two vCPUs are loaded on one CPU")
 	}
 	run(a, 0, &x, cpuid)
+	a.Set(x86.RSP, 0x7800)
+	if a.Leave(); a.Get(x86.RSP) != 0x7800 {
+		t.Error("a change just before it leaves is lost")
+	}
+	if run(a, 1, &x, cpuid); m.cpus[1].current.fields[uint32(guestRSP)] != 0x7800 {
+		t.Error("a change just before it leaves is lost on the way")
+	}
 }
 
 // Without Leave a vCPU must not come to another CPU.

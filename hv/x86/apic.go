@@ -39,10 +39,13 @@ func (p *APICPage) SetVectors(set, i int, v uint64) {
 
 // Highest returns the highest vector of a set, 0 when it is empty.
 func (p *APICPage) Highest(set int) uint8 {
-	for i := 7; i >= 0; i-- {
-		if w := *p.Reg(set + i); w != 0 {
-			return uint8(i<<5 + bits.Len32(w) - 1)
-		}
+	r := (*[29]uint32)(p[4*set:])
+	if r[0]|r[4]|r[8]|r[12]|r[16]|r[20]|r[24]|r[28] == 0 {
+		return 0 // as most often
 	}
-	return 0
+	i := 7
+	for r[4*i] == 0 && i > 0 {
+		i--
+	}
+	return uint8(i<<5 + bits.Len32(r[4*i]) - 1)
 }

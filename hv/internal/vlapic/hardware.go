@@ -67,9 +67,14 @@ func (l *LAPIC) Load() {
 		if l.irr[i].Load() != 0 {
 			p.SetVectors(regIRR, i, p.Vectors(regIRR, i)|l.irr[i].Swap(0))
 		}
-		// After IRR: who posts sets TMR first, so the CPU never has a level-
-		// triggered interrupt whose end it would not report.
-		p.SetVectors(regTMR, i, l.tmr[i].Load())
+	}
+	// After IRR: who posts sets TMR first, so the CPU never has a level-triggered
+	// interrupt whose end it would not report.
+	if l.turned.Load() != 0 {
+		l.turned.Store(0) // before TMR is read
+		for i := range l.tmr {
+			p.SetVectors(regTMR, i, l.tmr[i].Load())
+		}
 	}
 	if !l.shown {
 		l.show()
@@ -86,10 +91,14 @@ func (l *LAPIC) show() {
 	}
 	for _, r := range shown {
 		v, _ := l.read(uint32(r), true, 0) // none of them is the timer's count
-		p := l.page.Reg(int(r))
-		*p = uint32(v)
-		l.page[4*int(r)+1] = uint32(v >> 32)
+		l.showOne(r, v)
 	}
+}
+
+// showOne puts the value of a register there.
+func (l *LAPIC) showOne(r uint8, v uint64) {
+	*l.page.Reg(int(r)) = uint32(v)
+	l.page[4*int(r)+1] = uint32(v >> 32)
 }
 
 // shown are the registers of show.
@@ -115,6 +124,13 @@ func (l *LAPIC) fetch() {
 	l.isr[0] &^= 0xffff
 	l.isrMax, l.irrMax = l.isr.highest(), l.irr.highest()
 	l.updatePPR()
+}
+
+// pendingAway is Pending without taking the state back: somebody asks whether the vCPU
+// sleeps on.
+func (l *LAPIC) pendingAway() (vector uint8, ok bool) {
+	vector = max(l.page.Highest(regIRR), l.irr.highest())
+	return vector, classOf(vector) > classOf(uint8(*l.page.Reg(regPPR)))
 }
 
 // Away reports whether the CPU has the state: TPR and CR8 are one then.

@@ -283,6 +283,35 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// What a vCPU does most leaves the page as it is: an IPI and a count of its timer change
+// their own registers there, and the question whether it sleeps on nothing.
+func TestPageStays(t *testing.T) {
+	w := newTwins(t)
+	w.h.Load()
+	const icr, count = 0x5<<32 | 0x4_4000 | 0x41, 1000 // to itself
+	w.h.WriteMSR(0x830, icr, 0)
+	w.h.WriteMSR(0x838, count, 0)
+	p := &w.hw.page
+	if got := uint64(p[4*regICR+1])<<32 | uint64(p[4*regICR]); got != icr || *p.Reg(regInitial) != count {
+		t.Errorf("ICR %#x, initial count %d in the page", got, *p.Reg(regInitial))
+	}
+	if v, ok := w.h.Pending(); v != 0x41 || !ok || !w.h.Away() {
+		t.Errorf("%#x, %v is pending before Load; away %v", v, ok, w.h.Away())
+	}
+	w.h.Load()
+	if v, ok := w.h.Pending(); v != 0x41 || !ok || !w.h.Away() {
+		t.Errorf("%#x, %v is pending; away %v", v, ok, w.h.Away())
+	}
+	w.hw.deliver()
+	w.h.SetIRR(0x42, false)
+	if v, ok := w.h.Pending(); v != 0x42 || ok || !w.h.Away() {
+		t.Errorf("%#x, %v is pending below PPR; away %v", v, ok, w.h.Away())
+	}
+	if w.h.Load(); !w.h.Settled() {
+		t.Error("not settled")
+	}
+}
+
 // The task priority has two doors, the register and CR8; both lead to the same.
 func TestSyncCR8(t *testing.T) {
 	m := newMachine(1)

@@ -56,13 +56,16 @@ func (l *LAPIC) setTMR(vector uint8, level bool) {
 		} else {
 			l.tmr.clear(vector)
 		}
+		l.turned.Store(1)
 	}
 }
 
 // Pending returns the interrupt to deliver now: the highest in IRR, if its
 // class is above the processor priority.
 func (l *LAPIC) Pending() (vector uint8, ok bool) {
-	l.fetch()
+	if l.away {
+		return l.pendingAway()
+	}
 	if l.offered {
 		l.look()
 	}
@@ -139,7 +142,7 @@ func (l *LAPIC) end() (level bool) {
 // endLevel broadcasts the EOI of a level-triggered interrupt unless the guest
 // does so itself through the I/O APIC's EOI register.
 func (l *LAPIC) endLevel(v uint8) {
-	l.tmr.clear(v)
+	l.setTMR(v, false)
 	if l.svr&svrSuppressEOI == 0 && l.set.eoi != nil {
 		l.set.eoi.EOI(v)
 	}

@@ -104,6 +104,7 @@ type LAPIC struct {
 	irr    shared
 	tmr    shared
 	posted atomic.Uint32 // IRR has changed since the owner looked
+	turned atomic.Uint32 // TMR has changed since the page got it
 	mode   atomic.Uint32
 	ldr    atomic.Uint32 // xAPIC format, bits 31:24
 	dfr    atomic.Uint32
@@ -179,6 +180,7 @@ func (l *LAPIC) initState() {
 		l.tmr[i].Store(0)
 	}
 	l.posted.Store(0)
+	l.turned.Store(1)
 	l.ldr.Store(0)
 	l.dfr.Store(dfrFlat)
 	l.errs.Store(0)

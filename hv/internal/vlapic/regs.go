@@ -130,7 +130,10 @@ func (l *LAPIC) write(r uint32, val uint64, x2 bool, now uint64) (ok bool) {
 		return false
 	}
 	v := uint32(val)
-	if r != regTPR && r != regEOI { // which are not shown
+	switch r {
+	case regTPR, regEOI: // are not shown
+	case regICR, regInitial: // are frequent, change alone, and are shown below
+	default:
 		l.shown = false
 	}
 	if r-regLVT < lvtCount {
@@ -154,11 +157,18 @@ func (l *LAPIC) write(r uint32, val uint64, x2 bool, now uint64) (ok bool) {
 		l.esr = l.errs.Swap(0)
 		return true
 	case regICR:
-		return l.writeICR(val, x2)
+		ok := l.writeICR(val, x2)
+		if l.shown {
+			l.showOne(regICR, l.icr)
+		}
+		return ok
 	case regSelfIPI:
 		return l.writeSelfIPI(v, x2)
 	case regInitial:
 		l.writeInitial(v, now)
+		if l.shown {
+			l.showOne(regInitial, uint64(l.timer.initial))
+		}
 		return true
 	case regDivide:
 		return l.writeDivide(v, x2, now)
