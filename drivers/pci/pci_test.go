@@ -31,19 +31,6 @@ func TestAddr(t *testing.T) {
 	}
 }
 
-func FuzzParseAddr(f *testing.F) {
-	f.Add("0001:00:1f.2")
-	f.Fuzz(func(t *testing.T, s string) {
-		a, ok := ParseAddr(s)
-		if !ok {
-			return
-		}
-		if again, ok := ParseAddr(a.String()); !ok || again != a {
-			t.Errorf("%q: %v, and then %v", s, a, again)
-		}
-	})
-}
-
 func TestClass(t *testing.T) {
 	for code, want := range map[uint32]string{
 		0x010802: "NVMe controller", 0x010803: "non-volatile memory controller", 0x020000: "Ethernet controller",

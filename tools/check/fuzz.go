@@ -45,6 +45,7 @@ var targets = []target{
 	{"dom0/devmodel/serial", "FuzzAccess"},
 	{"dom0/devmodel/vpci", "FuzzRegisters"},
 	{"dom0/loader", "FuzzLoad"},
+	{"drivers/pci", "FuzzCapabilities"},
 	{"drivers/virtio/ring", "FuzzDevice"},
 	{"hv/decode", "FuzzDecode"},
 	{"hv/internal/image", "FuzzParse"},
