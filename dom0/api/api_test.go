@@ -27,8 +27,8 @@ import (
 // kernels are all kernels: nothing is loaded.
 type kernels struct{}
 
-func (kernels) Try(loader.Request) error  { return nil }
-func (kernels) Check(loader.Source) error { return nil }
+func (kernels) Try(loader.Request) error                        { return nil }
+func (kernels) Check(loader.Source) (w loader.Wants, err error) { return }
 func (kernels) Load(loader.Request, loader.Guest) (abi.VCPUContext, error) {
 	return abi.VCPUContext{}, nil
 }

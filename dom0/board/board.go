@@ -31,7 +31,10 @@ type Config struct {
 	Present  uint32
 	Topology abi.Topology
 	Memory   uint64 // bytes of RAM
-	RNG      bool   // an entropy device
+	// Base is where the RAM beyond the first 2 MiB lies, a multiple of BaseAlign; 0:
+	// there. Some kernels are linked to higher addresses than they need memory.
+	Base uint64
+	RNG  bool // an entropy device
 	// DebugExit says that there is a port to end the machine with a code.
 	DebugExit bool
 }
@@ -80,7 +83,7 @@ type Machine struct {
 func New(c Config) (*Machine, error) {
 	m := &Machine{CPUs: c.CPUs, Present: c.Present, Topology: c.Topology}
 	var err error
-	if m.Memory, err = layout(c.Memory); err != nil {
+	if m.Memory, err = layout(c.Memory, c.Base); err != nil {
 		return nil, err
 	}
 	m.Devices = []Device{

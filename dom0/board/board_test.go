@@ -19,19 +19,24 @@ func TestLayout(t *testing.T) {
 	ecam := [3]uint64{hole, 3 << 30, 2}
 	for _, c := range []struct {
 		memory   uint64
+		base     uint64
 		map820   [][3]uint64
 		populate [][3]uint64
 	}{
-		{4 * mib, [][3]uint64{{0, 0xa0000, 1}, {0xc0000, 0xe0000, 2}, {0xe0000, mib, 3}, {mib, 4 * mib, 1}, ecam},
+		{4 * mib, 0, [][3]uint64{{0, 0xa0000, 1}, {0xc0000, 0xe0000, 2}, {0xe0000, mib, 3}, {mib, 4 * mib, 1}, ecam},
 			[][3]uint64{{0, 0xa0000, 1}, {0xc0000, 4 * mib, 1}}},
-		{512*mib + 5000, [][3]uint64{{0, 0xa0000, 1}, {0xc0000, 0xe0000, 2}, {0xe0000, mib, 3}, {mib, 512*mib + 4096, 1}, ecam},
+		{512*mib + 5000, 0, [][3]uint64{{0, 0xa0000, 1}, {0xc0000, 0xe0000, 2}, {0xe0000, mib, 3}, {mib, 512*mib + 4096, 1}, ecam},
 			[][3]uint64{{0, 0xa0000, 1}, {0xc0000, 512*mib + 4096, 1}}},
-		{hole, [][3]uint64{{0, 0xa0000, 1}, {0xc0000, 0xe0000, 2}, {0xe0000, mib, 3}, {mib, hole, 1}, ecam},
+		{hole, 0, [][3]uint64{{0, 0xa0000, 1}, {0xc0000, 0xe0000, 2}, {0xe0000, mib, 3}, {mib, hole, 1}, ecam},
 			[][3]uint64{{0, 0xa0000, 1}, {0xc0000, hole, 1}}},
-		{5 << 30, [][3]uint64{{0, 0xa0000, 1}, {0xc0000, 0xe0000, 2}, {0xe0000, mib, 3}, {mib, hole, 1}, ecam, {4 << 30, 9<<30 - hole, 1}},
+		{5 << 30, 0, [][3]uint64{{0, 0xa0000, 1}, {0xc0000, 0xe0000, 2}, {0xe0000, mib, 3}, {mib, hole, 1}, ecam, {4 << 30, 9<<30 - hole, 1}},
 			[][3]uint64{{0, 0xa0000, 1}, {0xc0000, hole, 1}, {4 << 30, 9<<30 - hole, 1}}},
+		{64 * mib, 256 * mib, [][3]uint64{{0, 0xa0000, 1}, {0xc0000, 0xe0000, 2}, {0xe0000, mib, 3}, {mib, 2 * mib, 1}, {256 * mib, 318 * mib, 1}, ecam},
+			[][3]uint64{{0, 0xa0000, 1}, {0xc0000, 2 * mib, 1}, {256 * mib, 318 * mib, 1}}},
+		{4 * mib, hole - 2*mib, [][3]uint64{{0, 0xa0000, 1}, {0xc0000, 0xe0000, 2}, {0xe0000, mib, 3}, {mib, 2 * mib, 1}, {hole - 2*mib, hole, 1}, ecam},
+			[][3]uint64{{0, 0xa0000, 1}, {0xc0000, 2 * mib, 1}, {hole - 2*mib, hole, 1}}},
 	} {
-		m, err := New(Config{CPUs: 1, Memory: c.memory})
+		m, err := New(Config{CPUs: 1, Memory: c.memory, Base: c.base})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -53,6 +58,14 @@ func TestLayout(t *testing.T) {
 		if _, err := New(Config{CPUs: 1, Memory: n}); err == nil {
 			t.Errorf("memory of %d bytes is accepted", n)
 		}
+	}
+	for _, base := range []uint64{1, mib, 2*mib + 4096, hole - 2*mib + 4096, hole, hole + 2*mib, ^uint64(0) &^ (2*mib - 1)} {
+		if _, err := New(Config{CPUs: 1, Memory: 4*mib + 4096, Base: base}); err == nil {
+			t.Errorf("memory at %#x is accepted", base)
+		}
+	}
+	if _, err := New(Config{CPUs: 1, Memory: 5 << 30, Base: 256 * mib}); err == nil {
+		t.Error("memory at 256 MiB reaches beyond 2816 MiB")
 	}
 }
 

@@ -19,7 +19,8 @@ import (
 //	                         nothing is an exit
 //	0xe0000    - 0x100000    RAM of type ACPI: root pointer and tables, and at the
 //	                         end the reset vector
-//	1 MiB      - low end     RAM
+//	1 MiB      - low end     RAM; of a kernel that wants to be loaded higher 1 MiB
+//	                         here, the rest at Config.Base
 //	2816 MiB   - 3 GiB       PCI configuration space (pcihost.ECAM)
 //	3 GiB      - 4 GiB       devices: base address registers below the I/O APIC
 //	4 GiB      - high end    RAM beyond the first 2816 MiB
@@ -31,6 +32,11 @@ const (
 	OneMiB   = 1 << 20
 	HoleBase = pcihost.ECAM
 	HighBase = 4 << 30
+
+	// BaseAlign is what Config.Base is a multiple of: large pages fit.
+	BaseAlign = 2 << 20
+	// lowBased is what of the RAM lies at 0 where there is a Config.Base.
+	lowBased = BaseAlign
 
 	// VectorAt is where the code at the reset vector is, VectorSize what it takes.
 	VectorAt   = OneMiB - VectorSize
@@ -53,20 +59,30 @@ type Range struct {
 }
 
 // layout returns the memory map of a guest with memory bytes of RAM, rounded down
-// to whole pages of 4 KiB.
-func layout(memory uint64) ([]Range, error) {
+// to whole pages of 4 KiB. base is Config.Base.
+func layout(memory, base uint64) ([]Range, error) {
 	if memory < MinMemory || memory > MaxMemory {
 		return nil, fmt.Errorf("guest memory of %d MiB is out of range: use %d MiB to %d GiB", memory>>20, MinMemory>>20, MaxMemory>>30)
 	}
 	memory &^= 0xfff
+	low := min(memory, HoleBase)
+	if base != 0 {
+		if base < lowBased || base >= HoleBase || base%BaseAlign != 0 || memory-lowBased > HoleBase-base {
+			return nil, fmt.Errorf("guest memory of %d MiB does not fit between %#x, where the kernel wants it, and 2816 MiB: lower it", memory>>20, base)
+		}
+		low = lowBased
+	}
 	m := []Range{
 		{Start: 0, Size: LowEnd, Type: abi.MemRAM, RAM: true},
 		{Start: romBase, Size: ACPIBase - romBase, Type: abi.MemReserved, RAM: true},
 		{Start: ACPIBase, Size: OneMiB - ACPIBase, Type: abi.MemACPI, RAM: true},
-		{Start: OneMiB, Size: min(memory, HoleBase) - OneMiB, Type: abi.MemRAM, RAM: true},
-		{Start: pcihost.ECAM, Size: pcihost.ECAMSize, Type: abi.MemReserved},
+		{Start: OneMiB, Size: low - OneMiB, Type: abi.MemRAM, RAM: true},
 	}
-	if memory > HoleBase {
+	if base != 0 {
+		m = append(m, Range{Start: base, Size: memory - low, Type: abi.MemRAM, RAM: true})
+	}
+	m = append(m, Range{Start: pcihost.ECAM, Size: pcihost.ECAMSize, Type: abi.MemReserved})
+	if base == 0 && memory > HoleBase {
 		m = append(m, Range{Start: HighBase, Size: memory - HoleBase, Type: abi.MemRAM, RAM: true})
 	}
 	return m, nil

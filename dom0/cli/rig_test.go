@@ -25,12 +25,12 @@ import (
 // fakeLoader starts whatever begins with "kernel".
 type fakeLoader struct{}
 
-func (fakeLoader) Check(k loader.Source) error {
+func (fakeLoader) Check(k loader.Source) (w loader.Wants, err error) {
 	b := make([]byte, 6)
 	if _, err := k.R.ReadAt(b, 0); err != nil || string(b) != "kernel" {
-		return errors.New("kernel \"" + k.Name + "\": neither a Linux bzImage nor an ELF kernel")
+		return w, errors.New("kernel \"" + k.Name + "\": neither a Linux bzImage nor an ELF kernel")
 	}
-	return nil
+	return w, nil
 }
 
 func (fakeLoader) Try(loader.Request) error { return nil }

@@ -49,7 +49,8 @@ type Config struct {
 	// CPUs is the set of CPUs the domain may run on, "" = all, or with slashes that of
 	// each vCPU.
 	CPUs string `toml:"cpus,omitempty" json:"cpus,omitempty"`
-	// Hypervisor is whose CPUID leaves a guest finds first, "" = Ringo's.
+	// Hypervisor is whose CPUID leaves a guest finds first, "" = Ringo's, of kernels
+	// that are entered by a PVH note KVM's: unikernels look for no others.
 	Hypervisor string `toml:"hypervisor,omitempty" json:"hypervisor,omitempty"`
 	OnPoweroff Action `toml:"on_poweroff" json:"on_poweroff"`
 	OnReboot   Action `toml:"on_reboot" json:"on_reboot"`

@@ -25,6 +25,7 @@ type plan struct {
 	modules        []loader.Module
 	machine        *board.Machine
 	bytes          uint64 // of its RAM
+	kvm            bool   // KVM's CPUID leaves come first
 }
 
 // Check does everything that Create does before it makes the domain.
@@ -136,9 +137,11 @@ func (m *Manager) check(cfg *config.Config) (*plan, error) {
 	if p.kernel, err = m.Files.Open(c.Boot.Kernel); err != nil {
 		return nil, fmt.Errorf("kernel: %w", err)
 	}
-	if err := m.Loader.Check(p.kernel); err != nil {
+	wants, err := m.Loader.Check(p.kernel)
+	if err != nil {
 		return nil, err
 	}
+	p.kvm = c.Hypervisor == config.KVM || c.Hypervisor == "" && wants.PVH
 	if c.Boot.Initrd != "" {
 		if p.initrd, err = m.Files.Open(c.Boot.Initrd); err != nil {
 			return nil, fmt.Errorf("initrd: %w", err)
@@ -152,7 +155,7 @@ func (m *Manager) check(cfg *config.Config) (*plan, error) {
 		}
 		p.modules = append(p.modules, loader.Module{Source: src, Text: text})
 	}
-	if p.machine, err = machine(&c); err != nil {
+	if p.machine, err = machine(&c, wants.Base(c.Memory.Bytes)); err != nil {
 		return nil, fmt.Errorf("memory: %w", err)
 	}
 	for _, r := range p.machine.RAM() {
@@ -168,8 +171,9 @@ func (m *Manager) check(cfg *config.Config) (*plan, error) {
 	return p, nil
 }
 
-// machine is what a guest with a configuration sees.
-func machine(c *config.Config) (*board.Machine, error) {
+// machine is what a guest with a configuration sees, whose kernel wants its memory at
+// base (board.Config.Base).
+func machine(c *config.Config, base uint64) (*board.Machine, error) {
 	all := c.AllVCPUs()
 	t, err := config.ParseTopology(c.Topology, all)
 	if err != nil {
@@ -179,7 +183,7 @@ func machine(c *config.Config) (*board.Machine, error) {
 	if c.MaxVCPUs != 0 {
 		present = first(c.VCPUs)
 	}
-	return board.New(board.Config{CPUs: all, Present: present, Topology: t, Memory: c.Memory.Bytes, RNG: c.RNG, DebugExit: c.DebugExit})
+	return board.New(board.Config{CPUs: all, Present: present, Topology: t, Memory: c.Memory.Bytes, Base: base, RNG: c.RNG, DebugExit: c.DebugExit})
 }
 
 // build makes the domain of a plan. When it fails nothing is left.
@@ -194,7 +198,7 @@ func (m *Manager) build(d *dom, p *plan, paused bool) (err error) {
 		UUID: p.uuid, VCPUs: uint32(p.cfg.AllVCPUs()), Weight: uint32(p.cfg.CPUWeight), Cap: uint32(p.cfg.Cap),
 		MaxBytes: p.bytes, Affinity: p.cpus[0], Topology: p.machine.Topology,
 	}
-	if p.cfg.Hypervisor == config.KVM {
+	if p.kvm {
 		a.Flags |= abi.CreateKVM
 	}
 	hcall.SetText(a.Name[:], p.cfg.Name)

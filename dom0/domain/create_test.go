@@ -13,6 +13,7 @@ import (
 
 	"ringo/dom0/config"
 	"ringo/dom0/hcall/hcalltest"
+	"ringo/dom0/loader"
 	"ringo/hv/abi"
 )
 
@@ -259,18 +260,33 @@ func TestCheck(t *testing.T) {
 	r.wantClean(free)
 }
 
-// hypervisor = "kvm" asks for KVM's CPUID leaves at the base.
+// hypervisor = "kvm" asks for KVM's CPUID leaves at the base, and so does a kernel with
+// a PVH note, which has its memory where it is linked to.
 func TestHypervisor(t *testing.T) {
 	r := newRig(t)
-	for name, want := range map[string]uint32{"": 0, config.Ringo: 0, config.KVM: abi.CreateKVM} {
+	for _, tt := range []struct {
+		name  string
+		wants loader.Wants
+		flags uint32
+		start uint64 // of the last memory
+	}{
+		{"", loader.Wants{}, 0, 0xc0000},
+		{config.Ringo, loader.Wants{PVH: true, Start: 0x1010000}, 0, 0xc0000},
+		{config.KVM, loader.Wants{}, abi.CreateKVM, 0xc0000},
+		{"", loader.Wants{PVH: true, Start: 0x10010000}, abi.CreateKVM, 0x10000000},
+	} {
 		c := r.cfg("a", 64)
-		c.Hypervisor = name
+		c.Hypervisor, r.load.wants = tt.name, tt.wants
 		id, err := r.Create(c, true)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := r.Flags(id); got != want {
-			t.Errorf("%q: flags %#x", name, got)
+		if got := r.Flags(id); got != tt.flags {
+			t.Errorf("%+v: flags %#x", tt, got)
+		}
+		ram := r.dev.attached[id].Machine.RAM()
+		if last := ram[len(ram)-1]; last.Start != tt.start {
+			t.Errorf("%+v: memory %+v", tt, last)
 		}
 		if err := r.Destroy("a"); err != nil {
 			t.Fatal(err)

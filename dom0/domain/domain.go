@@ -31,7 +31,7 @@ import (
 // Loader puts an operating system into a domain's memory; see [Images].
 type Loader interface {
 	// Check looks at the beginning of a kernel.
-	Check(kernel loader.Source) error
+	Check(kernel loader.Source) (loader.Wants, error)
 	// Try returns the error that Load would return, as far as can be told without
 	// a domain.
 	Try(r loader.Request) error

@@ -24,16 +24,17 @@ import (
 
 // bootLoader loads a kernel by copying it to 1 MiB.
 type bootLoader struct {
-	fail error
-	mu   sync.Mutex
-	gate func() // called before each load, nil: nothing
+	fail  error
+	wants loader.Wants
+	mu    sync.Mutex
+	gate  func() // called before each load, nil: nothing
 }
 
-func (l *bootLoader) Check(k loader.Source) error {
+func (l *bootLoader) Check(k loader.Source) (loader.Wants, error) {
 	if k.Size < 4 {
-		return fmt.Errorf("kernel %q: not a kernel", k.Name)
+		return loader.Wants{}, fmt.Errorf("kernel %q: not a kernel", k.Name)
 	}
-	return nil
+	return l.wants, nil
 }
 
 func (l *bootLoader) Try(r loader.Request) error { return l.fail }

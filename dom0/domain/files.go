@@ -106,7 +106,7 @@ type Images struct {
 }
 
 // Check implements [Loader].
-func (Images) Check(kernel loader.Source) error { return loader.Check(kernel) }
+func (Images) Check(kernel loader.Source) (loader.Wants, error) { return loader.Check(kernel) }
 
 // Try implements [Loader].
 func (i Images) Try(r loader.Request) error {

@@ -285,7 +285,7 @@ func (m *Manager) adopt(in *abi.DomainInfo) error {
 	a := Attachment{
 		ID: in.ID, VCPUs: int(in.VCPUs), Present: first(int(in.VCPUs)) &^ in.Absent, Port: in.Port, IOReq: in.IOReq, UUID: in.UUID, Name: name,
 	}
-	if a.Machine, err = machine(r.Config); err != nil {
+	if a.Machine, err = machine(r.Config, 0); err != nil { // it has its memory
 		return err
 	}
 	if a.Memory, err = m.memory(in.ID); err != nil {

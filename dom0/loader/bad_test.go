@@ -227,10 +227,10 @@ func TestReaders(t *testing.T) {
 	if _, err := loader.Load(r, m); err == nil || err.Error() != `initrd "boot:i" disk on fire` {
 		t.Error(err)
 	}
-	if err := loader.Check(source("boot:x", []byte("hello"))); err == nil {
+	if _, err := loader.Check(source("boot:x", []byte("hello"))); err == nil {
 		t.Error("Check accepts text")
 	}
-	if err := loader.Check(source("boot:x", vmlinux())); err != nil {
-		t.Error(err)
+	if w, err := loader.Check(source("boot:x", vmlinux())); err != nil || w.PVH {
+		t.Error(w, err)
 	}
 }

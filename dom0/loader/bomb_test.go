@@ -47,7 +47,7 @@ func charged(t *testing.T, k []byte, memory, budget uint64) (heap, reserved uint
 	b := account.New(budget)
 	r := request(k, memory)
 	r.Account = b.Account("unpacking")
-	if len(k) > 512 && k[510] == 0x55 && loader.Check(r.Kernel) == nil {
+	if _, err := loader.Check(r.Kernel); len(k) > 512 && k[510] == 0x55 && err == nil {
 		r.Cmdline = "" // boot sectors take none
 	}
 	heap = allocated(func() { ctx, err = loader.Load(r, m) }) - m.Made()

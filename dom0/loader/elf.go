@@ -154,7 +154,15 @@ func (g *guest) check(f *elfFile) (start, end uint64, err error) {
 			}
 		}
 	}
-	return start, end, g.fits(board.OneMiB, max(end, board.OneMiB))
+	if err := g.fits(board.OneMiB, max(end, board.OneMiB)); err != nil {
+		return 0, 0, err
+	}
+	for _, s := range f.loads { // RAM may have a hole, see board.Config.Base
+		if !g.covered(GPA(s.paddr), s.memsz) {
+			return 0, 0, fmt.Errorf("wants to be loaded from %#x to %#x, where there is no memory", s.paddr, s.paddr+s.memsz)
+		}
+	}
+	return start, end, nil
 }
 
 // fits verifies that a kernel may occupy [start, end).

@@ -42,15 +42,19 @@ func (g *guest) covered(a GPA, n uint64) bool {
 }
 
 // lowTop is the end of RAM below 4 GiB.
-func (g *guest) lowTop() GPA { return g.top(board.OneMiB) }
+func (g *guest) lowTop() (top GPA) {
+	for _, r := range g.layout {
+		if r.Type == abi.MemRAM && r.Start < board.HoleBase {
+			top = GPA(r.Start + r.Size)
+		}
+	}
+	return top
+}
 
 // highTop is the end of RAM above 4 GiB, or 0 without such.
-func (g *guest) highTop() GPA { return g.top(board.HighBase) }
-
-// top is the end of the range that begins at start, or 0 without such.
-func (g *guest) top(start uint64) GPA {
+func (g *guest) highTop() GPA {
 	for _, r := range g.layout {
-		if r.Start == start {
+		if r.Start == board.HighBase {
 			return GPA(r.Start + r.Size)
 		}
 	}

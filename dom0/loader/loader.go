@@ -190,11 +190,48 @@ func (g *guest) kernel(r Request) (img *image, err error) {
 	return g.loadKernel(r)
 }
 
+// Wants is what a kernel's beginning says of the machine that it wants.
+type Wants struct {
+	// PVH says that it is entered by its PVH note: it expects a virtual machine, as
+	// unikernels do.
+	PVH bool
+	// Start is the lowest address at which something is loaded.
+	Start GPA
+}
+
+// Base is the Config.Base of a machine with memory bytes: a unikernel that is linked to
+// higher addresses than it has memory gets its memory there.
+func (w Wants) Base(memory uint64) uint64 {
+	if !w.PVH || uint64(w.Start) < memory {
+		return 0
+	}
+	return uint64(w.Start) &^ (board.BaseAlign - 1)
+}
+
 // Check reports whether src looks like a kernel that Load can start, without
-// reading more than its beginning: for early errors.
-func Check(src Source) error {
-	_, _, err := identify(src)
-	return err
+// reading more than its beginning: for early errors. Of packed kernels it cannot tell
+// what they want.
+func Check(src Source) (w Wants, err error) {
+	kind, prefix, err := identify(src)
+	if err != nil || kind != formatELF {
+		return w, err
+	}
+	f, err := parseELF(prefix)
+	if err != nil { // which Load says with the kernel's name
+		return w, nil
+	}
+	img := image{start: ^GPA(0)}
+	for _, s := range f.loads {
+		img.start, img.end = min(img.start, GPA(s.paddr)), max(img.end, GPA(s.paddr+s.memsz))
+		if s.hasPhys(f.entry) {
+			img.linuxEntry = GPA(f.entry)
+		}
+	}
+	g := &guest{dry: true}
+	if g.findEntry(f, prefix, &img) == nil {
+		w = Wants{img.protocol == pvh, img.start}
+	}
+	return w, nil
 }
 
 // Try returns the error with which Load would fail, as far as that can be told

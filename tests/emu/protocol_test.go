@@ -34,17 +34,20 @@ func memtest(t *testing.T, name string) string {
 	return path
 }
 
+// unikernelAt is where TamaGo links programs to, whatever memory they need.
+const unikernelAt = 0x10010000
+
 // protocols are the micro guest's files for each way of being booted, and what it
 // says of that.
 func protocols() (files map[string][]byte, says map[string]string) {
 	m := guest.Build()
-	uni := m
-	uni.Entry = m.EntryPVH // as the files that TamaGo makes for microVMs
+	uni := guest.BuildAt(unikernelAt)
+	m.Entry, uni.Entry = m.EntryPVH, uni.EntryPVH // as the files that TamaGo makes for microVMs
 	return map[string][]byte{
-			"pvh": uni.ELF(), "linux32": m.Linux32(), "mb32": m.Multiboot(1, 32), "mb64": m.Multiboot(1, 64), "mbflat": m.Flat(1),
+			"pvh": m.ELF(), "uni": uni.ELF(), "linux32": m.Linux32(), "mb32": m.Multiboot(1, 32), "mb64": m.Multiboot(1, 64), "mbflat": m.Flat(1),
 			"mb2-32": m.Multiboot(2, 32), "mb2-64": m.Multiboot(2, 64), "mb2-flat": m.Flat(2),
 		}, map[string]string{
-			"pvh": "0", "linux32": "20", "mb32": "2badb002", "mb64": "2badb002", "mbflat": "2badb002",
+			"pvh": "0", "uni": "0", "linux32": "20", "mb32": "2badb002", "mb64": "2badb002", "mbflat": "2badb002",
 			"mb2-32": "36d76289", "mb2-64": "36d76289", "mb2-flat": "36d76289",
 		}
 }
@@ -78,7 +81,11 @@ func (h *host) protocol(name, says string) {
 	h.attach(name)
 	h.see(guestTime, "protocol "+says+"\n")
 	h.see(verbTime, "cmdline mode=boot  by "+name+"\n")
-	h.see(verbTime, "ram 1000000\n")
+	if name == "uni" { // of its 16 MiB 14 are where it is
+		h.see(verbTime, "ram 200000\n")
+	} else {
+		h.see(verbTime, "ram 1000000\n")
+	}
 	if name != "linux32" {
 		h.see(verbTime, "module boot:mod-a one two: 6 bytes: first\n")
 		h.see(verbTime, "module boot:mod-b: 16 bytes: second\n")

@@ -31,7 +31,12 @@ func New(memory uint64) (*Memory, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Memory{ranges: m.RAM(), blocks: map[uint64][]byte{}}, nil
+	return For(m), nil
+}
+
+// For returns the zeroed RAM of a machine.
+func For(m *board.Machine) *Memory {
+	return &Memory{ranges: m.RAM(), blocks: map[uint64][]byte{}}
 }
 
 // RAM implements [loader.Guest].

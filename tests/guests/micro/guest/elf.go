@@ -21,7 +21,7 @@ const (
 // PVH note.
 func (m Image) ELF() []byte {
 	b := m.elf64(m.Entry, 2)
-	program(b[elfHeader+elfProgram:], 4, 4, imageOffset+uint64(m.Note), Base+uint64(m.Note), uint64(m.NoteLen), 4)
+	program(b[elfHeader+elfProgram:], 4, 4, imageOffset+uint64(m.Note), m.Base+uint64(m.Note), uint64(m.NoteLen), 4)
 	return b
 }
 
@@ -47,10 +47,10 @@ func (m Image) Multiboot(version, bits int) []byte {
 func (m Image) Flat(version int) []byte {
 	b := append(make([]byte, 64), m.Code...)
 	if version == 2 {
-		put(b[64:], append(multiboot2(16+24+16+8), 2, 24, Base, Base, 0, 0, 3, 12, uint32(m.EntryPVH), 0, 0, 8)...)
+		put(b[64:], append(multiboot2(16+24+16+8), 2, 24, uint32(m.Base), uint32(m.Base), 0, 0, 3, 12, uint32(m.EntryPVH), 0, 0, 8)...)
 		return b
 	}
-	put(b[64:], append(multiboot(1<<16), Base, Base, 0, 0, uint32(m.EntryPVH))...)
+	put(b[64:], append(multiboot(1<<16), uint32(m.Base), uint32(m.Base), 0, 0, uint32(m.EntryPVH))...)
 	return b
 }
 
@@ -96,7 +96,7 @@ func (m Image) elf64(entry uint64, programs uint16) []byte {
 	le.PutUint16(b[52:], elfHeader)
 	le.PutUint16(b[54:], elfProgram)
 	le.PutUint16(b[56:], programs)
-	program(b[elfHeader:], 1, 7, imageOffset, Base, uint64(len(m.Code)), 0x1000)
+	program(b[elfHeader:], 1, 7, imageOffset, m.Base, uint64(len(m.Code)), 0x1000)
 	return append(b, m.Code...)
 }
 
@@ -112,7 +112,7 @@ func (m Image) elf32(entry uint64) []byte {
 	le.PutUint16(b[42:], elfProgram3)
 	le.PutUint16(b[44:], 1)
 	n := uint32(len(m.Code))
-	put(b[elfHeader:], 1, imageOffset, Base, Base, n, n, 7, 0x1000)
+	put(b[elfHeader:], 1, imageOffset, uint32(m.Base), uint32(m.Base), n, n, 7, 0x1000)
 	return append(b, m.Code...)
 }
 

@@ -21,7 +21,8 @@ import (
 	"ringo/hv/abi"
 )
 
-// Base is where the image is linked and loaded, in guest physical memory.
+// Base is where the image is linked and loaded, in guest physical memory, unless
+// [BuildAt] says otherwise.
 const Base = 0x100000
 
 // Selectors, as the Linux boot protocol has them.
@@ -49,6 +50,7 @@ type Mode struct {
 // prog is the program while it is put together.
 type prog struct {
 	*Asm
+	base    uint64
 	strings []str
 
 	// Subroutines.
@@ -68,6 +70,7 @@ type str struct {
 
 // Image is the finished program.
 type Image struct {
+	Base uint64 // where it is linked and loaded
 	Code []byte
 	// Entry and EntryPVH are addresses in 64-bit and 32-bit mode; EntryPVH is also for
 	// multiboot, and Entry32 for Linux's 32-bit protocol.
@@ -78,8 +81,11 @@ type Image struct {
 }
 
 // Build makes the program. It is the same every time.
-func Build() Image {
-	p := &prog{Asm: New(Base), gates: map[int]Label{}}
+func Build() Image { return BuildAt(Base) }
+
+// BuildAt makes the program for another address below 1 GiB, a multiple of 4 KiB.
+func BuildAt(base uint64) Image {
+	p := &prog{Asm: New(base), base: base, gates: map[int]Label{}}
 	for _, l := range []*Label{&p.putc, &p.puts, &p.putdec, &p.puthex, &p.shutdown, &p.mapWindow,
 		&p.protocol, &p.info, &p.cmdline, &p.ramCount, &p.ram, &p.ticks, &p.faults, &p.buffer, &p.began, &p.shared,
 		&p.gdtr, &p.idtr, &p.idt, &p.gdt, &p.stack, &p.tables, &p.tables2, &p.winDir} {
@@ -95,8 +101,8 @@ func Build() Image {
 	code := p.Link()
 	p.fillIDT(code)
 	return Image{
-		Code: code, Entry: p.Addr(entry), EntryPVH: p.Addr(entryPVH), Entry32: p.Addr(entry32),
-		Note: int(p.Addr(note) - Base), NoteLen: int(p.Addr(noteEnd) - p.Addr(note)),
+		Base: base, Code: code, Entry: p.Addr(entry), EntryPVH: p.Addr(entryPVH), Entry32: p.Addr(entry32),
+		Note: int(p.Addr(note) - base), NoteLen: int(p.Addr(noteEnd) - p.Addr(note)),
 		Insts: p.Insts(),
 	}
 }

@@ -198,7 +198,7 @@ func (p *prog) exceptions() {
 func (p *prog) fillIDT(code []byte) {
 	for v, l := range p.gates {
 		a := p.Addr(l)
-		g := code[p.Addr(p.idt)-Base+uint64(16*v):]
+		g := code[p.Addr(p.idt)-p.base+uint64(16*v):]
 		binary.LittleEndian.PutUint32(g, uint32(a&0xffff)|selCode<<16)
 		binary.LittleEndian.PutUint32(g[4:], uint32(a&0xffff0000)|0x8e00)
 	}
