@@ -68,6 +68,10 @@ const (
 	Size = offControl + 4
 )
 
+// sleepS5 is soft off for a sleep control register (ACPI 6.5, "Sleep Control and Status
+// Registers"): SLP_EN and SLP_TYP.
+const sleepS5 = 1<<5 | abi.SleepTypeS5<<2
+
 // PM is the power-management block. Methods may be called from any CPU.
 type PM struct {
 	rate bus.Rate // of the timer
@@ -210,9 +214,15 @@ func (d ports) Read(off uint64, _ uint8, now uint64) uint64 {
 }
 
 // Write writes one register, or a byte of it. A 32-bit write to the event block
-// is one to status and enable.
+// is one to status and enable. [sleepS5] as 8 or 32 bits at the beginning switches off:
+// programs without ACPI, such as TamaGo's for Cloud Hypervisor, take it for a sleep
+// control register. For the status it would mean nothing: none of its bits is there.
 func (d ports) Write(off uint64, size uint8, val, now uint64) {
 	p := d.p
+	if off == offStatus && size != 2 && val == sleepS5 {
+		p.host.PowerOff()
+		return
+	}
 	if size == 4 && off == offStatus {
 		d.Write(offStatus, 2, val, now)
 		d.Write(offEnable, 2, val>>16, now)

@@ -166,6 +166,18 @@ func TestSoftOff(t *testing.T) {
 	if got := m.in(offControl, 2); got != cntSCIEnable|abi.SleepTypeS5<<cntTypeShift {
 		t.Errorf("control reads %#x", got)
 	}
+	m.io.Write(offStatus, 2, sleepS5, m.now()) // events are cleared so
+	m.io.Write(offStatus+1, 1, sleepS5, m.now())
+	m.io.Write(offStatus, 1, sleepS5&^(1<<5), m.now())
+	m.io.Write(offStatus, 4, sleepS5|1<<24, m.now())
+	if m.h.off != 2 {
+		t.Error("switched off by writes to the status")
+	}
+	m.io.Write(offStatus, 1, sleepS5, m.now())
+	m.io.Write(offStatus, 4, sleepS5, m.now())
+	if m.h.off != 4 {
+		t.Error("not switched off by what Cloud Hypervisor's guests write")
+	}
 }
 
 func TestResets(t *testing.T) {
