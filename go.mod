@@ -16,3 +16,4 @@ require (
 	golang.org/x/term v0.47.0
 )
 
+tool github.com/usbarmory/tamago/cmd/tamago

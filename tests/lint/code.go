@@ -44,7 +44,7 @@ var layoutOnly = map[string]bool{"Sizeof": true, "Offsetof": true, "Alignof": tr
 // unsafeUse wants unsafe in files named _unsafe.go only (and in the kernel
 // layer and tests), and there a SAFETY line in every declaration that uses it.
 func unsafeUse(f *File) []string {
-	if f.Go == nil || f.isTest() || f.in("boot/kernel") {
+	if f.Go == nil || f.isTest() || f.in("boot/kernel") || f.in("tests/guests/unikernel") {
 		return nil
 	}
 	here := strings.HasSuffix(f.Name, "_unsafe.go")
@@ -94,7 +94,7 @@ func (f *File) hasSafety(d ast.Decl) bool {
 
 // linknames keeps reaching into other packages to the kernel layer.
 func linknames(f *File) []string {
-	if f.Go == nil || f.isTest() || f.in("boot/kernel") {
+	if f.Go == nil || f.isTest() || f.in("boot/kernel") || f.in("tests/guests/unikernel") {
 		return nil
 	}
 	var bad []string

@@ -1,0 +1,10 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+//go:build tamago && firecracker
+
+package main
+
+import _ "github.com/usbarmory/tamago/board/firecracker/microvm"
+
+const board = "firecracker"
