@@ -202,7 +202,7 @@ type Wants struct {
 // Base is the Config.Base of a machine with memory bytes: a unikernel that is linked to
 // higher addresses than it has memory gets its memory there.
 func (w Wants) Base(memory uint64) uint64 {
-	if !w.PVH || uint64(w.Start) < memory {
+	if !w.PVH || uint64(w.Start) < memory || w.Start >= board.HoleBase {
 		return 0
 	}
 	return uint64(w.Start) &^ (board.BaseAlign - 1)

@@ -37,6 +37,7 @@ func TestUnikernel(t *testing.T) {
 		{"above", unikernel(0x10010000, 18), 256 * mib, ""},
 		{"at the end", unikernel(16*mib, 18), 16 * mib, ""},
 		{"below", unikernel(16*mib-0x1000, 18), 0, "raise memory to at least 17 MiB"},
+		{"too high", unikernel(board.HoleBase, 18), 0, "above 2816 MiB is not possible"},
 		{"no PVH", unikernel(0x10010000, 5), 0, "raise memory to at least 257 MiB"},
 	} {
 		w, err := loader.Check(source("boot:k", c.k))
