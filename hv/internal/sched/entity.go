@@ -39,10 +39,17 @@ type Entity struct {
 	v         uint64 // virtual time; compared modulo 2^64
 	bonus     uint64 // Scheduler.bonus and least as virtual time
 	least     uint64
+	edge      uint64 // how far behind everybody may be who comes
+	asleep    uint64 // virtual time of the next one when it blocked, for rejoin
+	woke      uint64 // when it woke up, or its period began after a cap
 	remainder uint64 // of the division that made v
 	ran       atomic.Uint64
 	usage     uint64 // running time, fading within a window
 	usageAt   uint64
+
+	had   uint64 // running time, fading within Scheduler.memory, up to seen
+	seen  uint64
+	ranAt uint64 // ran at that time
 
 	budget  int64  // of this period; negative after an overrun
 	period  uint64 // when it began
@@ -98,13 +105,22 @@ const fadeSteps = 256
 
 // faded returns the recent usage as it is now: it fades to nothing in window.
 func (e *Entity) faded(now, window uint64) uint64 {
-	gone := elapsed(e.usageAt, now)
+	return faded(e.usage, elapsed(e.usageAt, now), window)
+}
+
+// faded returns what is left of t after gone, if it fades to nothing in window.
+func faded(t, gone, window uint64) uint64 {
 	if gone >= window {
 		return 0
 	}
-	hi, lo := bits.Mul64(e.usage, window-gone)
+	hi, lo := bits.Mul64(t, window-gone)
 	u, _ := bits.Div64(hi%window, lo, window)
 	return u
+}
+
+// light reports whether e has used less than a sixteenth of a CPU lately.
+func (e *Entity) light(window, now uint64) bool {
+	return e.usage <= window/16 || e.faded(now, window) <= window/16
 }
 
 // quantum is what a cap allows in one period, at least 1.
@@ -121,8 +137,8 @@ func (s *Scheduler) exhausted(e *Entity, now uint64) bool {
 	quantum := s.quantum(e.cap)
 	if n := elapsed(e.period, now) / s.period; n > 0 {
 		e.period += n * s.period
-		// Unused time is lost, overrun is not.
-		e.budget = min(quantum, e.budget+quantum*int64(min(n, 1<<20)))
+		// What one period has left may be used in the next, not later; an overrun is kept.
+		e.budget = min(2*quantum, e.budget+quantum*int64(min(n, 1<<20)))
 	}
 	if e.budget > 0 {
 		return false
@@ -185,6 +201,8 @@ func (s *Scheduler) attach(e *Entity, cpu int, hard CPUSet, now uint64) {
 		e.soft = e.hard
 	}
 	e.v, e.remainder, e.usage, e.usageAt = q.min, 0, 0, now
+	e.asleep = q.min
+	e.had, e.seen, e.ranAt = 0, 0, 0
 	e.ran.Store(0)
 }
 
@@ -255,6 +273,7 @@ func (s *Scheduler) SetWeight(e *Entity, weight uint32) error {
 func (s *Scheduler) weigh(e *Entity, weight uint32) {
 	e.weight, e.remainder = weight, 0
 	e.bonus, e.least = e.virtual(s.bonus), e.virtual(s.least)
+	e.edge = min(e.bonus, s.bonus/8)
 }
 
 // SetCap limits e to a share of one CPU in hundredths of a percent, 1 to

@@ -44,13 +44,18 @@ func (q *queue) insert(e *Entity) {
 
 // enlist is insert of one whose weight is part of the queue's load.
 func (q *queue) enlist(e *Entity) {
+	q.link(e)
+	q.count.Add(1)
+}
+
+// link is enlist of one who takes another's place.
+func (q *queue) link(e *Entity) {
 	at := q.waiting.tail
 	for at != nil && before(e.v, at.v) {
 		at = at.prev
 	}
 	q.waiting.insertAfter(e, at)
 	e.state = waiting
-	q.count.Add(1)
 }
 
 // take removes a waiting entity.
@@ -80,7 +85,10 @@ func (s *Scheduler) unthrottle(q *queue, now uint64) {
 		if e.readyAt <= now {
 			q.throttled.remove(e)
 			s.exhausted(e, now) // adds what is due
-			s.limit(q, e)
+			if floor := q.min - e.edge; before(e.v, floor) {
+				e.v = floor // it has not slept
+			}
+			e.woke = now
 			q.insert(e)
 		} else {
 			next = min(next, e.readyAt)
@@ -114,14 +122,10 @@ func (e *Entity) move(from, to *queue, cpu int) {
 	to.members.Add(1)
 }
 
-// keep makes e ahead or behind in queue to by as much as it was in from. Loads are
-// balanced so: it has had the most, and is to have as much as the others there.
-func (s *Scheduler) keep(e *Entity, from, to *queue, now uint64) { e.v += to.min - from.min }
-
-// rank is keep for who moves because a CPU is free, or because it wakes up. What it
-// was ahead or behind says nothing then: time passes faster where fewer compete,
-// and who moves at the right moments would always be behind. What it had lately,
-// compared with one that it meets or leaves, decides.
+// rank gives its place in another queue to who moves because a CPU is free, or because it
+// wakes up. What it was ahead or behind says nothing then: time passes faster where
+// fewer compete, and who moves at the right moments would always be behind. What it
+// had lately, compared with one that it meets or leaves, decides.
 func (s *Scheduler) rank(e *Entity, from, to *queue, now uint64) {
 	rival, since := to.cur, to.since
 	if rival == nil {
@@ -130,7 +134,7 @@ func (s *Scheduler) rank(e *Entity, from, to *queue, now uint64) {
 	if rival == nil {
 		rival, since = from.cur, from.since
 	}
-	e.v = to.min
+	e.v, e.asleep = to.min, to.min
 	if rival == nil || rival == e {
 		return
 	}

@@ -7,20 +7,23 @@
 //
 // Every CPU has a queue of waiting entities, ordered by virtual time: what an
 // entity ran, divided by its weight. The entity that is furthest behind runs
-// next, for a slice, of a third of a tick unless [Scheduler.SetSlice] says otherwise. One that wakes up is behind by what
-// it left unused, but never by more than another third (of its own running
-// time): so it runs at once if it used little, and cannot starve anybody
-// however often it sleeps. Hence an entity waits at most one tick for each
-// competitor of its weight.
+// next, for a slice: a third of a tick unless [Scheduler.SetSlice] says otherwise. One
+// that wakes up, and has used little lately, is behind by what it left unused, but
+// never by more than a bound: so it runs at once, and cannot starve anybody however
+// often it sleeps. One that has used more is as far behind as it was when it fell
+// asleep. Hence an entity waits at most one tick for each competitor of its weight (two
+// if that is above the default).
 //
 // Time that one runs on behalf of another is the other's: who serves an access or a
 // timer bills it ([Scheduler.Bill], [Scheduler.Switch]), and who preempts pays for
 // the switch. So nobody gets more than a share by making others work.
 //
-// A CPU that runs dry takes waiting entities from others; every ten ticks a CPU
-// also compares loads, so that three entities on two CPUs share them evenly.
-// Capped entities get their share of each period of three ticks, then wait for
-// the next.
+// A CPU that runs dry takes waiting entities from others; every five ticks a CPU also
+// looks whether a move or an exchange with another makes more even what everybody has
+// had in the last seconds, so that three entities on two CPUs, or any others that
+// compute, have what their weights give. Capped entities get their share of each
+// period of three ticks, then wait for the next; what they could not use of one they
+// may use in the next.
 //
 // One runner per CPU calls [Scheduler.Pick] while it has nothing to run, and
 // [Scheduler.Switch] at the end of each run. All other methods may be called from
@@ -73,6 +76,8 @@ type Scheduler struct {
 	most     uint64        // most of one bill: who works may have been busy otherwise
 	interval uint64        // between balances
 	window   uint64        // in which usage fades
+	memory   uint64        // in which it fades for balances
+	recent   uint64        // without a sleep: computes; also in which a queue's share fades
 	period   uint64        // of caps
 }
 
@@ -85,7 +90,10 @@ type queue struct {
 	since              uint64 // cur is charged up to here
 	alone              bool   // cur runs without the end of a slice
 	min                uint64 // virtual time of the queue, never goes back
-	balanced           uint64 // when loads were compared
+	balanced           uint64 // when this CPU last looked at others
+	// For the next look at who computes here (party): when the last one was, the
+	// weights of those, their time, fading, and what one of weight 1 has had, by 65536.
+	looked, crowd, share, level uint64
 
 	// These are written under mu and read without.
 	members atomic.Int32  // entities of any state, for Add
@@ -107,7 +115,7 @@ func New(c Config) *Scheduler {
 	s := &Scheduler{
 		queues: make([]queue, c.CPUs), pinned: c.Pinned,
 		bonus: c.Tick / 3, least: c.Tick / 20, toll: c.Tick / 2000, most: c.Tick / 100,
-		interval: 10 * c.Tick, window: 40 * c.Tick, period: 3 * c.Tick,
+		interval: 5 * c.Tick, window: 40 * c.Tick, memory: 800 * c.Tick, recent: 10 * c.Tick, period: 3 * c.Tick,
 	}
 	s.slice.Store(c.Tick / 3)
 	for n := range s.queues {
@@ -115,6 +123,7 @@ func New(c Config) *Scheduler {
 			s.online.Add(n)
 		}
 		s.queues[n].release.Store(Forever)
+		s.queues[n].share = s.recent
 		s.byCPU[n] = &s.queues[n]
 	}
 	return s
@@ -124,9 +133,8 @@ func New(c Config) *Scheduler {
 func (s *Scheduler) Slice() uint64 { return s.slice.Load() }
 
 // SetSlice changes it, for runs that begin from now on. A long one makes fewer switches,
-// and others wait longer; what wakes up does not. t is at most ten ticks, the interval
-// at which loads are compared.
-func (s *Scheduler) SetSlice(t uint64) { s.slice.Store(min(max(t, 1), s.interval)) }
+// and others wait longer; what wakes up does not. t is at most ten ticks.
+func (s *Scheduler) SetSlice(t uint64) { s.slice.Store(min(max(t, 1), 2*s.interval)) }
 
 // Runs reports whether entities run on cpu, a number below Config.CPUs.
 func (s *Scheduler) Runs(cpu int) bool { return s.online.Has(cpu) }
@@ -409,7 +417,9 @@ func (s *Scheduler) enqueue(e *Entity, q *queue, cpu int, now uint64, here bool)
 	if q.cur != nil {
 		s.charge(q, now)
 	}
-	s.limit(q, e)
+	if e.woke = now; before(e.v, q.min-e.edge) {
+		s.rejoin(q, e, now)
+	}
 	preempts := q.cur != nil && before(e.v+e.least, q.cur.v)
 	if preempts && !here {
 		e.owe(s.toll)
@@ -428,6 +438,22 @@ func (s *Scheduler) enqueue(e *Entity, q *queue, cpu int, now uint64, here bool)
 // limit sees to it that e, which joins q, is not further behind than it may be.
 func (s *Scheduler) limit(q *queue, e *Entity) {
 	if floor := q.min - e.bonus; before(e.v, floor) {
+		e.v = floor
+	}
+}
+
+// rejoin is limit for who wakes up and is behind by more than its edge. Only those who need little may be behind by what
+// they left unused, all by the same if their weights are not too high: so they run at
+// once. Others keep what they were behind when they blocked, if that is less by what is
+// worth a preemption.
+func (s *Scheduler) rejoin(q *queue, e *Entity, now uint64) {
+	lead := e.edge
+	if e.light(s.window, now) {
+		lead = min(s.bonus, 4*e.bonus)
+	} else if behind := e.asleep - e.v; int64(behind) > int64(lead) {
+		lead = min(behind, e.bonus, s.bonus-s.least)
+	}
+	if floor := q.min - lead; before(e.v, floor) {
 		e.v = floor
 	}
 }

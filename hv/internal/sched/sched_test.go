@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -62,6 +63,7 @@ func TestTimelines(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			m := newSim(t, Config{CPUs: test.cpus})
+			m.line = make([]strings.Builder, test.cpus)
 			test.jobs(m)
 			m.play(240 * ms)
 			got := m.timeline()

@@ -22,41 +22,62 @@ type job struct {
 	name       byte
 	run, sleep uint64 // sleep 0: never blocks
 	left       uint64
-	wakeAt     uint64
+	n          int    // in sim.jobs
 	since      uint64 // waiting since
 	worst      uint64 // longest wait
 	woke       bool   // and has not run since
-	late       []uint64
+	late       delays
 	served     uint64
 	moves      int
 	last       int
 }
 
-// sim runs jobs on simulated CPUs whose runners and kicks take no time.
+// delays are the times from awakenings to runs, counted by tenths of a millisecond.
+type delays [200]uint32
+
+func (d *delays) add(t uint64) { d[min(t/100, uint64(len(d)-1))]++ }
+
+// beyond returns of how many there are how many took longer than t.
+func (d *delays) beyond(t uint64) (long, all uint64) {
+	for n, count := range d {
+		if all += uint64(count); uint64(n)*100 >= t {
+			long += uint64(count)
+		}
+	}
+	return long, all
+}
+
+// sim runs jobs on simulated CPUs whose runners and kicks take no time. It goes from
+// event to event: a CPU's timer, the end of a run, an awakening.
 type sim struct {
 	t    testing.TB
 	s    *Scheduler
 	now  uint64
 	cpus []simCPU
 	jobs []*job
-	// line is what ran on each CPU, one letter per millisecond.
+	// wakes is when each job wakes up, Forever if it is not asleep; first is not
+	// after the first of them.
+	wakes []uint64
+	first uint64
+	// line is what ran on each CPU, one letter per millisecond; nil if nobody looks.
 	line []strings.Builder
 }
 
 type simCPU struct {
 	cur          *job
 	start, until uint64
+	due          uint64 // the next event: until, or the end of cur's run
 	picks        int
 }
 
 func newSim(t testing.TB, c Config) *sim {
 	c.Tick = tick
-	return &sim{t: t, s: New(c), cpus: make([]simCPU, c.CPUs), line: make([]strings.Builder, c.CPUs)}
+	return &sim{t: t, s: New(c), cpus: make([]simCPU, c.CPUs), first: Forever}
 }
 
 // add makes a job that wakes at time at.
 func (m *sim) add(name byte, weight uint32, run, sleep, at uint64, cpus ...int) *job {
-	j := &job{name: name, run: run, sleep: sleep, left: run, wakeAt: at, last: -1}
+	j := &job{name: name, run: run, sleep: sleep, left: run, n: len(m.jobs), last: -1}
 	j.Owner = j
 	if err := m.s.Add(&j.Entity, Set(cpus...), m.now); err != nil {
 		m.t.Fatal(err)
@@ -65,7 +86,13 @@ func (m *sim) add(name byte, weight uint32, run, sleep, at uint64, cpus ...int) 
 		m.t.Fatal(err)
 	}
 	m.jobs = append(m.jobs, j)
+	m.wakes = append(m.wakes, Forever)
+	m.wakeAt(j, at)
 	return j
+}
+
+func (m *sim) wakeAt(j *job, at uint64) {
+	m.wakes[j.n], m.first = at, min(m.first, at)
 }
 
 func (m *sim) kick(cpu int) {
@@ -78,86 +105,109 @@ func (m *sim) kick(cpu int) {
 func (m *sim) resched(cpu int) {
 	c := &m.cpus[cpu]
 	var e *Entity
-	var until uint64
-	if j := c.cur; j != nil {
-		ran := m.now - c.start
-		j.left -= ran
-		j.served += ran
-		runnable := j.left > 0
-		if !runnable {
-			j.left = j.run
-			if runnable = j.sleep == 0; !runnable {
-				j.wakeAt = m.now + j.sleep
-			}
-		}
-		if runnable {
-			j.since = m.now
-		}
-		var kick int
-		e, until, kick = m.s.Switch(cpu, m.now, runnable, nil, 0)
-		defer m.kick(kick)
-		c.cur = nil
+	var kick int
+	if c.cur != nil {
+		e, c.until, kick = m.s.Switch(cpu, m.now, m.stop(c), nil, 0)
 	} else {
-		var kick int
-		e, until, kick = m.s.Pick(cpu, m.now)
-		defer m.kick(kick)
+		e, c.until, kick = m.s.Pick(cpu, m.now)
 	}
 	c.picks++
-	c.until = until
-	if e == nil {
-		return
+	c.cur, c.due = nil, c.until
+	if e != nil {
+		m.start(c, cpu, e)
 	}
-	if until <= m.now {
-		m.t.Fatalf("%d: CPU %d: until %d", m.now, cpu, until)
+	m.kick(kick)
+}
+
+// stop ends the run of what c runs, and reports whether that is runnable.
+func (m *sim) stop(c *simCPU) (runnable bool) {
+	j, ran := c.cur, m.now-c.start
+	j.left -= ran
+	j.served += ran
+	runnable = j.left > 0
+	if !runnable {
+		j.left = j.run
+		if runnable = j.sleep == 0; !runnable {
+			m.wakeAt(j, m.now+j.sleep)
+		}
 	}
+	if runnable {
+		j.since = m.now
+	}
+	return runnable
+}
+
+// start lets c run e.
+func (m *sim) start(c *simCPU, cpu int, e *Entity) {
 	j := e.Owner.(*job)
-	if !e.hard.Has(cpu) {
-		m.t.Fatalf("%c runs on CPU %d", j.name, cpu)
+	if c.until <= m.now || !e.hard.Has(cpu) {
+		m.t.Fatalf("%d us: CPU %d: %c runs until %d, may run on %x", m.now, cpu, j.name, c.until, e.hard)
 	}
 	j.worst = max(j.worst, m.now-j.since)
 	if j.woke {
-		j.late, j.woke = append(j.late, m.now-j.since), false
+		j.late.add(m.now - j.since)
+		j.woke = false
 	}
 	if j.last != cpu {
 		j.moves++
+		j.last = cpu
 	}
-	j.last = cpu
-	c.cur, c.start = j, m.now
+	c.cur, c.start, c.due = j, m.now, min(c.until, m.now+j.left)
 }
 
 // play runs until the given time.
 func (m *sim) play(end uint64) {
 	for {
-		next := end
+		next := min(end, m.first)
 		for n := range m.cpus {
-			c := &m.cpus[n]
-			next = min(next, c.until)
-			if c.cur != nil {
-				next = min(next, c.start+c.cur.left)
-			} else if c.picks == 0 {
-				next = m.now
-			}
+			next = min(next, m.cpus[n].due)
 		}
-		for _, j := range m.jobs {
-			if j.wakeAt != Forever {
-				next = min(next, j.wakeAt)
-			}
+		if m.line != nil {
+			m.draw(next)
 		}
-		m.draw(next)
-		m.now = next
-		if next == end {
+		m.now = max(next, m.now)
+		if next >= end {
 			return
 		}
-		for _, j := range m.jobs {
-			if j.wakeAt <= m.now {
-				j.wakeAt, j.since, j.woke = Forever, m.now, j.sleep > 0
-				m.kick(m.s.Wake(&j.Entity, m.now))
-			}
+		if m.first <= m.now {
+			m.wake()
 		}
+		idle := false
 		for n := range m.cpus {
-			c := &m.cpus[n]
-			if c.picks == 0 || c.until <= m.now || c.cur != nil && c.start+c.cur.left <= m.now {
+			if m.cpus[n].due <= m.now {
 				m.resched(n)
+			}
+			idle = idle || m.cpus[n].cur == nil
+		}
+		if idle {
+			m.conserved()
+		}
+	}
+}
+
+// wake wakes the jobs whose time has come.
+func (m *sim) wake() {
+	m.first = Forever
+	for n, at := range m.wakes {
+		if at > m.now {
+			m.first = min(m.first, at)
+			continue
+		}
+		m.wakes[n] = Forever
+		j := m.jobs[n]
+		j.since, j.woke = m.now, j.sleep > 0
+		m.kick(m.s.Wake(&j.Entity, m.now))
+	}
+}
+
+// conserved asserts that no CPU is idle while somebody waits who may run there.
+func (m *sim) conserved() {
+	for n := range m.cpus {
+		for o := range m.s.queues {
+			for e := m.s.queues[o].waiting.head; e != nil; e = e.next {
+				if m.cpus[n].cur == nil && e.hard.Has(n) {
+					m.t.Fatalf("%d us: CPU %d is idle, %c waits for %d", m.now, n, e.Owner.(*job).name, o)
+				}
 			}
 		}
 	}

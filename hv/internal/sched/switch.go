@@ -52,33 +52,62 @@ func (s *Scheduler) Switch(cpu int, now uint64, runnable bool, to *Entity, spent
 	q := s.byCPU[uint8(cpu)]
 	urgent := q.wanted.Load() && q.wanted.Swap(false)
 	q.mu.Lock()
-	from := q.cur
 	s.charge(q, now)
-	var astray *Entity
 	if to != nil && !urgent && s.claim(q, cpu, to, now) {
-		e = to
-		until, kick, astray = s.hand(q, cpu, to, now, runnable, spent)
+		until, kick, astray := s.hand(q, cpu, to, now, runnable, spent)
 		q.mu.Unlock()
-	} else {
-		if kick = NoCPU; !runnable && !from.woken && !from.leaving {
-			q.load.Add(-int64(from.weight)) // what release does with one that blocks
-			from.state, q.cur = blocked, nil
-		} else if kick, astray = s.release(q, cpu, now, runnable); astray != nil {
-			kick = cpu // there is one CPU to kick: the one for astray, below
+		if astray != nil {
+			kick = s.Wake(astray, now)
 		}
-		if h := q.waiting.head; h != nil && q.release.Load() > now && elapsed(q.balanced, now) < s.interval {
-			q.waiting.remove(h) // what choose would do, and by far the most frequent
-			q.count.Add(-1)
-			e, until = h, s.begin(q, h, now)
-			q.mu.Unlock()
-		} else {
-			e, until, kick = s.choose(q, cpu, now, kick)
-		}
+		return to, until, kick
 	}
+	// What release and choose would do, where it is simple: by far the most frequent.
+	if h := q.waiting.head; h != nil && q.release.Load() > now && elapsed(q.balanced, now) < s.interval {
+		from := q.cur
+		kick = NoCPU
+		switch {
+		case runnable && from.mayTurn(h, cpu):
+			kick = s.turn(q, from, h)
+		case !runnable && !from.woken && !from.leaving:
+			q.load.Add(-int64(from.weight))
+			from.state, from.asleep = blocked, h.v
+			q.waiting.remove(h)
+			q.count.Add(-1)
+		default:
+			return s.pass(q, cpu, now, runnable)
+		}
+		until = s.begin(q, h, now)
+		q.mu.Unlock()
+		return h, until, kick
+	}
+	return s.pass(q, cpu, now, runnable)
+}
+
+// pass is what is left of Switch: it unlocks q, whose cur is charged.
+func (s *Scheduler) pass(q *queue, cpu int, now uint64, runnable bool) (e *Entity, until uint64, kick int) {
+	kick, astray := s.release(q, cpu, now, runnable)
+	if astray != nil {
+		kick = cpu // there is one CPU to kick: the one for astray, below
+	}
+	e, until, kick = s.choose(q, cpu, now, kick)
 	if astray != nil {
 		kick = s.Wake(astray, now)
 	}
 	return e, until, kick
+}
+
+// mayTurn reports whether e, which runs on cpu, just waits behind h from now on.
+func (e *Entity) mayTurn(h *Entity, cpu int) bool {
+	return !before(e.v, h.v) && e.cap == 0 && !e.leaving && e.hard.Has(cpu)
+}
+
+// turn is release where h, the first that waits, takes the place of e: as many wait
+// as before. It returns a CPU to kick.
+func (s *Scheduler) turn(q *queue, e, h *Entity) (kick int) {
+	q.waiting.remove(h)
+	q.link(e)
+	e.woken = false
+	return s.helper(e)
 }
 
 // Yield is a Switch by what waits for another entity without knowing for which, as
@@ -142,25 +171,35 @@ func (s *Scheduler) hand(q *queue, cpu int, to *Entity, now uint64, runnable boo
 func (s *Scheduler) release(q *queue, cpu int, now uint64, runnable bool) (kick int, astray *Entity) {
 	e := q.cur
 	q.cur = nil
-	q.load.Add(-int64(e.weight))
 	runnable = runnable || e.woken
 	e.woken, kick = false, NoCPU
+	if runnable && !e.leaving && e.hard.Has(cpu) && !s.exhausted(e, now) {
+		if q.enlist(e); e != q.waiting.head {
+			kick = s.helper(e)
+		}
+		return kick, nil
+	}
+	q.block(e)
 	switch {
 	case e.leaving:
 		e.state, e.leaving = detached, false
 	case !runnable:
-		e.state = blocked
 	case !e.hard.Has(cpu):
-		e.state, astray = blocked, e
-	case s.exhausted(e, now):
+		astray = e
+	default:
 		q.throttle(e)
 		kick = s.helper(e)
-	default:
-		if q.insert(e); e != q.waiting.head {
-			kick = s.helper(e)
-		}
 	}
 	return kick, astray
+}
+
+// block makes e, which ran, blocked, and notes how far the others are then.
+func (q *queue) block(e *Entity) {
+	q.load.Add(-int64(e.weight))
+	e.state, e.asleep = blocked, q.min
+	if h := q.waiting.head; h != nil {
+		e.asleep = h.v
+	}
 }
 
 // claim takes e out of the list that it is in, if it can start at once on cpu,
