@@ -24,7 +24,12 @@ import (
 // suite is the package whose tests boot the images.
 const suite = "ringo/tests/emu"
 
-// suiteTimeout and longTimeout bound the suite.
+// seeds plays the simulated machines of the scheduler for longer than the tests of its
+// package do.
+var seeds = []string{"./hv/internal/sched", "-run", "^TestSeeds$", "-count=1", "-timeout", suiteTimeout.String(), "-args", "-simulated=20m"}
+
+// suiteTimeout and longTimeout bound the suite; a busy machine may need minutes for
+// the tests of a package, too.
 const (
 	suiteTimeout = time.Hour
 	longTimeout  = 3 * time.Hour
@@ -81,13 +86,16 @@ func check(emu, long bool) error {
 		return err
 	}
 	var sum tally
-	if err := sum.test(units); err != nil {
+	if err := sum.test(append(units, "-timeout", suiteTimeout.String())); err != nil {
 		return err
 	}
 	if err := sum.test(checking); err != nil {
 		return err
 	}
 	if emu {
+		if err := sum.test(seeds); err != nil {
+			return err
+		}
 		args := []string{suite, "-v", "-count=1", "-timeout", suiteTimeout.String()}
 		if long {
 			args = []string{suite, "-v", "-count=1", "-timeout", longTimeout.String(), "-args", "-long"}
