@@ -122,6 +122,7 @@ func bench() error {
 	}{
 		{"size of the image", values.measureImage},
 		{"instructions", values.countInstructions},
+		{"a quiet boot", values.measureQuiet},
 		{"domains that come and go", values.measureLife},
 		{"memory", values.weighMemory},
 		{"idle guests", values.measureIdle},

@@ -130,20 +130,26 @@ func (v values) runLinux(m *emu.Machine, f files) error {
 
 // bootCost is what the exits of the boot have cost; init waits meanwhile.
 func (v values) bootCost(m *emu.Machine) error {
-	m.Send("\x1d" + "stats linux\r")
+	m.Send("\x1d")
+	exits, mean, share, err := exitCosts(m, "linux")
+	v[exitsFigure], v[costFigure], v[shareFigure] = exits, mean, share
+	return err
+}
+
+// exitCosts is what the verb stats says of a guest, see parseStats.
+func exitCosts(m *emu.Machine, name string) (exits, mean, share float64, err error) {
+	m.Send("stats " + name + "\r")
 	_, text, err := m.Expect(deadline, " cycles, ", "error: ")
 	if err != nil {
-		return err
+		return 0, 0, 0, err
 	}
 	rest, err := m.ExpectRE(deadline, regexp.MustCompile(`^[0-9.]+%\n`))
 	if err != nil {
-		return err
+		return 0, 0, 0, err
 	}
 	text += " cycles, " + rest[0]
 	fmt.Fprintln(os.Stderr, text)
-	exits, mean, share, err := parseStats(text)
-	v[exitsFigure], v[costFigure], v[shareFigure] = exits, mean, share
-	return err
+	return parseStats(text)
 }
 
 // What the verb stats prints last.

@@ -1,0 +1,36 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import "ringo/tools/emu"
+
+// serverCPU is QEMU's processor with the family of AMD's servers since 2020. As it says
+// of itself it is one of 2011, on which Linux looks at all PCI functions, three times,
+// for an aperture of the graphics port that those had.
+const serverCPU = "max,family=25,model=1"
+
+// measureQuiet counts the exits of a boot as distributions have it by default, with
+// "quiet": Linux does not write its log to the serial port, byte by byte.
+func (v values) measureQuiet(f files) error {
+	if !f.wants(linuxRows) {
+		return nil
+	}
+	c := f.config(1, true)
+	if f.backend == onQEMU {
+		c.CPU = serverCPU
+	}
+	m, err := emu.Start(c)
+	if err != nil {
+		return err
+	}
+	defer m.Kill()
+	if _, _, err := m.Expect(deadline, "\n"+prompt); err != nil {
+		return err
+	}
+	if err := bootQuiet(m, "quiet"); err != nil {
+		return err
+	}
+	v[quietFigure], _, _, err = exitCosts(m, "quiet")
+	return err
+}
