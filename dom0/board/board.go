@@ -139,7 +139,7 @@ func (m *Machine) describe() (err error) {
 			{Name: "RTC", HID: "PNP0B00", Ports: []acpi.Ports{{Base: rtc.Base, Size: rtc.Size}}, IRQs: []uint8{rtc.GSI}},
 		},
 		PCI: &acpi.PCI{
-			ConfigPort: pcihost.ConfigPort, ECAM: pcihost.ECAM, Buses: pcihost.ECAMSize >> 20,
+			ConfigPort: pcihost.ConfigPort, ECAM: pcihost.ECAM, Buses: pcihost.Buses,
 			FirstIO: pcihost.IOBase, LastIO: pcihost.IOBase + (pcihost.IOSize - 1),
 			FirstMem: pcihost.MemBase, LastMem: pcihost.MemBase + (pcihost.MemSize - 1),
 			GSI: pcihost.GSI,

@@ -5,8 +5,8 @@ package main
 
 import "ringo/tools/emu"
 
-// serverCPU is QEMU's processor with the family of AMD's servers since 2020. As it says
-// of itself it is one of 2011, on which Linux looks at all PCI functions, three times,
+// serverCPU is QEMU's processor with the family of AMD's servers since 2020. As QEMU has
+// it the family is that of 2003, on which Linux looks at 8192 PCI functions, twice,
 // for an aperture of the graphics port that those had.
 const serverCPU = "max,family=25,model=1"
 

@@ -41,7 +41,10 @@ const (
 	SlotSize     = 8 * FunctionSize
 
 	ECAM     = 0xb000_0000 // configuration space as memory: where a q35 has it
-	ECAMSize = 256 << 20   // 256 buses, of which the first exists
+	ECAMSize = 256 << 20   // room for 256 buses
+	// Buses is how many there are. Of each that tables name beyond, Linux reads 32
+	// functions, two exits each, for bridges of which nobody has told.
+	Buses = 1
 
 	IOBase  = 0xc000
 	IOSize  = 0x4000
