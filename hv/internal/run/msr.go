@@ -116,6 +116,9 @@ func wrmsr(r *Runner, v *part.VCPU, x *vcpu.Exit) action {
 	var a action
 	var ok bool
 	msr, val := uint32(g.RCX), g.RDX<<32|g.RAX&0xffff_ffff
+	if msr == x86.MSRTSCDeadline {
+		return r.deadline(v, val, x.TSC)
+	}
 	if policy.IsLAPIC(msr) {
 		a, ok = writeLAPIC(v, msr, val, x.TSC)
 	} else {
@@ -169,7 +172,20 @@ func writeMSR(v *part.VCPU, msr uint32, val, now uint64) (action, bool) {
 	return resume, false
 }
 
-// writeLAPIC is the most frequent write of all: EOI and the timer's deadline.
+// deadline sets the timer of v's local APIC, which a guest does for each of its ticks:
+// while nothing is due, or waits to be delivered, all that is to be done is to set the
+// host's.
+func (r *Runner) deadline(v *part.VCPU, val, now uint64) action {
+	v.APIC.WriteMSR(x86.MSRTSCDeadline, val, now)
+	at := min(r.until, v.Deadline(), r.cpu.Timers.Next())
+	if at <= now || !v.APIC.Settled() {
+		return look
+	}
+	r.host.Arm(at)
+	return resume
+}
+
+// writeLAPIC is the most frequent write of all: EOI.
 func writeLAPIC(v *part.VCPU, msr uint32, val, now uint64) (action, bool) {
 	ok := v.APIC.WriteMSR(msr, val, now)
 	v.View.NoAPIC = !v.APIC.Enabled()

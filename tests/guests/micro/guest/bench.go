@@ -271,9 +271,14 @@ func (p *prog) benchTouch() {
 // rowsX2APIC are those of x2APIC mode: among them an interrupt that the processor
 // sends itself, with its delivery and EOI.
 func (p *prog) rowsX2APIC(r row) {
-	none, done := p.NewLabel(), p.NewLabel()
+	none, done, counts := p.NewLabel(), p.NewLabel(), p.NewLabel()
 	p.x2APIC(none)
 	r("x2apic_tpr_write", func() { p.MovImm(RCX, 0x808); p.MovImm(RAX, 0); p.MovImm(RDX, 0) }, p.WRMSR)
+	p.feature(24, counts)
+	p.wrmsr(msrLVTTimer, 2<<17|vecMark) // at a time of the TSC, which never comes
+	r("tsc_deadline_write", func() { p.MovImm(RCX, msrTSCDeadline); p.MovImm(RAX, 0); p.MovImm(RDX, 1<<20) }, p.WRMSR)
+	p.wrmsr(msrTSCDeadline, 0)
+	p.Place(counts)
 	p.STI()
 	r("x2apic_self_ipi", func() {}, func() {
 		p.Lea(RDI, p.ticks)
