@@ -81,6 +81,17 @@ func collect() {
 // TSC and, from a second after the start on, what the paravirtual clock says.
 func clocks() {
 	time.Sleep(1500 * time.Millisecond)
+	right := false
+	for try := 0; try < 10 && !right; try++ {
+		right = agree()
+	}
+	fmt.Printf("the clocks agree: %v\n", right)
+}
+
+// agree compares three seconds. Where a CPU is slow they may disagree: the chip's
+// registers are read one after the other, and the runtime's clock, when it is set by the
+// paravirtual one, is late by what is between reading the one and setting the other.
+func agree() bool {
 	first, from := second()
 	time.Sleep(2500 * time.Millisecond)
 	last, to := second()
@@ -88,7 +99,8 @@ func clocks() {
 	const rates = time.Millisecond // differ by parts in a million
 	chip := last.Sub(first)
 	least, most := to.after.Sub(from.before)-rates, to.before.Sub(from.after)+rates
-	fmt.Printf("%v by the chip, as by the runtime: %v (%v to %v)\n", chip, least <= chip && chip <= most, least, most)
+	fmt.Printf("%v by the chip, %v to %v by the runtime\n", chip, least, most)
+	return least <= chip && chip <= most
 }
 
 // moment is one that lies between two times.
