@@ -26,7 +26,9 @@ const suite = "ringo/tests/emu"
 
 // seeds plays the simulated machines of the scheduler for longer than the tests of its
 // package do.
-var seeds = []string{"./hv/internal/sched", "-run", "^TestSeeds$", "-count=1", "-timeout", suiteTimeout.String(), "-args", "-simulated=20m"}
+func seeds(simulated string) []string {
+	return []string{"./hv/internal/sched", "-run", "^TestSeeds$", "-count=1", "-timeout", suiteTimeout.String(), "-args", "-simulated=" + simulated}
+}
 
 // suiteTimeout and longTimeout bound the suite; a busy machine may need minutes for
 // the tests of a package, too.
@@ -93,7 +95,11 @@ func check(emu, long bool) error {
 		return err
 	}
 	if emu {
-		if err := sum.test(seeds); err != nil {
+		simulated := "20m"
+		if long {
+			simulated = "1h"
+		}
+		if err := sum.test(seeds(simulated)); err != nil {
 			return err
 		}
 		args := []string{suite, "-v", "-count=1", "-timeout", suiteTimeout.String()}
