@@ -394,7 +394,7 @@ func (w *world) answerAll(p uint64) {
 	}
 	for i, v := range d.VCPUs {
 		if fill(d, i) && v.Answered() {
-			v.WakeHere(0, w.m.Now())
+			v.WakeHere(sched.NoCPU, w.m.Now()) // no CPU of w's is about to wait
 		}
 	}
 }
