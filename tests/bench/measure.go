@@ -66,7 +66,7 @@ func (v values) countInstructions(f files) error {
 func (v values) runMicro(m *emu.Machine, f files) error {
 	printed := ""
 	for i, mode := range []string{"bench", "pair"} { // with one vCPU and two
-		m.Send(fmt.Sprintf("create name=%s vcpus=%d kernel=boot:micro.elf memory=64MiB cmdline=mode=%s\rconsole %s\r", mode, i+1, mode, mode))
+		m.Send(fmt.Sprintf("create name=%s vcpus=%d kernel=boot:micro.elf hypervisor=ringo memory=64MiB cmdline=mode=%s\rconsole %s\r", mode, i+1, mode, mode))
 		which, text, err := m.Expect(deadline, "bench done", "error: ", "FAIL")
 		if err != nil {
 			return err

@@ -136,7 +136,7 @@ func (s settings) create(m *emu.Machine) error {
 	if _, _, err := m.Expect(deadline, prompt); err != nil {
 		return err
 	}
-	return m.Send("create name=micro vcpus=2 kernel=boot:micro.elf memory=64MiB cmdline=\"mode=loop figure=" + s.figure + "\"\rconsole micro\r")
+	return m.Send("create name=micro vcpus=2 kernel=boot:micro.elf hypervisor=ringo memory=64MiB cmdline=\"mode=loop figure=" + s.figure + "\"\rconsole micro\r")
 }
 
 // begin starts the guest and returns the address of its loop.
