@@ -68,6 +68,8 @@ type Scheduler struct {
 	byCPU  [MaxCPUs]*queue
 	online CPUSet
 	pinned bool
+	// several: there is another CPU to look at, see balance.
+	several bool
 
 	slice    atomic.Uint64 // longest run while others wait
 	bonus    uint64        // most that a waking entity is ahead of others
@@ -126,6 +128,7 @@ func New(c Config) *Scheduler {
 		s.queues[n].share = s.recent
 		s.byCPU[n] = &s.queues[n]
 	}
+	s.several = !c.Pinned && c.CPUs-c.First > 1
 	return s
 }
 
@@ -231,7 +234,7 @@ func (s *Scheduler) until(q *queue, e *Entity, now uint64) uint64 {
 	switch {
 	case !q.alone:
 		t = min(t, now+slice)
-	case !s.pinned:
+	case s.several:
 		t = min(t, max(q.balanced+s.interval, now+slice))
 	}
 	if e.cap != 0 {

@@ -154,31 +154,6 @@ func TestStarvation(t *testing.T) {
 	}
 }
 
-// The time slice is how long one runs while another waits, from the next run on.
-func TestSlice(t *testing.T) {
-	s := New(Config{CPUs: 1, Tick: 10 * ms})
-	if got := s.Slice(); got != 10*ms/3 {
-		t.Errorf("%d at first", got)
-	}
-	var a, b Entity
-	for _, e := range []*Entity{&a, &b} {
-		if err := s.Add(e, CPUSet{}, 0); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s.Wake(&a, 0)
-	s.Wake(&b, 0)
-	now := uint64(0)
-	_, until, _ := s.Pick(0, now)
-	for _, c := range []struct{ set, want uint64 }{{1 * ms, 1 * ms}, {20 * ms, 20 * ms}, {500 * ms, 100 * ms}, {0, 1}} {
-		s.SetSlice(c.set)
-		now = until
-		if _, until, _ = s.Switch(0, now, true, nil, 0); until-now != c.want {
-			t.Errorf("a slice of %d: a run of %d", c.set, until-now)
-		}
-	}
-}
-
 func TestCaps(t *testing.T) {
 	for _, share := range []uint32{100, 500, 2500, 5000, 9000, CapCPU} {
 		for _, rivals := range []int{0, 2} {
