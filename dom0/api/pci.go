@@ -113,7 +113,7 @@ func pciFunction(f *abi.PCIFunction) PCIFunction {
 		out.Master = MasterBridge
 	}
 	if f.Header == 1 {
-		out.Buses = &PCIBuses{f.Secondary, f.Subsidiary}
+		out.Buses = &PCIBuses{f.Secondary, f.Subordinate}
 	}
 	if f.Subvendor != 0 {
 		out.Subsystem = ids(f.Subvendor, f.Subdevice)

@@ -212,7 +212,7 @@ func (r *rig) figures() {
 	r.SetExits(1, 10, 21000, 4095)
 	r.PCI = []abi.PCIFunction{
 		{Addr: 0, Class: 0x060000, Vendor: 0x8086, Device: 0x29c0},
-		{Addr: 8, Class: 0x060400, Vendor: 0x1b36, Device: 0xc, Header: 1, Secondary: 1, Subsidiary: 2},
+		{Addr: 8, Class: 0x060400, Vendor: 0x1b36, Device: 0xc, Header: 1, Secondary: 1, Subordinate: 2},
 		{Addr: 0x108, Class: 0x010802, Vendor: 0x1b36, Device: 0x10, Revision: 2, Subvendor: 0x1af4, Subdevice: 0x1100, Flags: abi.PCIStopped | abi.PCIExtended,
 			BAR: [6]abi.PCIBAR{{Addr: 0xe0 << 32, Size: 16 << 10, Flags: abi.BARPresent | abi.BAR64 | abi.BARPrefetch}, {},
 				{Addr: 0xc000, Size: 32, Flags: abi.BARPresent | abi.BARPort}, {Size: 1 << 21, Flags: abi.BARPresent}}},

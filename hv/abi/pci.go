@@ -26,18 +26,18 @@ func (a PCIAddr) Function() uint8 { return uint8(a) & 7 }
 
 // PCIFunction is a function of the machine, as it was at boot.
 type PCIFunction struct {
-	Addr       PCIAddr
-	Class      uint32 // base class<<16 | subclass<<8 | programming interface
-	Vendor     uint16
-	Device     uint16
-	Subvendor  uint16 // 0 of bridges
-	Subdevice  uint16
-	Revision   uint8
-	Header     uint8 // layout of the header: 0, or 1 of a bridge to PCI
-	Secondary  uint8 // buses behind a bridge to PCI, first
-	Subsidiary uint8 // and last
-	Flags      uint32
-	BAR        [6]PCIBAR
+	Addr        PCIAddr
+	Class       uint32 // base class<<16 | subclass<<8 | programming interface
+	Vendor      uint16
+	Device      uint16
+	Subvendor   uint16 // 0 of bridges
+	Subdevice   uint16
+	Revision    uint8
+	Header      uint8 // layout of the header: 0, or 1 of a bridge to PCI
+	Secondary   uint8 // buses behind a bridge to PCI, first
+	Subordinate uint8 // and last
+	Flags       uint32
+	BAR         [6]PCIBAR
 }
 
 // Flags of a [PCIFunction].

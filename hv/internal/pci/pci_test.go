@@ -202,7 +202,7 @@ func TestBridges(t *testing.T) {
 	if m.asked[at(1, 1, 0)] {
 		t.Error("a link was asked for its device 1")
 	}
-	if f := tab.Find(at(0, 1, 0)); f == nil || f.Secondary != 1 || f.Subsidiary != 3 {
+	if f := tab.Find(at(0, 1, 0)); f == nil || f.Secondary != 1 || f.Subordinate != 3 {
 		t.Errorf("%+v", f)
 	}
 	if tab.Find(at(1, 5, 0)) != nil {

@@ -99,7 +99,7 @@ func (t *Table) describe(a abi.PCIAddr, id uint32) abi.PCIFunction {
 		t.measure(&f, 6)
 	case 1:
 		buses := t.space.Load(a, regBuses)
-		f.Secondary, f.Subsidiary = uint8(buses>>8), uint8(buses>>16)
+		f.Secondary, f.Subordinate = uint8(buses>>8), uint8(buses>>16)
 		t.measure(&f, 2)
 	}
 	if t.extended(a) {
