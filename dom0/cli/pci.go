@@ -15,38 +15,45 @@ configuration space. "stopped at boot" are bus masters that firmware had left wo
 
 // pciList prints the machine's PCI functions, or one, as lspci does.
 func pciList(c *call) error {
+	if len(c.args) > 0 {
+		return c.pciShow(c.args[0])
+	}
 	all, err := api.PCIList.Call(c.API, api.None{})
 	if err != nil {
 		return err
 	}
-	if len(c.args) > 0 {
-		f, err := api.PCIShow.Call(c.API, api.PCIRef{Address: c.args[0]})
-		if err != nil {
-			return err
-		}
-		all = []api.PCIFunction{f.PCIFunction}
-	}
-	for _, f := range all {
-		rev := ""
-		if f.Revision != 0 {
-			rev = fmt.Sprintf(" (rev %02x)", f.Revision)
-		}
-		c.printf("%s %s [%s]: %s%s\n", f.Address, f.Class, f.ClassCode, f.ID, rev)
+	for i := range all {
 		if !c.given('v') && !c.given('x') {
-			continue
-		}
-		d, err := api.PCIShow.Call(c.API, api.PCIRef{Address: f.Address})
-		if err != nil {
+			c.pciLine(&all[i])
+		} else if err := c.pciShow(all[i].Address); err != nil {
 			return err
-		}
-		if c.given('v') {
-			c.pciDetails(&d)
-		}
-		if c.given('x') {
-			c.hex(d.Config)
 		}
 	}
 	return nil
+}
+
+// pciShow prints one function, with what was asked for.
+func (c *call) pciShow(address string) error {
+	d, err := api.PCIShow.Call(c.API, api.PCIRef{Address: address})
+	if err != nil {
+		return err
+	}
+	c.pciLine(&d.PCIFunction)
+	if c.given('v') {
+		c.pciDetails(&d)
+	}
+	if c.given('x') {
+		c.hex(d.Config)
+	}
+	return nil
+}
+
+func (c *call) pciLine(f *api.PCIFunction) {
+	rev := ""
+	if f.Revision != 0 {
+		rev = fmt.Sprintf(" (rev %02x)", f.Revision)
+	}
+	c.printf("%s %s [%s]: %s%s\n", f.Address, f.Class, f.ClassCode, f.ID, rev)
 }
 
 func (c *call) pciDetails(d *api.PCIDetails) {
@@ -60,15 +67,15 @@ func (c *call) pciDetails(d *api.PCIDetails) {
 	for _, r := range d.Ranges {
 		c.printf("\tBAR %d: %s\n", r.BAR, pciRange(r))
 	}
-	for _, cap := range d.Capabilities {
-		name := cap.Name
+	for _, e := range d.Capabilities {
+		name := e.Name
 		if name == "" {
-			name = fmt.Sprintf("unknown, id %#x", cap.ID)
+			name = fmt.Sprintf("unknown, id %#x", e.ID)
 		}
-		if cap.Messages > 0 {
-			name += fmt.Sprintf(", messages: %d", cap.Messages)
+		if e.Messages > 0 {
+			name += fmt.Sprintf(", messages: %d", e.Messages)
 		}
-		c.printf("\tcapability at %#x: %s\n", cap.Register, name)
+		c.printf("\tcapability at %#x: %s\n", e.Register, name)
 	}
 }
 
