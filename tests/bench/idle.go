@@ -28,14 +28,11 @@ func (v values) measureIdle(f files) error {
 	}
 	c := f.config(1, true)
 	c.MemMiB = 2048
-	m, err := emu.Start(c)
+	m, err := prompted(c)
 	if err != nil {
 		return err
 	}
 	defer m.Kill()
-	if _, _, err := m.Expect(deadline, "\n"+prompt); err != nil {
-		return err
-	}
 	for i := range idleGuests {
 		if err := bootQuiet(m, fmt.Sprintf("g%d", i)); err != nil {
 			return err

@@ -28,14 +28,11 @@ func (v values) measureLife(f files) error {
 	if !f.wants(lifeRows) {
 		return nil
 	}
-	m, err := emu.Start(f.config(1, f.backend == onQEMU))
+	m, err := prompted(f.config(1, f.backend == onQEMU))
 	if err != nil {
 		return err
 	}
 	defer m.Kill()
-	if _, _, err := m.Expect(deadline, "\n"+prompt); err != nil {
-		return err
-	}
 	// What is made once and kept is made by the first of them.
 	var creates, destroys [3]float64
 	for i, mib := range []int{4, 4, 68} {

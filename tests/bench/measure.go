@@ -202,6 +202,19 @@ func number(m *emu.Machine, re *regexp.Regexp) (float64, error) {
 	return strconv.ParseFloat(g[1], 64)
 }
 
+// prompted starts a machine and waits for dom0's prompt.
+func prompted(c emu.Config) (*emu.Machine, error) {
+	m, err := emu.Start(c)
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := m.Expect(deadline, "\n"+prompt); err != nil {
+		m.Kill()
+		return nil, err
+	}
+	return m, nil
+}
+
 // weighMemory asks for memory use with four guests on two CPUs, each a Linux
 // that has reached its /init. They boot one after the other: so the deadline is for
 // one of them, however slow the emulator is.
@@ -209,14 +222,11 @@ func (v values) weighMemory(f files) error {
 	if !f.wants(memoryRows) {
 		return nil
 	}
-	m, err := emu.Start(f.config(2, false))
+	m, err := prompted(f.config(2, false))
 	if err != nil {
 		return err
 	}
 	defer m.Kill()
-	if _, _, err := m.Expect(deadline, prompt); err != nil {
-		return err
-	}
 	for i := range 4 {
 		if err := bootQuiet(m, fmt.Sprintf("g%d", i)); err != nil {
 			return err

@@ -3,11 +3,7 @@
 
 package main
 
-import (
-	"fmt"
-
-	"ringo/tools/emu"
-)
+import "fmt"
 
 // serverCPU is QEMU's processor with the family of AMD's servers since 2020. As QEMU has
 // it the family is that of 2003, on which Linux looks at 8192 PCI functions, twice,
@@ -25,14 +21,11 @@ func (v values) measureQuiet(f files) error {
 	if f.backend == onQEMU {
 		c.CPU = serverCPU
 	}
-	m, err := emu.Start(c)
+	m, err := prompted(c)
 	if err != nil {
 		return err
 	}
 	defer m.Kill()
-	if _, _, err := m.Expect(deadline, "\n"+prompt); err != nil {
-		return err
-	}
 	m.Send(`create name=quiet kernel=boot:vmlinux.lz4 initrd=boot:init.gz memory=128MiB debug_exit=true on_poweroff=preserve cmdline="console=ttyS0 quiet ` + initEnds + "\"\r")
 	which, _, err := m.Expect(deadline, "domain \"quiet\" has ended with code", "error: ", " crashed: ")
 	if err != nil || which != 0 {
