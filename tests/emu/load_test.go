@@ -23,7 +23,7 @@ import (
 func TestLoad(t *testing.T) {
 	t.Parallel()
 	if !*long {
-		t.Skip("takes eight minutes")
+		t.Skip("needs -long: it takes six minutes and more")
 	}
 	h := boot(t, emu.Config{MemMiB: 1536, Modules: modules(withProgram(t, "load"))})
 	h.ok(`create name=load kernel=boot:vmlinux.lz4 initrd=boot:load.gz memory=512MiB vcpus=8 max_vcpus=8 cmdline="console=ttyS0"`)
