@@ -64,6 +64,7 @@ func bootCommon() {
 	c.acct = insn.RDTSC()
 	makeProcBlock()
 	atomic.StoreUint64(&online, 1)
+	hookBoot()
 	booted = 1
 	startTick()
 }

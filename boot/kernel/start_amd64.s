@@ -246,8 +246,17 @@ TEXT ·enterGo(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	XORL	AX, AX
 	XORL	BX, BX
 	XORL	DX, DX
+#ifdef GOOS_tamago
+	// The runtime's memory ends below its first thread's stack.
+	MOVQ	runtime∕goos·RamStart(SB), SP
+	ADDQ	runtime∕goos·RamSize(SB), SP
+	SUBQ	runtime∕goos·RamStackOffset(SB), SP
+	STI
+	JMP	_rt0_tamago_start(SB)
+#else
 	STI
 	JMP	_rt0_amd64_linux(SB)
+#endif
 
 // An application processor, from the trampoline or by hypercall: 64-bit mode,
 // DI = its struct cpu.

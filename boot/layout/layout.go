@@ -15,8 +15,7 @@ const (
 
 	// UserBase to UserEnd is what the Go runtime gets from mmap: demand-zero
 	// pages below the canonical hole.
-	UserBase = 0x10_0000_0000
-	UserEnd  = 0x7fff_ffff_0000
+	UserEnd = 0x7fff_ffff_0000
 
 	// DirectMap is where physical address 0 is seen: virtual address v of the
 	// direct map is physical address v-DirectMap. RAM and device windows,
