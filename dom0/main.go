@@ -57,7 +57,7 @@ func main() {
 	events.Handle(abi.PortDomainState, manager.StateChanged, nil)
 	startCPUs(int(start.NumCPUs))
 	// One more P than CPUs: the event thread keeps its own while it waits.
-	runtime.GOMAXPROCS(kernel.NumCPU() + 1)
+	kernel.Procs(kernel.NumCPU() + 1)
 	go serveEvents(events)
 	if err := manager.Adopt(); err != nil {
 		host.Notify("error: " + err.Error())

@@ -6,7 +6,6 @@ package main
 import (
 	"runtime"
 	"sync/atomic"
-	"syscall"
 
 	"github.com/usbarmory/tamago/soc/intel/ioapic"
 
@@ -44,7 +43,7 @@ var con hostConsole
 // logLine takes a line of the log: into the ring that dmesg reads, and to the
 // console. Until the port is open the kernel layer does both, polled.
 func logLine(b []byte) {
-	syscall.Write(1, b)
+	kernel.Log(b)
 	con.write(b)
 }
 

@@ -37,7 +37,7 @@ func startCPUs(m *part.Machine, fw *acpi.Tables, opts cmdline.Options) {
 	n := kernel.NumCPU()
 	// One more P than there are runners and the thread of the serial port, so
 	// that the garbage collector and other goroutines need not wait for theirs.
-	runtime.GOMAXPROCS(n + 2)
+	kernel.Procs(n + 2)
 	for i := range n {
 		m.CPUs = append(m.CPUs, &pcpu.CPU{ID: i})
 	}

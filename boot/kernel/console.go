@@ -200,6 +200,13 @@ const (
 // Polled.
 func SetOutput(o Output) { atomic.StoreUint32(&polled, uint32(o)) }
 
+// Log writes b to standard output.
+func Log(b []byte) {
+	if booted != 0 {
+		enter(nrWrite, 1, addr(unsafe.Pointer(unsafe.SliceData(b))), uint64(len(b)))
+	}
+}
+
 // ConsoleWrite writes b to the console, whatever SetOutput says, and not to the
 // log. It is slow: it polls.
 func ConsoleWrite(b []byte) {

@@ -6,6 +6,8 @@
 package kernel
 
 import (
+	"runtime"
+	"runtime/debug"
 	"runtime/goos"
 	"unsafe"
 
@@ -14,28 +16,54 @@ import (
 	"ringo/hv/x86"
 )
 
-// The third face of the layer: the hooks of TamaGo's runtime (runtime/goos), over the
-// functions that answer system calls on stock Go. An experiment: one thread only. Task,
-// Idle and ProcID, a pool's size for RamSize, panics from exceptions, and the files that
-// the stock runtime's poller reads are missing.
+// The third face of the layer: the hooks of TamaGo's runtime (package runtime/goos),
+// over the functions that answer the system calls of the stock one. What that runtime
+// does without asking anybody, waiting above all, is in wait_tamago.go.
+
+// The layer's calls of this face, behind those of ownTable.
+const (
+	sysTask = sysRunner + 16 + iota
+	sysIdle
+	sysLull
+)
+
+//go:nosplit
+func hookCall(nr uint64) handler {
+	switch nr {
+	case sysTask:
+		return ownTask
+	case sysIdle:
+		return ownIdle
+	case sysLull:
+		return ownLull
+	}
+	return nil
+}
+
+// The runtime's memory: one area of demand-zero pages below 4 GiB, since this runtime
+// has 32 bits for addresses. It is larger than any pool: address space costs nothing,
+// and of what the runtime counts as used it does not touch all (see Procs).
 
 //go:linkname ramStart runtime/goos.RamStart
 var ramStart uint64 = layout.UserBase
 
 //go:linkname ramSize runtime/goos.RamSize
-var ramSize uint64 = 32 << 20
+var ramSize uint64 = 0xb000_0000
 
 //go:linkname ramStackOffset runtime/goos.RamStackOffset
 var ramStackOffset uint64 = 0x1000
 
-// hookBoot prepares the runtime's memory: one demand-zero area, from which it takes by
-// moving a border.
+// hookBoot comes before the runtime's first instruction.
 //
 //go:nosplit
 func hookBoot() {
 	goos.Bloc = uintptr(ramStart)
 	goos.Exit = hookExit
+	goos.ProcID = hookProcID
+	goos.Task = hookTask
+	goos.Idle = hookIdle
 	space.set(ramStart, ramStart+ramSize, protRead|protWrite)
+	findWaits()
 }
 
 // hookHwinit0 tells the layer the FS base that the runtime has set itself.
@@ -43,15 +71,25 @@ func hookBoot() {
 //go:linkname hookHwinit0 runtime/goos.Hwinit0
 //go:nosplit
 func hookHwinit0() {
-	const arch = 158
-	enter(arch, archSetFS, insn.RDMSR(x86.MSRFSBase), 0)
+	const archPrctl = 158
+	enter(archPrctl, archSetFS, insn.RDMSR(x86.MSRFSBase), 0)
 }
 
 //go:linkname hookHwinit1 runtime/goos.Hwinit1
 func hookHwinit1() {}
 
+// hookInitRNG is the first hook after the runtime knows where its memory starts: from
+// now on it need not clear what it has not had before.
+//
 //go:linkname hookInitRNG runtime/goos.InitRNG
-func hookInitRNG() {}
+func hookInitRNG() { blocMax = uintptr(ramStart + ramSize - ramStackOffset - 64<<10) }
+
+//go:linkname blocMax runtime.blocMax
+var blocMax uintptr
+
+// Addresses of assembly entry points.
+func addrThreadEnd() uint64
+func addrSigpanic() uint64
 
 //go:linkname hookRandom runtime/goos.GetRandomData
 //go:nosplit
@@ -59,19 +97,111 @@ func hookRandom(b []byte) {
 	fillRandom(addr(unsafe.Pointer(unsafe.SliceData(b))), uint64(len(b)))
 }
 
-//go:linkname hookNanotime runtime/goos.Nanotime
-//go:nosplit
-func hookNanotime() int64 { return int64(Nanotime()) }
-
+// hookPrintk is what the runtime and package os print: standard error.
+//
 //go:linkname hookPrintk runtime/goos.Printk
 //go:nosplit
 func hookPrintk(c byte) {
-	const write = 1
 	b := [1]byte{c}
-	enter(write, 1, addr(unsafe.Pointer(&b)), 1)
+	enter(nrWrite, 2, addr(unsafe.Pointer(&b)), 1)
 }
 
 func hookExit(code int32) {
 	const exitGroup = 231
 	enter(exitGroup, uint64(uint32(code)), 0, 0)
+}
+
+func hookProcID() uint64 {
+	const gettid = 186
+	return enter(gettid, 0, 0, 0)
+}
+
+// hookTask starts a thread. Of the two stacks that the runtime has made for it only
+// the smaller one has the bounds that it checks: that one is used, as on an operating
+// system.
+func hookTask(_, _, gp, fn unsafe.Pointer) {
+	if int64(enter(sysTask, addr(gp), addr(fn), 0)) < 0 {
+		panic("kernel: no room for another thread")
+	}
+}
+
+// ownTask (g, function) is clone(2) for a thread that starts with the stack of g.
+//
+//go:nosplit
+func ownTask(c *cpu, t *thread) uint64 {
+	const stackHi = 8 // in a g
+	top, ok := userLoad64(t.f.rdi + stackHi)
+	if !ok || !userStore64(top-64, addrThreadEnd()) {
+		return neg(eFAULT)
+	}
+	klock.lock()
+	n := newThread()
+	if n == nil {
+		klock.unlock()
+		return neg(eAGAIN)
+	}
+	n.f = t.f
+	n.f.rsp, n.f.rip = top-64, t.f.rsi
+	n.tls = t.f.rdi
+	n.fs = addr(unsafe.Pointer(&n.tls)) + 8
+	n.cpu = c.id
+	id := uint64(n.tid)
+	ready(n, false)
+	klock.unlock()
+	return id
+}
+
+// hookPanic makes a thread that has used a nil pointer or divided by zero panic, as the
+// runtime does where it has signals, and reports whether it does. Preconditions: t is
+// current.
+//
+//go:nosplit
+func hookPanic(t *thread) bool {
+	if t.fvec != x86.VecDE && (t.fvec != x86.VecPF || t.faultAddr >= pageSize) {
+		return false
+	}
+	g, m := t.g(), t.m()
+	if g0, ok := userLoad64(m); !ok || m == 0 || g == g0 {
+		return false // the scheduler's stack: the runtime itself has failed
+	}
+	if t.f.rip >= imageText() && t.f.rip < imageEtext() { // else a nil function was called, and has its caller there
+		t.f.rsp -= 8
+		if !userStore64(t.f.rsp, t.f.rip) {
+			return false
+		}
+	}
+	t.f.rip = addrSigpanic()
+	t.f.rflags &^= 0x500 // TF, DF
+	return true
+}
+
+// sigpanic is the function of that name that this runtime lacks: the stack looks as if
+// what raised the exception had called it. Until it has read what the exception was, it
+// stays on its thread.
+//
+//go:linkname sigpanic runtime.sigpanic
+//go:nosplit
+func sigpanic() {
+	if thr(currentThread()).fvec == x86.VecDE {
+		panicdivide()
+	}
+	panicmem()
+}
+
+//go:linkname panicdivide runtime.panicdivide
+func panicdivide()
+
+//go:linkname panicmem runtime.panicmem
+func panicmem()
+
+// Procs sets how many threads run Go code at once, and how much memory there is for
+// them: the pool but for an eighth, as GOMEMLIMIT says on the other face, and the
+// stacks that the runtime takes for its threads and this layer never touches.
+func Procs(n int) {
+	const (
+		stack  = 8 << 20
+		spares = 4 // threads that wait without a P
+	)
+	debug.SetMemoryLimit(int64((frames.end-frames.start)/8*7) + int64(n+spares)*stack)
+	runtime.GOMAXPROCS(n)
 }

@@ -16,10 +16,7 @@ import (
 // while the runner is ready is its credit ("debt"), and once that reaches a
 // millisecond the runner gets it back undisturbed.
 
-const (
-	sliceOrdinaryNS = 2_000_000
-	sliceRunnerNS   = 1_000_000
-)
+const sliceRunnerNS = 1_000_000
 
 var (
 	runq       list   // ready ordinary threads
@@ -237,6 +234,7 @@ func block(c *cpu, t *thread, st uint32, deadline uint64) {
 	if deadline != 0 {
 		timerAdd(c, t, deadline)
 	}
+	hookBlock(t)
 	reschedule(c)
 }
 
@@ -263,7 +261,9 @@ func unblock(t *thread, r uint64, front bool) {
 	case stSleep:
 		t.f.rax = r
 	default:
-		return
+		if !hookUnblock(t) {
+			return
+		}
 	}
 	ready(t, front)
 }

@@ -168,9 +168,16 @@ func sysTgkill(c *cpu, t *thread) uint64 {
 func post(n *thread, bit uint64) {
 	told := n.pending&bit&^n.mask != 0
 	atomic.StoreUint64(&n.pending, n.pending|bit)
-	if n.pending&^n.mask == 0 {
-		return
+	if n.pending&^n.mask != 0 {
+		nudge(n, told)
 	}
+}
+
+// nudge makes n look: it leaves what it runs or waits in. One that has been told
+// already needs no second interrupt. Preconditions: klock.
+//
+//go:nosplit
+func nudge(n *thread, told bool) {
 	switch n.state {
 	case stRunning:
 		if o := cpuAt(n.cpu); o != self() && !told {

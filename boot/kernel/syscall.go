@@ -35,7 +35,11 @@ func neg(e uint64) uint64 { return -e }
 // because the thread may no longer be the current one.
 const keepRAX = 1 << 63
 
-const nrSigreturn = 15 // in table
+// In table.
+const (
+	nrWrite     = 1
+	nrSigreturn = 15
+)
 
 // The layer's own calls, made by enter.
 const (
@@ -84,6 +88,8 @@ func syscallEntry() {
 		h = table[nr]
 	} else if nr-ownFirst < uint64(len(ownTable)) {
 		h = ownTable[nr-ownFirst]
+	} else {
+		h = hookCall(nr)
 	}
 	r := neg(eNOSYS)
 	if h != nil {
@@ -117,70 +123,70 @@ func reportUnknown(nr uint64) {
 }
 
 var table = [maxSyscall]handler{
-	0:   sysRead,
-	1:   sysWrite,
-	2:   sysNoEnt, // open
-	3:   sysClose,
-	4:   sysNoEnt, // stat
-	5:   sysBadFD, // fstat
-	6:   sysNoEnt, // lstat
-	8:   sysSeek,
-	9:   sysMmap,
-	10:  sysMprotect,
-	11:  sysMunmap,
-	12:  sysZero, // brk
-	13:  sysSigaction,
-	14:  sysSigprocmask,
-	15:  sysSigreturn,
-	16:  sysNotTTY, // ioctl
-	24:  sysYield,
-	27:  sysMincore,
-	28:  sysMadvise,
-	35:  sysNanosleep,
-	39:  sysGetpid,
-	41:  sysNoSocket,
-	56:  sysClone,
-	60:  sysExit,
-	63:  sysUname,
-	72:  sysFcntl,
-	79:  sysNoEnt,    // getcwd
-	83:  sysReadOnly, // mkdir
-	84:  sysNoEnt,    // rmdir
-	87:  sysNoEnt,    // unlink
-	89:  sysNoEnt,    // readlink
-	97:  sysInval,    // getrlimit
-	102: sysZero,     // getuid
-	104: sysZero,     // getgid
-	107: sysZero,     // geteuid
-	108: sysZero,     // getegid
-	110: sysZero,     // getppid
-	131: sysSigaltstack,
-	157: sysInval, // prctl
-	158: sysArchPrctl,
-	186: sysGettid,
-	202: sysFutex,
-	203: sysSetaffinity,
-	204: sysGetaffinity,
-	213: sysEpollCreate,
-	217: sysBadFD, // getdents64
-	228: sysClockGettime,
-	230: sysClockNanosleep,
-	231: sysExitGroup,
-	233: sysEpollCtl,
-	234: sysTgkill,
-	257: sysNoEnt,    // openat
-	258: sysReadOnly, // mkdirat
-	262: sysNoEnt,    // newfstatat
-	263: sysNoEnt,    // unlinkat
-	267: sysNoEnt,    // readlinkat
-	269: sysNoEnt,    // faccessat
-	281: sysEpollWait,
-	290: sysEventfd,
-	291: sysEpollCreate,
-	302: sysInval, // prlimit64
-	318: sysGetrandom,
-	439: sysNoEnt, // faccessat2
-	441: sysEpollWait2,
+	0:       sysRead,
+	nrWrite: sysWrite,
+	2:       sysNoEnt, // open
+	3:       sysClose,
+	4:       sysNoEnt, // stat
+	5:       sysBadFD, // fstat
+	6:       sysNoEnt, // lstat
+	8:       sysSeek,
+	9:       sysMmap,
+	10:      sysMprotect,
+	11:      sysMunmap,
+	12:      sysZero, // brk
+	13:      sysSigaction,
+	14:      sysSigprocmask,
+	15:      sysSigreturn,
+	16:      sysNotTTY, // ioctl
+	24:      sysYield,
+	27:      sysMincore,
+	28:      sysMadvise,
+	35:      sysNanosleep,
+	39:      sysGetpid,
+	41:      sysNoSocket,
+	56:      sysClone,
+	60:      sysExit,
+	63:      sysUname,
+	72:      sysFcntl,
+	79:      sysNoEnt,    // getcwd
+	83:      sysReadOnly, // mkdir
+	84:      sysNoEnt,    // rmdir
+	87:      sysNoEnt,    // unlink
+	89:      sysNoEnt,    // readlink
+	97:      sysInval,    // getrlimit
+	102:     sysZero,     // getuid
+	104:     sysZero,     // getgid
+	107:     sysZero,     // geteuid
+	108:     sysZero,     // getegid
+	110:     sysZero,     // getppid
+	131:     sysSigaltstack,
+	157:     sysInval, // prctl
+	158:     sysArchPrctl,
+	186:     sysGettid,
+	202:     sysFutex,
+	203:     sysSetaffinity,
+	204:     sysGetaffinity,
+	213:     sysEpollCreate,
+	217:     sysBadFD, // getdents64
+	228:     sysClockGettime,
+	230:     sysClockNanosleep,
+	231:     sysExitGroup,
+	233:     sysEpollCtl,
+	234:     sysTgkill,
+	257:     sysNoEnt,    // openat
+	258:     sysReadOnly, // mkdirat
+	262:     sysNoEnt,    // newfstatat
+	263:     sysNoEnt,    // unlinkat
+	267:     sysNoEnt,    // readlinkat
+	269:     sysNoEnt,    // faccessat
+	281:     sysEpollWait,
+	290:     sysEventfd,
+	291:     sysEpollCreate,
+	302:     sysInval, // prlimit64
+	318:     sysGetrandom,
+	439:     sysNoEnt, // faccessat2
+	441:     sysEpollWait2,
 }
 
 var ownTable = [...]handler{

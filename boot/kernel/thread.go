@@ -74,7 +74,11 @@ type thread struct {
 	// thread has a right to run without the next; 0 for neither. See hold.
 	urgFrom, urgHold uint64
 
-	_  [10]uint64
+	// Of the hooks of TamaGo's runtime (hooks_tamago.go): the word below the FS base, and
+	// for how long the thread last waited for work.
+	tls, idleNS uint64
+
+	_  [8]uint64
 	fp [fpSize]byte // 64-byte aligned
 }
 

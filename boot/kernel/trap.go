@@ -16,6 +16,7 @@ import (
 //
 //go:nosplit
 func leave(c *cpu) {
+	hookLeave()
 	for {
 		if c.resched != 0 {
 			klock.lock()
@@ -76,6 +77,7 @@ func trapEntry() {
 		c.nIRQs++
 		deviceIRQ(vec)
 	}
+	hookTrap(c, t)
 	leave(c)
 }
 
@@ -105,6 +107,9 @@ func exception(c *cpu, t *thread, vec, code uint64) {
 		}
 	}
 	t.fcode, t.ferr, t.fvec = code, t.f.err, vec
+	if hookPanic(t) {
+		return
+	}
 	a := sigactAt(sig)
 	if t.mask>>(sig-1)&1 != 0 || a.handler <= sigIgn {
 		fatalFrame(&t.f, exceptionName(vec))

@@ -35,7 +35,7 @@ var rules = []rule{
 	{pkg: "boot/mce"},
 	{pkg: "boot/mb", ours: "mm", std: core},
 	{pkg: "boot/acpi", ours: "mm", std: core},
-	{pkg: "boot/kernel", ours: "mm hv/abi hv/x86 hv/insn boot/...", std: core, mods: tamago},
+	{pkg: "boot/kernel", ours: "mm hv/abi hv/x86 hv/insn boot/...", std: core + " runtime runtime/debug runtime/goos", mods: tamago},
 
 	// The seam and its two sides, which do not know each other.
 	{pkg: "hv/decode", ours: "hv/x86", std: core},
@@ -54,7 +54,7 @@ var rules = []rule{
 	{pkg: "hv/internal/heap", std: core + " runtime/metrics"},
 	{pkg: "hv/internal/pvclock", ours: "hv/abi hv/bus mm", std: core},
 	{pkg: "hv/internal/...", ours: "hv/abi hv/x86 hv/bus", std: core},
-	{pkg: "hv", ours: "hv/... boot/... mm/... mm svm vmx", std: core + " bytes os runtime runtime/debug strings syscall time", mods: tamago},
+	{pkg: "hv", ours: "hv/... boot/... mm/... mm svm vmx", std: core + " bytes os runtime runtime/debug strings time", mods: tamago},
 
 	// The other side of hv/abi, bottom up: device models know no toolstack, the
 	// toolstack no console, and only main knows them all.

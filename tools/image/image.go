@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The Ringo Authors
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package image compiles the two Ringo images with the stock Go toolchain.
+// Package image compiles the two Ringo images: with the stock Go toolchain, or with
+// TamaGo's if the environment variable TOOLCHAIN says so.
 package image
 
 import (
@@ -99,8 +100,17 @@ func prepare(out string) (string, error) {
 // link builds one freestanding program. The environment is fixed, so that the
 // user's settings do not change the image.
 func link(root, out, pkg, fips, entry, flags string, tags ...string) error {
-	env := []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOAMD64=v1", "GOFLAGS=", "GOEXPERIMENT=", "GOFIPS140=" + fips}
-	return goTool(root, env, "build", "-trimpath", "-buildvcs=false", "-gcflags="+gcflags, "-tags", strings.Join(tags, ","), "-ldflags", flags+ldflags+entry, "-o", out, pkg)
+	env := []string{"GOAMD64=v1", "GOEXPERIMENT=", "GOFIPS140=" + fips}
+	args := []string{"-gcflags=" + gcflags, "-tags", strings.Join(tags, ","), "-ldflags", flags + ldflags + entry, "-o", out, pkg}
+	switch name := os.Getenv("TOOLCHAIN"); name {
+	case "", "go":
+		env = append(env, "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOFLAGS=")
+		return goTool(root, env, append([]string{"build", "-trimpath", "-buildvcs=false"}, args...)...)
+	case "tamago":
+		return linkTamago(root, out, env, args, flags == "")
+	default:
+		return fmt.Errorf("TOOLCHAIN=%s: it is go or tamago", name)
+	}
 }
 
 // goTool runs the go command in the module.

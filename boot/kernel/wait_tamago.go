@@ -1,0 +1,280 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+//go:build tamago
+
+package kernel
+
+import (
+	"unsafe"
+
+	"ringo/boot/layout"
+)
+
+// TamaGo's runtime has a hook for a thread without work (Idle), but none for one that
+// waits for another thread: it spins (runtime.semasleep) until the other one has changed
+// a word, for which there is no hook either. And it cannot preempt a goroutine by a
+// signal. So:
+//
+//   - A thread that is interrupted in semasleep sleeps. Whoever leaves the layer looks
+//     whether its word has changed. Slices are short, so that it spins shortly.
+//   - A thread that waits with a deadline, or for a goroutine to stop, asks for the time
+//     again and again: from there it is made to sleep (ownLull), the goroutines that shall
+//     stop are made to look, and threads without work, whose Ps others may wait for,
+//     to go on.
+//   - A thread without work keeps its P and is told by nobody of new work. It is woken
+//     when another thread blocks in the layer with work left in its queue, and looks by
+//     itself now and then.
+
+const (
+	sliceOrdinaryNS = 250_000
+
+	lullNS     = 50_000
+	idleMinNS  = 1_000_000
+	idleMostNS = 32_000_000
+)
+
+// States beside those of thread.go.
+const (
+	stIdle = stWait + 1 + iota // in Idle
+	stSpin                     // found in semasleep, faddr its word
+	stLull                     // as stSpin, or faddr is 0
+)
+
+var (
+	idlers   list // in stIdle
+	spinners list // in stSpin and stLull
+
+	semasleep, suspend codeRange
+)
+
+// codeRange is where a function is.
+type codeRange struct{ start, size uint64 }
+
+//go:nosplit
+func (r *codeRange) has(pc uint64) bool { return pc-r.start < r.size }
+
+// findWaits finds the functions that spin.
+//
+//go:nosplit
+func findWaits() {
+	s := imageSymtab()
+	semasleep = s.lookup("runtime.semasleep")
+	suspend = s.lookup("runtime.suspendG")
+	if semasleep.size == 0 || suspend.size == 0 {
+		dieEarly("\nringo: this runtime is none that the kernel layer knows: it has no semasleep or suspendG")
+	}
+}
+
+// lookup finds a function by its name.
+//
+//go:nosplit
+func (s symtab) lookup(name string) (r codeRange) {
+	ft := s.tab + *p64(s.tab + hdrFuncTab)
+	for i, n := uint64(0), *p64(s.tab + hdrFuncs); i < n; i++ {
+		off := uint64(*p32(ft + i*8))
+		if equalCString(s.name(ft+uint64(*p32(ft + i*8 + 4))), name) {
+			return codeRange{s.text + off, uint64(*p32(ft + i*8 + 8)) - off}
+		}
+	}
+	return r
+}
+
+//go:nosplit
+func equalCString(a uint64, s string) bool {
+	for i := uint64(0); i < uint64(len(s)); i++ {
+		if *p8(a + i) != s[i] {
+			return false
+		}
+	}
+	return *p8(a + uint64(len(s))) == 0
+}
+
+// g is the thread's goroutine, as the runtime keeps it at -8(FS).
+//
+//go:nosplit
+func (t *thread) g() uint64 { return *p64(t.fs - 8) }
+
+// asked reports whether the runtime wants the thread's goroutine to stop.
+//
+//go:nosplit
+func (t *thread) asked() bool {
+	g := t.g()
+	if g == 0 {
+		return false
+	}
+	v, ok := userLoad64(g + guardOffset)
+	return ok && v == stackPreempt
+}
+
+// m is the runtime's structure of the thread, 0 if there is none.
+//
+//go:nosplit
+func (t *thread) m() uint64 {
+	m, _ := userLoad64(t.g() + layout.GoM)
+	return m
+}
+
+// hookNanotime is the clock. Who waits for something asks it again and again.
+//
+//go:linkname hookNanotime runtime/goos.Nanotime
+//go:nosplit
+func hookNanotime() int64 {
+	_, _, bp := callerRegs()
+	if pc := *p64(bp + 8); semasleep.has(pc) || suspend.has(pc) {
+		enter(sysLull, pc, 0, 0)
+	}
+	return int64(Nanotime())
+}
+
+// hookIdle waits for work until a time of the clock, for ever if that is 0.
+func hookIdle(until int64) { enter(sysIdle, uint64(until), 0, 0) }
+
+// ownIdle (until) blocks a thread that has found nothing to do.
+//
+//go:nosplit
+func ownIdle(c *cpu, t *thread) uint64 {
+	ns := max(t.idleNS, idleMinNS)
+	t.idleNS = min(2*ns, idleMostNS)
+	if until := t.f.rdi; until != 0 {
+		now := Nanotime()
+		if until <= now {
+			return 0
+		}
+		ns = min(ns, until-now)
+	}
+	klock.lock()
+	t.f.rax = 0
+	idlers.push(t)
+	block(c, t, stIdle, deadlineIn(ns))
+	klock.unlock()
+	return keepRAX
+}
+
+// ownLull (where) is a moment of waiting for others.
+//
+//go:nosplit
+func ownLull(c *cpu, t *thread) uint64 {
+	word := uint64(0)
+	if semasleep.has(t.f.rdi) {
+		if word = t.m() + layout.GoSema; full(word) {
+			return 0
+		}
+	}
+	klock.lock()
+	prod(t)
+	t.f.rax, t.faddr = 0, word
+	spinners.push(t)
+	block(c, t, stLull, deadlineIn(lullNS))
+	klock.unlock()
+	return keepRAX
+}
+
+// full reports whether a semaphore can be taken.
+//
+//go:nosplit
+func full(word uint64) bool {
+	v, bad := uload32(word)
+	return bad != 0 || v != 0
+}
+
+// prod makes those look whom t may be waiting for. Preconditions: klock.
+//
+//go:nosplit
+func prod(t *thread) {
+	for wakeIdler() {
+	}
+	for i := uint64(0); i < uint64(threadMade); i++ {
+		n := thr(*p64(addr(unsafe.Pointer(&threadTab)) + i*8))
+		if n != t && n.state != stFree && n.class != clsIdle && n.asked() {
+			nudge(n, false)
+		}
+	}
+}
+
+// hookTrap lets a thread sleep that an interrupt has found waiting for another one.
+// Preconditions: no lock is held, t is current.
+//
+//go:nosplit
+func hookTrap(c *cpu, t *thread) {
+	if !semasleep.has(t.f.rip) || t.class == clsIdle {
+		return
+	}
+	word := t.m() + layout.GoSema
+	if full(word) {
+		return
+	}
+	klock.lock()
+	wakeIdler() // t may have given its P away
+	t.faddr = word
+	spinners.push(t)
+	block(c, t, stSpin, deadlineIn(idleMostNS))
+	klock.unlock()
+}
+
+// hookLeave wakes those whose wait is over. It comes at the end of each call, interrupt
+// and exception.
+//
+//go:nosplit
+func hookLeave() {
+	if spinners.head == 0 {
+		return
+	}
+	klock.lock()
+	for a := spinners.head; a != 0; {
+		t := thr(a)
+		a = t.next
+		if t.faddr != 0 && full(t.faddr) {
+			unblock(t, 0, false)
+		}
+	}
+	klock.unlock()
+}
+
+// hookBlock wakes a thread without work if t, which is about to block and keeps its P,
+// leaves some. Preconditions: klock.
+//
+//go:nosplit
+func hookBlock(t *thread) {
+	if idlers.head == 0 || t.state >= stIdle {
+		return
+	}
+	p, ok := userLoad64(t.m() + layout.GoP)
+	if !ok || p == 0 {
+		return
+	}
+	q, _ := userLoad64(p + layout.GoRunHead)
+	next, _ := userLoad64(p + layout.GoRunNext)
+	if uint32(q) != uint32(q>>32) || next != 0 {
+		wakeIdler()
+	}
+}
+
+// wakeIdler lets a thread without work look for some, and reports whether there is
+// one. Preconditions: klock.
+//
+//go:nosplit
+func wakeIdler() bool {
+	if idlers.head == 0 {
+		return false
+	}
+	t := thr(idlers.head)
+	t.idleNS = 0
+	unblock(t, 0, false)
+	return true
+}
+
+// hookUnblock takes t out of the list that its state means.
+//
+//go:nosplit
+func hookUnblock(t *thread) bool {
+	switch t.state {
+	case stIdle:
+		idlers.remove(t)
+	case stSpin, stLull:
+		spinners.remove(t)
+	default:
+		return false
+	}
+	return true
+}

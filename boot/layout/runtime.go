@@ -1,0 +1,15 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package layout
+
+// Where fields of TamaGo's runtime are, which the kernel layer reads to know what a
+// thread waits for (boot/kernel/wait_tamago.go). tools/image compares them with what the
+// compiler says of the image.
+const (
+	GoM       = 48   // g.m
+	GoP       = 160  // m.p
+	GoSema    = 1264 // m.mOS, whose first field is waitsemacount
+	GoRunHead = 400  // p.runqhead, and behind it runqtail
+	GoRunNext = 2456 // p.runnext
+)
