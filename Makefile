@@ -14,6 +14,7 @@ help:
 	@echo '                BACKEND=svm|vmx ACCEL=tcg|kvm|bochs QEMU_ARGS="..."'
 	@echo '                Ctrl-\ three times ends the emulator'
 	@echo 'make image      build/hv.img, build/dom0.elf, build/ringo.iso, build/tftp/'
+	@echo '                TOOLCHAIN=tamago TAMAGO=/path/to/go: by the compiler of TamaGo, here and for run, test, bench'
 	@echo 'make check      build, vet, format, lints, unit tests'
 	@echo 'make test       check, the suite that boots the images in QEMU and Bochs, and fuzz'
 	@echo 'make test-long  the same, with the tests that take minutes'
