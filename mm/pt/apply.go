@@ -38,9 +38,9 @@ func (e *edit) set(at mm.HPA, old uint64, level int, lo, hi uint64) {
 		e.protect(at, level, lo, hi)
 		return
 	}
-	var ent uint64
+	ent := f.empty
 	if e.op != opUnmap {
-		ent = makeLeaf(e.target(lo), e.bits, level)
+		ent = f.makeLeaf(e.target(lo), e.bits, level)
 	}
 	if f.isPresent(old) {
 		e.note(lo, hi)
@@ -58,7 +58,7 @@ func (e *edit) protect(at mm.HPA, level int, lo, hi uint64) {
 	f := e.t.f
 	for {
 		old := e.t.m.Load64(at)
-		ent := makeLeaf(target(old, level), e.bits&^f.noted|old&f.noted, level)
+		ent := f.makeLeaf(target(old, level), e.bits&^f.noted|old&f.noted, level)
 		if ent == old {
 			return
 		}
@@ -78,21 +78,21 @@ func (e *edit) grow(at mm.HPA, old uint64, level int, base uint64) {
 	m, f := e.t.m, e.t.f
 	child := e.t.take()
 	if !f.isPresent(old) {
-		m.Zero(child, mm.PageSize)
+		e.t.clear(child)
 		e.apply(child, level-1, base)
-		m.Store64(at, uint64(child)|f.table)
+		m.Store64(at, uint64(child)|f.table[level])
 		return
 	}
 	// A split: the table first says what the page said. When the CPU notes an
 	// access meanwhile, the swap fails and the pieces are written again.
 	for {
 		old = m.Load64(at)
-		bits := old &^ (addrMask | largeBit)
+		bits := old &^ (addrMask | f.sizeMask)
 		for i := range uint64(entries) {
 			pa := target(old, level) + mm.HPA(i*span(level-1))
-			m.Store64(slot(child, i), makeLeaf(pa, bits, level-1))
+			m.Store64(slot(child, i), f.makeLeaf(pa, bits, level-1))
 		}
-		if m.CompareAndSwap64(at, old, uint64(child)|f.table) {
+		if m.CompareAndSwap64(at, old, uint64(child)|f.table[level]) {
 			break
 		}
 	}
@@ -100,7 +100,7 @@ func (e *edit) grow(at mm.HPA, old uint64, level int, base uint64) {
 }
 
 // unlink removes an empty table.
-func (e *edit) unlink(at, child mm.HPA, level int) { e.replaceTable(at, 0, child, level) }
+func (e *edit) unlink(at, child mm.HPA, level int) { e.replaceTable(at, e.t.f.empty, child, level) }
 
 // replaceTable puts ent where the table child of a level was. The generation
 // changes before the table's words do, so that no Lookup believes them.

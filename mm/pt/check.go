@@ -20,7 +20,7 @@ var (
 // no table but the root is empty, the accounts are right. It is for tests and
 // for builds with -tags invariants; it needs the lock of the tree's owner.
 func (t *Tables) Check() error {
-	n, err := t.check(t.root, levels)
+	n, err := t.check(t.root, t.f.levels)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (t *Tables) check(table mm.HPA, level int) (n int64, err error) {
 		case t.f.isTable(e, level):
 			used++
 			child := target(e, 1)
-			if e&^t.f.noted != (uint64(child)|t.f.table)&^t.f.noted {
+			if e&^t.f.noted != (uint64(child)|t.f.table[level])&^t.f.noted {
 				return 0, ErrEntry
 			}
 			more, err := t.check(child, level-1)
@@ -54,14 +54,14 @@ func (t *Tables) check(table mm.HPA, level int) (n int64, err error) {
 		case t.f.isLeaf(e, level):
 			used++
 			bits, ok := t.f.leaf(t.f.attr(e))
-			if !ok || !t.f.leafAllowed(level) || e != makeLeaf(target(e, level), bits, level) {
+			if !ok || !t.f.leafAllowed(level) || e != t.f.makeLeaf(target(e, level), bits, level) {
 				return 0, ErrEntry
 			}
-		case e != 0:
+		case e != t.f.empty:
 			return 0, ErrEntry
 		}
 	}
-	if used == 0 && level != levels {
+	if used == 0 && level != t.f.levels {
 		return 0, ErrEmpty
 	}
 	return n, nil

@@ -84,14 +84,14 @@ func (t *Tables) edit(e edit, va Addr, size uint64) (Flush, error) {
 		}
 		e.bits = bits
 	}
-	n, err := e.plan(t.root, levels, 0)
+	n, err := e.plan(t.root, t.f.levels, 0)
 	if err != nil {
 		return Flush{}, err
 	}
 	if err := t.reserve(n); err != nil {
 		return Flush{}, err
 	}
-	e.apply(t.root, levels, 0)
+	e.apply(t.root, t.f.levels, 0)
 	if t.spare != 0 {
 		panic("pt: fewer tables needed than planned")
 	}

@@ -37,10 +37,11 @@ func eptFormat(maxLeaf uint64) Format {
 		Name:    "EPT",
 		MaxLeaf: maxLeaf,
 		present: eptRead | eptWrite | eptExec,
-		table:   eptRead | eptWrite | eptExec,
-		noted:   eptAccessed | eptDirty,
-		leaf:    eptLeaf,
-		attr:    eptAttr,
+		levels:  4, sizeMask: largeBit, sizeLeaf: largeBit,
+		table: tables(eptRead | eptWrite | eptExec),
+		noted: eptAccessed | eptDirty,
+		leaf:  eptLeaf,
+		attr:  eptAttr,
 	}
 }
 

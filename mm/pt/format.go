@@ -47,16 +47,22 @@ func (a Attr) String() string {
 }
 
 // Format is what distinguishes one page-table format from another. The formats
-// are made by [NPT], [EPT] and [Host].
+// are made by [NPT], [EPT], [Host], [VTD] and [AMDVi].
 type Format struct {
 	Name string
 	// MaxLeaf is the largest page in bytes: mm.Page2M or mm.Page1G.
 	MaxLeaf uint64
 
-	canonical bool   // input addresses are sign-extended from bit 47
+	levels    int    // 3 or 4: input addresses have 39 or 48 bits
+	canonical bool   // input addresses are sign-extended from bit 47; 4 levels
 	present   uint64 // an entry with any of these bits is present
-	table     uint64 // the bits of an entry that points to a table: everything allowed
 	noted     uint64 // the accessed and dirty bits, which the CPU may set at any time
+	empty     uint64 // an entry that holds nothing
+	// An entry of level 2 or more is a leaf when its bits of sizeMask are sizeLeaf.
+	sizeMask, sizeLeaf uint64
+	// table is the bits of an entry of a level that points to a table: everything
+	// allowed.
+	table [maxLevels + 1]uint64
 
 	// leaf returns the bits of a leaf, without address and size bit; ok is
 	// false when the format cannot express a.
@@ -67,12 +73,20 @@ type Format struct {
 
 // What all the formats share.
 const (
-	levels   = 4 // level 1 is the last one, whose entries are 4 KiB pages
-	entries  = 512
-	addrBits = 48
-	addrMask = 0x000f_ffff_ffff_f000 // bits 51:12 of an entry
-	largeBit = 1 << 7                // in levels 2 and 3: the entry is a leaf
+	maxLevels = 4 // level 1 is the last one, whose entries are 4 KiB pages
+	entries   = 512
+	addrMask  = 0x000f_ffff_ffff_f000 // bits 51:12 of an entry
+	largeBit  = 1 << 7                // of most formats, in levels 2 and 3: the entry is a leaf
 )
+
+// tables are the bits of entries that point to tables, where they are the same in all
+// levels.
+func tables(bits uint64) (t [maxLevels + 1]uint64) {
+	for level := range t {
+		t[level] = bits
+	}
+	return t
+}
 
 // shift is log2 of the bytes that an entry of a level covers, span the bytes.
 func shift(level int) uint             { return mm.PageShift + 9*uint(level-1) }
@@ -89,17 +103,17 @@ func target(e uint64, level int) mm.HPA { return mm.HPA(e & addrMask &^ (span(le
 func (f *Format) isPresent(e uint64) bool { return e&f.present != 0 }
 
 func (f *Format) isLeaf(e uint64, level int) bool {
-	return f.isPresent(e) && (level == 1 || e&largeBit != 0)
+	return f.isPresent(e) && (level == 1 || e&f.sizeMask == f.sizeLeaf)
 }
 
 func (f *Format) isTable(e uint64, level int) bool {
-	return f.isPresent(e) && level > 1 && e&largeBit == 0
+	return f.isPresent(e) && level > 1 && e&f.sizeMask != f.sizeLeaf
 }
 
 // makeLeaf returns a leaf of a level; bits come from f.leaf.
-func makeLeaf(pa mm.HPA, bits uint64, level int) uint64 {
+func (f *Format) makeLeaf(pa mm.HPA, bits uint64, level int) uint64 {
 	if level > 1 {
-		bits |= largeBit
+		bits |= f.sizeLeaf
 	}
 	return uint64(pa) | bits
 }
@@ -107,13 +121,16 @@ func makeLeaf(pa mm.HPA, bits uint64, level int) uint64 {
 // leafAllowed reports whether the format has leaves of that level.
 func (f *Format) leafAllowed(level int) bool { return span(level) <= f.MaxLeaf }
 
-// strip returns the low 48 bits of a, by which the walk goes.
+// limit is the first address that a walk cannot reach.
+func (f *Format) limit() uint64 { return span(f.levels + 1) }
+
+// strip returns the bits of a by which the walk goes.
 func (f *Format) strip(a Addr) (uint64, bool) {
 	v := uint64(a)
 	if f.canonical {
-		return v & (1<<addrBits - 1), int64(v<<16)>>16 == int64(v)
+		return v & (1<<48 - 1), int64(v<<16)>>16 == int64(v)
 	}
-	return v, v < 1<<addrBits
+	return v, v < f.limit()
 }
 
 // unstrip is the inverse of strip.
@@ -134,7 +151,7 @@ func (f *Format) bounds(a Addr, size uint64) (lo, hi uint64, err error) {
 		return 0, 0, ErrRange
 	case !mm.Aligned(a, mm.PageSize) || size%mm.PageSize != 0:
 		return 0, 0, ErrRange
-	case f.canonical && (lo^top)>>(addrBits-1) != 0: // would cross the hole
+	case f.canonical && (lo^top)>>47 != 0: // would cross the hole
 		return 0, 0, ErrRange
 	}
 	return lo, top + 1, nil

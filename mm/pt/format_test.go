@@ -4,6 +4,7 @@
 package pt_test
 
 import (
+	"math/bits"
 	"testing"
 
 	"ringo/mm"
@@ -38,6 +39,12 @@ func TestEntries(t *testing.T) {
 		{pt.EPT(true), k4, pt.RX, 0x35, 0x7},
 		{pt.EPT(true), m2, pt.RW | pt.Uncached, 0x83, 0x7},
 		{pt.EPT(true), g1, pt.RW | pt.Accessed | pt.Dirty, 0x3b3, 0x7},
+		{pt.VTD(4, g1, false), k4, pt.RW, 0x3, 0x3},
+		{pt.VTD(4, g1, true), m2, pt.RW, 0x883, 0x3},
+		{pt.VTD(4, g1, false), g1, pt.Read, 0x81, 0x3},
+		{pt.AMDVi(), k4, pt.RW, 7<<60 | 1, 3 << 61},
+		{pt.AMDVi(), m2, pt.Read, 3<<60 | 1, 3 << 61},
+		{pt.AMDVi(), g1, pt.RW, 7<<60 | 1, 3 << 61},
 	} {
 		t.Run(tt.f.Name+" "+tt.attr.String(), func(t *testing.T) {
 			e := newEnv(t, tt.f)
@@ -48,9 +55,14 @@ func TestEntries(t *testing.T) {
 			table, size := e.t.Root(), uint64(512*g1)
 			for ; size > tt.size; size /= 512 {
 				ent := e.m.Load64(table)
-				table = mm.HPA(ent &^ 0xfff)
-				if ent&0xfff != tt.table {
-					t.Errorf("entry for %#x bytes: flags %#x, want %#x", size, ent&0xfff, tt.table)
+				const addr = 0x000f_ffff_ffff_f000
+				table = mm.HPA(ent & addr)
+				want := tt.table
+				if device(tt.f) && tt.table>>61 != 0 { // present, and the level below
+					want |= 1 | (level(size)-1)<<9
+				}
+				if ent&^addr != want {
+					t.Errorf("entry for %#x bytes: flags %#x, want %#x", size, ent&^addr, want)
 				}
 			}
 			if got := e.m.Load64(table); got != pa|tt.want {
@@ -63,12 +75,18 @@ func TestEntries(t *testing.T) {
 	}
 }
 
+// level is that of entries of so many bytes.
+func level(size uint64) uint64 { return uint64(bits.Len64(size)-13)/9 + 1 }
+
 // TestAttrs maps and looks up every combination of attributes in every format.
 func TestAttrs(t *testing.T) {
-	for _, f := range []*pt.Format{pt.NPT(false), pt.EPT(false), pt.Host(false)} {
+	for _, f := range formats(false) {
 		e := newEnv(t, f)
 		for a := pt.Attr(0); a < 1<<7; a++ {
 			valid := a&pt.Read != 0 && (a&pt.User == 0 || f.Name == "host")
+			if device(f) {
+				valid = a&^pt.Write == pt.Read
+			}
 			err := e.t.Map(0, m2, m2, a)
 			if (err == nil) != valid {
 				t.Errorf("%s, %v: %v", f.Name, a, err)

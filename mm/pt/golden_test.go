@@ -40,6 +40,19 @@ var goldenTests = []struct {
 		{op: "protect", va: 2*m2 - k4, size: 2 * k4, attr: pt.RX, flush: pt.Flush{VA: 2*m2 - k4, Size: 2 * k4}},
 		{op: "map", va: 0xfec0_0000, pa: 0xfec0_0000, size: k4, attr: pt.RW | pt.Uncached},
 	}},
+	{"vtd-three", pt.VTD(3, m2, false), []step{ // a unit of 39 bits: the root is of level 3
+		{op: "map", va: mm.MiB, pa: mm.MiB, size: 5 * mm.MiB, attr: pt.RW},
+		{op: "map", va: 511 * g1, pa: 511 * g1, size: 2 * k4, attr: pt.Read},
+	}},
+	{"vtd-four", pt.VTD(4, g1, true), []step{
+		{op: "map", va: 0, pa: 0, size: 2*g1 + k4, attr: pt.RW},
+		{op: "unmap", va: g1, size: g1, flush: pt.Flush{VA: g1, Size: g1}},
+	}},
+	{"amd", pt.AMDVi(), []step{
+		{op: "map", va: 0, pa: 0, size: 2*g1 + k4, attr: pt.RW},
+		{op: "map", va: 3 * g1, pa: 3 * g1, size: m2, attr: pt.Read},
+		{op: "unmap", va: 5 * k4, size: k4, flush: pt.Flush{VA: 5 * k4, Size: k4}},
+	}},
 	{"host-image", pt.Host(true), []step{ // an image at 1 MiB and a direct map
 		{op: "map", va: 0x100000, pa: 0x200_0000, size: 0x3000, attr: pt.RX},
 		{op: "map", va: 0x103000, pa: 0x200_3000, size: 0x2000, attr: pt.Read},
@@ -61,7 +74,11 @@ func TestGolden(t *testing.T) {
 			}
 			e.check(t)
 			var b strings.Builder
-			e.dump(&b, e.t.Root(), 4, 0)
+			top := 4
+			if tt.name == "vtd-three" {
+				top = 3
+			}
+			e.dump(&b, e.t.Root(), top, 0)
 			got := b.String()
 			file := filepath.Join("testdata", tt.name+".txt")
 			if *update {
@@ -96,6 +113,12 @@ func (e *env) dump(b *strings.Builder, table mm.HPA, level int, base uint64) {
 	for i := range uint64(512) {
 		ent := e.m.Load64(table + mm.HPA(i*8))
 		child := ent != 0 && level > 1 && ent&0x80 == 0
+		if e.t.Format().Name == "AMD-Vi" {
+			child = ent&0xe00 != 0
+			if ent == 1<<9 { // nothing
+				ent, child = 0, false
+			}
+		}
 		if ent != 0 && !child && run > 0 && ent == last+span {
 			last, run = ent, run+1
 			continue

@@ -26,7 +26,8 @@ func hostFormat(maxLeaf uint64) Format {
 		canonical: true,
 		present:   nptPresent,
 		// Permissions are the AND over all levels: the leaf decides.
-		table: nptPresent | nptWrite | nptUser | nptAccessed,
+		table:  tables(nptPresent | nptWrite | nptUser | nptAccessed),
+		levels: 4, sizeMask: largeBit, sizeLeaf: largeBit,
 		noted: nptAccessed | nptDirty,
 		leaf:  longLeaf,
 		attr:  longAttr,

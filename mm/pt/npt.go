@@ -38,10 +38,11 @@ func nptFormat(maxLeaf uint64) Format {
 		Name:    "NPT",
 		MaxLeaf: maxLeaf,
 		present: nptPresent,
-		table:   nptPresent | nptWrite | nptUser | nptAccessed,
-		noted:   nptAccessed | nptDirty,
-		leaf:    nptLeaf,
-		attr:    nptAttr,
+		levels:  4, sizeMask: largeBit, sizeLeaf: largeBit,
+		table: tables(nptPresent | nptWrite | nptUser | nptAccessed),
+		noted: nptAccessed | nptDirty,
+		leaf:  nptLeaf,
+		attr:  nptAttr,
 	}
 }
 

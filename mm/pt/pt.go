@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: The Ringo Authors
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package pt walks and edits page tables of four levels in physical memory:
-// one walker for the formats [NPT] (AMD second level), [EPT] (Intel second
-// level) and [Host] (long mode).
+// Package pt walks and edits page tables of four levels, or three, in physical
+// memory: one walker for the formats [NPT] (AMD second level), [EPT] (Intel second
+// level), [Host] (long mode), and [VTD] and [AMDVi] (IOMMUs).
 //
 //	f := pt.NPT(caps.HugePages1G)
 //	t, err := pt.New(f, mem, alloc)
@@ -82,7 +82,7 @@ func New(f *Format, m phys.Memory, a Allocator) (*Tables, error) {
 		return nil, err
 	}
 	t.root = t.take()
-	t.m.Zero(t.root, mm.PageSize)
+	t.clear(t.root)
 	return t, nil
 }
 
@@ -129,7 +129,7 @@ func (t *Tables) Free() {
 	if t.root == 0 {
 		return
 	}
-	t.retire(t.root, levels)
+	t.retire(t.root, t.f.levels)
 	t.root = 0
 	t.gen.Add(1)
 	t.Reap()
@@ -171,6 +171,14 @@ func (t *Tables) take() mm.HPA {
 	}
 	t.spare = mm.HPA(t.m.Load64(a))
 	return a
+}
+
+// clear makes a table of no entries.
+func (t *Tables) clear(a mm.HPA) {
+	t.m.Zero(a, mm.PageSize)
+	for i := uint64(0); t.f.empty != 0 && i < entries; i++ {
+		t.m.Store64(slot(a, i), t.f.empty)
+	}
 }
 
 func (t *Tables) release(a mm.HPA) {

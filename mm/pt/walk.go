@@ -5,7 +5,7 @@ package pt
 
 import "ringo/mm"
 
-//	 input address (48 bits)
+//	 input address (48 bits; three levels: the lower 39)
 //	47      39 38      30 29      21 20      12 11         0
 //	+---------+----------+----------+----------+------------+
 //	| level 4 | level 3  | level 2  | level 1  |   offset   |
@@ -16,8 +16,8 @@ import "ringo/mm"
 //	  |entry|-->|entry|--->|entry|--->|entry|---> 4 KiB page + offset
 //	  +-----+   +--+--+    +--+--+    +-----+
 //	   root        |          |
-//	   512         |          +--largeBit--> 2 MiB page + 21 bits
-//	   entries     +--largeBit-------------> 1 GiB page + 30 bits
+//	   512         |          +--a leaf----> 2 MiB page + 21 bits
+//	   entries     +--a leaf---------------> 1 GiB page + 30 bits
 //
 // Entries that point to a table permit everything: the leaf alone decides.
 
@@ -53,7 +53,7 @@ func (t *Tables) Lookup(va Addr) (pa mm.HPA, size uint64, attr Attr, ok bool) {
 func (t *Tables) walk(v uint64) (e uint64, level int, stable bool) {
 	gen := t.gen.Load()
 	table := t.root
-	for level = levels; ; level-- {
+	for level = t.f.levels; ; level-- {
 		e = t.m.Load64(slot(table, index(v, level)))
 		if t.gen.Load() != gen {
 			return 0, 0, false
@@ -77,7 +77,7 @@ type Leaf struct {
 // the host format's upper half comes last) until fn returns false. It needs
 // the lock of the tree's owner; fn must not edit the tree.
 func (t *Tables) Visit(fn func(Leaf) bool) {
-	t.visit(t.root, levels, 0, 0, 1<<addrBits, fn)
+	t.visit(t.root, t.f.levels, 0, 0, t.f.limit(), fn)
 }
 
 // visit goes through the part of a table that lies in [lo, hi); the table
