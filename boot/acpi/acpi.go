@@ -3,8 +3,8 @@
 
 // Package acpi reads the ACPI tables that a hypervisor needs before it has a
 // guest that understands ACPI: processors and interrupt controllers (MADT),
-// fixed hardware (FADT), PCI configuration windows (MCFG), the HPET, the
-// console (SPCR, DBG2), and the value that powers the machine off. It interprets no AML; \_S5 is found by its
+// fixed hardware (FADT), PCI configuration windows (MCFG), IOMMUs (DMAR, IVRS), the
+// HPET, the console (SPCR, DBG2), and the value that powers the machine off. It interprets no AML; \_S5 is found by its
 // byte pattern. References are to ACPI 6.5.
 package acpi
 
@@ -53,6 +53,9 @@ type Tables struct {
 	ECAM []ECAM
 	// S5 says how to power off, nil if the DSDT and SSDTs do not.
 	S5 *S5
+	// DMAR and IVRS are the IOMMUs, nil if no table names any.
+	DMAR *DMAR
+	IVRS *IVRS
 	// Serial is firmware's console, nil if no table names one that is a 16550.
 	Serial *Serial
 	// Warnings are one line each, for the boot log.
@@ -161,6 +164,10 @@ func (t *Tables) table(signature string, b []byte, read Reader) {
 		}
 	case signature == "DBG2" && t.Serial == nil:
 		t.Serial = t.parseDBG2(b)
+	case signature == "DMAR" && t.DMAR == nil:
+		t.DMAR = t.parseDMAR(b)
+	case signature == "IVRS" && t.IVRS == nil:
+		t.IVRS = t.parseIVRS(b)
 	case signature == "HPET" && t.HPET == nil:
 		t.HPET = t.parseHPET(b)
 	}

@@ -105,6 +105,12 @@ func text(t *Tables) string {
 	for _, x := range t.ECAM {
 		p("ecam %#x segment %d buses %d-%d", uint64(x.Base), x.Segment, x.First, x.Last)
 	}
+	if t.DMAR != nil {
+		p("dmar %+v", *t.DMAR)
+	}
+	if t.IVRS != nil {
+		p("ivrs %+v", *t.IVRS)
+	}
 	if t.S5 != nil {
 		p("S5 %+v", *t.S5)
 	}

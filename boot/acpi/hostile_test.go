@@ -192,6 +192,8 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	}
+	f.Add(append([]byte("IVRS"), qemuIVRS[4:]...), uint16(0), byte(0))
+	f.Add(dmarTable(38, 1, drhdStruct(1, 0, 0xfed90000), rmrrStruct(0x1000, 0x1fff, ScopeEndpoint, 8, 0, 0, 0, 0, 2, 0)), uint16(0), byte(0))
 	f.Fuzz(func(t *testing.T, b []byte, at uint16, v byte) {
 		if len(b) < header {
 			return
@@ -205,6 +207,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		checkRemapping(t, tables)
 		if s := tables.S5; s != nil && (s.TypeA > 7 || s.TypeB > 7) {
 			t.Errorf("%+v", s)
 		}
