@@ -72,6 +72,10 @@ func SetDR7(val uint64)
 // INVLPG drops this CPU's translation of the page of linear address va.
 func INVLPG(va uint64)
 
+// CLFLUSH writes the cache line at linear address va back and drops it, in all caches;
+// earlier stores are seen first, and it is done before later ones.
+func CLFLUSH(va uint64)
+
 // WBINVD writes back and empties the caches. It takes milliseconds.
 func WBINVD()
 

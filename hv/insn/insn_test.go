@@ -40,6 +40,7 @@ func TestEncodings(t *testing.T) {
 		{DR7, []string{"MOV RAX, DR7"}},
 		{SetDR7, []string{"MOV DR7, RAX"}},
 		{INVLPG, []string{"INVLPG"}},
+		{CLFLUSH, []string{"MFENCE", "CLFLUSH", "MFENCE"}},
 		{WBINVD, []string{"WBINVD"}},
 		{IN8, []string{"IN AL, DX"}},
 		{IN16, []string{"IN AX, DX"}},

@@ -79,6 +79,13 @@ func (d *Direct) Load64(a mm.HPA) uint64 { return atomic.LoadUint64(d.word(a)) }
 // Store64 implements [Memory].
 func (d *Direct) Store64(a mm.HPA, v uint64) { atomic.StoreUint64(d.word(a), v) }
 
+// Load32 and Store32 access the 32-bit word at a, which is aligned to 4, as a whole: a
+// register of a device.
+func (d *Direct) Load32(a mm.HPA) uint32 { return atomic.LoadUint32(&d.Words(a, 1)[0]) }
+
+// Store32 is described at [Direct.Load32].
+func (d *Direct) Store32(a mm.HPA, v uint32) { atomic.StoreUint32(&d.Words(a, 1)[0], v) }
+
 // CompareAndSwap64 implements [Memory].
 func (d *Direct) CompareAndSwap64(a mm.HPA, old, new uint64) bool {
 	return atomic.CompareAndSwapUint64(d.word(a), old, new)
