@@ -1,0 +1,188 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package iommu
+
+import (
+	"errors"
+	"strconv"
+	"sync"
+
+	"ringo/hv/abi"
+	"ringo/mm"
+	"ringo/mm/pt"
+)
+
+// Guard keeps devices to the memory that they were given.
+type Guard struct {
+	conf Config
+
+	mu     sync.Mutex // above the frame pool's
+	spaces map[abi.PCIAddr]*space
+	// tags that no space has; those of spaces that are going are not among them.
+	tags     []uint16
+	nextTag  uint16
+	leaving  []leaving
+	stopped  map[abi.PCIAddr]bool // functions that have lost their bus
+	faults   uint64
+	lines    limit
+	deadTold bool
+}
+
+// Config is what a [Guard] works with.
+type Config struct {
+	Hardware Hardware
+	// Tables has the frames of page tables.
+	Tables pt.Allocator
+	// Stop takes the bus from a function, and reports whether there is one.
+	Stop func(a abi.PCIAddr) bool
+	// Now is a clock, of Second ticks a second.
+	Now    func() uint64
+	Second uint64
+	// Dead is told, once, that a unit has stopped answering.
+	Dead func()
+	// Told writes a warning.
+	Told func(text string)
+}
+
+// space is the memory that a function reaches: an address that it uses is a physical
+// one. What a device remembers of the tables is named by the tag.
+type space struct {
+	tree *pt.Tables
+	tag  uint16
+}
+
+// leaving is a space whose device was detached: its frames are free when the units
+// have done a mark, and never if they do not within a second.
+type leaving struct {
+	space *space
+	mark  uint32
+	since uint64
+}
+
+// New returns a guard over hardware that is not enabled yet.
+func New(c Config) *Guard {
+	return &Guard{conf: c, spaces: map[abi.PCIAddr]*space{}, stopped: map[abi.PCIAddr]bool{}, nextTag: 1}
+}
+
+// Errors of [Guard.Reserve].
+var errTags = errors.New("iommu: no more address spaces")
+
+// Reserve lets a function use [r.Start, r.End) at these addresses, as firmware wants it.
+// What is there of pages counts as a whole.
+//
+// Preconditions: nobody has been given that memory, nor will be.
+func (g *Guard) Reserve(a abi.PCIAddr, r mm.Range[mm.HPA], write bool) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.spaces[a]
+	if s == nil {
+		var err error
+		if s, err = g.newSpace(); err != nil {
+			return err
+		}
+		if err = g.conf.Hardware.Attach(a, s.tree.Root(), s.tag); err != nil {
+			s.tree.Free()
+			g.tags = append(g.tags, s.tag)
+			return err
+		}
+		g.spaces[a] = s
+	}
+	attr := pt.Read
+	if write {
+		attr = pt.RW
+	}
+	p := r.AlignOut(mm.PageSize)
+	flush, err := s.tree.Replace(pt.Addr(p.Start), p.Start, p.Size, attr)
+	if flush.Any() {
+		g.conf.Hardware.Flush(s.tag)
+	}
+	return err
+}
+
+// newSpace makes an empty space.
+func (g *Guard) newSpace() (*space, error) {
+	var tag uint16
+	switch n := len(g.tags); {
+	case n > 0:
+		tag, g.tags = g.tags[n-1], g.tags[:n-1]
+	case int(g.nextTag) > g.conf.Hardware.Tags() || g.nextTag == 0:
+		return nil, errTags
+	default:
+		tag = g.nextTag
+		g.nextTag++
+	}
+	tree, err := pt.New(g.conf.Hardware.Format(), g.conf.Hardware.Memory(), g.conf.Tables)
+	if err != nil {
+		g.tags = append(g.tags, tag)
+		return nil, err
+	}
+	return &space{tree, tag}, nil
+}
+
+// deny takes all memory from a function.
+func (g *Guard) deny(a abi.PCIAddr) {
+	g.conf.Hardware.Deny(a)
+	if s := g.spaces[a]; s != nil {
+		delete(g.spaces, a)
+		g.leaving = append(g.leaving, leaving{s, g.conf.Hardware.Mark(), g.conf.Now()})
+	}
+}
+
+// Look takes what the units have recorded, and frees what they have forgotten. It is
+// to be called when a unit interrupts, and now and then.
+func (g *Guard) Look() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.conf.Hardware.Faults(g.fault)
+	kept := g.leaving[:0]
+	for _, l := range g.leaving {
+		switch {
+		case g.conf.Hardware.Done(l.mark):
+			l.space.tree.Free()
+			g.tags = append(g.tags, l.space.tag)
+		case g.conf.Now()-l.since > g.conf.Second:
+			g.dead() // its frames are nobody's from now on
+		default:
+			kept = append(kept, l)
+		}
+	}
+	clear(g.leaving[len(kept):])
+	g.leaving = kept
+}
+
+// dead says that what a unit remembers cannot be known any more.
+func (g *Guard) dead() {
+	if !g.deadTold {
+		g.deadTold = true
+		g.conf.Told("iommu: a unit has stopped answering: what it may still use of memory is never used again")
+		g.conf.Dead()
+	}
+}
+
+// String is a few words for info: what there is, and what was refused.
+func (g *Guard) String() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.conf.Hardware.String()
+	if n := len(g.spaces); n > 0 {
+		s += "; firmware's memory for " + strconv.Itoa(n)
+	}
+	if g.faults > 0 {
+		s += "; " + strconv.FormatUint(g.faults, 10) + " refused"
+	}
+	if g.deadTold {
+		s += "; stopped answering"
+	}
+	return s
+}
+
+// Remaps reports whether devices cannot forge interrupts.
+func (g *Guard) Remaps() bool { return g.conf.Hardware.Remaps() }
+
+// Pin is [Hardware.Pin].
+func (g *Guard) Pin(chip, vector uint8, apic uint32) (low, high uint32, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.conf.Hardware.Pin(chip, vector, apic)
+}
