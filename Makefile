@@ -11,7 +11,7 @@ help:
 	@echo 'make run        build Ringo and run it in an emulator, with a demo guest at hand'
 	@echo '                SMP=2 MEM=2048 FILES="a b" HVARGS="..."'
 	@echo '                BOOT=kernel|iso|usb|pxe|uefi-iso|uefi-usb|uefi-pxe'
-	@echo '                BACKEND=svm|vmx ACCEL=tcg|kvm|bochs QEMU_ARGS="..."'
+	@echo '                BACKEND=svm|vmx ACCEL=tcg|kvm|bochs IOMMU=intel|amd|none QEMU_ARGS="..."'
 	@echo '                Ctrl-\ three times ends the emulator'
 	@echo 'make image      build/hv.img, build/dom0.elf, build/ringo.iso, build/tftp/'
 	@echo '                TOOLCHAIN=tamago TAMAGO=/path/to/go: by the compiler of TamaGo, here and for run, test, bench'

@@ -18,9 +18,11 @@ import (
 	"ringo/hv/internal/console"
 	"ringo/hv/internal/dbg"
 	"ringo/hv/internal/event"
+	"ringo/hv/internal/iommu"
 	"ringo/hv/internal/part"
 	"ringo/hv/internal/uart"
 	"ringo/hv/screen"
+	"ringo/mm"
 )
 
 // hostConsole is the serial port and the screen that log and dom0 share.
@@ -130,7 +132,7 @@ func repeatLog(write func([]byte)) {
 
 // openConsole takes the serial port over from the kernel layer's polled output, and
 // the screen.
-func openConsole(m *part.Machine, info *mb.Info, opts cmdline.Options, fw *acpi.Tables) {
+func openConsole(m *part.Machine, info *mb.Info, opts cmdline.Options, fw *acpi.Tables, g *iommu.Guard) {
 	con.input.Arrived = func() {
 		if e := con.events.Load(); e != nil {
 			e.Raise(abi.PortConsole)
@@ -161,7 +163,7 @@ func openConsole(m *part.Machine, info *mb.Info, opts cmdline.Options, fw *acpi.
 	if vec != 0 {
 		kernel.OpenSerial(vec, s.Port)
 	}
-	if vec == 0 || irq == 0 || !route(fw, irq, vec) {
+	if vec == 0 || irq == 0 || !route(fw, g, irq, vec) {
 		dbg.At(dbg.Warning).S("serial port without interrupt: no input").End()
 		return
 	}
@@ -210,8 +212,8 @@ func reportLost(u *uart.UART) {
 }
 
 // route sends ISA interrupt irq to vector vec on the boot CPU. It reports false
-// when no I/O APIC has the interrupt.
-func route(fw *acpi.Tables, irq, vec uint8) bool {
+// when no I/O APIC has the interrupt, or an IOMMU lets none of that chip's pass.
+func route(fw *acpi.Tables, g *iommu.Guard, irq, vec uint8) bool {
 	if fw.MADT == nil {
 		return false
 	}
@@ -219,9 +221,26 @@ func route(fw *acpi.Tables, irq, vec uint8) bool {
 	for i, a := range fw.MADT.IOAPICs {
 		chip := ioapic.IOAPIC{Index: i, Base: uint32(a.Addr), GSIBase: int(a.GSIBase)}
 		if gsi >= a.GSIBase && int(gsi-a.GSIBase) < chip.Entries() {
-			chip.EnableInterrupt(int(gsi), int(vec))
-			return true
+			if g == nil || !g.Remaps() {
+				chip.EnableInterrupt(int(gsi), int(vec))
+				return true
+			}
+			low, high, ok := g.Pin(a.ID, vec, kernel.APICID(0))
+			if ok {
+				setPin(a.Addr, gsi-a.GSIBase, low, high)
+			}
+			return ok
 		}
 	}
 	return false
+}
+
+// setPin writes a redirection table entry of an I/O APIC, the low half, which unmasks
+// it, last (82093AA, "IOREDTBL").
+func setPin(chip mm.HPA, pin, low, high uint32) {
+	const sel, win, table = 0x00, 0x10, 0x10
+	direct.Store32(chip+sel, table+2*pin+1)
+	direct.Store32(chip+win, high)
+	direct.Store32(chip+sel, table+2*pin)
+	direct.Store32(chip+win, low)
 }

@@ -36,9 +36,6 @@ func bootInfo() (cmdline.Options, *mb.Info) {
 	for _, w := range warnings {
 		dbg.At(dbg.Warning).S(w).End()
 	}
-	if opts.NeedsIOMMU {
-		fatal("iommu=required: this version uses no IOMMU: boot without the option, and give devices to dom0 only if you trust it")
-	}
 	return opts, info
 }
 

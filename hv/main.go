@@ -18,11 +18,12 @@ func main() {
 	m := newMachine(info)
 	callInsn := chooseBackend(m)
 	startCPUs(m, fw, opts)
-	openConsole(m, info, opts, fw)
+	guard := guardDevices(m, fw, devices, opts)
+	openConsole(m, info, opts, fw, guard)
 	dom0 := buildDom0(m, info, fw, opts, callInsn)
 	m.Records.SetLimit(recordLimit())
 	if opts.Torture {
 		torture()
 	}
-	run(m, newServices(m, devices, info.CmdLine, opts), dom0, opts)
+	run(m, newServices(m, devices, guard, info.CmdLine, opts), dom0, opts)
 }

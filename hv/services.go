@@ -10,6 +10,7 @@ import (
 	"ringo/hv/insn"
 	"ringo/hv/internal/hcall"
 	"ringo/hv/internal/heap"
+	"ringo/hv/internal/iommu"
 	"ringo/hv/internal/part"
 	"ringo/hv/internal/pci"
 	"ringo/mm"
@@ -17,10 +18,10 @@ import (
 )
 
 // newServices connects the hypercalls that are not about domains.
-func newServices(m *part.Machine, devices *pci.Table, cmdLine string, opts cmdline.Options) *hcall.Services {
+func newServices(m *part.Machine, devices *pci.Table, guard *iommu.Guard, cmdLine string, opts cmdline.Options) *hcall.Services {
 	meter := heap.New()
 	return &hcall.Services{
-		Host:         func(h *abi.HostInfo) { hostInfo(m, meter, cmdLine, opts, h) },
+		Host:         func(h *abi.HostInfo) { hostInfo(m, meter, guard, cmdLine, opts, h) },
 		Power:        power,
 		Log:          readLog,
 		ConsoleWrite: con.write,
@@ -50,7 +51,7 @@ func readLog(b []byte, off uint64) (n int, oldest uint64, ok bool) {
 
 // hostInfo describes the machine. It takes as long with many domains as with none,
 // and stops nobody.
-func hostInfo(m *part.Machine, meter *heap.Meter, cmdLine string, opts cmdline.Options, h *abi.HostInfo) {
+func hostInfo(m *part.Machine, meter *heap.Meter, guard *iommu.Guard, cmdLine string, opts cmdline.Options, h *abi.HostInfo) {
 	h.NumCPUs, h.NumDomains = uint32(len(m.CPUs)), uint32(m.Count())
 	h.TSCHz, h.UptimeNS = m.TSCHz, uint64(kernel.Nanotime())
 	h.IdleNS = m.NS(kernel.ReadStats().Halted)
@@ -68,6 +69,9 @@ func hostInfo(m *part.Machine, meter *heap.Meter, cmdLine string, opts cmdline.O
 	_, _, h.CPUIDLeaf1ECX, h.CPUIDLeaf1EDX = insn.CPUID(1, 0)
 	copy(h.VirtCaps[:], "hvm hap "+m.Backend.Caps().Short)
 	copy(h.Speculation[:len(h.Speculation)-1], m.Spec.String())
+	if guard != nil {
+		copy(h.IOMMU[:len(h.IOMMU)-1], guard.String())
+	}
 	copy(h.Version[:], abi.Release)
 	copy(h.Scheduler[:], opts.Scheduler.String())
 	copy(h.CmdLine[:len(h.CmdLine)-1], cmdLine)

@@ -97,8 +97,9 @@ type Options struct {
 	Pool int
 	// HVCPUs is hv_cpus=N: the first N CPUs run no guests.
 	HVCPUs int
-	// NeedsIOMMU is iommu=required: do not boot without DMA remapping.
-	NeedsIOMMU bool
+	// NeedsIOMMU is iommu=required: do not boot without DMA remapping. NoIOMMU is
+	// iommu=off.
+	NeedsIOMMU, NoIOMMU bool
 	// Watchdog is watchdog: a CPU of the hypervisor that gets nowhere for ten
 	// seconds ends the machine with a report.
 	Watchdog bool
@@ -191,17 +192,11 @@ func (o *Options) apply(word string) error {
 	return errors.New("unknown")
 }
 
-// notYet is the error of a value that is known and does nothing in this version;
-// what else the option says is set.
-type notYet string
-
-func (n notYet) Error() string { return string(n) + " is not in this version" }
-
 // try sets an option; after an error nothing of it is set.
 func (o *Options) try(opt *option, value string) error {
 	next := *o
 	err := opt.set(&next, value)
-	if _, ok := err.(notYet); err == nil || ok {
+	if err == nil {
 		*o = next
 	}
 	return err

@@ -43,8 +43,10 @@ func TestParse(t *testing.T) {
 		{"sched=credit2", func(o *Options) {}},
 		{"iommu=required", func(o *Options) { o.NeedsIOMMU = true }},
 		{"iommu=force", func(o *Options) { o.NeedsIOMMU = true }},
-		{"iommu=off", func(o *Options) {}},
-		{"iommu=required no-iommu", func(o *Options) {}},
+		{"iommu=off", func(o *Options) { o.NoIOMMU = true }},
+		{"iommu=required no-iommu", func(o *Options) { o.NoIOMMU = true }},
+		{"no-iommu iommu", func(o *Options) {}},
+		{"iommu=off iommu=auto", func(o *Options) {}},
 		{"nosmp noreboot", func(o *Options) { o.MaxCPUs, o.NoReboot = 1, true }},
 		{"watchdog=0 noreboot=yes nosmp=off", func(o *Options) { o.NoReboot = true }},
 		{"watchdog=off no-watchdog", func(o *Options) {}},
@@ -82,8 +84,7 @@ func TestWarnings(t *testing.T) {
 		{"com1=9600,8x1", `option "com1=9600,8x1": parity must be n, o or e, ignored`},
 		{"com1=9600,8m1", `option "com1=9600,8m1": parity must be n, o or e, ignored`},
 		{"watchdog=maybe", `option "watchdog=maybe": must be one of on off yes no true false 1 0, ignored`},
-		{"iommu", `option "iommu": an IOMMU is not in this version, ignored`},
-		{"iommu=auto", `option "iommu=auto": an IOMMU is not in this version, ignored`},
+		{"iommu=maybe", `option "iommu=maybe": must be one of auto off required on force yes no true false 1 0, ignored`},
 		{"com1=9600,8n1,0x12345", `option "com1=9600,8n1,0x12345": bad I/O port, ignored`},
 		{"console=com1,com9", `option "console=com1,com9": must be one of com1 com2 com3 com4 vga none, ignored`},
 		{"console=com1,com2", `option "console=com1,com2": one serial port at a time, ignored`},
@@ -98,13 +99,6 @@ func TestWarnings(t *testing.T) {
 		if d := cmp.Diff(Default(), got); d != "" {
 			t.Errorf("%q changed options: %s", test.line, d)
 		}
-	}
-}
-
-// An option's value may be in part of a later version: the rest is set.
-func TestPartOfLater(t *testing.T) {
-	if o, w := Parse("iommu=required iommu=auto"); o.NeedsIOMMU || len(w) != 1 {
-		t.Errorf("%+v, %q", o, w)
 	}
 }
 

@@ -87,10 +87,7 @@ func setIOMMU(o *Options, v string) error {
 	if err := choose(v, &i, iommus); err != nil {
 		return err
 	}
-	o.NeedsIOMMU = i == iommuRequired
-	if i == iommuAuto {
-		return notYet("an IOMMU")
-	}
+	o.NeedsIOMMU, o.NoIOMMU = i == iommuRequired, i == iommuOff
 	return nil
 }
 

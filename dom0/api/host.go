@@ -27,6 +27,7 @@ type Host struct {
 	HWCaps           string  `json:"hw_caps"` // CPUID leaf 1, EDX:ECX
 	VirtCaps         string  `json:"virt_caps"`
 	Speculation      string  `json:"speculation"` // what is done against attacks by it
+	IOMMU            string  `json:"iommu"`       // what confines devices; empty: nothing
 	Memory           uint64  `json:"memory"`
 	FreeMemory       uint64  `json:"free_memory"`
 	HypervisorMemory uint64  `json:"hypervisor_memory"`
@@ -140,7 +141,7 @@ func (a *API) host() (Host, error) {
 	out := Host{
 		Name: a.Hostname, Release: a.Release, Version: hcall.Text(h.Version[:]), Machine: "x86_64", CPUs: h.NumCPUs,
 		CPUVendor: hcall.Text(h.CPUVendor[:]), CPUModel: hcall.Text(h.CPUModel[:]), CPUHz: h.TSCHz,
-		HWCaps: hex8(h.CPUIDLeaf1EDX) + ":" + hex8(h.CPUIDLeaf1ECX), VirtCaps: hcall.Text(h.VirtCaps[:]), Speculation: hcall.Text(h.Speculation[:]),
+		HWCaps: hex8(h.CPUIDLeaf1EDX) + ":" + hex8(h.CPUIDLeaf1ECX), VirtCaps: hcall.Text(h.VirtCaps[:]), Speculation: hcall.Text(h.Speculation[:]), IOMMU: hcall.Text(h.IOMMU[:]),
 		Memory: h.TotalBytes, FreeMemory: h.FreeBytes, HypervisorMemory: h.HVBytes, Dom0Memory: h.Dom0Bytes,
 		Domains: h.NumDomains, Scheduler: hcall.Text(h.Scheduler[:]), CommandLine: hcall.Text(h.CmdLine[:]),
 		Uptime: seconds(h.UptimeNS), Idle: seconds(h.IdleNS),

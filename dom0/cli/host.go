@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -29,6 +30,7 @@ func info(c *call) error {
 	line("hw_caps", "%s", h.HWCaps)
 	line("virt_caps", "%s", h.VirtCaps)
 	line("speculation", "%s", h.Speculation)
+	line("iommu", "%s", cmp.Or(h.IOMMU, "none"))
 	whole := h.Uptime * float64(h.CPUs)
 	line("idle_seconds", "%.3f of %.3f (%.1f %%)", h.Idle, whole, 100*h.Idle/max(whole, 0.001))
 	line("total_memory", "%d", h.Memory>>20)

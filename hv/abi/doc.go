@@ -52,8 +52,8 @@
 //	3  SpaceConfig, cells and posted writes, CallDomTrigger
 //	4  CreateArgs.Topology; CallDomAffinity, and then
 //	   PCIFunction and NoDevice, were added to it
-//	5  DomainInfo.Absent and Started, TriggerUnplug and TriggerPlug; CallSchedSlice was
-//	   added to it
+//	5  DomainInfo.Absent and Started, TriggerUnplug and TriggerPlug; CallSchedSlice and
+//	   HostInfo.IOMMU were added to it
 package abi
 
 // Version is the version of this contract. It changes with every incompatible

@@ -264,6 +264,7 @@ type HostInfo struct {
 	CPUIDLeaf1EDX uint32
 	Speculation   [96]byte // what is done against attacks by it
 	IdleNS        uint64   // time during which CPUs were halted, their sum
+	IOMMU         [96]byte // what confines devices; empty: nothing
 }
 
 // MaxReasons bounds ExitCounts.

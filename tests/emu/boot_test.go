@@ -55,8 +55,13 @@ func testBoot(t *testing.T, way emu.Boot, smp, mem int) {
 	if way == emu.BootUSB { // somebody's rack, and a port that the command line names
 		c.COM, c.HVArgs = 2, "loglvl=info com2=115200,8n1 console=com2"
 	}
-	if way == emu.BootUEFIISO {
+	health, iommu := "1 warning in dmesg", "none" // the warning: there is no IOMMU
+	switch way {
+	case emu.BootUEFIISO:
 		c.HVArgs += " console=com1,vga"
+		c.IOMMU, health, iommu = emu.AMD, "ok", "AMD-Vi, 1 unit, 48 bits"
+	case emu.BootKernel:
+		c.IOMMU, health, iommu = emu.Intel, "ok", "VT-d, 1 unit, 39 bits"
 	}
 	h := boot(t, c)
 	if way == emu.BootUEFIISO {
@@ -65,12 +70,15 @@ func testBoot(t *testing.T, way emu.Boot, smp, mem int) {
 	if strings.Contains(h.Transcript(), "started on UEFI by GRUB") != way.UEFI() {
 		t.Error("it does not say whether this is UEFI")
 	}
-	if !strings.Contains(h.Transcript(), " 0 guests; health: ok; the way in: this console\n") {
+	if !strings.Contains(h.Transcript(), " 0 guests; health: "+health+"; the way in: this console\n") {
 		t.Errorf("no status, or not a healthy one: %s", h.ok("status"))
 	}
 	info := h.info()
 	if got := info["nr_cpus"]; got != strconv.Itoa(smp) {
 		t.Errorf("nr_cpus %q, want %d", got, smp)
+	}
+	if got := info["iommu"]; got != iommu {
+		t.Errorf("iommu %q, want %q", got, iommu)
 	}
 	if got := info["virt_caps"]; got != "hvm hap svm" {
 		t.Errorf("virt_caps %q", got)

@@ -29,7 +29,7 @@ func TestNoStart(t *testing.T) {
 		{"garbage dom0", emu.Config{Modules: bad(t, "dom0", garbage)}, `dom0[^\n]*not an ELF`},
 		{"empty dom0", emu.Config{Modules: bad(t, "dom0", empty)}, `dom0[^\n]*short`},
 		{"little memory", emu.Config{MemMiB: 64}, `not enough memory`},
-		{"iommu=required", emu.Config{HVArgs: "iommu=required"}, `iommu=required: this version uses no IOMMU: boot without`},
+		{"iommu=required", emu.Config{HVArgs: "iommu=required"}, `iommu=required: this machine has none, or firmware has it turned off: turn VT-d`},
 		{"dom0_mem too small", emu.Config{HVArgs: "dom0_mem=4M"}, `dom0[^\n]*raise dom0_mem=`},
 		{"dom0_mem too large", emu.Config{HVArgs: "dom0_mem=8G"}, `not enough memory for dom0`},
 	} {

@@ -53,6 +53,9 @@ var rules = []rule{
 	{pkg: "hv/internal/sched", std: core},
 	{pkg: "hv/internal/heap", std: core + " runtime/metrics"},
 	{pkg: "hv/internal/pvclock", ours: "hv/abi hv/bus mm", std: core},
+	{pkg: "hv/internal/iommu", ours: "hv/abi mm mm/phys mm/pt", std: core},
+	{pkg: "hv/internal/vtd", ours: "hv/abi mm mm/phys mm/pt hv/internal/iommu", std: core},
+	{pkg: "hv/internal/amdvi", ours: "hv/abi mm mm/phys mm/pt hv/internal/iommu", std: core},
 	{pkg: "hv/internal/...", ours: "hv/abi hv/x86 hv/bus", std: core},
 	{pkg: "hv", ours: "hv/... boot/... mm/... mm svm vmx", std: core + " bytes os runtime runtime/debug strings time", mods: tamago},
 

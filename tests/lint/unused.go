@@ -88,7 +88,6 @@ var kept = map[string]string{
 	"boot/kernel.HostXCR0":          ground,
 	"boot/kernel.Leave":             ground,
 	"boot/kernel.LogEnd":            ground,
-	"boot/kernel.OpenIRQ":           ground,
 	"boot/kernel.Phys":              ground,
 	"boot/kernel.SendNMI":           ground,
 	"dom0/account.Most":             "so tests see what was ever taken",
@@ -113,7 +112,6 @@ var kept = map[string]string{
 	"mm/pt.Visit":                   "so tests see what is mapped",
 	"mm/pt.VA":                      "of Flush and Leaf, see Visit",
 	"mm/pt.PA":                      "of Leaf, see Visit",
-	"mm/pt.Any":                     "so tests see that something has to be flushed",
 }
 
 const (

@@ -44,6 +44,27 @@ func ParseBoot(s string) (Boot, error) {
 	return "", fmt.Errorf("BOOT=%s: want one of %v", s, boots)
 }
 
+// IOMMU is what confines the machine's devices.
+type IOMMU string
+
+// The IOMMUs of QEMU. Which CPU there is does not matter to them.
+const (
+	NoIOMMU IOMMU = "none"
+	Intel   IOMMU = "intel" // VT-d
+	AMD     IOMMU = "amd"   // AMD-Vi
+)
+
+// ParseIOMMU checks an IOMMU value; the empty string is NoIOMMU.
+func ParseIOMMU(s string) (IOMMU, error) {
+	switch i := IOMMU(s); i {
+	case "":
+		return NoIOMMU, nil
+	case NoIOMMU, Intel, AMD:
+		return i, nil
+	}
+	return "", fmt.Errorf("IOMMU=%s: want intel, amd or none", s)
+}
+
 // Module is a file that the boot loader passes to the hypervisor.
 type Module struct {
 	Name string // what dom0 calls it: boot:<Name>
@@ -73,6 +94,9 @@ type Config struct {
 
 	// COM is the machine's one serial port, 1 to 4, default 1; QEMU only.
 	COM int
+
+	// IOMMU is the machine's, default none; QEMU only.
+	IOMMU IOMMU
 
 	// ICount makes one executed instruction one tick of the time-stamp
 	// counter, and a nanosecond; two runs then give the same figures. In Bochs it
@@ -126,6 +150,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.ICount && c.Accel != TCG && c.Accel != InBochs {
 		return c, errors.New("emu: instruction counting needs TCG or Bochs")
+	}
+	if c.IOMMU == "" {
+		c.IOMMU = NoIOMMU
+	}
+	if c.Accel == InBochs && c.IOMMU != NoIOMMU {
+		return c, errors.New("emu: Bochs has no IOMMU")
 	}
 	if c.Accel == InBochs && (c.Boot != BootISO || len(c.Args) > 0) {
 		return c, errors.New("emu: Bochs boots from a CD and takes no arguments")

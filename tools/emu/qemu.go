@@ -20,12 +20,23 @@ const qmpFD = 3
 
 // qemuArgs is QEMU's command line for c, whose files are staged in s.
 func (c Config) qemuArgs(s stage) []string {
+	machine := "q35"
+	if c.IOMMU != NoIOMMU && c.Accel == KVM {
+		machine += ",kernel-irqchip=split" // else KVM itself delivers what the IOMMU should remap
+	}
 	a := []string{
-		"-machine", "q35", "-accel", c.accelerator(), "-cpu", c.CPU,
+		"-machine", machine, "-accel", c.accelerator(), "-cpu", c.CPU,
 		"-m", strconv.Itoa(c.MemMiB), "-smp", strconv.Itoa(c.SMP),
 		"-display", "none", "-no-reboot",
 		"-chardev", "stdio,id=com1,signal=off,mux=off",
 		"-chardev", fmt.Sprintf("socket,id=qmp,fd=%d", qmpFD), "-mon", "chardev=qmp,mode=control",
+	}
+	// Devices behind it come later on the line.
+	switch c.IOMMU {
+	case Intel:
+		a = append(a, "-device", "intel-iommu,intremap=on")
+	case AMD:
+		a = append(a, "-device", "amd-iommu,intremap=on")
 	}
 	for range c.COM - 1 {
 		a = append(a, "-serial", "none")

@@ -14,6 +14,7 @@
 //	           in Bochs iso
 //	ACCEL      tcg, kvm or bochs; default kvm where it has nested virtualization
 //	           of that kind, else Bochs for vmx and QEMU's tcg for svm
+//	IOMMU      intel, amd or none (default): QEMU's VT-d or AMD-Vi
 //	QEMU_ARGS  further arguments for QEMU, quoted as in a shell
 //
 // The exit status is 0 when the machine switched itself off, 3 when it reset, 1
@@ -95,6 +96,12 @@ func settings(getenv func(string) string) (c emu.Config, err error) {
 			return c, errors.New("QEMU_ARGS: it is Bochs that emulates VT-x here, not QEMU")
 		}
 		c.Boot = emu.BootISO
+	}
+	if c.IOMMU, err = emu.ParseIOMMU(getenv("IOMMU")); err != nil {
+		return c, err
+	}
+	if c.Accel == emu.InBochs && c.IOMMU != emu.NoIOMMU {
+		return c, fmt.Errorf("IOMMU=%s: Bochs, which emulates VT-x here, has none", c.IOMMU)
 	}
 	if c.SMP, err = number(getenv, "SMP", 2); err != nil {
 		return c, err

@@ -93,6 +93,7 @@ func New(free uint64, cpus uint32) *Machine {
 	hcall.SetText(h.CPUModel[:], "Fake CPU")
 	hcall.SetText(h.VirtCaps[:], "hvm hap svm")
 	hcall.SetText(h.Speculation[:], "IBPB, RSB")
+	hcall.SetText(h.IOMMU[:], "VT-d, 1 unit, 39 bits")
 	hcall.SetText(h.Version[:], "0.0-test")
 	hcall.SetText(h.Scheduler[:], "credit")
 	hcall.SetText(h.CmdLine[:], "console=com1")
