@@ -34,6 +34,13 @@ var (
 		{"xorriso", []string{"xorriso"}},
 		{"mtools", []string{"mformat"}},
 	}
+	// partitions and file systems to read, made by those who know them
+	images = []need{
+		{"e2fsprogs", []string{"mke2fs", "/sbin/mke2fs"}},
+		{"fdisk", []string{"sfdisk", "/sbin/sfdisk"}},
+		{"mtools", []string{"mformat"}},
+		{"xorriso", []string{"xorriso"}},
+	}
 	uefi  = need{"ovmf", []string{"/usr/share/ovmf/OVMF.fd"}}
 	bochs = []need{
 		{"bochs", []string{"bochs-bin"}},
@@ -44,13 +51,14 @@ var (
 
 // tasks is what each task needs.
 var tasks = map[string][]need{
-	"run":   {qemu},
-	"iso":   append([]need{qemu}, iso...),
-	"pxe":   append([]need{qemu, rom}, iso...),
-	"uefi":  append([]need{qemu, uefi}, iso...),
-	"bochs": append(bochs, iso...),
-	"gdb":   {{"gdb", []string{"gdb"}}},
-	"test":  slices.Concat([]need{qemu, rom, uefi}, iso, bochs),
+	"run":    {qemu},
+	"iso":    append([]need{qemu}, iso...),
+	"pxe":    append([]need{qemu, rom}, iso...),
+	"uefi":   append([]need{qemu, uefi}, iso...),
+	"bochs":  append(bochs, iso...),
+	"gdb":    {{"gdb", []string{"gdb"}}},
+	"images": images,
+	"test":   slices.Concat([]need{qemu, rom, uefi}, iso, bochs, images),
 }
 
 // Tasks is the names that Missing knows, sorted.
