@@ -198,7 +198,9 @@ func TestCmdline(t *testing.T) {
 // broken is a disk that fails.
 type broken struct{}
 
-func (broken) ReadAt(b []byte, off int64) (int, error) { return 0, errors.New("disk on fire") }
+func (broken) ReadAt(b []byte, off int64) (int, error) {
+	return 0, errors.New("cannot be read: disk on fire")
+}
 
 // panics is a reader with a bug.
 type panics struct{ io.ReaderAt }
@@ -224,7 +226,7 @@ func TestReaders(t *testing.T) {
 	}
 	r = request(vmlinux(), 64*mib)
 	r.Initrd = loader.Source{Name: "boot:i", R: broken{}, Size: 1000}
-	if _, err := loader.Load(r, m); err == nil || err.Error() != `initrd "boot:i" disk on fire` {
+	if _, err := loader.Load(r, m); err == nil || err.Error() != `initrd "boot:i" cannot be read: disk on fire` {
 		t.Error(err)
 	}
 	if _, err := loader.Check(source("boot:x", []byte("hello"))); err == nil {

@@ -33,7 +33,7 @@ func identify(src Source) (format, []byte, error) {
 	}
 	b := make([]byte, min(src.Size, prefixMax))
 	if n, err := src.R.ReadAt(b, 0); n < len(b) {
-		return 0, nil, fmt.Errorf("kernel %q cannot be read: %w", src.Name, noEOF(err))
+		return 0, nil, kernelError(src.Name, err)
 	}
 	if len(b) >= 0x206 && string(b[0x202:0x206]) == "HdrS" {
 		return formatBzImage, b, nil

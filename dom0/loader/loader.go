@@ -47,6 +47,7 @@ type Guest interface {
 type Source struct {
 	// Name is what the user calls it, for error messages: "boot:vmlinuz".
 	Name string
+	// R's errors go on from the name: "cannot be read: ...".
 	R    io.ReaderAt
 	Size int64
 }
