@@ -23,6 +23,7 @@ import (
 	"ringo/dom0/console"
 	"ringo/dom0/domain"
 	"ringo/dom0/event"
+	"ringo/dom0/files"
 	"ringo/dom0/hcall"
 	"ringo/dom0/platform"
 	"ringo/dom0/store"
@@ -49,9 +50,9 @@ func main() {
 	host := console.New(line, line, hostname+"# ")
 	_, reservable := budget.Use()
 	defined := store.NewMemory(budget.Account("a definition"))
-	files := domain.NewModules(direct, start.Modules[:start.NumModules])
+	found := files.New(files.Options{Memory: direct, Modules: start.Modules[:start.NumModules], Warn: host.Notify})
 	manager := domain.New(domain.Options{
-		HV: hv, Loader: domain.Images{Account: budget.Account("unpacking")}, Files: files,
+		HV: hv, Loader: domain.Images{Account: budget.Account("unpacking")}, Files: found,
 		Devices: devices, Memory: direct, Store: defined, Dumps: budget.Account("a dump"), DumpMost: reservable / 2, Notify: host.Notify, Tell: host.Tell,
 	})
 	events.Handle(abi.PortDomainState, manager.StateChanged, nil)

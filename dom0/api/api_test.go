@@ -17,6 +17,7 @@ import (
 
 	"ringo/dom0/account"
 	"ringo/dom0/domain"
+	"ringo/dom0/files"
 	"ringo/dom0/hcall"
 	"ringo/dom0/hcall/hcalltest"
 	"ringo/dom0/loader"
@@ -68,7 +69,7 @@ func newAPI(t *testing.T) (*API, *hcalltest.Machine) {
 	hv, uuid := m.Client(), byte(6)
 	manager := domain.New(domain.Options{
 		HV: hv, Loader: kernels{}, Devices: noDevices{}, Memory: m, Now: func() time.Time { return clock },
-		Files:   domain.NewModules(mem, []abi.Module{mod("vmlinuz", 0, 6), mod("file.toml", 6, 45), mod("bad.toml", 51, 9)}),
+		Files:   files.New(files.Options{Memory: mem, Modules: []abi.Module{mod("vmlinuz", 0, 6), mod("file.toml", 6, 45), mod("bad.toml", 51, 9)}}),
 		NewUUID: func() (u [16]byte) { uuid++; u[15] = uuid; return u },
 	})
 	return &API{Manager: manager, HV: hv, Budget: account.New(64 << 20), Hostname: "ringo", Release: "0.0-test", Now: func() time.Time { return clock }}, m
@@ -254,8 +255,8 @@ func TestEveryVerb(t *testing.T) {
 	}
 	v, err := HostVersion.Call(a, None{})
 	show(HostVersion.Name, v, err)
-	files, err := FileList.Call(a, None{})
-	if show(FileList.Name, files, err); len(files) != 3 || files[0] != (File{"boot:bad.toml", 9}) {
+	files, err := FileList.Call(a, Folder{})
+	if show(FileList.Name, files, err); len(files) != 3 || files[0] != (File{"boot:bad.toml", 9, ""}) {
 		t.Errorf("%+v", files)
 	}
 	_, err = HostKeys.Call(a, Keys{"h"})

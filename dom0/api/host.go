@@ -76,10 +76,18 @@ type Log struct {
 	Text string `json:"text"`
 }
 
-// File is a boot module, as DomainCreate and configurations may name it.
+// File is a file, as DomainCreate and configurations may name it, or with a slash at
+// the end of its name a folder.
 type File struct {
-	Name string `json:"name"` // "boot:NAME"
+	Name string `json:"name"` // "boot:NAME", "disk:NAME/PATH": from a disk, with any letters
 	Size int64  `json:"size"`
+	Note string `json:"note,omitempty"` // what is known of a disk or a partition
+}
+
+// Folder is where files are: "" for the boot modules, "disk:" for disks and their
+// partitions, else "disk:NAME/PATH" or "boot:NAME/PATH".
+type Folder struct {
+	Name string `json:"name"`
 }
 
 // Verbs of the machine.
@@ -123,8 +131,11 @@ var (
 		v, err := a.HV.Slice(uint64(us))
 		return Slice{float64(v) / 1e6}, err
 	})
-	FileList = add("file.list", func(a *API, _ *None) ([]File, error) {
-		all := a.Manager.Files.List()
+	FileList = add("file.list", func(a *API, in *Folder) ([]File, error) {
+		all, err := a.Manager.Files.List(in.Name)
+		if err != nil {
+			return nil, err
+		}
 		out := make([]File, len(all))
 		for i, f := range all {
 			out[i] = File(f)

@@ -30,6 +30,8 @@ func (s *Shell) Complete(line string) (from int, candidates []string) {
 			all = s.defined()
 		case argCreate:
 			all = s.settings(word)
+		case argFile:
+			all = s.named(word)
 		}
 	}
 	for _, c := range all {
@@ -62,25 +64,26 @@ func each[T any](all []T, name func(T) string) (names []string) {
 // settings returns what create may be followed by: files, keys, and files as
 // values of the keys that take one.
 func (s *Shell) settings(word string) []string {
+	if key, value, ok := strings.Cut(word, "="); ok {
+		if key != "kernel" && key != "initrd" {
+			return nil
+		}
+		all := s.named(value)
+		for i := range all {
+			all[i] = key + "=" + all[i]
+		}
+		return all
+	}
 	var all []string
-	key, _, isSetting := strings.Cut(word, "=")
-	files, _ := api.FileList.Call(s.API, api.None{})
-	for _, f := range files {
-		switch {
-		case isSetting:
-			if key == "kernel" || key == "initrd" {
-				all = append(all, key+"="+f.Name)
-			}
-		case strings.HasPrefix(word, "boot:"):
-			all = append(all, f.Name)
-		case strings.HasSuffix(f.Name, ".toml"):
-			all = append(all, strings.TrimPrefix(f.Name, "boot:"))
+	for _, name := range s.named(word) {
+		if strings.Contains(word, ":") {
+			all = append(all, name)
+		} else if strings.HasSuffix(name, ".toml") {
+			all = append(all, strings.TrimPrefix(name, "boot:"))
 		}
 	}
-	if !isSetting {
-		for _, k := range api.Settings() {
-			all = append(all, k+"=")
-		}
+	for _, k := range api.Settings() {
+		all = append(all, k+"=")
 	}
 	return all
 }

@@ -9,7 +9,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"ringo/dom0/api"
@@ -302,27 +301,6 @@ func uptime(c *call) error {
 			up = duration(c.API.Now().Sub(*d.Started))
 		}
 		c.printf("%-40s %5d %s\n", d.Name, d.ID, up)
-	}
-	return nil
-}
-
-func files(c *call) error {
-	list, err := api.FileList.Call(c.API, api.None{})
-	if err != nil {
-		return err
-	}
-	if len(list) == 0 {
-		c.printf("no boot modules were loaded\n")
-		return nil
-	}
-	name := func(f api.File) string { return strings.TrimPrefix(f.Name, "boot:") }
-	width := len("Name")
-	for _, f := range list {
-		width = max(width, len(name(f)))
-	}
-	c.printf("%-*s %12s  %s\n", width, "Name", "Size", "Use as")
-	for _, f := range list {
-		c.printf("%-*s %12d  %s\n", width, name(f), f.Size, f.Name)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"ringo/dom0/console"
 	"ringo/dom0/domain"
 	"ringo/dom0/event"
+	"ringo/dom0/files"
 	"ringo/dom0/hcall"
 	"ringo/dom0/hcall/hcalltest"
 	"ringo/dom0/loader"
@@ -116,12 +117,12 @@ func newRig(t *testing.T, notify func(string)) *rig {
 	m.Guest = linux
 	m.Logf("ringo starting\nmemory: 400 MiB\n")
 	hv := m.Client()
-	files := new(modules)
-	files.add("vmlinuz", "kernel and more")
-	files.add("initrd.gz", "initrd")
-	files.add("demo.toml", demoTOML)
-	files.add("bad.toml", "name = \"bad\"\nmemroy = 5\n")
-	files.add("disk.toml", "[boot]\nkernel=\"boot:vmlinuz\"\n[[disk]]\nvolume = \"pool0/x\"\n")
+	mods := new(modules)
+	mods.add("vmlinuz", "kernel and more")
+	mods.add("initrd.gz", "initrd")
+	mods.add("demo.toml", demoTOML)
+	mods.add("bad.toml", "name = \"bad\"\nmemroy = 5\n")
+	mods.add("disk.toml", "[boot]\nkernel=\"boot:vmlinuz\"\n[[disk]]\nvolume = \"pool0/x\"\n")
 	clock := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 	uuid := byte(0)
 
@@ -131,7 +132,7 @@ func newRig(t *testing.T, notify func(string)) *rig {
 	m.Upcall = wake.Set
 	devices := platform.New(hv, events, m, budget.Account("a guest"))
 	manager := domain.New(domain.Options{
-		HV: hv, Loader: fakeLoader{}, Files: domain.NewModules(files, files.list), Devices: devices, Memory: m,
+		HV: hv, Loader: fakeLoader{}, Files: files.New(files.Options{Memory: mods, Modules: mods.list}), Devices: devices, Memory: m,
 		Notify: notify, Now: func() time.Time { return clock },
 		NewUUID: func() (u [16]byte) { uuid++; u[15] = uuid; return u },
 	})

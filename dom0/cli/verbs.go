@@ -33,6 +33,7 @@ const (
 	argDefined
 	argCreate
 	argVerb
+	argFile
 )
 
 // verbs is the table; help prints it in this order. It is filled by init since
@@ -114,7 +115,7 @@ func domainVerbs() []verb {
 func hostVerbs() []verb {
 	return []verb{
 		{name: "trace", args: "[CPU]", most: 1, short: "show the last exits on a CPU", run: trace},
-		{name: "files", short: "list boot modules, which create can use", run: files},
+		{name: "files", args: "[FOLDER]", most: 1, kind: argFile, short: "list files, which create can use", run: fileList, text: filesHelp},
 		{name: "status", short: "the host at a glance", run: status,
 			text: "Health is ok, or what is not: domains that have crashed and are kept, and errors\nand warnings in the hypervisor's log."},
 		{name: "info", alias: []string{"nodeinfo"}, short: "describe the host", run: info},
@@ -139,6 +140,9 @@ them); key=value settings change it or stand alone:
 - instead of FILE reads one that you type or paste, up to a line with a dot.
 -c attaches the console, and says how far the guest has come if it shows
 nothing; -p leaves the domain paused, -n only checks.`
+	filesHelp = `Without FOLDER the boot modules. One that is the image of a disk or CD is a folder,
+as are its partitions: boot:cd.iso/boot/, boot:usb.imgp1/. FAT, ISO 9660 and ext2,
+ext3 and ext4 are read. create takes all these names.`
 	shutdownHelp = `Guests that listen to the button (Linux with acpid or systemd) do as their
 configuration says. -w waits until the domain has stopped, five minutes at
 most; -F destroys or resets one that has not after a minute, or that does not

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ringo/dom0/config"
+	"ringo/dom0/files"
 	"ringo/dom0/hcall"
 	"ringo/dom0/hcall/hcalltest"
 	"ringo/dom0/loader"
@@ -166,7 +167,7 @@ func (r *rig) manager() *Manager {
 	}
 	return New(Options{
 		HV: r.Client(), Loader: r.load, Devices: r.dev, Memory: r.Machine,
-		Files: NewModules(mem, []abi.Module{mod("vmlinuz", 0, 8), mod("initrd.gz", 8, 8), mod("bad", 16, 3), mod("other", 19, 8)}),
+		Files: files.New(files.Options{Memory: mem, Modules: []abi.Module{mod("vmlinuz", 0, 8), mod("initrd.gz", 8, 8), mod("bad", 16, 3), mod("other", 19, 8)}}),
 		Notify: func(s string) {
 			r.mu.Lock()
 			r.notes = append(r.notes, s)

@@ -4,77 +4,25 @@
 package domain
 
 import (
-	"bytes"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"ringo/dom0/account"
 	"ringo/dom0/config"
-	"ringo/dom0/config/near"
+	"ringo/dom0/files"
 	"ringo/dom0/guestmem"
-	"ringo/dom0/hcall"
 	"ringo/dom0/loader"
 	"ringo/dom0/problem"
 	"ringo/hv/abi"
 )
 
-// Files are what configurations may name.
+// Files are what configurations may name; see [files.Files].
 type Files interface {
-	// Open finds a file: "boot:NAME" is a boot module.
+	// Open finds a file.
 	Open(name string) (loader.Source, error)
-	// List returns all files, by name.
-	List() []File
-}
-
-// File is a line of the list of files.
-type File struct {
-	Name string // as Open takes it
-	Size int64
-}
-
-// modulePrefix stands before the names of boot modules.
-const modulePrefix = "boot:"
-
-// Modules are the files that the boot loader brought along.
-type Modules struct {
-	mem  Memory
-	list []abi.Module
-}
-
-// NewModules returns the boot modules in mem. The first module of the image list
-// that is dom0 itself should not be among them.
-func NewModules(mem Memory, list []abi.Module) *Modules { return &Modules{mem, list} }
-
-// Open implements [Files].
-func (f *Modules) Open(name string) (loader.Source, error) {
-	for i := range f.list {
-		if m := &f.list[i]; modulePrefix+hcall.Text(m.Name[:]) == name {
-			return loader.Source{
-				Name: name, R: bytes.NewReader(f.mem.Slice(m.Start, m.Size)), Size: int64(m.Size),
-			}, nil
-		}
-	}
-	// The prefix is no part of what may be misspelt.
-	var known []string
-	for _, file := range f.List() {
-		known = append(known, strings.TrimPrefix(file.Name, modulePrefix))
-	}
-	if w, ok := near.Word(strings.TrimPrefix(name, modulePrefix), known); ok {
-		return loader.Source{}, problem.New(problem.NotFound, fmt.Sprintf("did you mean %q?", modulePrefix+w), "no file %q", name)
-	}
-	return loader.Source{}, problem.New(problem.NotFound, "the command files lists what there is", "no file %q", name)
-}
-
-// List implements [Files].
-func (f *Modules) List() []File {
-	var out []File
-	for i := range f.list {
-		out = append(out, File{modulePrefix + hcall.Text(f.list[i].Name[:]), int64(f.list[i].Size)})
-	}
-	slices.SortFunc(out, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
-	return out
+	// List returns the files of a folder.
+	List(folder string) ([]files.File, error)
 }
 
 // ReadConfig returns the content of a configuration file, which may be named
@@ -82,7 +30,7 @@ func (f *Modules) List() []File {
 func (m *Manager) ReadConfig(name string) ([]byte, error) {
 	src, err := m.Files.Open(name)
 	if err != nil && !strings.Contains(name, ":") {
-		if module, err2 := m.Files.Open(modulePrefix + name); err2 == nil {
+		if module, err2 := m.Files.Open("boot:" + name); err2 == nil {
 			src, err = module, nil
 		}
 	}

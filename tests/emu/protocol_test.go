@@ -140,6 +140,22 @@ func (h *host) packers() {
 	}
 }
 
+// fromVolume starts a kernel that lies in a file system, with its configuration and a
+// module, and one that does not.
+func (h *host) fromVolume(volume string) {
+	h.t.Helper()
+	if list := h.ok("files " + volume + "/boot"); !hasWord(list, volume+"/boot/first") || !hasWord(list, volume+"/boot/pvh") {
+		h.t.Errorf("files %s/boot:\n%s", volume, list)
+	}
+	h.fails(fmt.Sprintf("create name=image kernel=%s/boot/phv", volume), fmt.Sprintf("(did you mean %q?)", volume+"/boot/pvh"))
+	h.ok(fmt.Sprintf("create %s/image.toml kernel=%[1]s/boot/pvh initrd=%[1]s/boot/first", volume))
+	h.attach("image")
+	h.see(guestTime, "protocol 0\n")
+	h.see(verbTime, fmt.Sprintf("module %s/boot/first: 6 bytes: first\n", volume))
+	h.detach()
+	h.ok("destroy image")
+}
+
 // TestProtocols starts the micro guest by each boot protocol, and a boot sector: it is
 // told its command line, memory and modules.
 func TestProtocols(t *testing.T) {
@@ -148,12 +164,20 @@ func TestProtocols(t *testing.T) {
 	more := protocolFiles(t, files)
 	more = append(more, file(t, "mute", "\xfa\xf4"+strings.Repeat("\x90", 508)+"\x55\xaa"))
 	more = append(more, packed(t)...)
+	dir := tree(t, map[string]string{
+		"boot/pvh": string(files["pvh"]), "boot/first": "first\x00",
+		"image.toml": "memory = \"16MiB\"\n[boot]\ncmdline = \"mode=boot\"\n",
+	})
+	more = append(more, diskImage(t, "disk.img", dir), cdImage(t, "cd.iso", dir))
 	h := boot(t, emu.Config{MemMiB: 768, Modules: modules(more...)})
 	free := h.free()
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		h.protocol(name, says[name])
 	}
 	h.packers()
+	for _, volume := range []string{"boot:cd.iso", "boot:disk.imgp1", "boot:disk.imgp2"} {
+		h.fromVolume(volume)
+	}
 	h.sector()
 	const needs = `no handler: this program needs a BIOS (firmware = "bios"); interrupt 0x13`
 	for !strings.Contains(h.ok("dmesg sector"), needs) { // the last thing that it does

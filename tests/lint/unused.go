@@ -75,7 +75,7 @@ var layouts = []string{"hv/abi", "boot/acpi", "boot/mb"}
 var implied = map[string]bool{
 	"String": true, "Error": true, "Unwrap": true, "Read": true, "Write": true, "Close": true,
 	"Len": true, "Less": true, "Swap": true, "UnmarshalText": true, "MarshalText": true,
-	"UnmarshalJSON": true, "MarshalJSON": true,
+	"UnmarshalJSON": true, "MarshalJSON": true, "Sys": true,
 }
 
 // kept are names that stay without a user, and why. One that has a user, or is
