@@ -78,3 +78,25 @@ func withFirmware(t *testing.T, code []byte) string {
 		}
 	}
 }
+
+// patched is firmware whose ACPI table of a signature and a length says something else:
+// words, from an offset on. The table is searched from an address on.
+func patched(from uint32, signature string, length, offset uint32, words ...uint32) []byte {
+	le := binary.LittleEndian
+	b := []byte{0x89, 0xc6, 0xbf} // MOV ESI, EAX; MOV EDI, from
+	b = le.AppendUint32(b, from-1)
+	b = append(b, 0x47, 0x81, 0x3f) // again: INC EDI; CMP [EDI], signature
+	b = append(b, signature...)
+	b = append(b, 0x75, 0xf7, 0x81, 0x7f, 4) // JNE again; CMP [EDI+4], length
+	b = le.AppendUint32(b, length)
+	b = append(b, 0x75, 0xee) // JNE again
+	for i, w := range words {
+		b = append(b, 0xc7, 0x87) // MOV [EDI+offset], word
+		b = le.AppendUint32(le.AppendUint32(b, offset+4*uint32(i)), w)
+	}
+	b = append(b, 0xc6, 0x47, 9, 0, 0x31, 0xc0, 0xb9) // MOV [EDI+9], 0; XOR EAX, EAX; MOV ECX, length
+	b = le.AppendUint32(b, length)
+	return append(b,
+		0x02, 0x44, 0x0f, 0xff, 0xe2, 0xfa, // next: ADD AL, [EDI+ECX-1]; LOOP next
+		0xf6, 0xd8, 0x88, 0x47, 9, 0x89, 0xf0) // NEG AL; MOV [EDI+9], AL; MOV EAX, ESI
+}

@@ -166,7 +166,7 @@ func (g *Guard) String() string {
 	defer g.mu.Unlock()
 	s := g.conf.Hardware.String()
 	if n := len(g.spaces); n > 0 {
-		s += "; firmware's memory for " + strconv.Itoa(n)
+		s += "; " + strconv.Itoa(n) + " have memory"
 	}
 	if g.faults > 0 {
 		s += "; " + strconv.FormatUint(g.faults, 10) + " refused"

@@ -148,7 +148,7 @@ func TestReserve(t *testing.T) {
 	if err := m.Reserve(usb, span(1<<39, 1<<39+0xfff), true); err == nil {
 		t.Error("an address beyond three levels")
 	}
-	if got := m.String(); got != "units; firmware's memory for 2" {
+	if got := m.String(); got != "units; 2 have memory" {
 		t.Error(got)
 	}
 	m.u.noAttach = true
@@ -208,7 +208,7 @@ func TestFault(t *testing.T) {
 	if err := m.Reserve(0x20, span(0xe8000, 0xe8fff), true); err != nil || m.u.attached[0x20] != 1 {
 		t.Errorf("%v, tag %d: the first is free", err, m.u.attached[0x20])
 	}
-	if got := m.String(); got != "units; firmware's memory for 2; 2 refused" || m.dead != 0 {
+	if got := m.String(); got != "units; 2 have memory; 2 refused" || m.dead != 0 {
 		t.Error(got)
 	}
 }
