@@ -173,6 +173,7 @@ var (
 func TestIOMMU(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
+		name     string
 		iommu    emu.IOMMU
 		firmware []byte
 		args     []string
@@ -180,14 +181,21 @@ func TestIOMMU(t *testing.T) {
 		fault    string
 		known    bool // whose access it was
 	}{
-		{emu.Intel, withRMRR, nil, "VT-d, 1 unit, 39 bits; 1 have memory",
+		{"intel", emu.Intel, withRMRR, nil, "VT-d, 1 unit, 39 bits; 1 have memory",
 			`warning: iommu: PCI 0000:00:02\.0 wrote to 0x180000, refused: writing there is not allowed \(5\); it is no bus master any more`, true},
 		// QEMU's unit has no record of whose access it was (CAVEATS.md). The other
 		// device makes its table long enough.
-		{emu.AMD, withIVMD, []string{"-device", "pci-testdev"}, "AMD-Vi, 1 unit, 48 bits; 1 have memory",
+		{"amd", emu.AMD, withIVMD, []string{"-device", "pci-testdev"}, "AMD-Vi, 1 unit, 48 bits; 1 have memory",
 			`warning: iommu: refused: a device's access, without a record of whose`, false},
+		// Four levels, and a unit that remembers what is absent, and snoops if asked.
+		{"intel-48-long", emu.Intel, withRMRR, []string{"-global", "intel-iommu.aw-bits=48", "-global", "intel-iommu.caching-mode=on",
+			"-global", "intel-iommu.snoop-control=on"}, "VT-d, 1 unit, 48 bits; 1 have memory",
+			`warning: iommu: PCI 0000:00:02\.0 wrote to 0x180000, refused: writing there is not allowed \(5\); it is no bus master any more`, true},
 	} {
-		t.Run(string(c.iommu), func(t *testing.T) {
+		if strings.HasSuffix(c.name, "-long") && !*long {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
 			conf, socket := withDevice(t, emu.Config{HV: withFirmware(t, c.firmware), IOMMU: c.iommu, MemMiB: 512, HVArgs: "iommu=required"})
 			conf.Args = append(conf.Args, c.args...)
 			h := boot(t, conf)

@@ -49,18 +49,18 @@ type IOMMU string
 
 // The IOMMUs of QEMU. Which CPU there is does not matter to them.
 const (
-	NoIOMMU IOMMU = "none"
+	NoIOMMU IOMMU = ""
 	Intel   IOMMU = "intel" // VT-d
 	AMD     IOMMU = "amd"   // AMD-Vi
 )
 
-// ParseIOMMU checks an IOMMU value; the empty string is NoIOMMU.
+// ParseIOMMU checks an IOMMU value; the empty string is none.
 func ParseIOMMU(s string) (IOMMU, error) {
-	switch i := IOMMU(s); i {
-	case "":
+	switch s {
+	case "", "none":
 		return NoIOMMU, nil
-	case NoIOMMU, Intel, AMD:
-		return i, nil
+	case string(Intel), string(AMD):
+		return IOMMU(s), nil
 	}
 	return "", fmt.Errorf("IOMMU=%s: want intel, amd or none", s)
 }
@@ -150,9 +150,6 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.ICount && c.Accel != TCG && c.Accel != InBochs {
 		return c, errors.New("emu: instruction counting needs TCG or Bochs")
-	}
-	if c.IOMMU == "" {
-		c.IOMMU = NoIOMMU
 	}
 	if c.Accel == InBochs && c.IOMMU != NoIOMMU {
 		return c, errors.New("emu: Bochs has no IOMMU")

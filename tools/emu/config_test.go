@@ -6,6 +6,7 @@ package emu
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -57,6 +58,25 @@ func TestQEMUArgs(t *testing.T) {
 	}
 }
 
+func TestIOMMUArgs(t *testing.T) {
+	for _, c := range []struct {
+		iommu IOMMU
+		accel Accel
+		want  string
+	}{
+		{Intel, TCG, "-machine q35 -accel tcg,thread=single .* -device intel-iommu,intremap=on -serial "},
+		{AMD, KVM, "-machine q35,kernel-irqchip=split -accel kvm.* -device amd-iommu,intremap=on -serial "},
+	} {
+		conf, err := Config{HV: "hv", Dir: "d", IOMMU: c.iommu, Accel: c.accel}.withDefaults()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line := strings.Join(conf.qemuArgs(stage{}), " "); !regexp.MustCompile(c.want).MatchString(line) {
+			t.Errorf("%s: %s", c.iommu, line)
+		}
+	}
+}
+
 func TestConfigRefuses(t *testing.T) {
 	good := Config{HV: "hv", Dir: "d"}
 	for name, change := range map[string]func(*Config){
@@ -65,6 +85,7 @@ func TestConfigRefuses(t *testing.T) {
 		"no dir":         func(c *Config) { c.Dir = "" },
 		"negative smp":   func(c *Config) { c.SMP = -1 },
 		"icount and kvm": func(c *Config) { c.Accel, c.ICount = KVM, true },
+		"IOMMU in Bochs": func(c *Config) { c.Accel, c.Boot, c.IOMMU = InBochs, BootISO, Intel },
 		"space in name":  func(c *Config) { c.Modules = Modules("/x/a b") },
 		"same name":      func(c *Config) { c.Modules = Modules("/x/a", "/y/a") },
 		"named hv":       func(c *Config) { c.Modules = Modules("/x/hv") },
