@@ -20,7 +20,7 @@ func hookBoot() {}
 func hookCall(nr uint64) handler { return nil }
 
 //go:nosplit
-func hookTrap(c *cpu, t *thread) {}
+func hookTrap(c *cpu, t *thread, vec uint64) {}
 
 //go:nosplit
 func hookLeave() {}

@@ -160,9 +160,8 @@ func hookPanic(t *thread) bool {
 	if t.fvec != x86.VecDE && (t.fvec != x86.VecPF || t.faultAddr >= pageSize) {
 		return false
 	}
-	g, m := t.g(), t.m()
-	if g0, ok := userLoad64(m); !ok || m == 0 || g == g0 {
-		return false // the scheduler's stack: the runtime itself has failed
+	if t.systemStack() {
+		return false // the runtime itself has failed
 	}
 	if t.f.rip >= imageText() && t.f.rip < imageEtext() { // else a nil function was called, and has its caller there
 		t.f.rsp -= 8

@@ -77,8 +77,10 @@ type thread struct {
 	// Of the hooks of TamaGo's runtime (hooks_tamago.go): the word below the FS base, and
 	// for how long the thread last waited for work.
 	tls, idleNS uint64
+	since       uint64 // TSC since when its P is at the turn tick
+	tick        uint32
 
-	_  [8]uint64
+	_  [6]uint64
 	fp [fpSize]byte // 64-byte aligned
 }
 

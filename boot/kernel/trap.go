@@ -77,7 +77,7 @@ func trapEntry() {
 		c.nIRQs++
 		deviceIRQ(vec)
 	}
-	hookTrap(c, t)
+	hookTrap(c, t, vec)
 	leave(c)
 }
 

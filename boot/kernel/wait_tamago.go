@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"ringo/boot/layout"
+	"ringo/hv/insn"
 )
 
 // TamaGo's runtime has a hook for a thread without work (Idle), but none for one that
@@ -32,6 +33,7 @@ const (
 	lullNS     = 50_000
 	idleMinNS  = 1_000_000
 	idleMostNS = 32_000_000
+	turnNS     = 10_000_000 // what a goroutine has if others wait
 )
 
 // States beside those of thread.go.
@@ -115,7 +117,24 @@ func (t *thread) m() uint64 {
 	return m
 }
 
-// hookNanotime is the clock. Who waits for something asks it again and again.
+// p is the P that the thread has, 0 for none.
+//
+//go:nosplit
+func (t *thread) p() uint64 {
+	p, _ := userLoad64(t.m() + layout.GoP)
+	return p
+}
+
+// systemStack reports whether the thread runs on the scheduler's stack.
+//
+//go:nosplit
+func (t *thread) systemStack() bool {
+	g0, ok := userLoad64(t.m()) // its first field
+	return !ok || g0 == t.g()
+}
+
+// hookNanotime is the clock, which in this runtime is the wall clock too: it jumps
+// when that is set. Who waits for something asks it again and again.
 //
 //go:linkname hookNanotime runtime/goos.Nanotime
 //go:nosplit
@@ -124,10 +143,10 @@ func hookNanotime() int64 {
 	if pc := *p64(bp + 8); semasleep.has(pc) || suspend.has(pc) {
 		enter(sysLull, pc, 0, 0)
 	}
-	return int64(Nanotime())
+	return int64(Nanotime() + wallOff)
 }
 
-// hookIdle waits for work until a time of the clock, for ever if that is 0.
+// hookIdle waits for work until a time of that clock, for ever if that is 0.
 func hookIdle(until int64) { enter(sysIdle, uint64(until), 0, 0) }
 
 // ownIdle (until) blocks a thread that has found nothing to do.
@@ -137,7 +156,7 @@ func ownIdle(c *cpu, t *thread) uint64 {
 	ns := max(t.idleNS, idleMinNS)
 	t.idleNS = min(2*ns, idleMostNS)
 	if until := t.f.rdi; until != 0 {
-		now := Nanotime()
+		now := Nanotime() + wallOff
 		if until <= now {
 			return 0
 		}
@@ -192,14 +211,24 @@ func prod(t *thread) {
 	}
 }
 
-// hookTrap lets a thread sleep that an interrupt has found waiting for another one.
-// Preconditions: no lock is held, t is current.
+// hookTrap looks at a thread that was interrupted. Preconditions: no lock is held, t is
+// current.
 //
 //go:nosplit
-func hookTrap(c *cpu, t *thread) {
-	if !semasleep.has(t.f.rip) || t.class == clsIdle {
-		return
+func hookTrap(c *cpu, t *thread, vec uint64) {
+	switch {
+	case t.class == clsIdle:
+	case semasleep.has(t.f.rip):
+		sleepSema(c, t)
+	case vec == vecTimer:
+		monitor(t)
 	}
+}
+
+// sleepSema lets a thread sleep that waits for another one.
+//
+//go:nosplit
+func sleepSema(c *cpu, t *thread) {
 	word := t.m() + layout.GoSema
 	if full(word) {
 		return
@@ -210,6 +239,35 @@ func hookTrap(c *cpu, t *thread) {
 	spinners.push(t)
 	block(c, t, stSpin, deadlineIn(idleMostNS))
 	klock.unlock()
+}
+
+// monitor does what the stock runtime's monitor does for the Ps of threads that run: work
+// that waits in the queue of one is offered to others, and a goroutine that has had its
+// P for long is asked to stop at its next call. A runner is not: its P is its own.
+//
+//go:nosplit
+func monitor(t *thread) {
+	p := t.p()
+	if p == 0 {
+		return
+	}
+	if idlers.head != 0 && queued(p) {
+		klock.lock()
+		wakeIdler()
+		klock.unlock()
+	}
+	if t.class != clsOrdinary {
+		return
+	}
+	tick, _ := userLoad64(p + layout.GoTick)
+	now := insn.RDTSC()
+	if t.since == 0 || t.tick != uint32(tick) {
+		t.tick, t.since = uint32(tick), now
+		return
+	}
+	if g := t.g(); now-t.since > scale(turnNS, tscPerNS) && !t.systemStack() {
+		userStore64(g+guardOffset, stackPreempt)
+	}
 }
 
 // hookLeave wakes those whose wait is over. It comes at the end of each call, interrupt
@@ -236,18 +294,22 @@ func hookLeave() {
 //
 //go:nosplit
 func hookBlock(t *thread) {
+	t.since = 0
 	if idlers.head == 0 || t.state >= stIdle {
 		return
 	}
-	p, ok := userLoad64(t.m() + layout.GoP)
-	if !ok || p == 0 {
-		return
-	}
-	q, _ := userLoad64(p + layout.GoRunHead)
-	next, _ := userLoad64(p + layout.GoRunNext)
-	if uint32(q) != uint32(q>>32) || next != 0 {
+	if p := t.p(); p != 0 && queued(p) {
 		wakeIdler()
 	}
+}
+
+// queued reports whether goroutines wait in the queue of a P.
+//
+//go:nosplit
+func queued(p uint64) bool {
+	q, _ := userLoad64(p + layout.GoRunHead)
+	next, _ := userLoad64(p + layout.GoRunNext)
+	return uint32(q) != uint32(q>>32) || next != 0
 }
 
 // wakeIdler lets a thread without work look for some, and reports whether there is

@@ -12,4 +12,5 @@ const (
 	GoSema    = 1264 // m.mOS, whose first field is waitsemacount
 	GoRunHead = 400  // p.runqhead, and behind it runqtail
 	GoRunNext = 2456 // p.runnext
+	GoTick    = 16   // p.schedtick
 )

@@ -74,6 +74,7 @@ var fields = map[string]int64{
 	"runtime.g.m": layout.GoM, "runtime.m.p": layout.GoP, "runtime.m.mOS": layout.GoSema,
 	"runtime.mOS.waitsemacount": 0, "runtime.p.runqhead": layout.GoRunHead,
 	"runtime.p.runqtail": layout.GoRunHead + 4, "runtime.p.runnext": layout.GoRunNext,
+	"runtime.p.schedtick": layout.GoTick, "runtime.m.g0": 0,
 }
 
 // runtimeAgrees compares fields with the program's debug information.

@@ -15,6 +15,10 @@ import (
 	"ringo/boot/kernel"
 )
 
+// TamaGo says that this program has TamaGo's runtime: no files, no poller, no signals,
+// and no memory given back.
+const TamaGo = runtime.GOOS == "tamago"
+
 // Get returns the number behind name= on the command line, or def.
 func Get(name string, def int) int {
 	line := ""
@@ -52,7 +56,11 @@ func StartCPUs() int {
 			Fail("CPU %d: %v", i, err)
 		}
 	}
-	runtime.GOMAXPROCS(max(n, Get("procs", n)))
+	procs := max(n, Get("procs", n))
+	if TamaGo {
+		procs++ // a thread that waits keeps its P, and no monitor looks for those of others
+	}
+	runtime.GOMAXPROCS(procs)
 	return n
 }
 

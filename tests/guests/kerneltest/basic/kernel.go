@@ -195,7 +195,9 @@ func share(n int) {
 	for range n {
 		go func() {
 			for !stop.Load() {
-				work.Add(1)
+				if work.Add(1); args.TamaGo {
+					check() // where it can be stopped
+				}
 			}
 		}()
 	}

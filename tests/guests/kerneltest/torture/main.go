@@ -69,7 +69,7 @@ func main() {
 	var wg sync.WaitGroup
 	for i := range workers {
 		w := &workers[i]
-		if args.Get(w.name, 1) == 0 {
+		if args.Get(w.name, 1) == 0 || args.TamaGo && w.name == "threads" { // there, a thread that ends leaves its stack behind
 			continue
 		}
 		for id := range w.copies(n) {
