@@ -8,7 +8,7 @@ package kernel
 import (
 	"runtime"
 	"runtime/debug"
-	"runtime/goos"
+	_ "runtime/goos" // the variables above
 	"unsafe"
 
 	"ringo/boot/layout"
@@ -53,15 +53,29 @@ var ramSize uint64 = 0xb000_0000
 //go:linkname ramStackOffset runtime/goos.RamStackOffset
 var ramStackOffset uint64 = 0x1000
 
+// Bloc is where the runtime begins to take memory.
+//
+//go:linkname bloc runtime/goos.Bloc
+var bloc uintptr = layout.UserBase
+
+// The hooks that are variables.
+
+//go:linkname exit runtime/goos.Exit
+var exit = hookExit
+
+//go:linkname procID runtime/goos.ProcID
+var procID = hookProcID
+
+//go:linkname task runtime/goos.Task
+var task = hookTask
+
+//go:linkname idle runtime/goos.Idle
+var idle = hookIdle
+
 // hookBoot comes before the runtime's first instruction.
 //
 //go:nosplit
 func hookBoot() {
-	goos.Bloc = uintptr(ramStart)
-	goos.Exit = hookExit
-	goos.ProcID = hookProcID
-	goos.Task = hookTask
-	goos.Idle = hookIdle
 	space.set(ramStart, ramStart+ramSize, protRead|protWrite)
 	findWaits()
 }
@@ -106,11 +120,13 @@ func hookPrintk(c byte) {
 	enter(nrWrite, 2, addr(unsafe.Pointer(&b)), 1)
 }
 
+//go:nosplit
 func hookExit(code int32) {
 	const exitGroup = 231
 	enter(exitGroup, uint64(uint32(code)), 0, 0)
 }
 
+//go:nosplit
 func hookProcID() uint64 {
 	const gettid = 186
 	return enter(gettid, 0, 0, 0)
@@ -119,6 +135,8 @@ func hookProcID() uint64 {
 // hookTask starts a thread. Of the two stacks that the runtime has made for it only
 // the smaller one has the bounds that it checks: that one is used, as on an operating
 // system.
+//
+//go:nosplit
 func hookTask(_, _, gp, fn unsafe.Pointer) {
 	if int64(enter(sysTask, addr(gp), addr(fn), 0)) < 0 {
 		panic("kernel: no room for another thread")

@@ -78,9 +78,10 @@ type thread struct {
 	// for how long the thread last waited for work.
 	tls, idleNS uint64
 	since       uint64 // TSC since when its P is at the turn tick
+	timer       uint64 // when its P's next timer was when it blocked
 	tick        uint32
 
-	_  [6]uint64
+	_  [5]uint64
 	fp [fpSize]byte // 64-byte aligned
 }
 

@@ -147,6 +147,8 @@ func hookNanotime() int64 {
 }
 
 // hookIdle waits for work until a time of that clock, for ever if that is 0.
+//
+//go:nosplit
 func hookIdle(until int64) { enter(sysIdle, uint64(until), 0, 0) }
 
 // ownIdle (until) blocks a thread that has found nothing to do.
@@ -241,34 +243,60 @@ func sleepSema(c *cpu, t *thread) {
 	klock.unlock()
 }
 
-// monitor does what the stock runtime's monitor does for the Ps of threads that run: work
-// that waits in the queue of one is offered to others, and a goroutine that has had its
-// P for long is asked to stop at its next call. A runner is not: its P is its own.
+// monitor does what the stock runtime's monitor does for Ps whose threads are busy with
+// something else. While there are threads without work they look for themselves, and are
+// told of work that waits. Preconditions as for hookTrap.
 //
 //go:nosplit
 func monitor(t *thread) {
-	p := t.p()
+	klock.lock()
+	if idlers.head != 0 {
+		if p := t.p(); p != 0 && queued(p) {
+			wakeIdler()
+		}
+	} else if now := insn.RDTSC(); now-lastRound > scale(turnNS, tscPerNS) {
+		lastRound = now
+		for i := uint64(0); i < uint64(threadMade); i++ {
+			n := thr(*p64(addr(unsafe.Pointer(&threadTab)) + i*8))
+			if n.state != stFree && n.class != clsIdle {
+				relieve(n, now)
+			}
+		}
+	}
+	klock.unlock()
+}
+
+var lastRound uint64 // TSC of the monitor's last round
+
+// relieve asks n's goroutine to stop if it has had its P for long, and others need that.
+// Preconditions: klock.
+//
+//go:nosplit
+func relieve(n *thread, now uint64) {
+	p := n.p()
 	if p == 0 {
 		return
 	}
-	if idlers.head != 0 && queued(p) {
-		klock.lock()
-		wakeIdler()
-		klock.unlock()
-	}
-	if t.class != clsOrdinary {
-		return
-	}
 	tick, _ := userLoad64(p + layout.GoTick)
-	now := insn.RDTSC()
-	if t.since == 0 || t.tick != uint32(tick) {
-		t.tick, t.since = uint32(tick), now
+	if n.since == 0 || n.tick != uint32(tick) {
+		n.tick, n.since = uint32(tick), now
 		return
 	}
-	if g := t.g(); now-t.since > scale(turnNS, tscPerNS) && !t.systemStack() {
-		userStore64(g+guardOffset, stackPreempt)
+	if now-n.since < scale(turnNS, tscPerNS) || n.systemStack() {
+		return
+	}
+	next := nextTimer(p)
+	if queued(p) || next != 0 && next <= Nanotime()+wallOff || goSched[layout.GoSchedQueue/8] != 0 {
+		n.since = now
+		userStore64(n.g()+guardOffset, stackPreempt)
+		nudge(n, false)
 	}
 }
+
+// goSched is the runtime's scheduler.
+//
+//go:linkname goSched runtime.sched
+var goSched [layout.GoSchedQueue/8 + 1]uint64
 
 // hookLeave wakes those whose wait is over. It comes at the end of each call, interrupt
 // and exception.
@@ -290,17 +318,34 @@ func hookLeave() {
 }
 
 // hookBlock wakes a thread without work if t, which is about to block and keeps its P,
-// leaves some. Preconditions: klock.
+// leaves some, or a timer that nobody else knows of. Preconditions: klock.
 //
 //go:nosplit
 func hookBlock(t *thread) {
-	t.since = 0
 	if idlers.head == 0 || t.state >= stIdle {
 		return
 	}
-	if p := t.p(); p != 0 && queued(p) {
+	p := t.p()
+	if p == 0 {
+		return
+	}
+	next := nextTimer(p)
+	if queued(p) || next != 0 && next != t.timer {
 		wakeIdler()
 	}
+	t.timer = next
+}
+
+// nextTimer is when a P needs somebody for its timers, 0 for never.
+//
+//go:nosplit
+func nextTimer(p uint64) uint64 {
+	heap, _ := userLoad64(p + layout.GoTimers)
+	modified, _ := userLoad64(p + layout.GoTimers + 8)
+	if heap == 0 || modified != 0 && modified < heap {
+		return modified
+	}
+	return heap
 }
 
 // queued reports whether goroutines wait in the queue of a P.

@@ -13,4 +13,9 @@ const (
 	GoRunHead = 400  // p.runqhead, and behind it runqtail
 	GoRunNext = 2456 // p.runnext
 	GoTick    = 16   // p.schedtick
+	GoTimers  = GoPTimers + GoWhen
+
+	GoPTimers    = 13672 // p.timers
+	GoWhen       = 48    // timers.minWhenHeap, and behind it minWhenModified
+	GoSchedQueue = 128   // sched.runq, whose first word is its head
 )

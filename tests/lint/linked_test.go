@@ -18,7 +18,7 @@ import (
 var ordinary = map[string]bool{
 	"StartCPU": true, "StartWatchdog": true, "Runner": true, "OpenIRQ": true, "UseUDSyscalls": true, "Boot": true,
 	"ConsoleWrite": true, "LogRead": true, "(*ring).read": true, "mustBoot": true, "kickOff": true, "bareKickOff": true, "partitionKickOff": true,
-	"ReadStats": true, "PowerOff": true, "Reboot": true, "Fatal": true, "CrashForTest": true,
+	"ReadStats": true, "Procs": true, "PowerOff": true, "Reboot": true, "Fatal": true, "CrashForTest": true,
 	"Wait": true, "Arm": true, "MachineCheck": true, "RunnerCPU": true, "Quit": true,
 	"Kick": true, "SendIPI": true, "SendNMI": true, "sendLocked": true, "sleepNS": true, "Leave": true,
 	"startWith": true, "(*cpu).join": true, "(*cpu).arrived": true, "(*meeting).put": true, "(*meeting).read": true, "(*meeting).adjust": true,

@@ -19,6 +19,7 @@ import (
 type tally struct {
 	passed, skipped int
 	failed          []string // "package Test"; "package" alone if it did not build
+	leftOut         []string // what tests say that they leave out, each once
 	verdicts        verdicts
 }
 
@@ -79,6 +80,7 @@ func (t *tally) read(r io.Reader, w io.Writer, verbose bool) error {
 		} else if err != nil {
 			return fmt.Errorf("output of go test: %w", err)
 		}
+		t.note(e.Output)
 		switch {
 		case e.Action == "attr" && e.Key == verdictKey:
 			if err := t.verdicts.add(e.Value); err != nil {
@@ -104,6 +106,13 @@ func (t *tally) read(r io.Reader, w io.Writer, verbose bool) error {
 	}
 }
 
+// note keeps what the output of a test says that it leaves out.
+func (t *tally) note(output string) {
+	if _, what, ok := strings.Cut(output, ": left out, "); ok && !slices.Contains(t.leftOut, strings.TrimSpace(what)) {
+		t.leftOut = append(t.leftOut, strings.TrimSpace(what))
+	}
+}
+
 func (t *tally) count(e event) {
 	switch e.Action {
 	case "pass":
@@ -121,6 +130,9 @@ func (t *tally) report(w io.Writer) error {
 	t.verdicts.print(w)
 	for _, f := range t.failed {
 		fmt.Fprintln(w, "FAIL", f)
+	}
+	for _, what := range t.leftOut {
+		fmt.Fprintln(w, "left out:", what)
 	}
 	fmt.Fprintf(w, "%d passed, %d failed", t.passed, len(t.failed))
 	if t.skipped > 0 {

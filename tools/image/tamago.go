@@ -29,7 +29,10 @@ func compiler(root string) (*tamago.Toolchain, error) {
 	if c := compilers.of[root]; c != nil {
 		return c, nil
 	}
-	dir := filepath.Join(root, "build", "tamago")
+	dir, err := filepath.Abs(filepath.Join(root, "build", "tamago"))
+	if err != nil {
+		return nil, err
+	}
 	c, err := tamago.New(root, dir)
 	if errors.Is(err, tamago.ErrNone) && os.Getenv("TAMAGO") == "" {
 		if err = tamago.Fetch(root); err == nil {
@@ -74,7 +77,9 @@ var fields = map[string]int64{
 	"runtime.g.m": layout.GoM, "runtime.m.p": layout.GoP, "runtime.m.mOS": layout.GoSema,
 	"runtime.mOS.waitsemacount": 0, "runtime.p.runqhead": layout.GoRunHead,
 	"runtime.p.runqtail": layout.GoRunHead + 4, "runtime.p.runnext": layout.GoRunNext,
-	"runtime.p.schedtick": layout.GoTick, "runtime.m.g0": 0,
+	"runtime.p.schedtick": layout.GoTick, "runtime.m.g0": 0, "runtime.p.timers": layout.GoPTimers,
+	"runtime.timers.minWhenHeap": layout.GoWhen, "runtime.timers.minWhenModified": layout.GoWhen + 8,
+	"runtime.schedt.runq": layout.GoSchedQueue, "runtime.gQueue.head": 0,
 }
 
 // runtimeAgrees compares fields with the program's debug information.
