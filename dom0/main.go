@@ -43,11 +43,12 @@ func main() {
 	direct := hcall.Direct{}
 
 	events := event.New(direct.Shared(start.SharedInfo))
+	line := hcall.NewConsole(hv)
+	host := console.New(line, line, hostname+"# ")
+	machine := newHardware(hv, events, int(start.NumCPUs), host.Notify)
 	budget := account.New(kernel.ReadStats().FreeFrames * hcall.PageSize)
 	devices := platform.New(hv, events, direct, budget.Account("a guest"))
-	line := hcall.NewConsole(hv)
 	events.Handle(abi.PortConsole, line.Wake, nil)
-	host := console.New(line, line, hostname+"# ")
 	_, reservable := budget.Use()
 	defined := store.NewMemory(budget.Account("a definition"))
 	found := files.New(files.Options{Memory: direct, Modules: start.Modules[:start.NumModules], Warn: host.Notify})
@@ -60,6 +61,7 @@ func main() {
 	// One more P than CPUs: the event thread keeps its own while it waits.
 	kernel.Procs(kernel.NumCPU() + 1)
 	go serveEvents(events)
+	go machine.Start()
 	if err := manager.Adopt(); err != nil {
 		host.Notify("error: " + err.Error())
 	}
@@ -74,7 +76,7 @@ func main() {
 
 	shell := &cli.Shell{
 		API: &api.API{
-			Manager: manager, HV: hv, Budget: budget, Hostname: hostname, Release: abi.Release, Now: time.Now,
+			Manager: manager, HV: hv, Hardware: machine, Budget: budget, Hostname: hostname, Release: abi.Release, Now: time.Now,
 		},
 		Terminal: platform.Terminal{Platform: devices, Host: host},
 	}

@@ -6,8 +6,11 @@ package main
 import (
 	"ringo/boot/acpi"
 	"ringo/boot/kernel"
+	"ringo/hv/abi"
 	"ringo/hv/insn"
 	"ringo/hv/internal/dbg"
+	"ringo/hv/internal/iommu"
+	"ringo/hv/internal/part"
 	"ringo/hv/internal/pci"
 	"ringo/mm"
 )
@@ -30,6 +33,46 @@ func quietDevices(fw *acpi.Tables) *pci.Table {
 			S(" functions: those behind are not seen, and may still write memory; turn off SR-IOV in the firmware").End()
 	}
 	return t
+}
+
+// connectDevices lets dom0 have functions.
+// With an IOMMU it has none yet: nothing gives it memory there.
+func connectDevices(m *part.Machine, t *pci.Table, guard *iommu.Guard, fw *acpi.Tables) {
+	attach := func(abi.PCIAddr) abi.Status { return abi.OK }
+	if guard != nil {
+		attach = func(abi.PCIAddr) abi.Status { return abi.Denied }
+	}
+	kept := [][2]uint64{{0xfec0_0000, 0xfef0_0000}} // I/O APICs, HPETs, local APICs and messages to them
+	for i := range fw.ECAM {
+		e := &fw.ECAM[i]
+		kept = append(kept, [2]uint64{uint64(e.Config(e.First, 0, 0)), uint64(e.Config(e.Last, 31, 7)) + pci.ExtendedSize})
+	}
+	t.Connect(pci.Host{
+		Registers: deviceWords, Now: func() uint64 { return uint64(kernel.Nanotime()) },
+		Vector: postedVector, GiveVector: kernel.FreeVector,
+		Target: func() uint32 { return kernel.APICID(max(m.ThisCPU(), 0)) },
+		Attach: attach, Detach: func(abi.PCIAddr) bool { return true },
+		Message: pci.Message, Silence: func(abi.PCIAddr, uint8) {},
+		Raise: m.Events.Raise, Kept: kept,
+	})
+}
+
+// deviceWords shows device registers through the direct map.
+func deviceWords(at, size uint64) ([]uint32, bool) {
+	first := at &^ (mm.PageSize - 1)
+	if !kernel.MapDevice(first, (at+size-first+mm.PageSize-1)&^(mm.PageSize-1)) {
+		return nil, false
+	}
+	return direct.Words(mm.HPA(at), size/4), true
+}
+
+// postedVector reserves a vector whose interrupts the runners take.
+func postedVector() uint8 {
+	v := kernel.AllocVector()
+	if v != 0 {
+		kernel.PostIRQ(v)
+	}
+	return v
 }
 
 // configPorts is the machine's configuration mechanism #1.

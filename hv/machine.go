@@ -11,6 +11,7 @@ import (
 	"ringo/hv/insn"
 	"ringo/hv/internal/dbg"
 	"ringo/hv/internal/part"
+	"ringo/hv/internal/pci"
 	"ringo/hv/internal/policy"
 	"ringo/mm"
 	"ringo/mm/frame"
@@ -21,7 +22,7 @@ import (
 var direct = phys.NewDirect(layout.DirectMap, layout.DirectMapSize)
 
 // newMachine takes stock of the memory and makes an empty ledger.
-func newMachine(info *mb.Info) *part.Machine {
+func newMachine(info *mb.Info, devices *pci.Table) *part.Machine {
 	if err := kernel.CheckMappings(); err != nil {
 		fatal(err.Error())
 	}
@@ -33,8 +34,7 @@ func newMachine(info *mb.Info) *part.Machine {
 	m := &part.Machine{
 		Frames: pool, Phys: direct, RAM: ram(info), TSCHz: kernel.TSCHz(),
 		HostCPUID: hostCPUID, TSC: kernel.TSC, ThisCPU: kernel.RunnerCPU, Kick: kernel.Kick,
-		IOReqPage: ioreqPage,
-		Dom0Ended: dom0Ended,
+		IOReqPage: ioreqPage, Dom0Ended: dom0Ended(devices),
 	}
 	return m
 }
@@ -81,8 +81,16 @@ func reserved(info *mb.Info) []mm.Range[mm.HPA] {
 
 func span(r kernel.Range) mm.Range[mm.HPA] { return mm.Range[mm.HPA]{Start: r.Start, Size: r.Size} }
 
-// dom0Ended is called when dom0 has stopped: there is nobody left to work for.
-func dom0Ended(r abi.Shutdown, why string) {
+// dom0Ended returns what is called when dom0 has stopped: there is nobody left to work
+// for. Its devices stop first: they must not write memory that is somebody else's next.
+func dom0Ended(devices *pci.Table) func(r abi.Shutdown, why string) {
+	return func(r abi.Shutdown, why string) {
+		devices.Stop()
+		end(r, why)
+	}
+}
+
+func end(r abi.Shutdown, why string) {
 	switch r {
 	case abi.ShutdownPoweroff:
 		kernel.PowerOff()

@@ -21,8 +21,11 @@ import (
 func newServices(m *part.Machine, devices *pci.Table, guard *iommu.Guard, cmdLine string, opts cmdline.Options) *hcall.Services {
 	meter := heap.New()
 	return &hcall.Services{
-		Host:         func(h *abi.HostInfo) { hostInfo(m, meter, guard, cmdLine, opts, h) },
-		Power:        power,
+		Host: func(h *abi.HostInfo) { hostInfo(m, meter, guard, cmdLine, opts, h) },
+		Power: func(op abi.Power) {
+			devices.Stop()
+			power(op)
+		},
 		Log:          readLog,
 		ConsoleWrite: con.write,
 		ConsoleRead: func(b []byte) abi.ConsoleInput {

@@ -177,6 +177,7 @@ func AllocVector() uint8 {
 
 // FreeVector gives a vector back. Its descriptor must be closed.
 func FreeVector(v uint8) {
+	atomic.AndUint64(&posted[v/64], ^(1 << (v % 64)))
 	w := &vectorsUsed[v/64]
 	for old := w.Load(); !w.CompareAndSwap(old, old&^(1<<(v%64))); old = w.Load() {
 	}

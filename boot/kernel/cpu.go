@@ -101,6 +101,10 @@ type cpu struct {
 
 	meet     meeting
 	adjusted int64 // see Adjusted
+
+	raised  [4]uint64 // atomic; vectors that wait for the runner, see NextIRQ
+	waiting uint32    // atomic; it has been kicked for them
+	_       uint32
 }
 
 var (

@@ -53,6 +53,8 @@ const (
 	sysCrash
 	sysLeave
 	sysAudit
+	sysMapDevice
+	sysContiguous
 )
 
 // restart makes the thread repeat its system call when it runs again. SYSCALL
@@ -200,6 +202,8 @@ var ownTable = [...]handler{
 	sysCrash - ownFirst:      ownCrash,
 	sysLeave - ownFirst:      ownLeave,
 	sysAudit - ownFirst:      ownAudit,
+	sysMapDevice - ownFirst:  ownMapDevice,
+	sysContiguous - ownFirst: ownContiguous,
 }
 
 //go:nosplit

@@ -75,7 +75,11 @@ func trapEntry() {
 			eoi()
 		}
 		c.nIRQs++
-		deviceIRQ(vec)
+		if isPosted(vec) {
+			postIRQ(c, vec)
+		} else {
+			deviceIRQ(vec)
+		}
 	}
 	hookTrap(c, t, vec)
 	leave(c)

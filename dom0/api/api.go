@@ -16,6 +16,7 @@ import (
 	"ringo/dom0/config"
 	"ringo/dom0/config/near"
 	"ringo/dom0/domain"
+	"ringo/dom0/hardware"
 	"ringo/dom0/hcall"
 	"ringo/dom0/problem"
 )
@@ -25,6 +26,7 @@ import (
 type API struct {
 	Manager  *domain.Manager
 	HV       *hcall.Client
+	Hardware *hardware.Hardware
 	Budget   *account.Budget // of dom0's memory
 	Hostname string
 	Release  string // version of dom0

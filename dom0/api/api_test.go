@@ -18,10 +18,12 @@ import (
 	"ringo/dom0/account"
 	"ringo/dom0/domain"
 	"ringo/dom0/files"
+	"ringo/dom0/hardware"
 	"ringo/dom0/hcall"
 	"ringo/dom0/hcall/hcalltest"
 	"ringo/dom0/loader"
 	"ringo/dom0/problem"
+	"ringo/drivers/block"
 	"ringo/hv/abi"
 )
 
@@ -342,6 +344,25 @@ func TestEveryVerb(t *testing.T) {
 	if show(PCIShow.Name, fn, err); len(fn.Config) != 256 || fn.Config[1] != 0x80 || !slices.Equal(fn.Capabilities, []PCICapability{{ID: 5, Register: 0x80, Name: "MSI", Messages: 1}}) {
 		t.Errorf("%+v", fn)
 	}
+	a.Hardware = withDisk(a.HV, m)
+	list, err := DiskList.Call(a, None{})
+	if got := show(DiskList.Name, list, err); got != `[{"name":"d0","model":"M","serial":"S","firmware":"","size":1048576,"block_size":512,"cache":false,"state":"ok","reads":0,"writes":0,"flushes":0,"errors":0}]` {
+		t.Error(got)
+	}
+	sum, err := DiskSum.Call(a, DiskPart{Name: "d0", Size: 512})
+	if got := show(DiskSum.Name, sum, err); got != `{"sha256":"076a27c79e5ace2a3d47f9dd2e83e4ff6ea8872b3c2218f66c92b89b55f36560","size":512}` {
+		t.Error(got)
+	}
+	tested, err := DiskExercise.Call(a, DiskTest{"d0", 1, 1 << 20})
+	if show(DiskExercise.Name, tested, err); tested.Size < 1<<20 || tested.Failed != 0 || tested.Reads == 0 || tested.Writes == 0 {
+		t.Errorf("%+v", tested)
+	}
+	if _, err = DiskSum.Call(a, DiskPart{Name: "d0", Start: 1}); err == nil || !strings.Contains(err.Error(), "not whole blocks") {
+		t.Error(err)
+	}
+	if _, err = DiskSum.Call(a, DiskPart{Name: "d1"}); err == nil || !strings.Contains(err.Error(), "there is no disk \"d1\"") {
+		t.Error(err)
+	}
 	slice, err := HostSlice.Call(a, Slice{0.01})
 	if got := show(HostSlice.Name, slice, err); got != `{"seconds":0.01}` {
 		t.Error(got)
@@ -355,4 +376,33 @@ func TestEveryVerb(t *testing.T) {
 	if d := cmp.Diff(slices.Sorted(maps.Keys(verbs)), called); d != "" {
 		t.Error(d)
 	}
+}
+
+// memoryDisk is a disk of 1 MiB.
+type memoryDisk []byte
+
+func (memoryDisk) Info() block.Info {
+	return block.Info{Model: "M", Serial: "S", Blocks: 2048, BlockSize: 512, MaxBlocks: 64}
+}
+func (memoryDisk) Queues() int { return 1 }
+func (d memoryDisk) Submit(_ int, r *block.Request) {
+	at := d[r.Start*512:]
+	for _, s := range r.Data {
+		if r.Op == block.Write {
+			copy(at, s.Bytes)
+		} else {
+			copy(s.Bytes, at)
+		}
+		at = at[len(s.Bytes):]
+	}
+	r.Done(r, nil)
+}
+
+// withDisk is the devices of a machine with a controller that does not start, and a disk.
+func withDisk(hv *hcall.Client, m *hcalltest.Machine) *hardware.Hardware {
+	m.PCI = append(m.PCI, abi.PCIFunction{Addr: 8, Class: 0x010802})
+	h := hardware.New(hardware.Options{HV: hv, Log: func(string) {}, Memory: func(n int) (uint64, []byte, bool) { return 1 << 20, make([]byte, n), true }})
+	h.AddDisk("d0", make(memoryDisk, 1<<20), func() error { return nil })
+	h.Start()
+	return h
 }

@@ -13,9 +13,9 @@ import (
 	"ringo/hv/abi"
 )
 
-// words is how many words of the pending bits are in use: fixed ports and one
-// per domain slot.
-const words = (abi.PortDomain + abi.MaxDomains) / 64
+// words is how many words of the pending bits are in use: fixed ports, one per domain
+// slot, and those of devices.
+const words = (abi.PortDevice + abi.NumDevicePorts) / 64
 
 // Server owns the shared page. Handlers run on its thread: they must be short
 // and must not block.

@@ -5,6 +5,7 @@ package hcall
 
 import (
 	"encoding/binary"
+	"time"
 
 	"ringo/hv/abi"
 )
@@ -163,6 +164,52 @@ func (c *Client) pciFunction(n uint64) (f abi.PCIFunction, st abi.Status) {
 		get(c.buf, &f)
 	}
 	return f, st
+}
+
+// PCIAssign makes a function dom0's.
+func (c *Client) PCIAssign(a abi.PCIAddr) error {
+	st, _ := c.call(abi.CallPCIAssign, uint64(a), 0, 0, 0, 0)
+	return fail(abi.CallPCIAssign, st, "take PCI function %#x", uint32(a))
+}
+
+// PCIMap maps a base address of a function at GPA == HPA.
+func (c *Client) PCIMap(a abi.PCIAddr, bar int) error {
+	st, _ := c.call(abi.CallPCIMap, uint64(a), uint64(bar), 0, 0, 0)
+	return fail(abi.CallPCIMap, st, "map base address %d of PCI function %#x", bar, uint32(a))
+}
+
+// PCIRelease gives a function back.
+func (c *Client) PCIRelease(a abi.PCIAddr) error {
+	st, _ := c.finish(abi.CallPCIRelease, [5]uint64{uint64(a)}, func(uint64) { time.Sleep(time.Millisecond) })
+	return fail(abi.CallPCIRelease, st, "give PCI function %#x back", uint32(a))
+}
+
+// PCIWrite writes a register of size bytes of a function's configuration space.
+func (c *Client) PCIWrite(a abi.PCIAddr, reg, size uint16, v uint32) error {
+	st, _ := c.call(abi.CallPCIWrite, uint64(a), uint64(reg), uint64(size), uint64(v), 0)
+	return fail(abi.CallPCIWrite, st, "write register %#x of PCI function %#x", reg, uint32(a))
+}
+
+// IRQBind makes an interrupt of a function raise an event port.
+func (c *Client) IRQBind(a abi.PCIAddr, kind abi.IRQKind, message, port uint32) (handle uint32, err error) {
+	st, v := c.call(abi.CallIRQBind, uint64(a), uint64(kind), uint64(message), uint64(port), 0)
+	return uint32(v), fail(abi.CallIRQBind, st, "have interrupt %d of PCI function %#x", message, uint32(a))
+}
+
+// IRQMask keeps an interrupt from coming, or lets it.
+func (c *Client) IRQMask(handle uint32, on bool) error {
+	v := uint64(0)
+	if on {
+		v = 1
+	}
+	st, _ := c.call(abi.CallIRQMask, uint64(handle), v, 0, 0, 0)
+	return fail(abi.CallIRQMask, st, "mask interrupt %d", handle)
+}
+
+// IRQUnbind takes an interrupt back.
+func (c *Client) IRQUnbind(handle uint32) error {
+	st, _ := c.call(abi.CallIRQUnbind, uint64(handle), 0, 0, 0, 0)
+	return fail(abi.CallIRQUnbind, st, "give interrupt %d back", handle)
 }
 
 // PCIRead reads a register of size bytes of a function's configuration space: all ones

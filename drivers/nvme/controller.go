@@ -101,6 +101,14 @@ var (
 	errGone    = fmt.Errorf("it does not answer any more: %w", block.ErrGone)
 )
 
+// Disable asks a device that somebody else has used to stop, before it may write memory
+// again.
+func Disable(regs reg.Window) {
+	if cc := regs.Read32(regCC); cc != ^uint32(0) {
+		regs.Write32(regCC, cc&^(ccEnable|ccShutdownAny))
+	}
+}
+
 // Start brings a device up, whatever state it is in.
 func Start(c Config) (*Controller, error) {
 	d := &Controller{Config: c, quit: make(chan struct{}), ended: make(chan struct{})}

@@ -42,6 +42,19 @@
 // not exist and read as all ones. A claim may hold functions that do not exist, dom0
 // then says so. The rest of these ports, such as PortReset, is dom0's as it is.
 //
+// # PCI functions of the machine
+//
+// dom0 reads the configuration space of all functions. One that it has been assigned it
+// may use: its base addresses, of which the hypervisor keeps the values, are mapped one
+// by one at GPA == HPA, which may be above StartInfo.Top; of its command register dom0
+// has memory, ports and bus mastering. A function is assigned quiet: bus mastering is
+// off, and no interrupt enabled. Interrupts are event ports. dom0 names message and port;
+// the hypervisor chooses vector and CPU, and writes the message, which dom0 can neither
+// see nor change: the capabilities MSI and MSI-X are read-only, and pages of a base
+// address with messages of MSI-X are not mapped.
+//
+// Bridges, interrupt controllers, IOMMUs and displays are never assigned.
+//
 // # Changelog
 //
 //	1  first version; NoRecord was added to it
@@ -52,8 +65,8 @@
 //	3  SpaceConfig, cells and posted writes, CallDomTrigger
 //	4  CreateArgs.Topology; CallDomAffinity, and then
 //	   PCIFunction and NoDevice, were added to it
-//	5  DomainInfo.Absent and Started, TriggerUnplug and TriggerPlug; CallSchedSlice and
-//	   HostInfo.IOMMU were added to it
+//	5  DomainInfo.Absent and Started, TriggerUnplug and TriggerPlug; CallSchedSlice,
+//	   HostInfo.IOMMU, and CallPCIAssign to CallIRQUnbind were added to it
 package abi
 
 // Version is the version of this contract. It changes with every incompatible

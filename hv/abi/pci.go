@@ -49,6 +49,19 @@ const (
 	PCIStopped
 	// PCIMaster: it may still be a bus master, as firmware left it.
 	PCIMaster
+	// PCIAssigned: it is dom0's. The other flags are as at boot.
+	PCIAssigned
+	// PCIBroken: it did not come back from a reset, and nobody gets it.
+	PCIBroken
+)
+
+// IRQKind is a way in which a function interrupts.
+type IRQKind uint64
+
+// The kinds of interrupts.
+const (
+	IRQMSIX IRQKind = iota // one of its messages of MSI-X
+	IRQMSI                 // its message of MSI
 )
 
 // PCIBAR is what a base address register decodes. Of a 64-bit one the register behind

@@ -88,11 +88,14 @@ type SharedInfo struct {
 // delivery ends it: it is never in service, and dom0 writes no EOI for it.
 const UpcallVector = 0xf0
 
-// Fixed event ports; CreateArgs.Port is PortDomain + the domain's slot.
+// Fixed event ports; CreateArgs.Port is PortDomain + the domain's slot. From PortDevice
+// on are those that dom0 chooses for interrupts of devices.
 const (
 	PortConsole     = 1 // input on the host console
 	PortDomainState = 2 // a domain stopped, crashed or went away
 	PortDomain      = 64
+	PortDevice      = PortDomain + MaxDomains
+	NumDevicePorts  = 64
 )
 
 // CreateArgs is the operand of CallDomCreate.

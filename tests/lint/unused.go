@@ -84,7 +84,6 @@ var kept = map[string]string{
 	"boot/kernel.Booted":            ground,
 	"boot/kernel.CrashForTest":      ground,
 	"boot/kernel.SkewForTest":       ground,
-	"boot/kernel.FreeVector":        ground,
 	"boot/kernel.HostXCR0":          ground,
 	"boot/kernel.Leave":             ground,
 	"boot/kernel.LogEnd":            ground,

@@ -6,11 +6,19 @@ package nvmetest
 // Size implements reg.Window.
 func (d *Device) Size() uint32 { return 16 << 10 }
 
-// Read8 is not what a driver of this device uses, nor is Read16.
-func (d *Device) Read8(off uint32) uint8       { panic("nvmetest: access of one byte") }
-func (d *Device) Read16(off uint32) uint16     { panic("nvmetest: access of two bytes") }
-func (d *Device) Write8(off uint32, v uint8)   { panic("nvmetest: access of one byte") }
+// Read8 is not what a driver of this device uses.
+func (d *Device) Read8(off uint32) uint8 { panic("nvmetest: access of one byte") }
+
+// Read16 is as Read8.
+func (d *Device) Read16(off uint32) uint16 { panic("nvmetest: access of two bytes") }
+
+// Write8 is as Read8.
+func (d *Device) Write8(off uint32, v uint8) { panic("nvmetest: access of one byte") }
+
+// Write16 is as Read8.
 func (d *Device) Write16(off uint32, v uint16) { panic("nvmetest: access of two bytes") }
+
+// Read64 implements reg.Window.
 func (d *Device) Read64(off uint32) (v uint64) {
 	return uint64(d.Read32(off)) | uint64(d.Read32(off+4))<<32
 }

@@ -243,20 +243,3 @@ func trace(c *Context) (abi.Status, uint64) {
 	c.data = c.data[:uintptr(n)*sizeTrace]
 	return abi.OK, uint64(n)
 }
-
-func pciFunction(c *Context) (abi.Status, uint64) {
-	all := c.s.PCI.Functions
-	if c.arg[0] >= uint64(len(all)) {
-		return abi.NoDevice, uint64(len(all))
-	}
-	*view[abi.PCIFunction](c) = all[c.arg[0]]
-	return abi.OK, uint64(len(all))
-}
-
-func pciRead(c *Context) (abi.Status, uint64) {
-	if c.arg[0] > 1<<32-1 {
-		return abi.NoDevice, 0
-	}
-	v, st := c.s.PCI.Read(abi.PCIAddr(c.arg[0]), c.arg[1], c.arg[2])
-	return st, uint64(v)
-}

@@ -51,7 +51,7 @@ func newRig(t *testing.T) *rig {
 	}
 	r := &rig{t: t}
 	r.m = &part.Machine{
-		Backend: b, Frames: pool, Phys: mem, Sched: sched.New(sched.Config{CPUs: 1, Tick: 1e7}), TSCHz: 1e9,
+		Backend: b, RAM: ram, Frames: pool, Phys: mem, Sched: sched.New(sched.Config{CPUs: 1, Tick: 1e7}), TSCHz: 1e9,
 		CPUs:      []*pcpu.CPU{{}},
 		HostCPUID: func(leaf, sub uint32) policy.Result { return policy.Result{} },
 		TSC:       func() uint64 { return 1 }, ThisCPU: func() int { return 0 }, Kick: func(int) {},
@@ -71,10 +71,44 @@ func newRig(t *testing.T) *rig {
 		ConsoleWrite: func(b []byte) int { r.log = append(r.log, b...); return len(b) },
 		ConsoleRead:  func(b []byte) abi.ConsoleInput { return abi.NewConsoleInput(copy(b, "in"), 0, false) },
 		DebugKey:     func(byte) {},
-		PCI:          &pci.Table{Functions: []abi.PCIFunction{{Addr: 8, Vendor: 0x8086}, {Addr: 0x10}}},
+		PCI:          testDevices(),
 		Trace:        func(cpu uint64, out []abi.TraceRecord) (int, bool) { return len(out), cpu == 0 },
 	})
 	return r
+}
+
+// testDevices is a machine with two functions, whose base address 2 lies in RAM.
+func testDevices() *pci.Table {
+	f := fakeConfig{}
+	t := pci.NewTable(pci.NewSpace(nil, []pci.Window{{Last: 0, Register: f.register}}))
+	t.Functions[0].BAR = [6]abi.PCIBAR{
+		0: {Addr: 0xe0 << 32, Size: 16 << 10, Flags: abi.BARPresent | abi.BAR64},
+		2: {Addr: 20 * mm.MiB, Size: 4096, Flags: abi.BARPresent},
+	}
+	t.Connect(pci.Host{
+		Now: func() uint64 { return 0 }, Vector: func() uint8 { return 0 }, Target: func() uint32 { return 0 },
+		Attach: func(abi.PCIAddr) abi.Status { return abi.OK }, Detach: func(abi.PCIAddr) bool { return true },
+		Registers: func(uint64, uint64) ([]uint32, bool) { return nil, false },
+	})
+	return t
+}
+
+// fakeConfig is configuration space with functions 00:01.0 and 00:02.0, whose registers
+// keep what is written.
+type fakeConfig map[uint32]*uint32
+
+func (f fakeConfig) register(bus, device, function uint8, reg uint16) *uint32 {
+	at := uint32(device)<<16 | uint32(function)<<12 | uint32(reg)
+	if f[at] == nil {
+		v := uint32(0)
+		if bus != 0 || device != 1 && device != 2 || function != 0 {
+			v = ^uint32(0)
+		} else if reg == 0 {
+			v = 0x1234_8086
+		}
+		f[at] = &v
+	}
+	return f[at]
 }
 
 // call issues a hypercall from vCPU 0 of d.
@@ -327,6 +361,58 @@ func TestTrigger(t *testing.T) {
 	g.Info(&info)
 	if info.Shutdown != abi.ShutdownReboot {
 		t.Errorf("INIT of the boot processor: %+v", info.Shutdown)
+	}
+}
+
+// A function's registers are dom0's as long as the function is.
+func TestPCIFunctionOfDom0(t *testing.T) {
+	r := newRig(t)
+	const addr = 8
+	regs := uint64(0xe0) << 32
+	do := func(want abi.Status, n abi.Call, a ...uint64) {
+		t.Helper()
+		st, _ := r.call(r.dom0, n, a...)
+		for range 100 {
+			if st != abi.Again {
+				break
+			}
+			st, _ = r.call(r.dom0, n, a...)
+		}
+		if st != want {
+			t.Errorf("call %#x %#x: %v, want %v", uint64(n), a, st, want)
+		}
+	}
+	mapped := func() bool {
+		at, _, attr, ok := r.dom0.Tables.Lookup(pt.Addr(regs))
+		return ok && uint64(at) == regs && attr&(pt.RW|pt.Uncached|pt.Exec) == pt.RW|pt.Uncached
+	}
+	for range 2 {
+		do(abi.Denied, abi.CallPCIMap, addr, 0)
+		do(abi.OK, abi.CallPCIAssign, addr)
+		do(abi.Exists, abi.CallPCIAssign, addr)
+		do(abi.BadArg, abi.CallPCIMap, addr, 1)
+		do(abi.Denied, abi.CallPCIMap, addr, 2) // RAM
+		do(abi.OK, abi.CallPCIMap, addr, 0)
+		do(abi.OK, abi.CallPCIMap, addr, 0)
+		do(abi.OK, abi.CallPCIWrite, addr, 4, 2, 6)
+		do(abi.BadArg, abi.CallPCIWrite, addr, 4, 2, 1<<32)
+		do(abi.NoDevice, abi.CallIRQBind, addr, uint64(abi.IRQMSI), 0, abi.PortDevice)
+		do(abi.BadArg, abi.CallIRQMask, 0, 1)
+		do(abi.BadArg, abi.CallIRQUnbind, 0)
+		if !mapped() {
+			t.Error("registers are not mapped")
+		}
+		if r.dom0.Read(mm.GPA(regs), make([]byte, 4)) {
+			t.Error("registers are an operand")
+		}
+		do(abi.OK, abi.CallPCIRelease, addr)
+		if mapped() {
+			t.Error("registers are still mapped")
+		}
+	}
+	for _, n := range []abi.Call{abi.CallPCIAssign, abi.CallPCIMap, abi.CallPCIRelease, abi.CallIRQBind} {
+		do(abi.NoDevice, n, 1<<32|addr)
+		do(abi.NoDevice, n, 16<<8)
 	}
 }
 

@@ -48,4 +48,12 @@ var calls = [abi.NumCalls]call{
 	abi.CallPCIFunction - abi.CallBase: {gpa: 2, size: sizePCI, out: true, run: pciFunction},
 	abi.CallPCIRead - abi.CallBase:     {run: pciRead},
 	abi.CallSchedSlice - abi.CallBase:  {run: schedSlice},
+
+	abi.CallPCIAssign - abi.CallBase:  {run: pciAssign},
+	abi.CallPCIMap - abi.CallBase:     {run: pciMap},
+	abi.CallPCIWrite - abi.CallBase:   {run: pciWrite},
+	abi.CallPCIRelease - abi.CallBase: {run: pciRelease},
+	abi.CallIRQBind - abi.CallBase:    {run: irqBind},
+	abi.CallIRQMask - abi.CallBase:    {run: irqMask},
+	abi.CallIRQUnbind - abi.CallBase:  {run: irqUnbind},
 }

@@ -45,10 +45,10 @@ func (d *Domain) Destroy() abi.Status {
 		}
 	case destroyShared:
 		d.unshare()
-		d.lent.markFlush(d.machine.Dom0())
+		d.lent.rounds.mark(d.machine.Dom0())
 		d.destroy = destroyFlush
 	case destroyFlush:
-		if dom0 := d.machine.Dom0(); d.lent.flushed(dom0) {
+		if dom0 := d.machine.Dom0(); d.lent.rounds.passed(dom0) {
 			dom0.reap()
 			d.destroy = destroyFree
 		}

@@ -54,6 +54,8 @@ type Domain struct {
 	cap    uint32
 	lent   lending // how the RAM stands in dom0's address space
 
+	devices rounds // of dom0: since registers were unmapped last
+
 	hasBells bool // their records are paid
 }
 

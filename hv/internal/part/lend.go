@@ -31,9 +31,9 @@ type mapCursor struct {
 // it; dom0's own is taken inside, for its tables.
 type lending struct {
 	state  mapState
-	at     mapCursor            // progress of MapInto and of unmapSome
-	end    mapCursor            // how far MapInto came
-	rounds [abi.MaxVCPUs]uint64 // of dom0's vCPUs, see flushed
+	at     mapCursor // progress of MapInto and of unmapSome
+	end    mapCursor // how far MapInto came
+	rounds rounds    // since the mappings went
 }
 
 // mapStep is how much of the RAM one hypercall maps or unmaps, in bytes.
@@ -122,10 +122,10 @@ func (l *lending) unmapSome(m *memory, dom0 *Domain) abi.Status {
 			return abi.Again
 		}
 		l.state = unmapping
-		l.markFlush(dom0)
+		l.rounds.mark(dom0)
 		return abi.Again
 	}
-	if !l.flushed(dom0) {
+	if !l.rounds.passed(dom0) {
 		return abi.Again
 	}
 	if !l.unrefSome(m) {
@@ -186,24 +186,4 @@ func (l *lending) unrefSome(m *memory) bool {
 		budget -= min(budget, n)
 	}
 	return false
-}
-
-// markFlush starts a shootdown on the CPUs that run dom0: the generation of the
-// tables has changed, so a vCPU that enters again flushes by itself.
-func (l *lending) markFlush(dom0 *Domain) {
-	for i, v := range dom0.VCPUs {
-		l.rounds[i] = v.rounds.Load()
-		v.Notify()
-	}
-}
-
-// flushed reports whether every vCPU of dom0 has been out of the guest since
-// markFlush, or is now. The caller's own is out.
-func (l *lending) flushed(dom0 *Domain) bool {
-	for i, v := range dom0.VCPUs {
-		if !v.outSince(l.rounds[i]) {
-			return false
-		}
-	}
-	return true
 }

@@ -12,7 +12,9 @@ const statusAborted = 1 << 27
 // TakeBus turns the bus mastering of a function off, and reports whether there is such
 // a function. Of a bridge that takes the bus from all that is behind it.
 func (t *Table) TakeBus(a abi.PCIAddr) bool {
-	if t.Find(a) == nil {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.find(a) < 0 {
 		return false
 	}
 	command := t.space.Load(a, regCommand) & 0xffff

@@ -11,8 +11,8 @@ import (
 	"ringo/hv/abi"
 )
 
-// device is a function whose registers are writable where mask says so.
-type device struct {
+// fake is a function whose registers are writable where mask says so.
+type fake struct {
 	reg  [ExtendedSize / 4]uint32
 	mask [ExtendedSize / 4]uint32
 }
@@ -20,7 +20,7 @@ type device struct {
 // machine is PCI functions behind the ports, and behind windows. It notes what must not
 // be done.
 type machine struct {
-	at      map[abi.PCIAddr]*device
+	at      map[abi.PCIAddr]*fake
 	address uint32
 	absent  bool // there is no mechanism #1
 	wrongs  []string
@@ -28,19 +28,19 @@ type machine struct {
 }
 
 func newMachine() *machine {
-	return &machine{at: map[abi.PCIAddr]*device{}, asked: map[abi.PCIAddr]bool{}}
+	return &machine{at: map[abi.PCIAddr]*fake{}, asked: map[abi.PCIAddr]bool{}}
 }
 
 // add makes a function with a command that cannot set reserved bits.
-func (m *machine) add(a abi.PCIAddr, id, class, command uint32) *device {
-	d := &device{}
+func (m *machine) add(a abi.PCIAddr, id, class, command uint32) *fake {
+	d := &fake{}
 	d.reg[regID/4], d.reg[regClass/4], d.reg[regCommand/4] = id, class<<8|7, command
 	d.mask[regCommand/4] = 0x7
 	m.at[a] = d
 	return d
 }
 
-func (d *device) bar(i int, value, mask uint32) {
+func (d *fake) bar(i int, value, mask uint32) {
 	d.reg[regBAR/4+i], d.mask[regBAR/4+i] = value, mask
 }
 
@@ -202,10 +202,10 @@ func TestBridges(t *testing.T) {
 	if m.asked[at(1, 1, 0)] {
 		t.Error("a link was asked for its device 1")
 	}
-	if f := tab.Find(at(0, 1, 0)); f == nil || f.Secondary != 1 || f.Subordinate != 3 {
+	if f := tab.find(at(0, 1, 0)); f < 0 || tab.Functions[f].Secondary != 1 || tab.Functions[f].Subordinate != 3 {
 		t.Errorf("%+v", f)
 	}
-	if tab.Find(at(1, 5, 0)) != nil {
+	if tab.find(at(1, 5, 0)) >= 0 {
 		t.Error("found what is not there")
 	}
 }
@@ -267,7 +267,7 @@ func TestQuiesce(t *testing.T) {
 // ports.
 func TestWindows(t *testing.T) {
 	m := newMachine()
-	express := func(a abi.PCIAddr) *device {
+	express := func(a abi.PCIAddr) *fake {
 		d := m.add(a, 0x11112222, 0x088000, statusCaps) // not measured: windows have no masks
 		d.reg[regCaps/4], d.reg[0x40/4] = 0x40, capExpress
 		d.reg[0x100/4], d.reg[0xffc/4] = 0x14c3_0001, 0x99

@@ -43,29 +43,44 @@ func (t *Table) Quiesce() (n int) {
 
 // Capabilities ("Capabilities List"), and what of them is looked at.
 const (
+	capPower    = 0x01
+	capMSI      = 0x05
+	capVendor   = 0x09
 	capExpress  = 0x10
+	capMSIX     = 0x11
+	capAdvanced = 0x13
 	expressType = 20 // of the first doubleword, bits 23:20: device/port type
 	rootPort    = 4
 	downPort    = 6
 )
 
 // capability returns the register of a capability of a function, 0 if there is none.
-func (t *Table) capability(a abi.PCIAddr, id uint8) uint16 {
+func (t *Table) capability(a abi.PCIAddr, id uint8) (at uint16) {
+	t.capabilities(a, func(n uint8, reg uint16) bool {
+		if n == id {
+			at = reg
+		}
+		return n != id
+	})
+	return at
+}
+
+// capabilities calls f for each entry of a function's list until it returns false.
+func (t *Table) capabilities(a abi.PCIAddr, f func(id uint8, reg uint16) bool) {
 	if t.space.Load(a, regCommand)&statusCaps == 0 {
-		return 0
+		return
 	}
 	at := uint16(t.space.Load(a, regCaps)) & 0xfc
 	for range SpaceSize / 4 { // a list may have a loop
-		if at < 0x40 {
-			break
+		if at < capsFirst {
+			return
 		}
 		v := t.space.Load(a, at)
-		if uint8(v) == id {
-			return at
+		if !f(uint8(v), at) {
+			return
 		}
 		at = uint16(v>>8) & 0xfc
 	}
-	return 0
 }
 
 // downstream reports whether a bridge to PCI leads to a link, where there is one

@@ -3,7 +3,12 @@
 
 package pci
 
-import "ringo/hv/abi"
+import (
+	"sync"
+	"sync/atomic"
+
+	"ringo/hv/abi"
+)
 
 // MaxFunctions bounds a [Table].
 const MaxFunctions = 2048
@@ -18,6 +23,7 @@ const (
 	regBuses     = 0x18 // of a bridge: primary, secondary, subordinate
 	regSubsystem = 0x2c
 	regCaps      = 0x34
+	regLine      = 0x3c // and pin
 
 	statusCaps  = 1 << 20 // of regCommand: there is a list of capabilities
 	headerMulti = 1 << 7  // of the header type: functions 1 to 7 are to be looked for
@@ -28,15 +34,33 @@ const (
 	commandPort   = 1 << 0
 	commandMemory = 1 << 1
 	commandMaster = 1 << 2
+	commandNoLine = 1 << 10
 )
 
 // Table is the functions that the machine had at boot, in the order of their
-// addresses. It does not change.
+// addresses, and what dom0 has of them. Of a function only the flags change.
 type Table struct {
+	// Functions may be read as a whole before Connect; then [Table.At] is for others.
 	Functions []abi.PCIFunction
 	// Full: there were more than MaxFunctions.
 	Full  bool
 	space *Space
+	host  Host
+
+	mu      sync.Mutex // guards what follows; before that of space and the ledger's of dom0
+	devices []device   // by index of a function
+	irqs    [abi.NumDevicePorts]irq
+	ports   [256]atomic.Uint32 // by vector, 0 none
+}
+
+// At returns the function of an index.
+func (t *Table) At(i uint64) (f abi.PCIFunction, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if i >= uint64(len(t.Functions)) {
+		return f, false
+	}
+	return t.Functions[i], true
 }
 
 // NewTable looks for all functions, and says what each decodes. Bridges must have
@@ -57,6 +81,7 @@ func NewTable(s *Space) *Table {
 			t.scan(abi.NewPCIAddr(segment, bus, device, 0), single)
 		}
 	})
+	t.devices = make([]device, len(t.Functions))
 	return t
 }
 
@@ -108,12 +133,10 @@ func (t *Table) describe(a abi.PCIAddr, id uint32) abi.PCIFunction {
 	return f
 }
 
-// Find returns the function with an address, or nil.
+// Find returns the function with an address as it was at boot, or nil.
 func (t *Table) Find(a abi.PCIAddr) *abi.PCIFunction {
-	for i := range t.Functions {
-		if t.Functions[i].Addr == a {
-			return &t.Functions[i]
-		}
+	if i := t.find(a); i >= 0 {
+		return &t.Functions[i]
 	}
 	return nil
 }
@@ -124,12 +147,14 @@ func (t *Table) Read(a abi.PCIAddr, reg, size uint64) (uint32, abi.Status) {
 	case size != 1 && size != 2 && size != 4, reg%size != 0, reg > ExtendedSize-size:
 		return 0, abi.BadArg
 	}
-	f := t.Find(a)
-	if f == nil {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := t.find(a)
+	if i < 0 {
 		return 0, abi.NoDevice
 	}
 	v := ^uint32(0)
-	if reg < SpaceSize || f.Flags&abi.PCIExtended != 0 {
+	if reg < SpaceSize || t.Functions[i].Flags&abi.PCIExtended != 0 {
 		v = t.space.Load(a, uint16(reg)&^3) >> (reg & 3 * 8)
 	}
 	return v & uint32(1<<(size*8)-1), abi.OK

@@ -14,6 +14,7 @@ import (
 	"ringo/hv/abi"
 	"ringo/hv/internal/hcall"
 	"ringo/hv/internal/part"
+	"ringo/hv/internal/pci"
 	"ringo/hv/internal/pcpu"
 	"ringo/hv/internal/sched"
 	"ringo/hv/vcpu"
@@ -31,6 +32,9 @@ type Host struct {
 	// MachineCheck judges and clears the machine check that has just ended the
 	// run of a guest. It does not return if the machine cannot go on.
 	MachineCheck func() mce.Report
+	// NextIRQ returns, once, a vector that has interrupted the CPU for a device that
+	// dom0 has; ok is false when there is none, which is known at once.
+	NextIRQ func() (vector uint8, ok bool)
 	// LostPage returns, once, a page that has failed without anybody using it;
 	// ok is false when there is none, which is known at once.
 	LostPage func() (page uint64, ok bool)
@@ -43,6 +47,7 @@ type Runner struct {
 	m     *part.Machine
 	host  Host
 	calls *hcall.Context
+	pci   *pci.Table
 	want  *atomic.Bool // the scheduler asks for the CPU
 	emu   emulator
 
@@ -54,7 +59,7 @@ type Runner struct {
 
 // New makes the runner of cpu.
 func New(cpu *pcpu.CPU, m *part.Machine, s *hcall.Services, host Host) *Runner {
-	return &Runner{cpu: cpu, id: cpu.ID, m: m, host: host, calls: hcall.New(m, s), want: m.Sched.Wanted(cpu.ID)}
+	return &Runner{cpu: cpu, id: cpu.ID, m: m, host: host, calls: hcall.New(m, s), pci: s.PCI, want: m.Sched.Wanted(cpu.ID)}
 }
 
 // Loop never returns.
@@ -77,6 +82,7 @@ func (r *Runner) idle() { r.host.Wait(min(r.until, r.cpu.Timers.Next())) }
 func (r *Runner) turn() bool {
 	if r.next == nil {
 		r.lost()
+		r.devices()
 		r.now = r.host.Now()
 		r.cpu.Timers.Expire(r.now)
 		var kick int
@@ -180,6 +186,13 @@ func (r *Runner) settle(v *part.VCPU) bool {
 	return true
 }
 
+// devices tells dom0 of the interrupts of its devices that have come to this CPU.
+func (r *Runner) devices() {
+	for v, ok := r.host.NextIRQ(); ok; v, ok = r.host.NextIRQ() {
+		r.pci.Deliver(v)
+	}
+}
+
 // action is what a handler wants next.
 type action uint8
 
@@ -197,6 +210,7 @@ func (r *Runner) attend(v *part.VCPU, now uint64) bool {
 	v.TakeAttention()
 	v.Dom.Tell()
 	r.lost()
+	r.devices()
 	if r.cpu.Timers.Next() <= now {
 		r.cpu.Timers.Expire(now)
 	}

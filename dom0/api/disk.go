@@ -1,0 +1,125 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package api
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+
+	"ringo/dom0/hardware"
+	"ringo/dom0/problem"
+	"ringo/drivers/block"
+)
+
+// Disk is a disk of the machine.
+type Disk struct {
+	Name      string `json:"name"`
+	Model     string `json:"model"`
+	Serial    string `json:"serial"`
+	Firmware  string `json:"firmware"`
+	Size      uint64 `json:"size"`
+	BlockSize int    `json:"block_size"`
+	ReadOnly  bool   `json:"read_only,omitempty"`
+	Cache     bool   `json:"cache"` // what is written is kept when it is flushed, not before
+	State     string `json:"state"` // "ok", or why it does not work any more
+	Reads     uint64 `json:"reads"`
+	Writes    uint64 `json:"writes"`
+	Flushes   uint64 `json:"flushes"`
+	Errors    uint64 `json:"errors"` // requests that have failed
+}
+
+// DiskPart is a part of a disk, in bytes. A size of 0 is all from Start on.
+type DiskPart struct {
+	Name  string `json:"name"`
+	Start uint64 `json:"start"`
+	Size  uint64 `json:"size"`
+}
+
+// DiskHash is what a part of a disk contains.
+type DiskHash struct {
+	SHA256 string `json:"sha256"`
+	Size   uint64 `json:"size"`
+}
+
+// DiskTest asks for a test of a disk, which destroys what is on it.
+type DiskTest struct {
+	Name string `json:"name"`
+	Seed uint64 `json:"seed"` // which of the possible tests
+	Size uint64 `json:"size"` // bytes to move
+}
+
+// DiskTested is what a test has seen.
+type DiskTested struct {
+	Reads  int    `json:"reads"`
+	Writes int    `json:"writes"`
+	Failed int    `json:"failed"` // requests
+	Size   uint64 `json:"size"`   // bytes moved
+}
+
+// Verbs of disks.
+var (
+	DiskList = add("disk.list", func(a *API, _ *None) ([]Disk, error) {
+		out := []Disk{}
+		for _, d := range a.Hardware.Disks() {
+			out = append(out, disk(d))
+		}
+		return out, nil
+	})
+	DiskSum = add("disk.hash", func(a *API, in *DiskPart) (out DiskHash, err error) {
+		d, err := a.disk(in.Name)
+		if err != nil {
+			return out, err
+		}
+		if all := d.Info().Blocks * uint64(d.Info().BlockSize); in.Size == 0 && in.Start < all {
+			in.Size = all - in.Start
+		}
+		h := sha256.New()
+		err = a.Hardware.Read(d, in.Start, in.Size, func(b []byte) error {
+			_, err := h.Write(b)
+			return err
+		})
+		return DiskHash{hex.EncodeToString(h.Sum(nil)), in.Size}, diskProblem(in.Name, err)
+	})
+	DiskExercise = add("disk.test", func(a *API, in *DiskTest) (out DiskTested, err error) {
+		d, err := a.disk(in.Name)
+		if err != nil {
+			return out, err
+		}
+		r, err := a.Hardware.Exercise(d, in.Seed, in.Size)
+		return DiskTested{r.Reads, r.Writes, r.Failed, r.Bytes}, diskProblem(in.Name, err)
+	})
+)
+
+func disk(d *hardware.Disk) Disk {
+	i := d.Info()
+	out := Disk{
+		Name: d.Name, Model: i.Model, Serial: i.Serial, Firmware: i.Firmware, Size: i.Blocks * uint64(i.BlockSize),
+		BlockSize: i.BlockSize, ReadOnly: i.ReadOnly, Cache: i.Volatile, State: "ok",
+		Reads: d.Count(block.Read), Writes: d.Count(block.Write), Flushes: d.Count(block.Flush), Errors: d.Errors(),
+	}
+	if err := d.Health(); err != nil {
+		out.State = err.Error()
+	}
+	return out
+}
+
+// disk finds a disk.
+func (a *API) disk(name string) (*hardware.Disk, error) {
+	if d := a.Hardware.Disk(name); d != nil {
+		return d, nil
+	}
+	return nil, problem.New(problem.NotFound, "disks lists those that there are", "there is no disk %q", name)
+}
+
+// diskProblem says what is wrong with a request to a disk.
+func diskProblem(name string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, hardware.ErrRange):
+		return problem.New(problem.Invalid, "disks shows its size and the size of its blocks", "%s: %v", name, err)
+	}
+	return problem.New(problem.Internal, "", "%s: %v", name, err)
+}

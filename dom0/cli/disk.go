@@ -1,0 +1,65 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package cli
+
+import (
+	"fmt"
+	"strconv"
+
+	"ringo/dom0/api"
+)
+
+const (
+	diskTestHelp = `All that is on its first 128 MiB is lost: random pieces of them are written and read
+back, until so many MiB have been moved. NUMBER makes another test, or the same again.`
+	diskHashHelp = `START and SIZE are in bytes, and whole blocks. Without them it is all of the disk.`
+)
+
+// disks prints the machine's disks.
+func disks(c *call) error {
+	all, err := api.DiskList.Call(c.API, api.None{})
+	if err != nil {
+		return err
+	}
+	c.printf("%-12s %-24s %-20s %10s %6s %7s %s\n", "Name", "Model", "Serial", "Size(MiB)", "Block", "Errors", "State")
+	for _, d := range all {
+		c.printf("%-12s %-24s %-20s %10d %6d %7d %s\n", d.Name, d.Model, d.Serial, d.Size>>20, d.BlockSize, d.Errors, d.State)
+	}
+	return nil
+}
+
+// diskHash prints the hash of what a disk contains.
+func diskHash(c *call) error {
+	in := api.DiskPart{Name: c.args[0]}
+	for i, p := range []*uint64{&in.Start, &in.Size} {
+		if len(c.args) > i+1 {
+			v, err := strconv.ParseUint(c.args[i+1], 0, 64)
+			if err != nil {
+				return fmt.Errorf("%q is not a number; %w", c.args[i+1], c.usage())
+			}
+			*p = v
+		}
+	}
+	h, err := api.DiskSum.Call(c.API, in)
+	if err != nil {
+		return err
+	}
+	c.printf("sha256 %s of %d bytes\n", h.SHA256, h.Size)
+	return nil
+}
+
+// diskTest tests a disk.
+func diskTest(c *call) error {
+	seed, err := strconv.ParseUint(c.args[1], 0, 64)
+	mib, err2 := strconv.ParseUint(c.args[2], 0, 32)
+	if err != nil || err2 != nil {
+		return c.usage()
+	}
+	r, err := api.DiskExercise.Call(c.API, api.DiskTest{Name: c.args[0], Seed: seed, Size: mib << 20})
+	if err != nil {
+		return err
+	}
+	c.printf("%d reads, %d writes, %d bytes, %d failed\n", r.Reads, r.Writes, r.Size, r.Failed)
+	return nil
+}

@@ -1,0 +1,30 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"runtime/debug"
+
+	"ringo/boot/kernel"
+	"ringo/dom0/event"
+	"ringo/dom0/hardware"
+	"ringo/dom0/hcall"
+)
+
+// newHardware looks for devices, and takes the memory that they need.
+func newHardware(hv *hcall.Client, events *event.Server, cpus int, log func(string)) *hardware.Hardware {
+	return hardware.New(hardware.Options{
+		HV: hv, Events: events, CPUs: cpus, Log: log,
+		Map: kernel.MapDevice, Registers: hardware.Direct(hcall.Direct{}.Slice), Memory: deviceMemory,
+	})
+}
+
+// deviceMemory takes memory from that of the Go runtime, which learns that it has less.
+func deviceMemory(size int) (addr uint64, b []byte, ok bool) {
+	a, b, ok := kernel.Contiguous(uint64(size))
+	if ok {
+		debug.SetMemoryLimit(debug.SetMemoryLimit(-1) - int64(size))
+	}
+	return uint64(a), b, ok
+}

@@ -1,0 +1,99 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package hcall
+
+import (
+	"ringo/hv/abi"
+	"ringo/hv/internal/pci"
+	"ringo/mm"
+)
+
+func pciFunction(c *Context) (abi.Status, uint64) {
+	n := uint64(len(c.s.PCI.Functions))
+	f, ok := c.s.PCI.At(c.arg[0])
+	if !ok {
+		return abi.NoDevice, n
+	}
+	*view[abi.PCIFunction](c) = f
+	return abi.OK, n
+}
+
+func pciRead(c *Context) (abi.Status, uint64) {
+	a, ok := c.function()
+	if !ok {
+		return abi.NoDevice, 0
+	}
+	v, st := c.s.PCI.Read(a, c.arg[1], c.arg[2])
+	return st, uint64(v)
+}
+
+// function is the first argument, where it can be one.
+func (c *Context) function() (abi.PCIAddr, bool) {
+	return abi.PCIAddr(c.arg[0]), c.arg[0] <= 1<<32-1
+}
+
+func pciWrite(c *Context) (abi.Status, uint64) {
+	a, ok := c.function()
+	switch {
+	case !ok:
+		return abi.NoDevice, 0
+	case c.arg[3] > 1<<32-1:
+		return abi.BadArg, 0
+	}
+	return c.s.PCI.Write(a, c.arg[1], c.arg[2], uint32(c.arg[3])), 0
+}
+
+func pciAssign(c *Context) (abi.Status, uint64) {
+	a, ok := c.function()
+	if !ok {
+		return abi.NoDevice, 0
+	}
+	return c.s.PCI.Assign(a), 0
+}
+
+func pciMap(c *Context) (abi.Status, uint64) {
+	a, ok := c.function()
+	if !ok {
+		return abi.NoDevice, 0
+	}
+	parts, addr, st := c.s.PCI.Map(a, c.arg[1])
+	if st != abi.OK {
+		return st, 0
+	}
+	d := c.from.Dom
+	for i, p := range parts {
+		if p.Size == 0 {
+			continue
+		}
+		if st := d.MapDevice(mm.HPA(p.Start), p.Size); st != abi.OK {
+			if i > 0 && parts[0].Size > 0 {
+				d.UnmapDevice(mm.HPA(parts[0].Start), parts[0].Size)
+			}
+			return st, 0
+		}
+	}
+	c.s.PCI.Decode(a, c.arg[1])
+	return abi.OK, addr
+}
+
+func pciRelease(c *Context) (abi.Status, uint64) {
+	a, ok := c.function()
+	if !ok {
+		return abi.NoDevice, 0
+	}
+	d := c.from.Dom
+	return c.s.PCI.Release(a, func(p pci.Mapped) bool { return d.UnmapDevice(mm.HPA(p.Start), p.Size) }), 0
+}
+
+func irqBind(c *Context) (abi.Status, uint64) {
+	a, ok := c.function()
+	if !ok {
+		return abi.NoDevice, 0
+	}
+	handle, st := c.s.PCI.Bind(a, abi.IRQKind(c.arg[1]), c.arg[2], c.arg[3])
+	return st, handle
+}
+
+func irqMask(c *Context) (abi.Status, uint64)   { return c.s.PCI.Mask(c.arg[0], c.arg[1]), 0 }
+func irqUnbind(c *Context) (abi.Status, uint64) { return c.s.PCI.Unbind(c.arg[0]), 0 }

@@ -1,0 +1,220 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package pci
+
+import "ringo/hv/abi"
+
+// state is where a function is in its life.
+//
+//	free --Assign--> assigned --Release--> leaving, resetting --> free | broken
+type state uint8
+
+// The states. What is not assigned neither writes memory nor interrupts.
+const (
+	free     state = iota
+	assigned       // dom0 has it
+	leaving        // what it has begun is waited for
+	resetting
+	broken // nobody gets it
+)
+
+// device is what the table knows of a function beside its description.
+type device struct {
+	state   state
+	mapped  uint8  // base addresses that dom0 has, a bit for each
+	until   uint64 // leaving, resetting: when to look, or to give up, in ns
+	command uint16 // at boot, without bus mastering
+
+	express, advanced, msi, msix uint16 // registers of capabilities, 0: none
+
+	messages int      // of MSI-X
+	table    []uint32 // its messages, nil: not looked at yet
+}
+
+// Host is what the table needs of the machine, when functions are to be given away.
+type Host struct {
+	// Registers returns device registers, as doublewords; ok is false where they cannot
+	// be reached.
+	Registers func(at, size uint64) (words []uint32, ok bool)
+	// Now is the time in nanoseconds.
+	Now func() uint64
+	// Vector reserves an interrupt vector, 0 if there is none left, whose interrupts
+	// come to Table.Deliver, and GiveVector gives it back.
+	Vector     func() uint8
+	GiveVector func(v uint8)
+	// Target is the local APIC to which an interrupt for dom0 goes best.
+	Target func() (apic uint32)
+	// Attach lets a function reach dom0's RAM, and Detach ends that: false until nobody
+	// remembers it. An IOMMU is behind both, or nothing.
+	Attach func(a abi.PCIAddr) abi.Status
+	Detach func(a abi.PCIAddr) (done bool)
+	// Message is what a function must write to make a local APIC interrupt; ok is false
+	// if it cannot. Silence ends that, for a function whose message is off.
+	Message func(a abi.PCIAddr, vector uint8, apic uint32) (addr, data uint32, ok bool)
+	Silence func(a abi.PCIAddr, vector uint8)
+	// Raise raises an event port of dom0.
+	Raise func(port uint32)
+	// Kept are physical addresses that are no device's to decode: start, end.
+	Kept [][2]uint64
+}
+
+// Connect lets functions be given away.
+//
+// Preconditions: it is called once, before the first hypercall.
+func (t *Table) Connect(h Host) { t.host = h }
+
+// find returns the index of the function with an address, -1 if there is none.
+func (t *Table) find(a abi.PCIAddr) int {
+	for i := range t.Functions {
+		if t.Functions[i].Addr == a {
+			return i
+		}
+	}
+	return -1
+}
+
+// own returns the index of a function that dom0 has.
+//
+// Preconditions: t.mu is held, as in all that follows.
+func (t *Table) own(a abi.PCIAddr) (int, abi.Status) {
+	i := t.find(a)
+	switch {
+	case i < 0:
+		return 0, abi.NoDevice
+	case t.devices[i].state != assigned:
+		return 0, abi.Denied
+	}
+	return i, abi.OK
+}
+
+// Assign gives a function to dom0, quiet. Denied are those that the hypervisor uses, or
+// that others work through.
+func (t *Table) Assign(a abi.PCIAddr) abi.Status {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := t.find(a)
+	if i < 0 {
+		return abi.NoDevice
+	}
+	f, d := &t.Functions[i], &t.devices[i]
+	switch {
+	case f.Header != 0, baseClass(f) == classBridge, baseClass(f) == classSystem, baseClass(f) == classDisplay,
+		d.state == broken:
+		return abi.Denied
+	case d.state == assigned:
+		return abi.Exists
+	case d.state != free:
+		return abi.Busy
+	case uint16(t.space.Load(a, regID)) != f.Vendor:
+		return abi.NoDevice // it was taken out
+	}
+	d.command = uint16(t.space.Load(a, regCommand)) &^ commandMaster
+	d.express, d.advanced = t.capability(a, capExpress), t.capability(a, capAdvanced)
+	d.msi, d.msix = t.capability(a, capMSI), t.capability(a, capMSIX)
+	t.quiet(i)
+	// The one place where a function becomes able to reach memory, if dom0 makes it a bus
+	// master, which only an assigned one can be; Release has the one where that ends.
+	if st := t.host.Attach(a); st != abi.OK {
+		return st
+	}
+	d.state = assigned
+	f.Flags |= abi.PCIAssigned
+	return abi.OK
+}
+
+// quiet takes a function the bus and all its interrupts.
+func (t *Table) quiet(i int) {
+	a, d := t.Functions[i].Addr, &t.devices[i]
+	t.unbindAll(i)
+	if d.msix != 0 {
+		v := t.space.Load(a, d.msix)
+		t.space.Store(a, d.msix, v&^msixEnable|msixMask)
+	}
+	if d.msi != 0 {
+		t.space.Store(a, d.msi, t.space.Load(a, d.msi)&^msiEnable)
+	}
+	t.command(a, commandMaster, commandNoLine)
+}
+
+// command clears and sets bits of a function's command; status bits stay.
+func (t *Table) command(a abi.PCIAddr, off, on uint32) {
+	t.space.Store(a, regCommand, t.space.Load(a, regCommand)&0xffff&^off|on)
+}
+
+// Mapped is a part of a base address, of which dom0 gets the pages.
+type Mapped struct{ Start, Size uint64 }
+
+// Map says which pages of a base address dom0 gets, at most two ranges, and lets the
+// function decode it. They are those that hold no interrupt messages. Exists is a base
+// address that shares a page with one of a function that is not dom0's.
+func (t *Table) Map(a abi.PCIAddr, bar uint64) (parts [2]Mapped, addr uint64, st abi.Status) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i, st := t.own(a)
+	if st != abi.OK {
+		return parts, 0, st
+	}
+	f, d := &t.Functions[i], &t.devices[i]
+	if bar >= uint64(len(f.BAR)) {
+		return parts, 0, abi.BadArg
+	}
+	b := &f.BAR[bar]
+	if b.Flags&abi.BARPresent == 0 || b.Flags&abi.BARPort != 0 || b.Addr == 0 || b.Size == 0 || b.Size > maxWindow {
+		return parts, 0, abi.BadArg
+	}
+	start, end := b.Addr&^(pageSize-1), (b.Addr+b.Size+pageSize-1)&^(pageSize-1)
+	if st := t.mayMap(i, start, end); st != abi.OK {
+		return parts, 0, st
+	}
+	parts[0] = Mapped{start, end - start}
+	if from, to, ok := t.messagePages(i, int(bar)); ok {
+		from, to = max(from, start), min(to, end)
+		parts[0].Size = from - start
+		parts[1] = Mapped{to, end - to}
+	}
+	if d.mapped&(1<<bar) != 0 {
+		parts = [2]Mapped{} // it is there
+	}
+	return parts, b.Addr, abi.OK
+}
+
+// Bounds of what is mapped.
+const (
+	pageSize  = 4096
+	maxWindow = 1 << 38 // bytes of a base address
+)
+
+// mayMap reports whether nobody else has anything in a range.
+func (t *Table) mayMap(i int, start, end uint64) abi.Status {
+	if end < start || end > 1<<46 {
+		return abi.BadArg
+	}
+	for _, k := range t.host.Kept {
+		if start < k[1] && k[0] < end {
+			return abi.Denied
+		}
+	}
+	for n := range t.Functions {
+		if n == i || t.devices[n].state == assigned {
+			continue
+		}
+		for _, b := range t.Functions[n].BAR {
+			memory := b.Flags&abi.BARPresent != 0 && b.Flags&abi.BARPort == 0 && b.Addr != 0
+			if memory && start < b.Addr+max(b.Size, 1) && b.Addr < end {
+				return abi.Exists
+			}
+		}
+	}
+	return abi.OK
+}
+
+// Decode notes that a base address is mapped, and lets the function decode it.
+func (t *Table) Decode(a abi.PCIAddr, bar uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if i, st := t.own(a); st == abi.OK {
+		t.devices[i].mapped |= 1 << bar
+		t.command(a, 0, commandMemory)
+	}
+}

@@ -1,0 +1,136 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package pci
+
+import "ringo/hv/abi"
+
+// irq is an interrupt of a function that raises an event port. Its handle is its index.
+type irq struct {
+	function int // index
+	kind     abi.IRQKind
+	entry    int
+	port     uint32
+	vector   uint8 // 0: the entry is free
+}
+
+// Bind makes an interrupt of a function raise a port, and returns its handle.
+func (t *Table) Bind(a abi.PCIAddr, kind abi.IRQKind, entry, port uint64) (handle uint64, st abi.Status) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i, st := t.own(a)
+	switch {
+	case st != abi.OK:
+		return 0, st
+	case port < abi.PortDevice || port >= abi.PortDevice+abi.NumDevicePorts, kind > abi.IRQMSI:
+		return 0, abi.BadArg
+	case !t.has(i, kind, entry):
+		return 0, abi.NoDevice
+	}
+	n := -1
+	for h := range t.irqs {
+		switch q := &t.irqs[h]; {
+		case q.vector == 0:
+			if n < 0 {
+				n = h
+			}
+		case q.port == uint32(port), q.function == i && (q.kind != kind || q.entry == int(entry)):
+			return 0, abi.Exists
+		}
+	}
+	if n < 0 {
+		return 0, abi.NoSlot
+	}
+	v := t.host.Vector()
+	if v == 0 {
+		return 0, abi.NoSlot
+	}
+	addr, data, ok := t.host.Message(a, v, t.host.Target())
+	if !ok {
+		t.host.GiveVector(v)
+		return 0, abi.NoSlot
+	}
+	t.irqs[n] = irq{function: i, kind: kind, entry: int(entry), port: uint32(port), vector: v}
+	t.ports[v].Store(uint32(port))
+	if kind == abi.IRQMSI {
+		t.setMSI(i, addr, data)
+	} else {
+		t.devices[i].setEntry(int(entry), addr, data)
+	}
+	return uint64(n), abi.OK
+}
+
+// has reports whether a function has an interrupt, and makes it ready.
+func (t *Table) has(i int, kind abi.IRQKind, entry uint64) bool {
+	if kind == abi.IRQMSI {
+		return t.devices[i].msi != 0 && entry == 0
+	}
+	return t.openTable(i) && entry < uint64(t.devices[i].messages)
+}
+
+// Deliver raises the port of a vector's interrupt. It may be called on any CPU; nothing
+// of it allocates or locks.
+func (t *Table) Deliver(vector uint8) {
+	if p := t.ports[vector].Load(); p != 0 {
+		t.host.Raise(p)
+	}
+}
+
+// bound returns the interrupt of a handle.
+func (t *Table) bound(handle uint64) *irq {
+	if handle >= uint64(len(t.irqs)) || t.irqs[handle].vector == 0 {
+		return nil
+	}
+	return &t.irqs[handle]
+}
+
+// Mask keeps an interrupt from coming, or lets it.
+func (t *Table) Mask(handle, on uint64) abi.Status {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	q := t.bound(handle)
+	if q == nil || on > 1 {
+		return abi.BadArg
+	}
+	t.mask(q, on == 1)
+	return abi.OK
+}
+
+func (t *Table) mask(q *irq, on bool) {
+	if q.kind == abi.IRQMSI {
+		t.enableMSI(q.function, !on)
+	} else {
+		t.devices[q.function].maskEntry(q.entry, on)
+	}
+}
+
+// Unbind takes an interrupt back.
+func (t *Table) Unbind(handle uint64) abi.Status {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	q := t.bound(handle)
+	if q == nil {
+		return abi.BadArg
+	}
+	t.unbind(q)
+	return abi.OK
+}
+
+// unbind is Unbind. A message that is on its way finds no port, or that of who has the
+// vector next, whom it does no harm.
+func (t *Table) unbind(q *irq) {
+	t.mask(q, true)
+	t.host.Silence(t.Functions[q.function].Addr, q.vector)
+	t.ports[q.vector].Store(0)
+	t.host.GiveVector(q.vector)
+	*q = irq{}
+}
+
+// unbindAll takes back all interrupts of a function.
+func (t *Table) unbindAll(i int) {
+	for h := range t.irqs {
+		if q := &t.irqs[h]; q.vector != 0 && q.function == i {
+			t.unbind(q)
+		}
+	}
+}

@@ -1,0 +1,132 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package emu
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"ringo/drivers/block"
+	"ringo/drivers/block/exercise"
+	"ringo/tools/emu"
+)
+
+// TestNVMe: dom0 drives NVMe disks by their interrupts. It writes one all over, and the
+// file below it has then what was written. One whose medium fails goes on where it does
+// not; one that is taken out while it works is gone, and nothing else.
+func TestNVMe(t *testing.T) {
+	t.Parallel()
+	const size = 64 << 20
+	good, bad := emptyDisk(t, "good.img", size), emptyDisk(t, "bad.img", size)
+	h := boot(t, emu.Config{MemMiB: 512, Args: []string{
+		"-drive", "if=none,id=good,format=raw,file=" + good, "-device", "nvme,drive=good,serial=one,addr=4",
+		"-device", "pcie-root-port,id=rp,chassis=1,addr=5",
+		"-blockdev", `{"driver":"raw","node-name":"bad","file":{"driver":"blkdebug","image":{"driver":"file","filename":"` + bad +
+			`"},"inject-error":[{"event":"none","iotype":"read","errno":5,"sector":4096}]}}`,
+		"-device", "nvme,drive=bad,serial=two,bus=rp",
+	}})
+	if all := h.ok("disks"); !regexp.MustCompile(`(?m)^nvme0n1 +QEMU NVMe Ctrl +one +64 +512 +0 ok\nnvme1n1 +QEMU NVMe Ctrl +two +64 +512 +0 ok$`).MatchString(all) {
+		t.Errorf("disks:\n%s", all)
+	}
+	if got := h.ok("disk-test nvme0n1 1 64"); !regexp.MustCompile(`^\d{4} reads, \d{4} writes, \d+ bytes, 0 failed$`).MatchString(strings.TrimSpace(got)) {
+		t.Error(got)
+	}
+	const zeros = "sha256 30e14955ebf1352266dc2ff8067e68104607e750abb9d3b36582b8af909fcb58 of 1048576 bytes"
+	if got := h.ok("disk-hash nvme1n1 0x300000 0x100000"); strings.TrimSpace(got) != zeros {
+		t.Error(got)
+	}
+	h.fails("disk-hash nvme1n1 0x200000 0x1000", "nvme1n1: blocks 4096 to 4103", "the medium cannot be read or written there")
+	if got := h.ok("disk-test nvme1n1 2 4"); !strings.Contains(got, " reads, ") {
+		t.Error(got)
+	}
+	if all := h.ok("disks"); !regexp.MustCompile(`(?m)^nvme1n1 .* 512 +[1-9][0-9]* ok$`).MatchString(all) {
+		t.Errorf("disks:\n%s", all)
+	}
+	h.removed()
+	h.poweroff()
+	if text := h.Transcript(); strings.Contains(text, "interrupt was lost") || strings.Contains(text, "no interrupts") {
+		t.Error("a disk was not driven by interrupts")
+	}
+	checkExercise(t, good, 1, size)
+}
+
+// removed takes the disk behind the root port out while it is written.
+func (h *host) removed() {
+	h.t.Helper()
+	port := regexp.MustCompile(`(?m)^\tcapability at (0x[0-9a-f]+): PCI Express`).FindStringSubmatch(h.ok("pci -v 00:05.0"))
+	if port == nil {
+		h.t.Fatal("the root port is no Express function")
+	}
+	at, err := strconv.ParseUint(port[1], 0, 8)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.key("disk-test nvme1n1 3 400\r")
+	h.see(verbTime, "disk-test nvme1n1 3 400")
+	// Power and indicator off ("Slot Control Register").
+	for _, line := range []string{"stop", fmt.Sprintf("o/w 0xcf8 %#x", 0x80002800|(at+0x18)), "o/h 0xcfc 0x700", "cont"} {
+		if text, err := h.Monitor.HMP(line); err != nil || strings.TrimSpace(text) != "" {
+			h.t.Fatalf("%s: %q, %v", line, text, err)
+		}
+	}
+	h.see(verbTime, "error: nvme1n1: ")
+	h.see(verbTime, "the device is gone", prompt)
+	if all := h.ok("disks"); !regexp.MustCompile(`(?m)^nvme0n1 .* 0 ok\nnvme1n1 .* it does not answer any more: the device is gone$`).MatchString(all) {
+		h.t.Errorf("disks:\n%s", all)
+	}
+	h.fails("disk-hash nvme1n1 0 512", "the device is gone")
+}
+
+// emptyDisk makes a file of size zeros.
+func emptyDisk(t *testing.T, name string, size int64) string {
+	t.Helper()
+	name = filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(name, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(name, size); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// checkExercise compares a disk's file with what an exercise has written.
+func checkExercise(t *testing.T, name string, seed, moved uint64) {
+	t.Helper()
+	disk, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const size = 512
+	p := exercise.NewPlan(seed, block.Info{BlockSize: size, Blocks: uint64(len(disk) / size), MaxBlocks: 1 << 20})
+	writes := make([]uint16, p.Blocks())
+	for done := uint64(0); done < moved; {
+		s := p.Next()
+		for b := range uint64(s.Blocks) {
+			if s.Write {
+				writes[s.Start+b]++
+			}
+			done += size
+		}
+	}
+	want := make([]byte, size)
+	wrong := 0
+	for b, n := range writes {
+		clear(want)
+		if n > 0 {
+			exercise.Fill(want, seed, uint64(b), n)
+		}
+		if string(disk[b*size:][:size]) != string(want) {
+			wrong++
+		}
+	}
+	if wrong > 0 {
+		t.Errorf("%d of %d blocks are not as they were written", wrong, len(writes))
+	}
+}
