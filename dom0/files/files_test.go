@@ -86,7 +86,7 @@ func TestOpen(t *testing.T) {
 		"boot:vmlinuz": "kernel", "boot:stick.imgp1": "no image",
 		"boot:cd.iso/boot/vmlinuz": "a kernel", "boot:cd.iso/link": "a kernel",
 		"boot:usb.imgp2/boot/initrd.gz": "an initrd", "boot:usb.imgp1/VMLINUZ": "a FAT's",
-		"disk:nvme0n1p2/boot/vmlinuz": "a kernel", "disk:nvme0n1p2//boot/../boot/vmlinuz": "a kernel",
+		"disk:nvme0n1p2/boot/vmlinuz": "a kernel", "disk:nvme0n1p2//boot/../../boot/vmlinuz/": "a kernel",
 		"disk:nvme0n2/boot/vmlinuz": "a kernel",
 	} {
 		src, err := r.Open(name)

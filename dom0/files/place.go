@@ -4,6 +4,7 @@
 package files
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -29,10 +30,7 @@ type place struct {
 // place finds the file system of a name, and opens it.
 func (f *Files) place(name string) (*place, error) {
 	volume, rest, _ := strings.Cut(name, "/")
-	p := &place{volume: volume, path: path.Clean(strings.Trim(rest, "/"))}
-	if p.path == "" {
-		p.path = "."
-	}
+	p := &place{volume: volume, path: cmp.Or(path.Clean("/" + rest)[1:], ".")}
 	d, number, err := f.device(volume)
 	if err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ func (x *inode) Each(f func(tree.Entry) bool) error {
 	case x.flags&flagEncrypted != 0:
 		return errEncrypted
 	case x.size > tree.MaxFolder:
-		return damaged("a folder of %d bytes", x.size)
+		return tree.ErrLong
 	}
 	if x.flags&flagInline != 0 {
 		// The number of the folder above comes first, then entries; more of them in

@@ -20,7 +20,7 @@ func (n *node) records(f func(record) bool) error {
 		return n.refuse
 	}
 	if p.size > tree.MaxFolder {
-		return damaged("a folder of %d bytes", p.size)
+		return tree.ErrLong
 	}
 	b := make([]byte, sector)
 	for off := uint64(0); off < p.size; off += sector {

@@ -38,6 +38,7 @@ var (
 	ErrDamaged = errors.New("the file system is damaged")
 	ErrLinks   = errors.New("its symbolic links lead too far")
 	ErrMany    = errors.New("the folder has too many entries to list")
+	ErrLong    = errors.New("the folder is longer than the 16 MiB that are read of one")
 )
 
 // Node is a file, a folder or a symbolic link. Its methods are safe for concurrent
