@@ -8,6 +8,7 @@ import (
 
 	"ringo/boot/kernel"
 	"ringo/dom0/event"
+	"ringo/dom0/files"
 	"ringo/dom0/hardware"
 	"ringo/dom0/hcall"
 )
@@ -18,6 +19,16 @@ func newHardware(hv *hcall.Client, events *event.Server, cpus int, log func(stri
 		HV: hv, Events: events, CPUs: cpus, Log: log,
 		Map: kernel.MapDevice, Registers: hardware.Direct(hcall.Direct{}.Slice), Memory: deviceMemory,
 	})
+}
+
+// disks are those of the machine that files can be on.
+func disks(h *hardware.Hardware) (all []files.Disk) {
+	for _, d := range h.Disks() {
+		if r := d.Reader(); r != nil {
+			all = append(all, files.Disk{Name: d.Name, R: r, Size: r.Size(), Block: d.Info().BlockSize})
+		}
+	}
+	return all
 }
 
 // deviceMemory takes memory from that of the Go runtime, which learns that it has less.

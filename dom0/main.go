@@ -51,7 +51,10 @@ func main() {
 	events.Handle(abi.PortConsole, line.Wake, nil)
 	_, reservable := budget.Use()
 	defined := store.NewMemory(budget.Account("a definition"))
-	found := files.New(files.Options{Memory: direct, Modules: start.Modules[:start.NumModules], Warn: host.Notify})
+	found := files.New(files.Options{
+		Memory: direct, Modules: start.Modules[:start.NumModules], Warn: host.Notify,
+		Disks: func() []files.Disk { return disks(machine) },
+	})
 	manager := domain.New(domain.Options{
 		HV: hv, Loader: domain.Images{Account: budget.Account("unpacking")}, Files: found,
 		Devices: devices, Memory: direct, Store: defined, Dumps: budget.Account("a dump"), DumpMost: reservable / 2, Notify: host.Notify, Tell: host.Tell,

@@ -6,6 +6,7 @@ package cli
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"ringo/dom0/api"
 )
@@ -22,9 +23,23 @@ func disks(c *call) error {
 	if err != nil {
 		return err
 	}
+	var volumes []api.File
+	if c.given('v') {
+		if volumes, err = api.FileList.Call(c.API, api.Folder{Name: "disk:"}); err != nil {
+			return err
+		}
+	}
 	c.printf("%-12s %-24s %-20s %10s %6s %7s %s\n", "Name", "Model", "Serial", "Size(MiB)", "Block", "Errors", "State")
 	for _, d := range all {
 		c.printf("%-12s %-24s %-20s %10d %6d %7d %s\n", d.Name, d.Model, d.Serial, d.Size>>20, d.BlockSize, d.Errors, d.State)
+		for _, v := range volumes {
+			name := strings.TrimSuffix(strings.TrimPrefix(v.Name, "disk:"), "/")
+			if part := strings.TrimPrefix(name, d.Name); name == d.Name && v.Note != "" {
+				c.printf("  %-10s %s\n", "", v.Note)
+			} else if part != name && strings.HasPrefix(part, "p") {
+				c.printf("  %-10s %-45s %10d\n", name, v.Note, v.Size>>20)
+			}
+		}
 	}
 	return nil
 }

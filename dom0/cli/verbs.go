@@ -121,7 +121,7 @@ func hostVerbs() []verb {
 		{name: "info", alias: []string{"nodeinfo"}, short: "describe the host", run: info},
 		{name: "pci", alias: []string{"lspci"}, args: "[-v] [-x] [ADDRESS]", flags: "vx", most: 1,
 			short: "list the machine's PCI functions", text: pciHelp, run: pciList},
-		{name: "disks", short: "list the machine's disks", run: disks},
+		{name: "disks", args: "[-v]", flags: "v", short: "list the machine's disks; -v with partitions and file systems", run: disks},
 		{name: "disk-hash", args: "DISK [START [SIZE]]", least: 1, most: 3, short: "hash what a disk contains", text: diskHashHelp, run: diskHash},
 		{name: "disk-test", args: "DISK NUMBER MIB", least: 3, most: 3, short: "test a disk, and destroy what is on it", text: diskTestHelp, run: diskTest},
 		{name: "dmesg", args: "[DOMAIN]", most: 1, kind: argDomain, short: "print the hypervisor's log, or a domain's", run: dmesg,

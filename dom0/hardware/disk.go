@@ -18,6 +18,7 @@ import (
 type Disk struct {
 	block.Device
 	Name   string
+	reader *block.Reader
 	health func() error
 	counts [block.WriteZeroes + 1]atomic.Uint64
 	errors atomic.Uint64
@@ -31,8 +32,12 @@ func (f *Function) AddDisk(suffix string, d block.Device, health func() error) {
 
 // AddDisk takes up a disk that is no function's.
 func (h *Hardware) AddDisk(name string, d block.Device, health func() error) {
+	x := &Disk{Device: d, Name: name, health: health}
+	if h.cache != nil {
+		x.reader = h.cache.Reader(x)
+	}
 	h.mu.Lock()
-	h.disks = append(h.disks, &Disk{Device: d, Name: name, health: health})
+	h.disks = append(h.disks, x)
 	slices.SortFunc(h.disks, func(a, b *Disk) int { return cmp.Compare(a.Name, b.Name) })
 	h.mu.Unlock()
 }
@@ -54,6 +59,9 @@ func (h *Hardware) Disk(name string) *Disk {
 	}
 	return nil
 }
+
+// Reader is the disk's content, for files on it; nil if there is no memory for that.
+func (d *Disk) Reader() *block.Reader { return d.reader }
 
 // Health returns why the disk does not work any more, or nil.
 func (d *Disk) Health() error { return d.health() }

@@ -45,6 +45,7 @@ import (
 
 	"ringo/dom0/event"
 	"ringo/dom0/hcall"
+	"ringo/drivers/block"
 	"ringo/drivers/dma"
 	"ringo/drivers/pci"
 	"ringo/drivers/reg"
@@ -82,6 +83,7 @@ type Hardware struct {
 	o     Options
 	found []match
 	arena *arena
+	cache *block.Cache  // nil without devices
 	ready chan struct{} // closed when all drivers have started, or failed
 
 	mu    sync.Mutex // guards what follows
@@ -106,7 +108,7 @@ func New(o Options) *Hardware {
 	if err != nil {
 		o.Log("error: " + err.Error())
 	}
-	size := bufferSize
+	size := bufferSize + block.CacheMemory
 	for i := range all {
 		if d := driverOf(&all[i]); d != nil {
 			h.found = append(h.found, match{&all[i], d})
@@ -124,6 +126,7 @@ func New(o Options) *Hardware {
 	}
 	h.arena.free = dma.Segment{Addr: addr, Bytes: b}
 	h.data, _ = h.arena.Alloc(bufferSize, dma.Page)
+	h.cache, _ = block.NewCache(h.arena)
 	return h
 }
 

@@ -126,6 +126,19 @@ func TestNVMe(t *testing.T) {
 	if err := r.Read(d, 512, 3<<20, func(b []byte) error { n += len(b); return nil }); err != nil || n != 3<<20 {
 		t.Errorf("%d bytes, %v", n, err)
 	}
+	// Its reader shows the same, and counts as well.
+	before, b := d.Count(block.Read), make([]byte, 100_000)
+	if _, err := d.Reader().ReadAt(b, 777); err != nil || d.Count(block.Read) < before+2 {
+		t.Errorf("%v, %d reads", err, d.Count(block.Read)-before)
+	}
+	if err := r.Read(d, 0, 102400, func(all []byte) error {
+		if !bytes.Equal(all[777:][:100_000], b) {
+			t.Error("its reader shows something else")
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
 	for _, c := range [][2]uint64{{1, 512}, {512, 1}, {d.Info().Blocks * 512, 512}, {1 << 63, 1 << 63}} {
 		if err := r.Read(d, c[0], c[1], nil); !errors.Is(err, ErrRange) {
 			t.Errorf("%#x: %v", c, err)

@@ -24,16 +24,31 @@ func TestNVMe(t *testing.T) {
 	t.Parallel()
 	const size = 64 << 20
 	good, bad := emptyDisk(t, "good.img", size), emptyDisk(t, "bad.img", size)
-	h := boot(t, emu.Config{MemMiB: 512, Args: []string{
-		"-drive", "if=none,id=good,format=raw,file=" + good, "-device", "nvme,drive=good,serial=one,addr=4",
+	files, _ := protocols()
+	volume := diskImage(t, "files.img", tree(t, map[string]string{
+		"boot/pvh": string(files["pvh"]), "boot/first": "first\x00", "image.toml": "memory = \"16MiB\"\n[boot]\ncmdline = \"mode=boot\"\n",
+		"auto.toml": "memory = \"16MiB\"\n[boot]\nkernel = \"disk:nvme0n2p2/boot/pvh\"\ncmdline = \"mode=boot\"\n",
+	}))
+	h := boot(t, emu.Config{MemMiB: 512, HVArgs: "autostart=disk:nvme0n2p2/auto.toml", Args: []string{
+		"-drive", "if=none,id=good,format=raw,file=" + good, "-device", "nvme,id=first,drive=good,serial=one,addr=4",
+		"-drive", "if=none,id=files,format=raw,file=" + volume, "-device", "nvme-ns,drive=files,bus=first,nsid=2",
 		"-device", "pcie-root-port,id=rp,chassis=1,addr=5",
 		"-blockdev", `{"driver":"raw","node-name":"bad","file":{"driver":"blkdebug","image":{"driver":"file","filename":"` + bad +
 			`"},"inject-error":[{"event":"none","iotype":"read","errno":5,"sector":4096}]}}`,
 		"-device", "nvme,drive=bad,serial=two,bus=rp",
 	}})
-	if all := h.ok("disks"); !regexp.MustCompile(`(?m)^nvme0n1 +QEMU NVMe Ctrl +one +64 +512 +0 ok\nnvme1n1 +QEMU NVMe Ctrl +two +64 +512 +0 ok$`).MatchString(all) {
+	if all := h.ok("disks"); !regexp.MustCompile(`(?m)^nvme0n1 +QEMU NVMe Ctrl +one +64 +512 +0 ok\nnvme0n2 .* 24 .* ok\nnvme1n1 +QEMU NVMe Ctrl +two +64 +512 +0 ok$`).MatchString(all) {
 		t.Errorf("disks:\n%s", all)
 	}
+	for !hasWord(h.ok("list"), "auto") { // whose disk takes a moment to be there
+	}
+	h.ok("destroy auto")
+	h.fromVolume("disk:nvme0n2p1")
+	h.fromVolume("disk:nvme0n2p2")
+	if all := h.ok("disks -v"); !regexp.MustCompile(`(?m)^ +gpt\n +nvme0n2p1 +fat1[26] "STICK" \("EFI system"\) +8\n +nvme0n2p2 +ext4 "root" +12$`).MatchString(all) {
+		t.Errorf("disks -v:\n%s", all)
+	}
+	h.fails("create name=bad kernel=disk:nvme0n3/vmlinuz", `no disk "nvme0n3" (did you mean "disk:nvme0n1"?)`)
 	if got := h.ok("disk-test nvme0n1 1 64"); !regexp.MustCompile(`^\d{4} reads, \d{4} writes, \d+ bytes, 0 failed$`).MatchString(strings.TrimSpace(got)) {
 		t.Error(got)
 	}
@@ -77,7 +92,7 @@ func (h *host) removed() {
 	}
 	h.see(verbTime, "error: nvme1n1: ")
 	h.see(verbTime, "the device is gone", prompt)
-	if all := h.ok("disks"); !regexp.MustCompile(`(?m)^nvme0n1 .* 0 ok\nnvme1n1 .* it does not answer any more: the device is gone$`).MatchString(all) {
+	if all := h.ok("disks"); !regexp.MustCompile(`(?m)^nvme0n1 .* 0 ok\nnvme0n2 .* 0 ok\nnvme1n1 .* it does not answer any more: the device is gone$`).MatchString(all) {
 		h.t.Errorf("disks:\n%s", all)
 	}
 	h.fails("disk-hash nvme1n1 0 512", "the device is gone")
