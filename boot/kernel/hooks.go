@@ -32,6 +32,9 @@ func hookBlock(t *thread) {}
 func hookUnblock(t *thread) bool { return false }
 
 //go:nosplit
+func hookSlice(t *thread, now, end uint64) uint64 { return end }
+
+//go:nosplit
 func hookPanic(t *thread) bool { return false }
 
 // Procs sets how many threads run Go code at once.

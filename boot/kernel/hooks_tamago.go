@@ -53,10 +53,11 @@ var ramSize uint64 = 0xb000_0000
 //go:linkname ramStackOffset runtime/goos.RamStackOffset
 var ramStackOffset uint64 = 0x1000
 
-// Bloc is where the runtime begins to take memory.
+// bloc is where the runtime begins to take memory: shortly before a border of its 4 MiB
+// arenas, since it writes to what it skips in front of one.
 //
 //go:linkname bloc runtime/goos.Bloc
-var bloc uintptr = layout.UserBase
+var bloc uintptr = layout.UserBase + 4<<20 - 512<<10
 
 // The hooks that are variables.
 

@@ -167,6 +167,7 @@ func reschedule(c *cpu) {
 		idleMask |= bit
 	}
 	spread()
+	c.sliceEnd = hookSlice(next, now, c.sliceEnd)
 	switchTo(c, next)
 	rearm(c, now)
 }

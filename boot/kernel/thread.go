@@ -79,7 +79,7 @@ type thread struct {
 	tls, idleNS uint64
 	since       uint64 // TSC since when its P is at the turn tick
 	timer       uint64 // when its P's next timer was when it blocked
-	tick        uint32
+	tick, probe uint32
 
 	_  [5]uint64
 	fp [fpSize]byte // 64-byte aligned

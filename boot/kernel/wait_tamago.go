@@ -31,6 +31,7 @@ const (
 	sliceOrdinaryNS = 250_000
 
 	lullNS     = 50_000
+	probeNS    = 10_000
 	idleMinNS  = 1_000_000
 	idleMostNS = 32_000_000
 	turnNS     = 10_000_000 // what a goroutine has if others wait
@@ -357,6 +358,18 @@ func queued(p uint64) bool {
 	return uint32(q) != uint32(q>>32) || next != 0
 }
 
+// hookSlice ends soon the slice of a thread that is let run to see whether its wait has
+// an end by time: if it spins on, it is found.
+//
+//go:nosplit
+func hookSlice(t *thread, now, end uint64) uint64 {
+	if t.probe == 0 {
+		return end
+	}
+	t.probe = 0
+	return now + scale(probeNS, tscPerNS)
+}
+
 // wakeIdler lets a thread without work look for some, and reports whether there is
 // one. Preconditions: klock.
 //
@@ -378,8 +391,13 @@ func hookUnblock(t *thread) bool {
 	switch t.state {
 	case stIdle:
 		idlers.remove(t)
-	case stSpin, stLull:
+	case stLull:
 		spinners.remove(t)
+	case stSpin:
+		spinners.remove(t)
+		if t.probe = 0; !full(t.faddr) {
+			t.probe = 1
+		}
 	default:
 		return false
 	}

@@ -35,12 +35,22 @@ func main() {
 	for range n - 1 {
 		go func() {
 			for {
-				sink.Add(1)
+				if sink.Add(1); args.TamaGo {
+					check() // where it can be stopped
+				}
 			}
 		}()
 	}
 	time.Sleep(20 * time.Millisecond)
 	outer(args.Get("mode", 0))
+}
+
+// check has a stack check in its prologue.
+//
+//go:noinline
+func check() {
+	var b [128]byte
+	runtime.KeepAlive(&b)
 }
 
 //go:noinline
