@@ -151,8 +151,10 @@ func (u *UART) write(off uint64, v byte) {
 		u.lcr = v
 	case regMCR:
 		old := u.modem()
-		u.flow = true
-		u.mcr = v & mcrMask
+		u.mcr, u.set = v&mcrMask, true
+		if v&mcrLoop == 0 && v&(mcrRTS|mcrDTR) != 0 {
+			u.flow = true
+		}
 		u.change(old, u.modem())
 	case regSCR:
 		u.scr = v

@@ -81,7 +81,8 @@ type UART struct {
 	err                     byte // error bits of LSR
 	delta                   byte // change bits of MSR
 	thri                    bool // "transmitter empty" waits to be reported
-	flow                    bool // MCR was written: RTS counts
+	set                     bool // MCR was written
+	flow                    bool // with RTS or DTR: RTS counts
 	level                   bool
 	refused                 bool    // Input had no room since the last signal
 	data, status            Cell    // nil: none
@@ -192,9 +193,20 @@ func (u *UART) Break(b byte) bool {
 // has room again.
 func (u *UART) Room() <-chan struct{} { return u.room }
 
+// receives reports whether what is typed goes to the guest now.
+func (u *UART) receives() bool {
+	switch {
+	case u.mcr&mcrLoop != 0:
+		return false
+	case u.flow:
+		return u.mcr&mcrRTS != 0
+	}
+	return !u.set || u.mcr&mcrOut2 != 0
+}
+
 // update moves received bytes into the FIFO and sets the interrupt line.
 func (u *UART) update() {
-	if u.mcr&mcrLoop == 0 && (!u.flow || u.mcr&mcrRTS != 0) {
+	if u.receives() {
 		for u.fifo.n < u.depth() && u.queue.n > 0 {
 			u.fifo.push(u.queue.pop())
 		}

@@ -202,6 +202,33 @@ func TestFlowControl(t *testing.T) {
 	}
 }
 
+// A guest that knows of no modem lines is not kept waiting for one; who has asserted one,
+// or sets nothing but those of loopback, is.
+func TestNoFlowControl(t *testing.T) {
+	for _, c := range []struct {
+		mcr  []byte
+		want byte
+	}{
+		{nil, lsrReady},
+		{[]byte{0}, 0},
+		{[]byte{mcrOut2}, lsrReady},
+		{[]byte{mcrLoop | mcrOut2 | mcrRTS, 0}, 0}, // Linux, as it looks for the port
+		{[]byte{mcrLoop | mcrOut2 | mcrRTS, mcrOut2}, lsrReady},
+		{[]byte{mcrDTR, mcrDTR | mcrOut2}, 0}, // and as it opens that of its console
+		{[]byte{mcrDTR | mcrRTS | mcrOut2, mcrDTR | mcrOut2}, 0},
+		{[]byte{mcrDTR | mcrRTS, 0, mcrOut2}, 0},
+	} {
+		r := newRig(t)
+		for _, v := range c.mcr {
+			r.out(regMCR, v)
+		}
+		r.Input([]byte("a"))
+		if got := r.in(regLSR) & lsrReady; got != c.want {
+			t.Errorf("MCR % x: %#x, want %#x", c.mcr, got, c.want)
+		}
+	}
+}
+
 func TestLoopback(t *testing.T) {
 	for _, fifo := range []byte{0, fcrEnable} {
 		r := newRig(t)
