@@ -18,6 +18,7 @@ import (
 	"ringo/hv/abi"
 	"ringo/hv/internal/part"
 	"ringo/hv/internal/pci"
+	"ringo/hv/internal/pvclock"
 	"ringo/hv/x86"
 	"ringo/mm"
 )
@@ -95,7 +96,7 @@ func (c *Context) Do(v *part.VCPU) (heir *part.VCPU) {
 	r := v.Regs
 	n := r.RAX - uint64(abi.CallBase)
 	if n >= uint64(len(rows)) {
-		kvmCall(v)
+		c.kvmCall(v)
 		return nil
 	}
 	row := rows[n]
@@ -116,21 +117,38 @@ func (c *Context) Do(v *part.VCPU) (heir *part.VCPU) {
 	return nil
 }
 
-// kvmCall answers the one hypercall of KVM that guests are told of, by its feature "PV
-// unhalt" (Linux, Documentation/virt/kvm/x86/hypercalls.rst, KVM_HC_KICK_CPU: the
-// second argument is an APIC ID), and all others as KVM does those it does not know.
-func kvmCall(v *part.VCPU) {
+// kvmCall answers the hypercalls of KVM that its guests use (Linux,
+// Documentation/virt/kvm/x86/hypercalls.rst): KVM_HC_KICK_CPU, of which they are told by
+// the feature "PV unhalt", with an APIC ID as second argument, and KVM_HC_CLOCK_PAIRING,
+// which they try, with an address and a kind of clock; and all others as KVM does those
+// that it does not know.
+func (c *Context) kvmCall(v *part.VCPU) {
 	const (
-		kickCPU = 5
-		enosys  = 1000
+		kickCPU      = 5
+		clockPairing = 9
+		wallClock    = 0
+		efault       = 14
+		eopnotsupp   = 95
+		enosys       = 1000
 	)
 	r := v.Regs
-	if r.RAX != kickCPU || v.Dom.Privileged() {
+	switch {
+	case v.Dom.Privileged():
 		r.RAX = ^uint64(enosys - 1)
-		return
+	case r.RAX == kickCPU:
+		v.Dom.KickCPU(uint32(r.RCX))
+		r.RAX = 0
+	case r.RAX == clockPairing && r.RCX != wallClock:
+		r.RAX = ^uint64(eopnotsupp - 1)
+	case r.RAX == clockPairing:
+		b := c.buf[:pvclock.PairingLen]
+		v.PairClock(b)
+		if r.RAX = 0; !v.Dom.Write(mm.GPA(r.RBX), b) {
+			r.RAX = ^uint64(efault - 1)
+		}
+	default:
+		r.RAX = ^uint64(enosys - 1)
 	}
-	v.Dom.KickCPU(uint32(r.RCX))
-	r.RAX = 0
 }
 
 // Heir returns the vCPU that the call in g hands the CPU of its caller, of domain from,

@@ -180,7 +180,7 @@ func TestNotOnDom0(t *testing.T) {
 
 func TestUnknownNumbers(t *testing.T) {
 	r := newRig(t)
-	for _, n := range []abi.Call{0, 5, abi.CallBase - 1, abi.CallEnd, ^abi.Call(0)} {
+	for _, n := range []abi.Call{0, 5, 9, abi.CallBase - 1, abi.CallEnd, ^abi.Call(0)} {
 		if st, _ := r.call(r.dom0, n); uint64(st) != ^uint64(999) {
 			t.Errorf("call %#x: %d, want KVM's -1000", uint64(n), int64(st))
 		}

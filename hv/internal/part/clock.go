@@ -71,3 +71,10 @@ func (v *VCPU) WallClock(val uint64) bool {
 	}
 	return true
 }
+
+// PairClock fills b with the wall time and v's TSC of the same moment, see pvclock.Pair.
+func (v *VCPU) PairClock(b []byte) {
+	m := v.Dom.machine
+	now := m.Now()
+	pvclock.Pair(b, m.EpochNS+m.NS(now), now+v.Time.Offset)
+}

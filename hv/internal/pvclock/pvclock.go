@@ -147,4 +147,20 @@ func (c *Clock) PublishWall(m Memory, a mm.HPA, b *Base) {
 	m.Write(a, c.wall[:])
 }
 
+// PairingLen is the length of KVM's struct kvm_clock_pairing.
+const PairingLen = 64
+
+// Pair fills b with that structure: the wall time wallNS, in nanoseconds since 1970 UTC,
+// was when the guest's TSC was tsc (Linux, Documentation/virt/kvm/x86/hypercalls.rst,
+// KVM_HC_CLOCK_PAIRING).
+//
+// Preconditions: b has PairingLen bytes.
+func Pair(b []byte, wallNS, tsc uint64) {
+	le := binary.LittleEndian
+	clear(b)
+	le.PutUint64(b, wallNS/1e9)
+	le.PutUint64(b[8:], wallNS%1e9)
+	le.PutUint64(b[16:], tsc)
+}
+
 func fits(a, n uint64) bool { return a&(mm.PageSize-1) <= mm.PageSize-n }
