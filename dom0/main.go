@@ -38,7 +38,6 @@ func main() {
 		println("dom0 runs as a partition of the Ringo hypervisor only")
 		return
 	}
-	kernel.SetWall(start.EpochNS + uint64(kernel.Nanotime()))
 	hv := hcall.New(hcall.Native(start.CallInsn), bouncePage())
 	direct := hcall.Direct{}
 

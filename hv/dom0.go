@@ -31,10 +31,11 @@ func buildDom0(m *part.Machine, info *mb.Info, fw *acpi.Tables, opts cmdline.Opt
 	if len(info.Modules) == 0 {
 		fatal("no boot module: the first one must be the dom0 image (QEMU: -initrd dom0; GRUB: module2 /boot/dom0)")
 	}
+	m.EpochNS = epoch(m.TSCHz)
 	p := &builder.Params{
 		Image: moduleRange(info.Modules[0]), Bytes: defaultDom0, VCPUs: max(1, opts.Dom0VCPUs),
 		Top: top(info), RSDP: fw.Root.Addr, Windows: windows(info),
-		EpochNS: epoch(m.TSCHz), Huge: has1G(), CallInsn: callInsn,
+		Huge: has1G(), CallInsn: callInsn,
 	}
 	if opts.Dom0Memory != 0 {
 		p.Bytes = uint64(mm.AlignUp(mm.HPA(opts.Dom0Memory), mm.Page2M))

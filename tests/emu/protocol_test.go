@@ -11,8 +11,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"ringo/tests/guests/micro/guest"
 	"ringo/tools/debian"
@@ -90,9 +92,27 @@ func (h *host) protocol(name, says string) {
 		h.see(verbTime, "module boot:mod-a one two: 6 bytes: first\n")
 		h.see(verbTime, "module boot:mod-b: 16 bytes: second\n")
 	}
+	h.wall()
 	h.see(verbTime, "booted\n")
 	h.detach()
 	h.ok("destroy " + name)
+}
+
+// wall sees that a guest's paravirtual clock and its clock chip have the same time, and
+// that it is about the right one.
+func (h *host) wall() {
+	h.t.Helper()
+	var n [4]int64
+	for i, s := range h.seeRE(verbTime, `wall (\d+) paired (\d+) chip (\d+) paired (\d+)\n`)[1:] {
+		n[i], _ = strconv.ParseInt(s, 10, 64)
+	}
+	began, before, chip, after := n[0], n[1], n[2]>>4*10+n[2]&15, n[3]
+	if off := time.Since(time.Unix(before, 0)).Abs(); off > time.Hour { // an emulator may be slow
+		h.t.Errorf("a guest's time is %v off: %v", off, n)
+	}
+	if began > before || before-began > 3600 || before > after || (chip-before%60+61)%60 > after-before+2 {
+		h.t.Errorf("a guest's clocks do not agree: %v, the chip has %d seconds", n, chip)
+	}
 }
 
 // sector starts the boot sector.

@@ -36,7 +36,6 @@ type Params struct {
 	Top      mm.HPA // end of all RAM and windows
 	CmdLine  string
 	RSDP     mm.HPA
-	EpochNS  uint64 // wall time at TSC 0
 	CallInsn uint32 // abi.StartInfo.CallInsn
 	Huge     bool   // the CPU has 1 GiB pages
 }

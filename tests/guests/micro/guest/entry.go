@@ -3,7 +3,10 @@
 
 package guest
 
-import . "ringo/tests/guests/micro/asm"
+import (
+	"ringo/hv/abi"
+	. "ringo/tests/guests/micro/asm"
+)
 
 // What the variable protocol says: by which boot protocol the program was entered. Those
 // of multiboot are what the loader leaves in EAX.
@@ -177,8 +180,50 @@ func (p *prog) boot() {
 	p.Call(p.puthex)
 	p.print("\r\n")
 	p.modules()
+	p.wall()
 	p.line("booted")
 	p.echo()
+}
+
+// wall prints seconds since 1970: those of KVM's record of the wall time when the guest
+// began, and those of KVM_HC_CLOCK_PAIRING (Linux, Documentation/virt/kvm/x86/msr.rst and
+// hypercalls.rst) before and after it asks the clock chip, of which it prints register 0.
+func (p *prog) wall() {
+	p.Lea(RAX, p.buffer)
+	p.Mov(RBX, RAX)
+	p.MovImm(RCX, abi.MSRKVMWallClock)
+	p.MovImm(RDX, 0)
+	p.WRMSR()
+	p.Load(R12, At(RBX, 4), 4)
+	p.print("wall ", R12)
+	p.paired()
+	p.MovImm(RDX, 0x70)
+	p.MovImm(RAX, 0)
+	p.Out(1)
+	p.MovImm(RDX, 0x71)
+	p.In(1)
+	p.Mov(R12, RAX)
+	p.print(" chip ", R12)
+	p.paired()
+	p.line("")
+}
+
+// paired prints the seconds of KVM_HC_CLOCK_PAIRING.
+func (p *prog) paired() {
+	const clockPairing = 9
+	intel, done := p.NewLabel(), p.NewLabel()
+	p.cmpVendorIntel()
+	p.Lea(RBX, p.buffer)
+	p.MovImm(RAX, clockPairing)
+	p.MovImm(RCX, 0)
+	p.Jcc(E, intel)
+	p.VMMCALL()
+	p.Jmp(done)
+	p.Place(intel)
+	p.VMCALL()
+	p.Place(done)
+	p.Load(R12, At(RBX, 0), 8)
+	p.print(" paired ", R12)
 }
 
 // modules prints the modules of protocol RBX.
