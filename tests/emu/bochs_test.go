@@ -154,7 +154,7 @@ func bochs(t *testing.T, c emu.Config) *host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &host{Machine: m, t: t}
+	h := &host{Machine: m, t: t, cpus: c.SMP}
 	t.Cleanup(h.close)
 	return h
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -14,9 +15,15 @@ import (
 	"ringo/tools/tamago"
 )
 
-// unikernels builds tests/guests/unikernel for each of TamaGo's boards, and returns the
-// files. Without TamaGo's compiler the test is left out.
-func unikernels(t *testing.T, boards ...string) (files []string) {
+// unikernelBoards are TamaGo's for virtual machines, and what dom0 says of the end of a program
+// of each, which ends itself in its own way.
+var unikernelBoards = []struct{ name, ends string }{
+	{"qemu", "reboots: triple fault"}, {"firecracker", "reboots: by its device model"}, {"cloudhypervisor", "has powered off"},
+}
+
+// unikernels builds tests/guests/unikernel for each board, and returns the files.
+// Without TamaGo's compiler the test is left out.
+func unikernels(t *testing.T) (files []string) {
 	t.Helper()
 	dir := t.TempDir()
 	tools, err := tamago.New(built.root, dir)
@@ -26,9 +33,9 @@ func unikernels(t *testing.T, boards ...string) (files []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, b := range boards {
-		files = append(files, filepath.Join(dir, b))
-		if err := tools.Unikernel("./tests/guests/unikernel", filepath.Join(dir, b), b, "linkramsize"); err != nil {
+	for _, b := range unikernelBoards {
+		files = append(files, filepath.Join(dir, b.name))
+		if err := tools.Unikernel("./tests/guests/unikernel", filepath.Join(dir, b.name), b.name, "linkramsize"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -37,38 +44,50 @@ func unikernels(t *testing.T, boards ...string) (files []string) {
 
 // TestUnikernels runs a program of each of TamaGo's boards for virtual machines, in 64
 // MiB although it is linked to 256 MiB: it finds its CPUs, sleeps, collects garbage, has
-// the right time, and ends itself, each board in its own way.
+// the right time, and ends itself.
 func TestUnikernels(t *testing.T) {
 	t.Parallel()
-	boards := []string{"qemu", "firecracker", "cloudhypervisor"}
-	ends := []string{"reboots: triple fault", "reboots: by its device model", "has powered off"}
-	h := boot(t, emu.Config{MemMiB: 768, Modules: modules(unikernels(t, boards...)...)})
-	free := h.free()
-	for i, b := range boards {
-		vcpus := 1 + i
-		h.ok(fmt.Sprintf("create name=%s kernel=boot:%[1]s memory=64MiB vcpus=%d on_reboot=destroy", b, vcpus))
-		h.attach(b)
-		h.unikernel(b, vcpus)
-		h.see(guestTime, ends[i]+": destroying it")
-		h.see(guestTime, "\n"+prompt)
-	}
-	for end := time.Now().Add(endTime); h.free() != free; {
-		if time.Now().After(end) {
-			t.Fatalf("free memory %d, %d before", h.free(), free)
-		}
+	h := boot(t, emu.Config{MemMiB: 768, Modules: modules(unikernels(t)...)})
+	for i := range unikernelBoards {
+		h.unikernel(i, 1+i)
 	}
 	h.poweroff()
 }
 
-// unikernel sees what a unikernel prints, to its end.
-func (h *host) unikernel(board string, vcpus int) {
+// TestBochsUnikernels is the same on VT-x, on a CPU that virtualizes the local APIC and
+// on one that does not.
+func TestBochsUnikernels(t *testing.T) {
+	t.Parallel()
+	for _, cpu := range []string{"corei7_skylake_x", "corei7_sandy_bridge_2600k"} {
+		t.Run(cpu, func(t *testing.T) {
+			files := unikernels(t)
+			mods := append([]emu.Module{{Name: "dom0", Path: built.Dom0}}, emu.Modules(files...)...)
+			h := bochs(t, emu.Config{HV: built.HV, Modules: mods, CPU: cpu, SMP: 1, MemMiB: 512, HVArgs: "noreboot"})
+			h.see(bootTime, prompt)
+			for i := range unikernelBoards {
+				h.unikernel(i, 1+i)
+			}
+			h.poweroff()
+		})
+	}
+}
+
+// unikernel runs one for a board, to its end.
+func (h *host) unikernel(board, vcpus int) {
 	h.t.Helper()
-	h.see(guestTime, fmt.Sprintf("unikernel %s: %d CPUs", board, vcpus))
+	b, free := unikernelBoards[board], h.free()
+	h.ok(fmt.Sprintf("create name=%s kernel=boot:%[1]s memory=64MiB vcpus=%d on_reboot=destroy", b.name, vcpus))
+	h.attach(b.name)
+	h.see(guestTime, fmt.Sprintf("unikernel %s: %d CPUs", b.name, vcpus))
 	if vcpus == 1 {
 		h.see(guestTime, "garbage was collected: true")
 	} else {
 		h.see(guestTime, fmt.Sprintf("%d goroutines have met", vcpus))
 	}
+	first := h.tell(b.name, "before")
+	h.detach()
+	first.to = h.uptime()
+	h.attach(b.name)
 	chip := h.seeRE(guestTime, `the clock chip: (\S+Z)`)[1]
 	now, err := time.Parse(time.RFC3339, chip)
 	if off := time.Since(now).Abs(); err != nil || off > time.Hour { // the emulator's clock may be slow
@@ -77,5 +96,47 @@ func (h *host) unikernel(board string, vcpus int) {
 	if agree := h.seeRE(guestTime, `the clocks agree: (true|false)`)[1]; agree != "true" {
 		h.t.Error("the clock chip and the runtime's clock do not agree")
 	}
+	last := h.tell(b.name, "after")
 	h.see(guestTime, "unikernel: the end")
+	h.see(guestTime, b.ends+": destroying it")
+	h.see(guestTime, "\n"+prompt)
+	last.to = h.uptime()
+	const late = 0.01 // where a CPU is slow, see the unikernel's agree
+	if d := last.guest - first.guest; d < last.from-first.to-late || d > last.to-first.from+late {
+		h.t.Errorf("%s: %v seconds by its clock: %+v, %+v", b.name, d, first, last)
+	}
+	for end := time.Now().Add(endTime); h.free() != free; {
+		if time.Now().After(end) {
+			h.t.Fatalf("free memory %d, %d before", h.free(), free)
+		}
+	}
+}
+
+// told is what a unikernel's clock said, and the hypervisor's before and after that, in
+// seconds.
+type told struct{ guest, from, to float64 }
+
+// tell has a unikernel say what its clock is; how late that is at most is for its caller
+// to find.
+func (h *host) tell(name, when string) (t told) {
+	h.t.Helper()
+	h.see(guestTime, when+": press a key\n")
+	h.detach()
+	t.from = h.uptime()
+	h.attach(name)
+	h.see(verbTime, when+": press a key\n")
+	h.key("t")
+	s := h.seeRE(guestTime, when+`: ([0-9.]+) seconds\n`)[1]
+	var err error
+	if t.guest, err = strconv.ParseFloat(s, 64); err != nil {
+		h.t.Fatal(err)
+	}
+	return t
+}
+
+// uptime is for how long the machine has run, in seconds.
+func (h *host) uptime() float64 {
+	h.t.Helper()
+	_, all := h.idle()
+	return all / float64(h.cpus)
 }

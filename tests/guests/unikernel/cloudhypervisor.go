@@ -5,6 +5,11 @@
 
 package main
 
-import _ "github.com/usbarmory/tamago/board/cloud_hypervisor/vm"
+import "github.com/usbarmory/tamago/board/cloud_hypervisor/vm"
 
 const board = "cloudhypervisor"
+
+var (
+	cpu     = vm.AMD64
+	console = vm.UART0
+)

@@ -5,6 +5,11 @@
 
 package main
 
-import _ "github.com/usbarmory/tamago/board/firecracker/microvm"
+import "github.com/usbarmory/tamago/board/firecracker/microvm"
 
 const board = "firecracker"
+
+var (
+	cpu     = microvm.AMD64
+	console = microvm.UART0
+)

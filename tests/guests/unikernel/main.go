@@ -6,7 +6,7 @@
 // Command unikernel is a program without an operating system, built by TamaGo's
 // compiler for one of its boards (the build tags qemu, firecracker, cloudhypervisor)
 // and run as a guest: it uses its CPUs, sleeps, collects garbage, compares its clocks,
-// prints what came of it, and ends itself.
+// prints what came of it, says what time it is when a key is pressed, and ends itself.
 package main
 
 import (
@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/usbarmory/tamago/amd64"
+	kvmclock "github.com/usbarmory/tamago/kvm/clock"
 	"github.com/usbarmory/tamago/soc/intel/rtc"
 )
 
@@ -31,9 +33,23 @@ func main() {
 		debug.SetGCPercent(-1)
 		meet(n)
 	}
+	time.Sleep(1500 * time.Millisecond) // after a second the paravirtual clock sets the runtime's
+	begun := time.Now()
+	tell("before", begun)
 	clocks()
+	tell("after", begun)
 	fmt.Println("unikernel: the end")
 	os.Exit(0)
+}
+
+// tell says what the runtime's clock is when a key is pressed: to somebody who has
+// another clock, and looks at it before the key is pressed and when the answer is there.
+func tell(when string, begun time.Time) {
+	fmt.Printf("%s: press a key\n", when)
+	for key := [1]byte{}; key[0] == 0; time.Sleep(10 * time.Millisecond) {
+		console.Read(key[:]) // what it returns differs between TamaGo's releases
+	}
+	fmt.Printf("%s: %.6f seconds\n", when, time.Since(begun).Seconds())
 }
 
 // meet has a goroutine for each CPU wait for all the others without giving its own CPU
@@ -80,7 +96,6 @@ func collect() {
 // clocks compares seconds of the clock chip with those of the runtime, which takes the
 // TSC and, from a second after the start on, what the paravirtual clock says.
 func clocks() {
-	time.Sleep(1500 * time.Millisecond)
 	right := false
 	for try := 0; try < 10 && !right; try++ {
 		right = agree()
@@ -94,13 +109,30 @@ func clocks() {
 func agree() bool {
 	first, from := second()
 	time.Sleep(2500 * time.Millisecond)
+	earlier := wall()
 	last, to := second()
+	later := wall()
 	fmt.Printf("the clock chip: %s\n", last.Format(time.RFC3339))
 	const rates = time.Millisecond // differ by parts in a million
 	chip := last.Sub(first)
 	least, most := to.after.Sub(from.before)-rates, to.before.Sub(from.after)+rates
 	fmt.Printf("%v by the chip, %v to %v by the runtime\n", chip, least, most)
+	if !later.IsZero() {
+		fmt.Printf("%v to %v by the paravirtual wall clock\n", earlier.UTC(), later.UTC())
+		if last.Before(earlier.Add(-rates)) || last.After(later.Add(rates)) {
+			return false
+		}
+	}
 	return least <= chip && chip <= most
+}
+
+// wall is what the paravirtual clock says of the wall time. TamaGo asks with an
+// instruction that AMD's processors have; on others it is zero.
+func wall() (t time.Time) {
+	if _, _, ecx, _ := cpu.CPUID(amd64.CPUID_VENDOR, 0); ecx == amd64.CPUID_VENDOR_ECX_AMD {
+		t = kvmclock.Now()
+	}
+	return t
 }
 
 // moment is one that lies between two times.

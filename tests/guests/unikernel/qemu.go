@@ -5,6 +5,11 @@
 
 package main
 
-import _ "github.com/usbarmory/tamago/board/qemu/microvm"
+import "github.com/usbarmory/tamago/board/qemu/microvm"
 
 const board = "qemu"
+
+var (
+	cpu     = microvm.AMD64
+	console = microvm.UART0
+)
