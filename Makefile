@@ -5,7 +5,7 @@
 
 GO ?= go
 
-.PHONY: help run image check test test-long fuzz conformance bench profile deps clean
+.PHONY: help run image unikernel check test test-long fuzz conformance bench profile deps clean
 
 help:
 	@echo 'make run        build Ringo and run it in an emulator, with a demo guest at hand'
@@ -15,6 +15,7 @@ help:
 	@echo '                Ctrl-\ three times ends the emulator'
 	@echo 'make image      build/hv.img, build/dom0.elf, build/ringo.iso, build/tftp/'
 	@echo '                TOOLCHAIN=tamago TAMAGO=/path/to/go: by the compiler of TamaGo, here and for run, test, bench'
+	@echo 'make unikernel  build/unikernel, a guest built by TamaGo: BOARD=qemu|firecracker|cloudhypervisor'
 	@echo 'make check      build, vet, format, lints, unit tests'
 	@echo 'make test       check, the suite that boots the images in QEMU and Bochs, and fuzz'
 	@echo 'make test-long  the same, with the tests that take minutes'
@@ -32,6 +33,9 @@ run:
 
 image:
 	@$(GO) run ./tools/dist
+
+unikernel:
+	@$(GO) run ./tools/unikernel
 
 check:
 	@$(GO) run ./tools/check

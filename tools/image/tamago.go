@@ -6,9 +6,7 @@ package image
 import (
 	"debug/dwarf"
 	"debug/elf"
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -29,16 +27,7 @@ func compiler(root string) (*tamago.Toolchain, error) {
 	if c := compilers.of[root]; c != nil {
 		return c, nil
 	}
-	dir, err := filepath.Abs(filepath.Join(root, "build", "tamago"))
-	if err != nil {
-		return nil, err
-	}
-	c, err := tamago.New(root, dir)
-	if errors.Is(err, tamago.ErrNone) && os.Getenv("TAMAGO") == "" {
-		if err = tamago.Fetch(root); err == nil {
-			c, err = tamago.New(root, dir)
-		}
-	}
+	c, err := tamago.Get(root, filepath.Join(root, "build", "tamago"))
 	if err != nil {
 		return nil, err
 	}

@@ -51,6 +51,21 @@ func Fetch(root string) error {
 	return nil
 }
 
+// Get is New, and gets the compiler first if there is none and nobody names one.
+func Get(root, dir string) (*Toolchain, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	t, err := New(root, dir)
+	if errors.Is(err, ErrNone) && os.Getenv("TAMAGO") == "" {
+		if err = Fetch(root); err == nil {
+			t, err = New(root, dir)
+		}
+	}
+	return t, err
+}
+
 // New finds the compiler for the module at root. Where it is older than go.mod wants,
 // and so TamaGo's packages of that release do not fit it, a go.mod with those of its own
 // release is made in the folder dir. The error is ErrNone where there is no compiler.
