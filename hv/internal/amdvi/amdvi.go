@@ -9,7 +9,8 @@
 //
 //	device table    requester -> tables and tag of a space, interrupts; 2 MiB a segment,
 //	                each entry of which refuses (an entry of zeros lets everything pass)
-//	IRT             vector -> vector and CPU, for I/O APICs
+//	IRT             index, which is the vector -> vector and CPU; a page for each function
+//	                that interrupts
 package amdvi
 
 import (
@@ -51,9 +52,9 @@ type Units struct {
 	host    *iommu.Host
 	conf    Config
 	units   []*unit
-	devices map[uint16]mm.HPA // device tables by segment
-	nothing mm.HPA            // a table of no entries
-	irt     mm.HPA
+	devices map[uint16]mm.HPA      // device tables by segment
+	nothing mm.HPA                 // a table of no entries
+	irts    map[abi.PCIAddr]mm.HPA // interrupts by requester; by vector
 	mark    uint32
 }
 
@@ -68,7 +69,7 @@ const (
 // Open looks at the units, and takes what memory they need. A unit that cannot be used
 // makes all of them useless, since its devices would not be confined.
 func Open(h *iommu.Host, conf Config) (*Units, error) {
-	o := &Units{host: h, conf: conf, devices: map[uint16]mm.HPA{}}
+	o := &Units{host: h, conf: conf, devices: map[uint16]mm.HPA{}, irts: map[abi.PCIAddr]mm.HPA{}}
 	if len(conf.Units) == 0 {
 		return nil, errors.New("AMD-Vi: firmware names no unit")
 	}
@@ -79,7 +80,7 @@ func Open(h *iommu.Host, conf Config) (*Units, error) {
 		}
 		return a
 	}
-	o.nothing, o.irt = page(1), page(1)
+	o.nothing = page(1)
 	for _, c := range conf.Units {
 		u := &unit{regs: c.Regs, conf: c, commands: page(1), events: page(1), status: page(1)}
 		u.features = c.Regs.Load64(regFeatures)
@@ -100,11 +101,6 @@ func Open(h *iommu.Host, conf Config) (*Units, error) {
 	for _, table := range o.devices {
 		for id := range mm.HPA(1 << 16) {
 			o.refuse(table + id*entrySize)
-		}
-	}
-	for _, c := range conf.Chips {
-		if at := o.entry(c.From); at != 0 {
-			h.Memory.Store64(at+16, dteRemap|uint64(o.irt))
 		}
 	}
 	return o, nil

@@ -59,8 +59,8 @@ func TestEnable(t *testing.T) {
 		at := mm.HPA(devices&^0xfff) + id*32
 		first, third := h.Mem.Load64(at), h.Mem.Load64(at+16)
 		// V and TV, four levels of tables without an entry, neither reading nor
-		// writing; interrupts are remapped (by the I/O APIC's table) or refused.
-		if first&0xe00 != 4<<9 || first&3 != 3 || first>>61 != 0 || third&1 != 1 || (third>>60 != 0) != (id == 0xa0) {
+		// writing; interrupts are refused.
+		if first&0xe00 != 4<<9 || first&3 != 3 || first>>61 != 0 || third&1 != 1 || third>>60 != 0 {
 			t.Fatalf("entry %#x: %s %s", id, h.Quads(at), h.Quads(at+16))
 		}
 	}
@@ -257,9 +257,23 @@ func TestPin(t *testing.T) {
 	if got, want := h.Mem.Load64(irt+0x40*4), uint64(0x410301)<<32|0x400301; got != want || entry&0x3f != 0x11 || entry>>60 != 2 {
 		t.Errorf("table entries %#x, want %#x; device %#x", got, want, entry)
 	}
-	if got, want := f.take(), []string{"0x50000000000000a0 0x0", "0x50000000000000a0 0x0"}; !cmp.Equal(got, want) {
+	if got, want := f.take(), []string{"0x20000000000000a0 0x0", "0x50000000000000a0 0x0", "0x50000000000000a0 0x0"}; !cmp.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
+	// A function has a table of its own: no index is another one's interrupt.
+	a := abi.NewPCIAddr(0, 3, 2, 1)
+	addr, data, ok := o.Message(a, 0x42, 1)
+	entry = h.Mem.Load64(mm.HPA(f.Get(regDevices)&^0xfff) + mm.HPA(a)*32 + 16)
+	own := mm.HPA(entry & 0xf_ffff_ffff_ffc0)
+	if !ok || addr != 0xfee00000 || data != 0x42 || own == irt || h.Mem.Load64(own+0x42*4) != 0x420101 {
+		t.Errorf("message %#x %#x, %v: entry %#x, %#x", addr, data, ok, entry, h.Mem.Load64(own+0x42*4))
+	}
+	o.Silence(a, 0x42)
+	o.Silence(a+1, 0x42) // that has none
+	if h.Mem.Load64(own+0x42*4) != 0 {
+		t.Error("not silent")
+	}
+	f.take()
 	for _, c := range []struct {
 		chip uint8
 		apic uint32

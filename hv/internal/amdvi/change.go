@@ -125,20 +125,52 @@ const (
 // remapping, but its vector is an index; we give the interrupt the same.
 func (o *Units) Pin(chip, vector uint8, apic uint32) (low, high uint32, ok bool) {
 	for _, c := range o.conf.Chips {
-		if c.Chip != chip || apic > 0xff || o.entry(c.From) == 0 {
-			continue
+		if c.Chip == chip {
+			return uint32(vector), apic << 24, o.route(c.From, vector, apic)
 		}
-		// Entries are of 32 bits.
-		at := o.irt + mm.HPA(vector)*4
-		shift := uint64(at) % 8 * 8
-		at = mm.AlignDown(at, 8)
-		v := uint64(irtePresent | apic<<irteDest | uint32(vector)<<irteVector)
-		o.host.Memory.Store64(at, o.host.Memory.Load64(at)&^(0xffffffff<<shift)|v<<shift)
-		o.tell(cmdInterrupts|uint64(c.From&0xffff), 0)
-		if m := o.Mark(); !o.host.Within(func() bool { return o.Done(m) }) {
-			return 0, 0, false
-		}
-		return uint32(vector), apic << 24, true
 	}
 	return 0, 0, false
+}
+
+// Message implements iommu.Hardware: the data is the index.
+func (o *Units) Message(a abi.PCIAddr, vector uint8, apic uint32) (addr, data uint32, ok bool) {
+	return 0xfee00000, uint32(vector), o.route(a, vector, apic)
+}
+
+// route makes the entry of a requester's vector, and reports whether the units know it.
+func (o *Units) route(a abi.PCIAddr, vector uint8, apic uint32) bool {
+	at := o.entry(a)
+	if at == 0 || apic > 0xff {
+		return false
+	}
+	if o.irts[a] == 0 {
+		page, err := o.host.Pages(1)
+		if err != nil {
+			return false
+		}
+		o.irts[a] = page
+	}
+	if entry := dteRemap | uint64(o.irts[a]); o.host.Memory.Load64(at+16) != entry {
+		o.host.Memory.Store64(at+16, entry)
+		o.tell(cmdDevice|uint64(a&0xffff), 0)
+	}
+	o.setIRTE(a, vector, irtePresent|apic<<irteDest|uint32(vector)<<irteVector)
+	m := o.Mark()
+	return o.host.Within(func() bool { return o.Done(m) })
+}
+
+// setIRTE writes the entry of a vector, of 32 bits.
+func (o *Units) setIRTE(a abi.PCIAddr, vector uint8, v uint32) {
+	at := o.irts[a] + mm.HPA(vector)*4
+	shift := uint64(at) % 8 * 8
+	at = mm.AlignDown(at, 8)
+	o.host.Memory.Store64(at, o.host.Memory.Load64(at)&^(0xffffffff<<shift)|uint64(v)<<shift)
+	o.tell(cmdInterrupts|uint64(a&0xffff), 0)
+}
+
+// Silence implements iommu.Hardware.
+func (o *Units) Silence(a abi.PCIAddr, vector uint8) {
+	if o.irts[a] != 0 {
+		o.setIRTE(a, vector, 0)
+	}
 }

@@ -30,17 +30,22 @@ type units struct {
 	done     uint32
 	slow     bool
 	attached map[abi.PCIAddr]uint16
+	roots    map[uint16]mm.HPA // by tag
 	noAttach bool
 }
 
-func (u *units) say(format string, a ...any)                     { u.log = append(u.log, fmt.Sprintf(format, a...)) }
-func (u *units) Enable() error                                   { return nil }
-func (u *units) Format() *pt.Format                              { return pt.VTD(3, mm.Page2M, false) }
-func (u *units) Memory() phys.Memory                             { return u.h.Mem }
-func (u *units) Tags() int                                       { return u.tags }
-func (u *units) Remaps() bool                                    { return true }
-func (u *units) String() string                                  { return "units" }
-func (u *units) Flush(tag uint16)                                { u.say("flush %d", tag) }
+func (u *units) say(format string, a ...any)         { u.log = append(u.log, fmt.Sprintf(format, a...)) }
+func (u *units) Enable() error                       { return nil }
+func (u *units) Format() *pt.Format                  { return pt.VTD(3, mm.Page2M, false) }
+func (u *units) Memory() phys.Memory                 { return u.h.Mem }
+func (u *units) Tags() int                           { return u.tags }
+func (u *units) Remaps() bool                        { return true }
+func (u *units) String() string                      { return "units" }
+func (u *units) Flush(tag uint16)                    { u.say("flush %d", tag) }
+func (u *units) Silence(a abi.PCIAddr, vector uint8) { u.say("silence %#x %d", uint32(a), vector) }
+func (u *units) Message(a abi.PCIAddr, v uint8, p uint32) (uint32, uint32, bool) {
+	return uint32(a), uint32(v), true
+}
 func (u *units) Pin(c, v uint8, a uint32) (uint32, uint32, bool) { return uint32(v), a, true }
 
 func (u *units) Attach(a abi.PCIAddr, root mm.HPA, tag uint16) error {
@@ -48,10 +53,11 @@ func (u *units) Attach(a abi.PCIAddr, root mm.HPA, tag uint16) error {
 		return errors.New("no such segment")
 	}
 	for _, t := range u.attached {
-		if t == tag {
+		if t == tag && u.roots[tag] != root {
 			return errors.New("tag in use")
 		}
 	}
+	u.roots[tag] = root
 	u.attached[a] = tag
 	u.say("attach %#x %d", uint32(a), tag)
 	return nil
@@ -108,16 +114,17 @@ func (t *tables) FreeTable(a mm.HPA) { delete(t.used, a) }
 
 func newMachine(t *testing.T) *machine {
 	h := iommutest.NewHost(t)
-	m := &machine{u: &units{h: h, tags: 100, attached: map[abi.PCIAddr]uint16{}}, alloc: &tables{h, map[mm.HPA]bool{}}}
+	m := &machine{u: &units{h: h, tags: 100, attached: map[abi.PCIAddr]uint16{}, roots: map[uint16]mm.HPA{}}, alloc: &tables{h, map[mm.HPA]bool{}}}
 	m.Guard = iommu.New(iommu.Config{
 		Hardware: m.u, Tables: m.alloc, Second: 1000,
 		Stop: func(a abi.PCIAddr) bool {
 			m.took = append(m.took, a)
 			return a.Bus() == 0
 		},
-		Now:  func() uint64 { return m.now },
-		Told: func(s string) { m.told = append(m.told, s) },
-		Dead: func() { m.dead++ },
+		Now:    func() uint64 { return m.now },
+		Within: func(done func() bool) bool { return done() },
+		Told:   func(s string) { m.told = append(m.told, s) },
+		Dead:   func() { m.dead++ },
 	})
 	return m
 }
@@ -210,6 +217,88 @@ func TestFault(t *testing.T) {
 	}
 	if got := m.String(); got != "units; 2 have memory; 2 refused" || m.dead != 0 {
 		t.Error(got)
+	}
+}
+
+// TestAttach: functions share their domain's space, with what firmware wants each of
+// them to have; one that was stopped may come back, when it was denied before.
+func TestAttach(t *testing.T) {
+	m := newMachine(t)
+	const usb, nic = abi.PCIAddr(0xe8), abi.PCIAddr(0x18)
+	if err := m.Reserve(usb, span(0x7a000000, 0x7a1fffff), true); err != nil {
+		t.Fatal(err)
+	}
+	s, err := m.NewSpace(span(0x1000000, 0x8ffffff))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.u.log = nil
+	for _, a := range []abi.PCIAddr{usb, nic} {
+		if err := m.Attach(a, s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{"deny 0xe8", "mark 1", "attach 0xe8 2", "deny 0x18", "mark 2", "attach 0x18 2"}
+	if d := cmp.Diff(want, m.u.log); d != "" {
+		t.Error(d)
+	}
+	for at, want := range map[mm.HPA]bool{0xffffff: false, 0x1000000: true, 0x8ffffff: true, 0x9000000: false, 0x7a000000: true} {
+		if got := m.reaches(nic, at); got != want {
+			t.Errorf("%#x: %v", at, got)
+		}
+	}
+	frames := len(m.alloc.used)
+	m.Look() // firmware's space for usb goes, the domain's stays
+	if len(m.alloc.used) >= frames || !m.reaches(usb, 0x1000000) {
+		t.Errorf("%d frames of %d", len(m.alloc.used), frames)
+	}
+	m.u.slow = true
+	if m.Detach(nic) || m.reaches(nic, 0x1000000) {
+		t.Error("detached before the units have forgotten it")
+	}
+	m.u.log = nil
+	if m.Detach(nic) || len(m.u.log) != 0 {
+		t.Errorf("%q", m.u.log)
+	}
+	m.u.done = m.u.mark
+	if !m.Detach(nic) || !m.Detach(nic) || !m.reaches(usb, 0x1000000) {
+		t.Error("not detached")
+	}
+	m.u.slow = false
+	m.u.faults = []iommu.Fault{{From: usb, Known: true, Reason: "why", Code: 5}}
+	m.Look()
+	if m.reaches(usb, 0x1000000) || !m.Detach(usb) {
+		t.Error("a function that was stopped has memory")
+	}
+	if err := m.Attach(usb, s); err != nil || !m.reaches(usb, 0x1000000) {
+		t.Error(err)
+	}
+	m.took = nil
+	m.u.faults = []iommu.Fault{{From: usb, Known: true, Reason: "why", Code: 5}}
+	if m.Look(); len(m.took) != 1 {
+		t.Error("the second life of a function is not watched")
+	}
+	m.u.slow = true
+	if err := m.Attach(nic, s); err == nil || m.dead != 1 {
+		t.Error("attached, though a unit may remember what it had")
+	}
+}
+
+// reaches reports whether a function reaches an address, by its tables.
+func (m *machine) reaches(a abi.PCIAddr, at mm.HPA) bool {
+	table, ok := m.u.roots[m.u.attached[a]]
+	if m.u.attached[a] == 0 || !ok {
+		return false
+	}
+	for shift := 30; ; shift -= 9 {
+		e := m.u.h.Mem.Load64(table + mm.HPA(uint64(at)>>shift&511*8))
+		switch {
+		case e&3 == 0:
+			return false
+		case shift == 12 || e&0x80 != 0:
+			return true
+		}
+		table = mm.HPA(e &^ 0xfff)
 	}
 }
 

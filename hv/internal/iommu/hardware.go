@@ -33,7 +33,7 @@ type Hardware interface {
 	Tags() int
 
 	// Attach gives a requester the tables at root; what the units remember of them
-	// is kept under a tag, which names these tables only. Deny takes all from it.
+	// is kept under a tag, which names these tables only. Deny takes all memory from it.
 	// Memory of the units' own may be missing for Attach.
 	//
 	// Preconditions of Attach: the requester is denied, and a mark since then is done.
@@ -52,6 +52,10 @@ type Hardware interface {
 	// APIC ID: edge-triggered, active high. It reports false when there is none.
 	Remaps() bool
 	Pin(chip, vector uint8, apic uint32) (low, high uint32, ok bool)
+	// Message returns the message by which a function, and no other, raises a vector
+	// at the CPU with an APIC ID; Silence ends that. A vector has one message or pin.
+	Message(a abi.PCIAddr, vector uint8, apic uint32) (addr, data uint32, ok bool)
+	Silence(a abi.PCIAddr, vector uint8)
 
 	// Faults calls f for each access that was refused since the last call, as far as
 	// the units have a record.

@@ -116,7 +116,6 @@ func (o *Units) Faults(f func(iommu.Fault)) {
 
 // The interrupt remapping table ("Interrupt Remapping Table"): one page.
 const (
-	irtEntries = mm.PageSize / 16
 	irtaSize   = 7       // 2^(7+1) entries
 	irtaX2APIC = 1 << 11 // destinations have 32 bits
 
@@ -146,29 +145,47 @@ func (o *Units) enableRemap(u *unit) bool {
 // Pin implements iommu.Hardware. The entry of an I/O APIC then has an index in place of
 // a destination ("I/OxAPIC Programming").
 func (o *Units) Pin(chip, vector uint8, apic uint32) (low, high uint32, ok bool) {
-	dest := uint64(apic)
-	if !o.conf.X2APIC {
-		dest <<= 8
-	}
-	if !o.remap || o.used == irtEntries || !o.conf.X2APIC && apic > 0xff {
-		return 0, 0, false
-	}
 	source := uint64(0) // anybody's, where firmware does not say
 	for _, c := range o.conf.Chips {
 		if c.Chip == chip {
 			source = uint64(c.ID) | irteVerify
 		}
 	}
-	n := o.used
-	o.used++
-	at := o.irt + mm.HPA(n*16)
+	return uint32(vector), uint32(vector)<<17 | 1<<16, o.route(source, vector, apic)
+}
+
+// Message implements iommu.Hardware ("MSI and MSI-X Register Programming").
+func (o *Units) Message(a abi.PCIAddr, vector uint8, apic uint32) (addr, data uint32, ok bool) {
+	const indexed = 1 << 4
+	return 0xfee00000 | uint32(vector)<<5 | indexed, 0, o.route(uint64(a&0xffff)|irteVerify, vector, apic)
+}
+
+// route makes the entry of a vector, and reports whether the units know it.
+func (o *Units) route(source uint64, vector uint8, apic uint32) bool {
+	dest := uint64(apic)
+	if !o.conf.X2APIC {
+		dest <<= 8
+	}
+	if !o.remap || !o.conf.X2APIC && apic > 0xff {
+		return false
+	}
+	at := o.irt + mm.HPA(vector)*16
 	o.mem.Store64(at+8, source)
 	o.mem.Store64(at, irtePresent|uint64(vector)<<irteVector|dest<<irteDest)
+	o.forget(vector)
+	m := o.Mark()
+	return o.host.Within(func() bool { return o.Done(m) })
+}
+
+// Silence implements iommu.Hardware.
+func (o *Units) Silence(_ abi.PCIAddr, vector uint8) {
+	o.mem.Store64(o.irt+mm.HPA(vector)*16, 0)
+	o.forget(vector)
+}
+
+// forget makes the units forget the entry of a vector.
+func (o *Units) forget(vector uint8) {
 	for _, u := range o.units {
-		u.submit(invIRT|irtIndex|uint64(n)<<invSource, 0, o)
+		u.submit(invIRT|irtIndex|uint64(vector)<<invSource, 0, o)
 	}
-	if m := o.Mark(); !o.host.Within(func() bool { return o.Done(m) }) {
-		return 0, 0, false
-	}
-	return uint32(vector), uint32(n)<<17 | 1<<16, true
 }

@@ -9,7 +9,7 @@
 //
 //	root table       bus -> context table       one page a segment; entries that are zero refuse
 //	context table    device, function -> tables and tag of a space
-//	IRT              index -> vector and CPU, for one source
+//	IRT              index, which is the vector -> vector and CPU, for one source
 package vtd
 
 import (
@@ -58,8 +58,7 @@ type Units struct {
 	format *pt.Format
 	levels int
 	remap  bool
-	irt    mm.HPA
-	used   int // entries of the IRT
+	irt    mm.HPA // by vector
 	mark   uint32
 }
 

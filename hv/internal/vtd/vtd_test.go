@@ -314,20 +314,30 @@ func TestFaults(t *testing.T) {
 func TestPin(t *testing.T) {
 	h, f, o := open(t, fakeCap, fakeECap)
 	enable(t, f, o)
-	for n, c := range []struct {
-		chip   uint8
-		source uint64
-	}{{0, irteVerify | 0xff00}, {9, 0}} { // of the second firmware says nothing
-		low, high, ok := o.Pin(c.chip, 0x41, 3)
-		at := mm.HPA(f.Get(regIRTA)&^0xfff) + mm.HPA(16*n)
-		if !ok || low != 0x41 || high != uint32(n)<<17|1<<16 {
+	irt := mm.HPA(f.Get(regIRTA) &^ 0xfff)
+	for _, c := range []struct {
+		chip, vector uint8
+		source       uint64
+	}{{0, 0x40, irteVerify | 0xff00}, {9, 0x41, 0}} { // of the second firmware says nothing
+		v := uint64(c.vector)
+		low, high, ok := o.Pin(c.chip, c.vector, 3)
+		if !ok || uint64(low) != v || uint64(high) != v<<17|1<<16 {
 			t.Errorf("%#x, %#x, %v", low, high, ok)
 		}
-		if lo, hi := h.Mem.Load64(at), h.Mem.Load64(at+8); lo != 0x300<<32|0x41<<16|1 || hi != c.source {
+		at := irt + mm.HPA(16*v)
+		if lo, hi := h.Mem.Load64(at), h.Mem.Load64(at+8); lo != 0x300<<32|v<<16|1 || hi != c.source {
 			t.Errorf("entry %#x %#x", lo, hi)
 		}
 	}
-	if got, want := f.take(), []string{"0x14 0x0", "0x100000014 0x0"}; !cmp.Equal(got, want) {
+	if got, want := f.take(), []string{"0x4000000014 0x0", "0x4100000014 0x0"}; !cmp.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	addr, data, ok := o.Message(abi.NewPCIAddr(0, 3, 2, 1), 0x42, 1)
+	if !ok || addr != 0xfee00850 || data != 0 || h.Quads(irt+0x42*16) != "0x10000420001 0x40311" {
+		t.Errorf("message %#x %#x, %v: %s", addr, data, ok, h.Quads(irt+0x42*16))
+	}
+	o.Silence(abi.NewPCIAddr(0, 3, 2, 1), 0x42)
+	if got, want := f.take(), []string{"0x4200000014 0x0", "0x4200000014 0x0"}; !cmp.Equal(got, want) || h.Mem.Load64(irt+0x42*16) != 0 {
 		t.Errorf("%q, want %q", got, want)
 	}
 	if _, _, ok := o.Pin(0, 0x41, 256); ok {
