@@ -35,26 +35,29 @@ func quietDevices(fw *acpi.Tables) *pci.Table {
 	return t
 }
 
-// connectDevices lets dom0 have functions.
-// With an IOMMU it has none yet: nothing gives it memory there.
-func connectDevices(m *part.Machine, t *pci.Table, guard *iommu.Guard, fw *acpi.Tables) {
-	attach := func(abi.PCIAddr) abi.Status { return abi.OK }
-	if guard != nil {
-		attach = func(abi.PCIAddr) abi.Status { return abi.Denied }
-	}
+// connectDevices lets dom0 have functions. They reach its RAM, of which there is one
+// piece, and with an IOMMU nothing else.
+func connectDevices(m *part.Machine, dom0 *part.Domain, t *pci.Table, guard *iommu.Guard, fw *acpi.Tables) {
 	kept := [][2]uint64{{0xfec0_0000, 0xfef0_0000}} // I/O APICs, HPETs, local APICs and messages to them
 	for i := range fw.ECAM {
 		e := &fw.ECAM[i]
 		kept = append(kept, [2]uint64{uint64(e.Config(e.First, 0, 0)), uint64(e.Config(e.Last, 31, 7)) + pci.ExtendedSize})
 	}
-	t.Connect(pci.Host{
+	for _, r := range iommuRegisters(fw) {
+		kept = append(kept, [2]uint64{uint64(r.Start), uint64(r.End())})
+	}
+	host := pci.Host{
 		Registers: deviceWords, Now: func() uint64 { return uint64(kernel.Nanotime()) },
 		Vector: postedVector, GiveVector: kernel.FreeVector,
 		Target: func() uint32 { return kernel.APICID(max(m.ThisCPU(), 0)) },
-		Attach: attach, Detach: func(abi.PCIAddr) bool { return true },
+		Attach: func(abi.PCIAddr) abi.Status { return abi.OK }, Detach: func(abi.PCIAddr) bool { return true },
 		Message: pci.Message, Silence: func(abi.PCIAddr, uint8) {},
 		Raise: m.Events.Raise, Kept: kept,
-	})
+	}
+	if guard != nil {
+		confine(&host, guard, dom0)
+	}
+	t.Connect(host)
 }
 
 // deviceWords shows device registers through the direct map.

@@ -31,12 +31,13 @@ func guardDevices(m *part.Machine, fw *acpi.Tables, devices *pci.Table, opts cmd
 		return nil
 	}
 	vector := kernel.AllocVector()
-	hw, err := findIOMMU(iommuHost(m), fw, devices, vector)
+	host := iommuHost(m)
+	hw, err := findIOMMU(host, fw, devices, vector)
 	var g *iommu.Guard
 	if err == nil {
 		g = iommu.New(iommu.Config{
 			Hardware: hw, Tables: m.Frames.Tables(frame.HV), Stop: devices.TakeBus,
-			Now: kernel.TSC, Second: m.TSCHz,
+			Now: kernel.TSC, Second: m.TSCHz, Within: host.Within,
 			Told: func(s string) { dbg.At(dbg.Warning).S(s).End() },
 			Dead: func() {
 				if opts.NeedsIOMMU {
@@ -107,6 +108,41 @@ func unitAt(base mm.HPA, size uint64) (iommu.Registers, error) {
 		return nil, errors.New("firmware puts a unit's registers where they cannot be")
 	}
 	return mmio(base), nil
+}
+
+// iommuRegisters is where units have their registers.
+func iommuRegisters(fw *acpi.Tables) (out []mm.Range[mm.HPA]) {
+	if fw.DMAR != nil {
+		for _, u := range fw.DMAR.Units {
+			out = append(out, mm.Range[mm.HPA]{Start: u.Base, Size: dmarWindow})
+		}
+	}
+	if fw.IVRS != nil {
+		for _, u := range fw.IVRS.Units {
+			out = append(out, mm.Range[mm.HPA]{Start: u.Base, Size: ivrsWindow})
+		}
+	}
+	return out
+}
+
+// confine has the functions that dom0 gets confined to its RAM, and their messages to
+// their vectors.
+func confine(h *pci.Host, g *iommu.Guard, dom0 *part.Domain) {
+	space, err := g.NewSpace(dom0.RAM())
+	if err != nil {
+		fatal("no memory for what dom0's devices reach: ", err.Error(), "; give the machine more RAM, or boot with iommu=off")
+	}
+	h.Attach = func(a abi.PCIAddr) abi.Status {
+		if err := g.Attach(a, space); err != nil {
+			dbg.At(dbg.Warning).S("iommu: PCI ").S(iommu.Name(a)).S(" cannot be given memory: ").S(err.Error()).End()
+			return abi.Denied
+		}
+		return abi.OK
+	}
+	h.Detach = g.Detach
+	if g.Remaps() {
+		h.Message, h.Silence = g.Message, g.Silence
+	}
 }
 
 // reserveFirmware gives functions the memory that firmware's tables name for them. It

@@ -14,15 +14,21 @@ import (
 	"ringo/mm"
 )
 
+// dmarWindow and ivrsWindow are how many bytes of registers a unit has, at least: with
+// those that other registers point to.
+const (
+	dmarWindow = 2 * mm.PageSize
+	ivrsWindow = 16 << 10
+)
+
 // openDMAR opens the units of a DMAR. They interrupt with a vector on the boot CPU.
 func openDMAR(h *iommu.Host, d *acpi.DMAR, devices *pci.Table, vector uint8) (iommu.Hardware, error) {
-	const window = 2 * mm.PageSize // with the registers that others point to
 	conf := vtd.Config{
 		Remap: d.Interrupts, X2APIC: x2APIC() && !d.NoX2APIC,
 		FaultAddress: 0xfee00000 | kernel.APICID(0)<<12, FaultData: uint32(vector),
 	}
 	for _, u := range d.Units {
-		regs, err := unitAt(u.Base, window)
+		regs, err := unitAt(u.Base, dmarWindow)
 		if err != nil {
 			return nil, err
 		}
@@ -42,10 +48,9 @@ func openDMAR(h *iommu.Host, d *acpi.DMAR, devices *pci.Table, vector uint8) (io
 
 // openIVRS opens the units of an IVRS.
 func openIVRS(h *iommu.Host, r *acpi.IVRS, devices *pci.Table) (iommu.Hardware, error) {
-	const window = 16 << 10
 	var conf amdvi.Config
 	for _, u := range r.Units {
-		regs, err := unitAt(u.Base, window)
+		regs, err := unitAt(u.Base, ivrsWindow)
 		if err != nil {
 			return nil, err
 		}

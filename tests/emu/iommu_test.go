@@ -159,14 +159,15 @@ const (
 var (
 	// withRMRR: the unit with the I/O APIC only, a region for 00:02.0, and something
 	// that fills the rest.
-	withRMRR = patched(acpiTables, "DMAR", 120, 48, 0x00180000, 0, 0xfed90000, 0, 0x00000803, 0x0000ff00,
-		0x00200001, 0, firmwares, 0, firmwares+0xfff, 0, 0x00000801, 0x00020000, 0x00100002, 0, 0, 0)
+	withRMRR = patched(acpiTables, "DMAR", 128, 48, 0x00180000, 0, 0xfed90000, 0, 0x00000803, 0x0000ff00,
+		0x00200001, 0, firmwares, 0, firmwares+0xfff, 0, 0x00000801, 0x00020000, 0x00180002, 0, 0, 0, 0, 0)
 	// withIVMD: the unit with the I/O APIC only, and a region for 00:03.0.
 	withIVMD = patched(acpiTables, "IVRS", 112, 48, 0x0020d110, 0x00400010, 0xfed80000, 0, 0, 0x44, 0x48, 0x0100a000,
 		0x00200721, 0x18, 0, 0, firmwares, 0, 0x1000, 0)
 )
 
-// TestIOMMU: a device reaches the memory that firmware's tables name for it. One that
+// TestIOMMU: dom0's disk reaches dom0's memory, and a device that which firmware's
+// tables name for it. One that
 // turns on the hypervisor is refused, whatever it does, and loses its bus and all
 // memory; hv, dom0 and what is typed, which comes by an interrupt that is remapped, go
 // on.
@@ -181,15 +182,14 @@ func TestIOMMU(t *testing.T) {
 		fault    string
 		known    bool // whose access it was
 	}{
-		{"intel", emu.Intel, withRMRR, nil, "VT-d, 1 unit, 39 bits; 1 have memory",
+		{"intel", emu.Intel, withRMRR, nil, "VT-d, 1 unit, 39 bits; 2 have memory",
 			`warning: iommu: PCI 0000:00:02\.0 wrote to 0x180000, refused: writing there is not allowed \(5\); it is no bus master any more`, true},
-		// QEMU's unit has no record of whose access it was (CAVEATS.md). The other
-		// device makes its table long enough.
-		{"amd", emu.AMD, withIVMD, []string{"-device", "pci-testdev"}, "AMD-Vi, 1 unit, 48 bits; 1 have memory",
+		// QEMU's unit has no record of whose access it was (CAVEATS.md).
+		{"amd", emu.AMD, withIVMD, nil, "AMD-Vi, 1 unit, 48 bits; 2 have memory",
 			`warning: iommu: refused: a device's access, without a record of whose`, false},
 		// Four levels, and a unit that remembers what is absent, and snoops if asked.
 		{"intel-48-long", emu.Intel, withRMRR, []string{"-global", "intel-iommu.aw-bits=48", "-global", "intel-iommu.caching-mode=on",
-			"-global", "intel-iommu.snoop-control=on"}, "VT-d, 1 unit, 48 bits; 1 have memory",
+			"-global", "intel-iommu.snoop-control=on"}, "VT-d, 1 unit, 48 bits; 2 have memory",
 			`warning: iommu: PCI 0000:00:02\.0 wrote to 0x180000, refused: writing there is not allowed \(5\); it is no bus master any more`, true},
 	} {
 		if strings.HasSuffix(c.name, "-long") && !*long {
@@ -198,7 +198,10 @@ func TestIOMMU(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			conf, socket := withDevice(t, emu.Config{HV: withFirmware(t, c.firmware), IOMMU: c.iommu, MemMiB: 512, HVArgs: "iommu=required"})
 			conf.Args = append(conf.Args, c.args...)
+			disk := emptyDisk(t, "disk.img", 8<<20)
+			conf.Args = append(conf.Args, "-drive", "if=none,id=disk,format=raw,file="+disk, "-device", "nvme,drive=disk,serial=1")
 			h := boot(t, conf)
+			h.ok("disks") // when all drivers have started
 			if got := h.info()["iommu"]; got != c.info {
 				t.Errorf("iommu: %q, want %q", got, c.info)
 			}
@@ -225,11 +228,18 @@ func TestIOMMU(t *testing.T) {
 					t.Errorf("%#x: after the fault: %v", at, at != firmwares)
 				}
 			}
-			h.ok("list")
-			if got := h.info()["iommu"]; !strings.Contains(got, " refused") || strings.Contains(got, "1 have memory") == c.known {
+			if got, left := h.info()["iommu"], map[bool]string{true: "1 have memory", false: "2 have memory"}[c.known]; !strings.Contains(got, " refused") || !strings.Contains(got, left) {
 				t.Errorf("iommu: %q after a fault", got)
 			}
+			// dom0's disk works, by messages that are remapped.
+			if got := h.ok("disk-test nvme0n1 1 4"); !strings.HasSuffix(strings.TrimSpace(got), " bytes, 0 failed") {
+				t.Error(got)
+			}
 			h.poweroff()
+			if text := h.Transcript(); strings.Contains(text, "interrupt was lost") || strings.Contains(text, "no interrupts") {
+				t.Error("the disk was not driven by interrupts")
+			}
+			checkExercise(t, disk, 1, 4<<20)
 		})
 	}
 }

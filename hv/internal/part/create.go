@@ -132,6 +132,12 @@ func (m *Machine) CreateDom0(vcpus int, size uint64) (d *Domain, ram mm.HPA, err
 	return d, b.Start, nil
 }
 
+// RAM is a domain's RAM that is one piece in the machine, such as dom0's.
+func (d *Domain) RAM() mm.Range[mm.HPA] {
+	e := d.extents[0]
+	return mm.Range[mm.HPA]{Start: mm.HPA(e.HPA), Size: e.Size}
+}
+
 // SharedInfoAt is the frame of dom0's abi.SharedInfo.
 func (d *Domain) SharedInfoAt() mm.HPA { return d.sharedAt }
 

@@ -11,9 +11,11 @@ const statusAborted = 1 << 27
 
 // TakeBus turns the bus mastering of a function off, and reports whether there is such
 // a function. Of a bridge that takes the bus from all that is behind it.
+//
+// It takes no lock of the table's: it is called with that of the IOMMUs, which comes
+// after. So a change of the same register at the same time may undo it. The IOMMU
+// refuses the function all the same.
 func (t *Table) TakeBus(a abi.PCIAddr) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	if t.find(a) < 0 {
 		return false
 	}
