@@ -102,30 +102,6 @@ func TestNone(t *testing.T) {
 	}
 }
 
-// FuzzOpen reads file systems that are damaged in places.
-func FuzzOpen(f *testing.F) {
-	dir := f.TempDir()
-	if err := os.MkdirAll(filepath.Join(dir, "EFI/BOOT"), 0o755); err != nil {
-		f.Fatal(err)
-	}
-	for name, size := range map[string]int{"EFI/BOOT/BOOTX64.EFI": 40_000, "a long name of a file": 3000, "EFI/empty": 0} {
-		if err := os.WriteFile(filepath.Join(dir, name), make([]byte, size), 0o644); err != nil {
-			f.Fatal(err)
-		}
-	}
-	images := [][]byte{makeFAT(f, dir, "", 720), makeFAT(f, dir, "-c 1", 6000), makeFAT(f, dir, "-F -c 1", 70_000)}
-	for i := range images {
-		f.Add(uint8(i), []byte("\x0b\x00\x00\x00\x03\x00\x02\x08\x00\x02\x00\x00\x04\xf8\xff\x03\x00"))
-	}
-	f.Fuzz(func(t *testing.T, which uint8, b []byte) {
-		image := images[int(which)%len(images)]
-		d := &filestest.Damaged{Image: image, Patches: filestest.Patches(b, len(image))}
-		if fs, err := Open(d); err == nil {
-			filestest.Walk(t, d, fs)
-		}
-	})
-}
-
 // source makes a folder with files whose clusters are not all together.
 func source(t *testing.T) string {
 	dir := t.TempDir()

@@ -91,33 +91,6 @@ func TestNone(t *testing.T) {
 	}
 }
 
-// FuzzOpen reads file systems that are damaged in places.
-func FuzzOpen(f *testing.F) {
-	dir := f.TempDir()
-	if err := os.MkdirAll(filepath.Join(dir, "a/b/c/d/e/f/g/h/i"), 0o755); err != nil {
-		f.Fatal(err)
-	}
-	for name, size := range map[string]int{"a/b/c/d/e/f/g/h/i/deep": 9000, "a/" + strings.Repeat("long", 50): 3000, "empty": 0} {
-		if err := os.WriteFile(filepath.Join(dir, name), make([]byte, size), 0o644); err != nil {
-			f.Fatal(err)
-		}
-	}
-	if err := os.Symlink("a/"+strings.Repeat("long", 50), filepath.Join(dir, "link")); err != nil {
-		f.Fatal(err)
-	}
-	images := [][]byte{makeISO(f, dir, "-R"), makeISO(f, dir, "-J -joliet-long"), makeISO(f, dir, "--norock")}
-	for i := range images {
-		f.Add(uint8(i), []byte("\x9e\x80\x00\x00\x04\xff\xff\xff\xff\x02\x98\x00\x00\x02\x01\x00"))
-	}
-	f.Fuzz(func(t *testing.T, which uint8, b []byte) {
-		image := images[int(which)%len(images)]
-		d := &filestest.Damaged{Image: image, Patches: filestest.Patches(b, len(image))}
-		if fs, err := Open(d); err == nil {
-			filestest.Walk(t, d, fs)
-		}
-	})
-}
-
 // source makes a folder, some of it deeper than ISO 9660 goes.
 func source(t *testing.T) string {
 	dir := t.TempDir()
