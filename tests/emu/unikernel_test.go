@@ -54,22 +54,16 @@ func TestUnikernels(t *testing.T) {
 	h.poweroff()
 }
 
-// TestBochsUnikernels is the same on VT-x, on a CPU that virtualizes the local APIC and
-// on one that does not.
+// TestBochsUnikernels is the same on VT-x.
 func TestBochsUnikernels(t *testing.T) {
 	t.Parallel()
-	for _, cpu := range []string{"corei7_skylake_x", "corei7_sandy_bridge_2600k"} {
-		t.Run(cpu, func(t *testing.T) {
-			files := unikernels(t)
-			mods := append([]emu.Module{{Name: "dom0", Path: built.Dom0}}, emu.Modules(files...)...)
-			h := bochs(t, emu.Config{HV: built.HV, Modules: mods, CPU: cpu, SMP: 1, MemMiB: 512, HVArgs: "noreboot"})
-			h.see(bootTime, prompt)
-			for i := range unikernelBoards {
-				h.unikernel(i, 1+i)
-			}
-			h.poweroff()
-		})
+	mods := append([]emu.Module{{Name: "dom0", Path: built.Dom0}}, emu.Modules(unikernels(t)...)...)
+	h := bochs(t, emu.Config{HV: built.HV, Modules: mods, SMP: 1, MemMiB: 512, HVArgs: "noreboot"})
+	h.see(bootTime, prompt)
+	for i := range unikernelBoards {
+		h.unikernel(i, 1+i)
 	}
+	h.poweroff()
 }
 
 // unikernel runs one for a board, to its end.
