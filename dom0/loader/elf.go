@@ -246,6 +246,9 @@ func (g *guest) findEntry(f *elfFile, prefix []byte, img *image) error {
 		img.protocol, img.entry = pvh, n.entry
 		return nil
 	}
+	if n.bad { // whatever its entry is, it was made for another way
+		return damage("bad PVH note")
+	}
 	h, err := multibootHeader(prefix)
 	switch {
 	case err != nil:

@@ -23,6 +23,7 @@ const (
 // notes is what the notes of an executable say.
 type notes struct {
 	pvh   bool // there is an XEN_ELFNOTE_PHYS32_ENTRY, which is entry
+	bad   bool // there is one that is no address
 	entry GPA
 	linux bool // the kernel is a Linux, by its own notes or by XEN_ELFNOTE_GUEST_OS
 	// unread says that there are more, which a dry guest cannot read.
@@ -68,17 +69,26 @@ func (n *notes) scan(b []byte) {
 		namesz, descsz, kind := uint64(le.Uint32(b)), uint64(le.Uint32(b[4:])), le.Uint32(b[8:])
 		b = b[noteHeaderLen:]
 		at := (namesz + 3) &^ 3
-		if at+descsz > uint64(len(b)) {
+		if at > uint64(len(b)) {
+			return
+		}
+		name := string(b[:namesz])
+		if descsz > uint64(len(b))-at {
+			n.bad = n.bad || name == "Xen\x00" && kind == xenPhys32Entry
 			return
 		}
 		desc := b[at : at+descsz]
-		switch name := string(b[:namesz]); {
+		switch {
 		case name == "Linux\x00":
 			n.linux = true
 		case name == "Xen\x00" && kind == xenGuestOS:
 			n.linux = n.linux || string(desc) == "linux\x00" || string(desc) == "linux"
-		case name == "Xen\x00" && kind == xenPhys32Entry && !n.pvh && (descsz == 4 || descsz == 8):
+		case name == "Xen\x00" && kind == xenPhys32Entry && !n.pvh && descsz == 4:
 			n.pvh, n.entry = true, GPA(le.Uint32(desc))
+		case name == "Xen\x00" && kind == xenPhys32Entry && !n.pvh && descsz == 8:
+			n.pvh, n.entry = true, GPA(le.Uint64(desc))
+		case name == "Xen\x00" && kind == xenPhys32Entry:
+			n.bad = true
 		}
 		b = b[min(at+(descsz+3)&^3, uint64(len(b))):]
 	}
