@@ -56,6 +56,7 @@ func Capabilities(c Config) []Capability {
 // Specification 1.11, "Capability IDs").
 const (
 	CapMSI     = 0x05
+	CapVendor  = 0x09
 	CapExpress = 0x10
 	CapMSIX    = 0x11
 )
@@ -64,7 +65,7 @@ const (
 var (
 	names = map[uint16]string{
 		0x01: "power management", 0x02: "AGP", 0x03: "vital product data", 0x04: "slot", CapMSI: "MSI", 0x06: "hot swap",
-		0x07: "PCI-X", 0x08: "HyperTransport", 0x09: "vendor-specific", 0x0a: "debug port", 0x0c: "hot plug",
+		0x07: "PCI-X", 0x08: "HyperTransport", CapVendor: "vendor-specific", 0x0a: "debug port", 0x0c: "hot plug",
 		0x0d: "bridge subsystem", 0x0f: "secure device", CapExpress: "PCI Express", CapMSIX: "MSI-X", 0x12: "SATA",
 		0x13: "advanced features", 0x14: "enhanced allocation",
 	}

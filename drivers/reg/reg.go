@@ -19,3 +19,23 @@ type Window interface {
 	// Size is in bytes.
 	Size() uint32
 }
+
+// Part returns the size bytes of a window from off on.
+//
+// Preconditions: they are within w.
+func Part(w Window, off, size uint32) Window { return part{w, off, size} }
+
+type part struct {
+	w         Window
+	off, size uint32
+}
+
+func (p part) Read8(off uint32) uint8       { return p.w.Read8(p.off + off) }
+func (p part) Read16(off uint32) uint16     { return p.w.Read16(p.off + off) }
+func (p part) Read32(off uint32) uint32     { return p.w.Read32(p.off + off) }
+func (p part) Read64(off uint32) uint64     { return p.w.Read64(p.off + off) }
+func (p part) Write8(off uint32, v uint8)   { p.w.Write8(p.off+off, v) }
+func (p part) Write16(off uint32, v uint16) { p.w.Write16(p.off+off, v) }
+func (p part) Write32(off uint32, v uint32) { p.w.Write32(p.off+off, v) }
+func (p part) Write64(off uint32, v uint64) { p.w.Write64(p.off+off, v) }
+func (p part) Size() uint32                 { return p.size }

@@ -49,6 +49,7 @@ var targets = []target{
 	{"dom0/loader", "FuzzLoad"},
 	{"drivers/pci", "FuzzCapabilities"},
 	{"drivers/virtio/ring", "FuzzDevice"},
+	{"drivers/virtio/ring", "FuzzDriver"},
 	{"hv/decode", "FuzzDecode"},
 	{"hv/internal/image", "FuzzParse"},
 	{"hv/internal/run", "FuzzEmulate"},

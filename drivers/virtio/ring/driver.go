@@ -5,24 +5,35 @@ package ring
 
 import "sync/atomic"
 
-// Driver is the side that makes requests. One goroutine uses it. What the device
-// says is checked as well: a device may be hostile.
+// Driver is the side that makes requests. One goroutine uses it at a time. What the
+// device says is checked as well: a device may be hostile. After an error nothing is
+// taken or given until [Driver.Reset]. Nothing but NewDriver allocates.
 type Driver struct {
 	p      parts
-	free   []uint16 // descriptors in no chain
+	links  []uint16 // by descriptor: the next one of its chain, or of those in none
+	free   uint16   // the first one in no chain
+	room   int      // how many there are
 	chains []chain  // by their first descriptor
-	avail  uint16   // index of the available ring
-	told   uint16   // avail when the device was last asked for
-	seen   uint16   // index of the used ring
+	tables tables
+	avail  uint16 // index of the available ring
+	told   uint16 // avail when the device was last asked for
+	seen   uint16 // index of the used ring
 	err    error
 	word   atomic.Uint32
 }
 
 // chain is a request under way; no descriptors: there is none.
 type chain struct {
-	desc  []uint16
-	token any
-	room  uint64 // bytes that the device may write
+	length int
+	token  any
+	room   uint64 // bytes that the device may write
+}
+
+// tables is memory for indirect descriptors: a table for each descriptor of the ring.
+type tables struct {
+	addr uint64
+	b    []byte
+	each int // descriptors of a table, 0: there are none
 }
 
 // NewDriver sets a ring up, of which nothing is in use.
@@ -34,16 +45,39 @@ func NewDriver(mem Memory, l Layout) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{p: p, chains: make([]chain, l.Size)}
-	for i := range l.Size {
-		d.free = append(d.free, uint16(l.Size-1-i))
+	d := &Driver{p: p, chains: make([]chain, l.Size), links: make([]uint16, l.Size)}
+	d.Reset()
+	return d, nil
+}
+
+// Reset makes the ring as NewDriver made it, and forgets all requests.
+//
+// Preconditions: the device does not use the ring.
+func (d *Driver) Reset() {
+	clear(d.chains)
+	for i := range d.links {
+		d.links[i] = uint16(i + 1)
 	}
-	for _, a := range []area{p.desc, p.avail, p.used} {
+	d.free, d.room = 0, d.p.Size
+	d.avail, d.told, d.seen, d.err = 0, 0, 0, nil
+	for _, a := range []area{d.p.desc, d.p.avail, d.p.used} {
 		for _, piece := range a {
 			clear(piece.b)
 		}
 	}
-	return d, nil
+}
+
+// TablesSize is how many bytes of memory indirect tables of each descriptors take for a
+// ring of size.
+func TablesSize(size, each int) int { return size * each * descLen }
+
+// UseTables makes requests of 2 to each buffers take one descriptor of the ring only
+// (VIRTIO 1.2, "Indirect Descriptors"). The memory is b, at addr on the bus, contiguous,
+// aligned to 16 and of [TablesSize].
+//
+// Preconditions: FeatureIndirect was negotiated; no request is under way.
+func (d *Driver) UseTables(addr uint64, b []byte, each int) {
+	d.tables = tables{addr, b[:TablesSize(d.p.Size, each)], min(each, d.p.Size)}
 }
 
 // Broken returns what the device did wrong, nil if nothing.
@@ -54,33 +88,65 @@ func (d *Driver) Broken() error { return d.err }
 // is broken.
 func (d *Driver) Add(buffers []Buffer, token any) bool {
 	n := len(buffers)
-	if d.err != nil || n == 0 || n > len(d.free) {
+	indirect := n > 1 && n <= d.tables.each
+	need := n
+	if indirect {
+		need = 1
+	}
+	if d.err != nil || n == 0 || need > d.room {
 		return false
 	}
-	c := chain{token: token}
-	for range n {
-		c.desc = append(c.desc, d.free[len(d.free)-1])
-		d.free = d.free[:len(d.free)-1]
-	}
-	for i, b := range buffers {
-		at, flags := int(c.desc[i])*descLen, uint16(0)
+	head := d.free
+	c := &d.chains[head]
+	*c = chain{length: need, token: token}
+	for _, b := range buffers {
 		if b.Write {
-			flags |= flagWrite
 			c.room += uint64(b.Len)
 		}
-		if i+1 < n {
-			flags |= flagNext
-			store16(d.p.desc.at(at+14), c.desc[i+1])
-		}
-		store64(d.p.desc.at(at), b.Addr)
-		store32(d.p.desc.at(at+8), b.Len)
-		store16(d.p.desc.at(at+12), flags)
 	}
-	d.chains[c.desc[0]] = c
-	store16(d.p.avail.at(ringHead+2*(int(d.avail)%d.p.Size)), c.desc[0])
+	if indirect {
+		d.free = d.links[head]
+		d.indirect(head, buffers)
+	} else {
+		for i, b := range buffers {
+			next := d.links[d.free]
+			put(d.p.desc.at(int(d.free)*descLen), b, i+1 < n, next)
+			d.free = next
+		}
+	}
+	d.room -= need
+	store16(d.p.avail.at(ringHead+2*(int(d.avail)%d.p.Size)), head)
 	d.avail++
 	store16(d.p.avail.at(2), d.avail)
 	return true
+}
+
+// put writes a descriptor.
+func put(at []byte, b Buffer, more bool, next uint16) {
+	flags := uint16(0)
+	if b.Write {
+		flags |= flagWrite
+	}
+	if more {
+		flags |= flagNext
+	}
+	store64(at, b.Addr)
+	store32(at[8:], b.Len)
+	store16(at[12:], flags)
+	store16(at[14:], next)
+}
+
+// indirect puts buffers into the table of a descriptor.
+func (d *Driver) indirect(head uint16, buffers []Buffer) {
+	from := int(head) * d.tables.each * descLen
+	t := d.tables.b[from:]
+	for i, b := range buffers {
+		put(t[i*descLen:], b, i+1 < len(buffers), uint16(i+1))
+	}
+	at := d.p.desc.at(int(head) * descLen)
+	store64(at, d.tables.addr+uint64(from))
+	store32(at[8:], uint32(len(buffers)*descLen))
+	store16(at[12:], flagIndirect)
 }
 
 // Notify reports whether the device is to be notified of what was added since the
@@ -115,13 +181,18 @@ func (d *Driver) Next() (token any, n uint32, ok bool) {
 	}
 	at := ringHead + usedLen*(int(d.seen)%d.p.Size)
 	head, n := load32(d.p.used.at(at)), load32(d.p.used.at(at+4))
-	if head >= uint32(d.p.Size) || d.chains[head].desc == nil || uint64(n) > d.chains[head].room {
+	if head >= uint32(d.p.Size) || d.chains[head].length == 0 || uint64(n) > d.chains[head].room {
 		d.err = ErrChain
 		return nil, 0, false
 	}
 	c := d.chains[head]
 	d.chains[head] = chain{}
-	d.free = append(d.free, c.desc...)
+	last := uint16(head)
+	for range c.length - 1 {
+		last = d.links[last]
+	}
+	d.links[last], d.free = d.free, uint16(head)
+	d.room += c.length
 	d.seen++
 	return c.token, n, true
 }

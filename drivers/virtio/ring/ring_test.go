@@ -40,7 +40,7 @@ func layout(size int, features uint64) Layout {
 // request arrives once, in order, with its buffers, and its answer comes back;
 // and whoever sleeps is woken.
 func TestBothSides(t *testing.T) {
-	for _, features := range []uint64{0, FeatureEventIndex, FeatureEventIndex | FeatureIndirect} {
+	for _, features := range []uint64{0, FeatureEventIndex, FeatureIndirect, FeatureEventIndex | FeatureIndirect} {
 		for _, size := range []int{1, 2, 8, 256, MaxSize} {
 			for _, chunk := range []uint64{0x1000, 0x20_0000} {
 				t.Run(fmt.Sprintf("%x/%d/%x", features, size, chunk), func(t *testing.T) {
@@ -59,6 +59,10 @@ func both(t *testing.T, size int, features uint64, m *memory, rnd *rand.Rand) {
 	dev, err := NewDevice(m, layout(size, features))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if each := 4; features&FeatureIndirect != 0 && size <= 256 {
+		const at = base + 0x1a_0000 // behind the buffers
+		drv.UseTables(at, m.b[at-base:], each)
 	}
 	type job struct {
 		id      int
@@ -345,6 +349,46 @@ func FuzzDevice(f *testing.F) {
 			}
 			d.Done(r, 0)
 			d.Interrupt()
+			d.Sleep()
+		}
+	})
+}
+
+// FuzzDriver lets a device write what it likes into the used ring, and change the index
+// at any time: the driver gives back each request once at most, and no more bytes than
+// it had room for.
+func FuzzDriver(f *testing.F) {
+	f.Add([]byte{0, 0, 1, 0, 0, 0, 0, 0, 16, 0, 0, 0}, uint64(0))
+	f.Add(make([]byte, 200), uint64(FeatureIndirect|FeatureEventIndex))
+	f.Fuzz(func(t *testing.T, content []byte, features uint64) {
+		m, l := newMemory(0x1000), layout(8, features)
+		d, err := NewDriver(m, l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if features&FeatureIndirect != 0 {
+			d.UseTables(base+0x1a_0000, m.b[0x1a_0000:], 3)
+		}
+		var out [1 << 16]bool
+		sent, buffers := 0, []Buffer{{base, 8, false}, {base, 16, true}, {base, 1, true}}
+		used := m.b[l.Used-base:][:4+8*8+2]
+		for len(content) > 0 {
+			for sent < len(out) && d.Add(buffers[:1+sent%3], sent) {
+				out[sent], sent = true, sent+1
+			}
+			d.Notify()
+			n := copy(used, content)
+			content = content[n:]
+			for range 20 {
+				token, n, ok := d.Next()
+				if !ok {
+					break
+				}
+				if i := token.(int); !out[i] || n > []uint32{0, 16, 17}[i%3] {
+					t.Fatalf("request %d with %d bytes", i, n)
+				}
+				out[token.(int)] = false
+			}
 			d.Sleep()
 		}
 	})
