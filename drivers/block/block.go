@@ -44,6 +44,9 @@ type Request struct {
 	Data []dma.Segment
 	// Done is called once, from any goroutine, and must not block; it may submit.
 	Done func(r *Request, err error)
+
+	// Driver is for the driver.
+	Driver any
 }
 
 // Info describes a disk.

@@ -122,7 +122,7 @@ func (d *Controller) identify() error {
 	}
 	d.disks = []*Disk{}
 	for _, id := range ids {
-		if disk, err := d.namespace(id); err != nil {
+		if disk, err := d.newDisk(id); err != nil {
 			d.Log(fmt.Sprintf("namespace %d is left out: %v", id, err))
 		} else if disk != nil {
 			d.disks = append(d.disks, disk)
@@ -139,13 +139,13 @@ func (d *Controller) page(namespace, what uint32) ([]byte, error) {
 	return append([]byte(nil), d.admin.data.Bytes...), err
 }
 
-// namespace makes a disk, nil if the namespace is not there.
-func (d *Controller) namespace(id uint32) (*Disk, error) {
+// newDisk describes a namespace, nil if it is not there.
+func (d *Controller) newDisk(id uint32) (*Disk, error) {
 	b, err := d.page(id, 0)
 	if err != nil {
 		return nil, err
 	}
-	n := &Disk{d: d, id: id, info: d.info}
+	n := &Disk{info: d.info, namespace: namespace{id: id}}
 	n.info.Blocks = le.Uint64(b)
 	if n.info.Blocks == 0 {
 		return nil, nil
@@ -158,12 +158,12 @@ func (d *Controller) namespace(id uint32) (*Disk, error) {
 	if f&0xffff != 0 {
 		return nil, fmt.Errorf("%d bytes of metadata in each block", f&0xffff)
 	}
-	n.shift = uint8(f >> 16)
-	if n.shift < 9 || n.shift > 12 || n.info.Blocks > 1<<63>>n.shift {
-		return nil, fmt.Errorf("%d blocks of 2^%d bytes", n.info.Blocks, n.shift)
+	shift := uint8(f >> 16)
+	if shift < 9 || shift > 12 || n.info.Blocks > 1<<63>>shift {
+		return nil, fmt.Errorf("%d blocks of 2^%d bytes", n.info.Blocks, shift)
 	}
-	n.info.BlockSize = 1 << n.shift
-	n.info.MaxBlocks = uint32(d.mdts >> n.shift)
+	n.info.BlockSize = 1 << shift
+	n.info.MaxBlocks = uint32(d.mdts >> shift)
 	n.info.MaxEmpty = 1 << 16
 	n.info.ReadOnly = b[99]&1 != 0
 	n.info.Discard = d.can&(1<<2) != 0
@@ -185,25 +185,25 @@ func text(b []byte) string {
 // restart as many as there were.
 func (d *Controller) startQueues() error {
 	want := uint32(d.Queues)
-	if d.queues != nil {
-		want = uint32(len(d.queues))
+	if d.pairs != nil {
+		want = uint32(len(d.pairs))
 	}
 	v, err := d.do(command{op: adminSetFeatures, d10: featureQueues, d11: (want-1)<<16 | (want - 1)})
 	if err != nil {
 		return fmt.Errorf("it refuses queues: %w", err)
 	}
 	have := min(int(want), int(v&0xffff)+1, int(v>>16)+1)
-	if d.queues != nil && have < len(d.queues) {
-		return fmt.Errorf("it has %d queues, and had %d", have, len(d.queues))
+	if d.pairs != nil && have < len(d.pairs) {
+		return fmt.Errorf("it has %d queues, and had %d", have, len(d.pairs))
 	}
-	if d.queues == nil {
+	if d.pairs == nil {
 		if err := d.makeQueues(have); err != nil {
 			return err
 		}
 	}
-	for _, q := range d.queues {
-		if err := d.giveQueue(q); err != nil {
-			return fmt.Errorf("queue %d: %w", q.ring.id, err)
+	for _, p := range d.pairs {
+		if err := d.givePair(p); err != nil {
+			return fmt.Errorf("%s: %w", p.name(), err)
 		}
 	}
 	return nil
@@ -212,47 +212,42 @@ func (d *Controller) startQueues() error {
 // makeQueues makes n queues, or fewer if there are not so many interrupts.
 func (d *Controller) makeQueues(n int) error {
 	for i := range n {
-		q, err := newQueue(d, uint16(i+1))
+		p, err := newPair(d, uint16(i+1))
 		if err != nil {
 			return err
 		}
-		switch err := d.Bind(i+1, q.Service); {
+		switch err := d.Bind(i+1, p.q.Service); {
 		case err == nil:
-			q.vector, q.irq = uint32(i+1), true
+			p.vector, p.irq = uint32(i+1), true
 		case i > 0:
 			return nil
 		default:
-			if d.Bind(0, q.Service) == nil {
-				q.irq = true // the only message there is
+			if d.Bind(0, p.q.Service) == nil {
+				p.irq = true // the only message there is
 			} else {
 				d.Log("it has no interrupts: it is asked every millisecond")
 				d.polling = true
 			}
 		}
-		d.queues = append(d.queues, q)
-		if q.vector == 0 {
+		d.pairs = append(d.pairs, p)
+		if p.vector == 0 {
 			return nil
 		}
 	}
 	return nil
 }
 
-// giveQueue creates a pair of queues in the device.
-func (d *Controller) giveQueue(q *queue) error {
-	q.mu.Lock()
-	q.ring.reset()
-	q.mu.Unlock()
-	size := uint32(q.ring.entries-1)<<16 | uint32(q.ring.id)
+// givePair creates a pair of queues in the device.
+func (d *Controller) givePair(p *pair) error {
+	p.reset()
+	size := uint32(p.entries-1)<<16 | uint32(p.id)
 	flags := uint32(1) // contiguous
-	if q.irq {
-		flags |= 2 | q.vector<<16
+	if p.irq {
+		flags |= 2 | p.vector<<16
 	}
-	if _, err := d.do(command{op: adminCreateCQ, prp1: q.ring.cq.Addr, d10: size, d11: flags}); err != nil {
+	if _, err := d.do(command{op: adminCreateCQ, prp1: p.cq.Addr, d10: size, d11: flags}); err != nil {
 		return err
 	}
-	if _, err := d.do(command{op: adminCreateSQ, prp1: q.ring.sq.Addr, d10: size, d11: uint32(q.ring.id)<<16 | 1}); err != nil {
-		return err
-	}
-	q.open()
-	return nil
+	_, err := d.do(command{op: adminCreateSQ, prp1: p.sq.Addr, d10: size, d11: uint32(p.id)<<16 | 1})
+	return err
 }

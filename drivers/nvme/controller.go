@@ -4,35 +4,18 @@
 // Package nvme drives NVM Express controllers (NVM Express 1.4; what later versions
 // add is not used). Namespaces are disks of package block.
 //
-// A controller has an I/O queue pair per queue of the disk, with an interrupt each. All
-// commands of a queue are its slots; a request that finds none waits in the queue. The
-// function that the interrupt calls takes completions, starts what waits, and calls
-// Done: nothing of it blocks or allocates.
-//
-// A goroutine per controller looks after commands that take too long ([Timeout]): it
-// looks for their completions (the interrupt may be lost), asks the device to abort them,
-// and then resets it. After a reset, commands that were with the device are given to it
-// again: none of them was acknowledged. What was acknowledged is the device's to keep.
-//
-// # Threats
-//
-//	the device does                          the driver does
-//	---------------------------------------  ---------------------------------------
-//	completes what it was not given, or      reset; after three in ten minutes it is
-//	 twice, or for another queue              left alone, and requests fail
-//	says nothing                             timeout, abort, reset, as above
-//	is not there any more                    bus mastering off, requests fail: ErrGone
-//	lies about sizes                         bounds on everything that is computed with
-//	writes memory that it was not told       nothing: that is the IOMMU's business
+// A controller has an I/O queue pair per queue of the disk, with an interrupt each. What
+// becomes of requests, of a device that does not answer and of one that lies is package
+// queue's.
 package nvme
 
 import (
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"ringo/drivers/block"
+	"ringo/drivers/block/queue"
 	"ringo/drivers/dma"
 	"ringo/drivers/reg"
 )
@@ -46,11 +29,6 @@ const (
 	maxNamespaces = 16
 	maxQueues     = 16
 	slots         = 127 // commands of a queue, one less than its entries
-	retries       = 3   // how often a command is given to the device again
-
-	// A device that had maxResets resets within resetWindow is left alone.
-	maxResets   = 3
-	resetWindow = 10 * time.Minute
 )
 
 // Config is what a driver needs of its device's function. All functions but Bind are
@@ -79,20 +57,24 @@ type Controller struct {
 	entries int    // of an I/O queue
 	mdts    uint64 // most bytes of a command
 	info    block.Info
-	onlyN   uint32
 	can     uint16 // optional commands
 
 	admin   admin
-	queues  []*queue
+	pairs   []*pair
 	disks   []*Disk
 	polling bool // there are no interrupts
-
-	mu     sync.Mutex // guards what follows
-	dead   error      // why requests fail, nil while it works
-	resets []time.Time
-	quit   chan struct{}
-	ended  chan struct{}
+	keeper  *queue.Keeper
 }
+
+// Disk is a namespace.
+type Disk struct {
+	*queue.Disk
+	info      block.Info
+	namespace namespace
+}
+
+// ID is the namespace's number, from 1 on.
+func (n *Disk) ID() uint32 { return n.namespace.id }
 
 // Errors of a device as a whole.
 var (
@@ -111,15 +93,26 @@ func Disable(regs reg.Window) {
 
 // Start brings a device up, whatever state it is in.
 func Start(c Config) (*Controller, error) {
-	d := &Controller{Config: c, quit: make(chan struct{}), ended: make(chan struct{})}
+	d := &Controller{Config: c}
 	if err := d.capabilities(); err != nil {
 		return nil, err
 	}
 	if err := d.start(); err != nil {
-		d.halt()
+		if d.Disable() != nil {
+			d.Stop()
+		}
 		return nil, err
 	}
-	go d.watch()
+	var queues []*queue.Queue
+	for _, p := range d.pairs {
+		queues = append(queues, p.q)
+	}
+	for _, n := range d.disks {
+		n.Disk = queue.NewDisk(n.info, &n.namespace, queues)
+	}
+	d.keeper = queue.Keep(d, queue.Config{
+		Timeout: Timeout, Polling: d.polling, Present: d.Present, Stop: d.Stop, Log: d.Log,
+	}, queues)
 	return d, nil
 }
 
@@ -163,8 +156,8 @@ func (d *Controller) start() error {
 	return d.startQueues()
 }
 
-// disable ends all that the device does, and keeps it from writing memory.
-func (d *Controller) disable() error {
+// Disable implements [queue.Device].
+func (d *Controller) Disable() error {
 	cc := d.Regs.Read32(regCC)
 	if cc == ^uint32(0) {
 		return errGone
@@ -181,7 +174,7 @@ func (d *Controller) disable() error {
 // enable resets the device and gives it the admin queue ("Controller Initialization").
 // A device that is enabled ignores the registers written here, so it is disabled first.
 func (d *Controller) enable() error {
-	if err := d.disable(); err != nil {
+	if err := d.Disable(); err != nil {
 		return err
 	}
 	d.admin.reset()
@@ -211,32 +204,38 @@ func (d *Controller) await(mask, want uint32, most time.Duration) bool {
 	}
 }
 
-// halt ends a device that does not work: it writes no memory from now on.
-func (d *Controller) halt() {
-	if d.disable() != nil {
-		d.Stop()
+// Enable implements [queue.Device].
+func (d *Controller) Enable() error { return d.start() }
+
+// Check implements [queue.Device]: the device says whether it works.
+func (d *Controller) Check() string {
+	if s := d.Regs.Read32(regCSTS); s&cstsFatal != 0 || s&cstsReady == 0 {
+		return "it says that it has failed"
 	}
+	return ""
+}
+
+// Abort implements [queue.Aborter].
+func (d *Controller) Abort(q, slot int) error {
+	_, err := d.do(command{op: adminAbort, d10: uint32(slot)<<16 | uint32(d.pairs[q].id)})
+	return err
 }
 
 // Disks returns the namespaces.
 func (d *Controller) Disks() []*Disk { return d.disks }
 
+// Dead returns why the device does nothing any more, or nil.
+func (d *Controller) Dead() error { return d.keeper.Dead() }
+
 // Close takes no more requests, waits for those that the device has, and shuts the
 // device down, with all that it holds on the medium ("Controller Shutdown").
 func (d *Controller) Close() error {
-	close(d.quit)
-	<-d.ended
-	for _, q := range d.queues {
-		q.drain(Timeout)
-	}
-	d.fail(errClosed)
-	cc := d.Regs.Read32(regCC)
-	d.Regs.Write32(regCC, cc&^ccShutdownAny|ccShutdown)
-	defer d.halt()
-	if !d.await(cstsShut, cstsShutReady, max(d.ready, Timeout)) {
-		return fmt.Errorf("its shutdown was not confirmed: %w", block.ErrTimeout)
-	}
-	return nil
+	return d.keeper.Close(func() error {
+		cc := d.Regs.Read32(regCC)
+		d.Regs.Write32(regCC, cc&^ccShutdownAny|ccShutdown)
+		if !d.await(cstsShut, cstsShutReady, max(d.ready, Timeout)) {
+			return fmt.Errorf("its shutdown was not confirmed: %w", block.ErrTimeout)
+		}
+		return nil
+	})
 }
-
-var errClosed = fmt.Errorf("it is shut down: %w", block.ErrGone)

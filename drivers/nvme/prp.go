@@ -4,7 +4,6 @@
 package nvme
 
 import (
-	"ringo/drivers/block"
 	"ringo/drivers/dma"
 )
 
@@ -62,17 +61,4 @@ func prp(data []dma.Segment, list dma.Segment) (first, second uint64) {
 		return first, le.Uint64(list.Bytes)
 	}
 	return first, list.Addr
-}
-
-// gather copies a request's data to b, and scatter the other way.
-func gather(r *block.Request, b []byte) {
-	for _, s := range r.Data {
-		b = b[copy(b, s.Bytes):]
-	}
-}
-
-func scatter(r *block.Request, b []byte) {
-	for _, s := range r.Data {
-		b = b[copy(s.Bytes, b):]
-	}
 }

@@ -43,6 +43,9 @@ func newRing(a dma.Arena, regs reg.Window, id uint16, entries int, stride uint32
 	return r, err
 }
 
+// name is what people call it.
+func (r *ring) name() string { return fmt.Sprintf("queue %d", r.id) }
+
 // reset is both queues as a device that is about to be enabled finds them.
 func (r *ring) reset() {
 	clear(r.cq.Bytes)

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"ringo/drivers/block"
+	"ringo/drivers/block/blocktest"
 	"ringo/drivers/dma"
 )
 
@@ -66,8 +68,7 @@ type Device struct {
 	pairs    map[uint16]*pair
 	cqs      map[uint16]*cqueue
 	handlers map[int]func()
-	disk     map[uint64][]byte // what is on the medium, by block
-	cache    map[uint64][]byte // what is not, yet
+	medium   *blocktest.Medium
 	vanished bool
 	stuck    bool // RDY stays as it is
 	stopped  bool
@@ -97,9 +98,9 @@ const Base = 0x1000_0000
 // queues of its own.
 func New() *Device {
 	return &Device{
-		Blocks: 1 << 20, Entries: 128, Queues: 4, Messages: 5, MDTS: 7,
+		Blocks: 1 << 20, medium: blocktest.NewMedium(1<<20, BlockSize), Entries: 128, Queues: 4, Messages: 5, MDTS: 7,
 		mem: make([]byte, 16<<20), regs: map[uint32]uint32{0x14: 1, 0x1c: 1, 0x24: 0x00070007}, pairs: map[uint16]*pair{}, cqs: map[uint16]*cqueue{},
-		handlers: map[int]func(){}, disk: map[uint64][]byte{}, cache: map[uint64][]byte{}, dropped: map[uint32]Command{},
+		handlers: map[int]func(){}, dropped: map[uint32]Command{},
 	}
 }
 
@@ -185,16 +186,28 @@ func (d *Device) Stopped() bool {
 	return d.stopped
 }
 
-// Medium returns a block as it is after a loss of power: what was flushed, and of the
-// rest what lost says is not there.
-func (d *Device) Medium(block uint64, lost func(block uint64) bool) []byte {
+// Kept returns a block as it is after a loss of power: what was flushed.
+func (d *Device) Kept(block uint64) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if b, ok := d.cache[block]; ok && !lost(block) {
-		return b
+	return d.medium.Kept(block)
+}
+
+// SetFate puts a script of the conformance test in the place of Fault.
+func (d *Device) SetFate(fate blocktest.Fate) {
+	d.Fault = func(c Command) (f Fault) {
+		if c.Queue == 0 {
+			return f
+		}
+		op := map[uint8]block.Op{0: block.Flush, 1: block.Write, 2: block.Read, 8: block.WriteZeroes, 9: block.Discard}[c.Op]
+		b := fate(blocktest.Command{Op: op, Start: uint64(c.D10) | uint64(c.D11)<<32, Blocks: c.D12&0xffff + 1})
+		f = Fault{Delay: b.Delay, Deaf: b.Drop, Silent: b.Silent, Twice: b.Lie == 1, WrongID: b.Lie == 2, WrongFrom: b.Lie == 3}
+		switch {
+		case b.Media:
+			f.Status = 2<<8 | 0x81
+		case b.Fails:
+			f.Status = 6
+		}
+		return f
 	}
-	if b := d.disk[block]; b != nil {
-		return b
-	}
-	return make([]byte, BlockSize)
 }

@@ -7,16 +7,16 @@ package nvmetest
 func (d *Device) Size() uint32 { return 16 << 10 }
 
 // Read8 is not what a driver of this device uses.
-func (d *Device) Read8(off uint32) uint8 { panic("nvmetest: access of one byte") }
+func (d *Device) Read8(uint32) uint8 { panic("nvmetest: access of one byte") }
 
-// Read16 is as Read8.
-func (d *Device) Read16(off uint32) uint16 { panic("nvmetest: access of two bytes") }
+// Read16 is not what a driver of this device uses.
+func (d *Device) Read16(uint32) uint16 { panic("nvmetest: access of two bytes") }
 
-// Write8 is as Read8.
-func (d *Device) Write8(off uint32, v uint8) { panic("nvmetest: access of one byte") }
+// Write8 is not what a driver of this device uses.
+func (d *Device) Write8(uint32, uint8) { panic("nvmetest: access of one byte") }
 
-// Write16 is as Read8.
-func (d *Device) Write16(off uint32, v uint16) { panic("nvmetest: access of two bytes") }
+// Write16 is not what a driver of this device uses.
+func (d *Device) Write16(uint32, uint16) { panic("nvmetest: access of two bytes") }
 
 // Read64 implements reg.Window.
 func (d *Device) Read64(off uint32) (v uint64) {
@@ -95,7 +95,7 @@ func (d *Device) control(v uint32) {
 		d.cqs[0] = &cqueue{base: d.acq, entries: int(aqa>>16&0xfff) + 1, phase: 1 << 16, vector: 0}
 	}
 	if v>>14&3 != 0 && !d.stuck {
-		d.flush()
+		d.medium.Flush()
 		d.regs[0x1c] |= 2 << 2
 	}
 }

@@ -1,0 +1,50 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package queue
+
+import (
+	"sync/atomic"
+
+	"ringo/drivers/block"
+)
+
+// Disk is a [block.Device] on queues.
+type Disk struct {
+	queues []*Queue
+	info   atomic.Pointer[block.Info]
+	driver any
+}
+
+var _ block.Device = (*Disk)(nil)
+
+// NewDisk makes a disk. driver is what its requests have in their field Driver.
+func NewDisk(i block.Info, driver any, queues []*Queue) *Disk {
+	d := &Disk{queues: queues, driver: driver}
+	d.info.Store(&i)
+	return d
+}
+
+// SetInfo changes the description, for requests to come.
+func (d *Disk) SetInfo(i block.Info) { d.info.Store(&i) }
+
+// Info implements [block.Device].
+func (d *Disk) Info() block.Info { return *d.info.Load() }
+
+// Queues implements [block.Device].
+func (d *Disk) Queues() int { return len(d.queues) }
+
+// Submit implements [block.Device].
+func (d *Disk) Submit(queue int, r *block.Request) {
+	i := d.info.Load()
+	if err := block.Check(i, r); err != nil {
+		r.Done(r, err)
+		return
+	}
+	if r.Op == block.Flush && !i.Volatile {
+		r.Done(r, nil) // what was acknowledged is on the medium
+		return
+	}
+	r.Driver = d.driver
+	d.queues[uint(queue)%uint(len(d.queues))].submit(job{r: r})
+}

@@ -1,0 +1,284 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package queue is what drivers of disks have in common: a [Queue] of requests that the
+// device has or that wait for it, a [Keeper] that looks after the device, and a [Disk]
+// on both. What is special about a device stands behind two interfaces, [Commands] and
+// [Device].
+//
+// All commands of a queue are its slots; a request that finds none waits. The function
+// that the interrupt calls, [Queue.Service], takes answers, starts what waits, and calls
+// Done: nothing of it blocks or allocates.
+//
+// A goroutine per device looks after commands that take too long: it looks for their
+// answers (the interrupt may be lost), asks the device to abort them where that can be
+// done, and then resets it. After a reset, commands that were with the device are given
+// to it again: none of them was acknowledged. What was acknowledged is the device's to
+// keep.
+//
+// # Threats
+//
+//	the device does                          the driver does
+//	---------------------------------------  ---------------------------------------
+//	completes what it was not given, or      reset; after three in ten minutes it is
+//	 twice, or for another queue              left alone, and requests fail
+//	says nothing                             timeout, abort, reset, as above
+//	is not there any more                    bus mastering off, requests fail: ErrGone
+//	lies about sizes                         bounds on everything that is computed with
+//	writes memory that it was not told       nothing: that is the IOMMU's business
+package queue
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ringo/drivers/block"
+	"ringo/drivers/dma"
+)
+
+// retries is how often a request is given to the device again.
+const retries = 3
+
+// Commands is what a queue's requests are to its device. All methods are called with the
+// queue locked, and do not block.
+type Commands interface {
+	// Fits reports whether the device can be told of data as it lies in memory.
+	Fits(data []dma.Segment) bool
+	// Give makes a request with data that fits a command, whose answer will name the
+	// slot. It reports false, and does nothing, if there is no room now.
+	Give(slot int, r *block.Request, data []dma.Segment) bool
+	// Ring tells the device of what was given, and of answers that were taken.
+	Ring()
+	// Next takes an answer.
+	Next() (a Answer, ok bool)
+	// Broken returns what the device did that it must not, "" if nothing: it is reset
+	// then.
+	Broken() string
+}
+
+// Answer is what a device has to say about a request.
+type Answer struct {
+	Slot  int
+	Err   error // nil if it was done; wraps one of block's
+	Again bool  // it may do better another time
+}
+
+// Queue is requests that are with a device, and those that wait for it.
+type Queue struct {
+	c     Commands
+	name  string
+	clock *atomic.Int64 // the keeper's time
+	wake  func()        // the keeper
+
+	// mu guards what follows. It is a leaf; Done is called without it.
+	mu      sync.Mutex
+	live    bool // the device serves it
+	dead    error
+	wrong   string // as Broken
+	slots   []slot
+	free    []uint16
+	waiting []job
+	bounce  dma.Segment // for data that does not fit
+	bounced bool        // a slot has it
+	one     [1]dma.Segment
+	done    []finished // of one Service
+}
+
+// job is a request on its way.
+type job struct {
+	r     *block.Request
+	tries int
+}
+
+// slot is a command that the device has.
+type slot struct {
+	job
+	since   time.Duration // by the keeper's clock
+	bounced bool
+	aborted bool // the device was asked to forget it
+}
+
+// finished is a request whose Done is to be called.
+type finished struct {
+	r   *block.Request
+	err error
+}
+
+// New makes a queue of so many slots, for a [Keeper]. bounce is memory for the most data
+// that a request has; it may be empty if all data fits. The name is for people.
+func New(name string, c Commands, slots int, bounce dma.Segment) *Queue {
+	q := &Queue{c: c, name: name, slots: make([]slot, slots), bounce: bounce, clock: new(atomic.Int64), wake: func() {}}
+	q.free = make([]uint16, slots)
+	for i := range q.free {
+		q.free[i] = uint16(slots - 1 - i)
+	}
+	q.done = make([]finished, 0, 2*slots)
+	return q
+}
+
+// submit takes a request.
+func (q *Queue) submit(j job) {
+	q.mu.Lock()
+	if err := q.dead; err != nil {
+		q.mu.Unlock()
+		j.r.Done(j.r, err)
+		return
+	}
+	if len(q.waiting) > 0 || !q.give(j) {
+		q.waiting = append(q.waiting, j)
+	}
+	if q.live {
+		q.c.Ring()
+	}
+	q.mu.Unlock()
+}
+
+// give gives a request to the device; it reports false if there is no room.
+//
+// Preconditions: q is locked; the caller rings.
+func (q *Queue) give(j job) bool {
+	if !q.live || len(q.free) == 0 {
+		return false
+	}
+	data, direct := j.r.Data, j.r.Op > block.Write || q.c.Fits(j.r.Data)
+	if !direct {
+		if q.bounced {
+			return false
+		}
+		q.one[0] = q.bounce.Slice(0, size(data))
+		data = q.one[:]
+		if j.r.Op == block.Write {
+			gather(j.r, data[0].Bytes)
+		}
+	}
+	id := q.free[len(q.free)-1]
+	if !q.c.Give(int(id), j.r, data) {
+		return false
+	}
+	q.free = q.free[:len(q.free)-1]
+	q.slots[id] = slot{job: j, since: time.Duration(q.clock.Load()), bounced: !direct}
+	q.bounced = q.bounced || !direct
+	return true
+}
+
+// Service takes answers and starts what waits. It is what the interrupt calls.
+func (q *Queue) Service() { q.service() }
+
+// service reports whether there was anything. Two goroutines may be here at a time, the
+// keeper and the interrupt's: one of them has the list of what is done, and looks once
+// more when it gives it back; the other one takes nothing then.
+func (q *Queue) service() (any bool) {
+	for {
+		q.mu.Lock()
+		done := q.done
+		for len(done) < cap(done) && q.live {
+			a, ok := q.c.Next()
+			if !ok {
+				break
+			}
+			any = true
+			if f, ok := q.complete(a); ok {
+				done = append(done, f)
+			}
+		}
+		bad := q.live && q.broken() != ""
+		if q.live && !bad {
+			q.pump()
+			q.c.Ring()
+		}
+		if len(done) == 0 {
+			q.mu.Unlock()
+			if bad {
+				q.wake()
+			}
+			return any
+		}
+		q.done = nil
+		q.mu.Unlock()
+		for i := range done {
+			done[i].r.Done(done[i].r, done[i].err)
+			done[i] = finished{}
+		}
+		q.mu.Lock()
+		q.done = done[:0]
+		q.mu.Unlock()
+	}
+}
+
+// broken is what the device did that it must not.
+func (q *Queue) broken() string {
+	if q.wrong == "" {
+		q.wrong = q.c.Broken()
+	}
+	return q.wrong
+}
+
+// complete ends the command that a is about. It reports false if there is none to tell.
+func (q *Queue) complete(a Answer) (finished, bool) {
+	if a.Slot >= len(q.slots) || q.slots[a.Slot].r == nil {
+		if q.wrong == "" {
+			q.wrong = fmt.Sprintf("%s: an answer to command %d, which it was not given", q.name, a.Slot)
+		}
+		return finished{}, false
+	}
+	s := &q.slots[a.Slot]
+	j := s.job
+	if s.bounced && a.Err == nil && j.r.Op == block.Read {
+		scatter(j.r, q.bounce.Bytes)
+	}
+	q.release(a.Slot)
+	if a.Err != nil && a.Again && j.tries < retries {
+		j.tries++
+		q.waiting = append(q.waiting, j)
+		return finished{}, false
+	}
+	if a.Err != nil {
+		a.Err = fmt.Errorf("blocks %d to %d: %w", j.r.Start, j.r.Start+max(uint64(j.r.Blocks), 1)-1, a.Err)
+	}
+	return finished{j.r, a.Err}, true
+}
+
+// release makes a slot free.
+func (q *Queue) release(id int) {
+	s := &q.slots[id]
+	if s.bounced {
+		q.bounced = false
+	}
+	*s = slot{}
+	q.free = append(q.free, uint16(id))
+}
+
+// pump gives the device what waits.
+func (q *Queue) pump() {
+	n := 0
+	for n < len(q.waiting) && q.give(q.waiting[n]) {
+		n++
+	}
+	if n > 0 {
+		k := copy(q.waiting, q.waiting[n:])
+		clear(q.waiting[k:])
+		q.waiting = q.waiting[:k]
+	}
+}
+
+func size(data []dma.Segment) (n int) {
+	for _, s := range data {
+		n += len(s.Bytes)
+	}
+	return n
+}
+
+// gather copies a request's data to b, and scatter the other way.
+func gather(r *block.Request, b []byte) {
+	for _, s := range r.Data {
+		b = b[copy(b, s.Bytes):]
+	}
+}
+
+func scatter(r *block.Request, b []byte) {
+	for _, s := range r.Data {
+		b = b[copy(s.Bytes, b):]
+	}
+}
