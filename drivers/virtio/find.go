@@ -29,6 +29,9 @@ type place struct {
 func (d *Device) find() error {
 	bars := map[int]reg.Window{}
 	for _, c := range pci.Capabilities(d.Config) {
+		if !c.Extended && c.ID == pci.CapMSIX {
+			d.messages = c.Messages()
+		}
 		if c.Extended || c.ID != pci.CapVendor {
 			continue
 		}

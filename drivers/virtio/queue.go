@@ -112,7 +112,7 @@ func (q *Queue) Enable() error {
 //
 // Preconditions: called once, before Enable.
 func (q *Queue) Bind(n int, f func()) error {
-	if err := q.d.Bind(n, f); err != nil {
+	if err := q.d.bind(n, f); err != nil {
 		return err
 	}
 	q.vector = uint16(n)

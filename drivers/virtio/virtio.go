@@ -33,8 +33,8 @@ type Function struct {
 	// BAR maps base address n, 0 to 5. It is called once for each at most.
 	BAR   func(n int) (reg.Window, error)
 	Arena dma.Arena
-	// Bind lets interrupt message n call f, which does not block; it fails if there are
-	// not so many messages.
+	// Bind lets message n of MSI-X call f, which does not block. It is not called for a
+	// device without MSI-X, which must be polled.
 	Bind func(n int, f func()) error
 	// Present asks the configuration space whether the function is there.
 	Present func() bool
@@ -99,6 +99,7 @@ type Device struct {
 	common, notify reg.Window
 	device         reg.Window // nil if there is none
 	multiplier     uint32
+	messages       int // of MSI-X
 	features       uint64
 	change         uint16 // message for changes of the settings
 }
@@ -181,7 +182,7 @@ func (d *Device) setVector(off uint32, n uint16) error {
 //
 // Preconditions: Negotiate has returned; called once.
 func (d *Device) Listen(f func()) error {
-	if err := d.Bind(0, f); err != nil {
+	if err := d.bind(0, f); err != nil {
 		return err
 	}
 	if err := d.setVector(regChangeVector, 0); err != nil {
@@ -189,6 +190,13 @@ func (d *Device) Listen(f func()) error {
 	}
 	d.change = 0
 	return nil
+}
+
+func (d *Device) bind(n int, f func()) error {
+	if n >= d.messages {
+		return fmt.Errorf("it has %d interrupt messages", d.messages)
+	}
+	return d.Bind(n, f)
 }
 
 // Ready lets the device serve its queues.

@@ -48,6 +48,7 @@ var targets = []target{
 	{"dom0/files/part", "FuzzRead"},
 	{"dom0/loader", "FuzzLoad"},
 	{"drivers/pci", "FuzzCapabilities"},
+	{"drivers/virtio/disk", "FuzzHostile"},
 	{"drivers/virtio/ring", "FuzzDevice"},
 	{"drivers/virtio/ring", "FuzzDriver"},
 	{"hv/decode", "FuzzDecode"},

@@ -13,8 +13,9 @@ import (
 	"ringo/drivers/block"
 )
 
-// hostile gives a driver a device that does something wrong every now and then.
-func hostile(t *testing.T, make func() *Target, x *rand.Rand) {
+// HostileOne gives a driver a device that does something wrong every now and then.
+func HostileOne(t *testing.T, make func() *Target, seed uint64) {
+	x := rand.New(rand.NewPCG(seed, 9))
 	synctest.Test(t, func(t *testing.T) {
 		r := &Rig{T: t, Target: make()}
 		bad := x.IntN(100) + 2

@@ -19,7 +19,7 @@ import (
 // make makes a device that works, with its driver.
 func Run(t *testing.T, make func() *Target) {
 	for name, test := range map[string]func(r *Rig){
-		"model":     func(r *Rig) { r.Model(3, 40) },
+		"model":     func(r *Rig) { r.Model(3, 15) },
 		"slow":      slow,
 		"invalid":   invalid,
 		"media":     media,
@@ -157,7 +157,7 @@ func dies(r *Rig) {
 			time.Sleep(time.Duration(i)*7*time.Millisecond + 100*time.Microsecond)
 			r.Die()
 		}()
-		r.Model(uint64(i), 8)
+		r.Model(uint64(i), 4)
 		time.Sleep(queue.ResetWindow)
 	}
 	if n := r.Resets(); n != 4 {
@@ -192,7 +192,7 @@ func leftAlone(r *Rig) {
 		r.T.Errorf("brought up %d times; %s", n, r.Log())
 	}
 	start := time.Now()
-	if err := r.Do(block.Request{Op: block.Flush}); !errors.Is(err, block.ErrDevice) || time.Since(start) > 0 {
+	if err := r.Do(block.Request{Op: block.Read, Blocks: 1, Data: r.Block("")}); !errors.Is(err, block.ErrDevice) || time.Since(start) > 0 {
 		r.T.Errorf("%v after %v", err, time.Since(start))
 	}
 }
@@ -270,6 +270,6 @@ func closes(t *testing.T, make func() *Target) {
 // request is left without an end.
 func Hostile(t *testing.T, make func() *Target, n int) {
 	for seed := range uint64(n) {
-		hostile(t, make, rand.New(rand.NewPCG(seed, 9)))
+		HostileOne(t, make, seed)
 	}
 }

@@ -48,3 +48,10 @@ func (d *Disk) Submit(queue int, r *block.Request) {
 	r.Driver = d.driver
 	d.queues[uint(queue)%uint(len(d.queues))].submit(job{r: r})
 }
+
+// Sync puts what the disk has cached on the medium, and waits for that.
+func (d *Disk) Sync() error {
+	done := make(chan error, 1)
+	d.Submit(0, &block.Request{Op: block.Flush, Done: func(_ *block.Request, err error) { done <- err }})
+	return <-done
+}

@@ -78,7 +78,7 @@ func Keep(d Device, c Config, queues []*Queue) *Keeper {
 		wake: make(chan struct{}, 1), quit: make(chan struct{}), ended: make(chan struct{}),
 	}
 	for _, q := range queues {
-		q.clock, q.wake = &k.clock, k.Wake
+		q.clock, q.wake, q.polled = &k.clock, k.Wake, c.Polling
 		q.Open()
 	}
 	go k.watch()
@@ -93,16 +93,18 @@ func (k *Keeper) Wake() {
 	}
 }
 
-// watch looks after the device until Close.
+// watch looks after the device until Close: now and then, and each millisecond while a
+// device without interrupts has something to do.
 func (k *Keeper) watch() {
 	defer close(k.ended)
-	period := k.Timeout / 10
-	if k.Polling {
-		period = time.Millisecond
-	}
-	t := time.NewTicker(period)
+	t := time.NewTimer(0)
 	defer t.Stop()
 	for k.Dead() == nil {
+		period := k.Timeout / 10
+		if k.Polling && k.busy() {
+			period = time.Millisecond
+		}
+		t.Reset(period)
 		select {
 		case <-k.quit:
 			return
@@ -112,6 +114,15 @@ func (k *Keeper) watch() {
 		k.clock.Store(int64(time.Since(k.begin)))
 		k.look()
 	}
+}
+
+func (k *Keeper) busy() bool {
+	for _, q := range k.queues {
+		if q.busy() {
+			return true
+		}
+	}
+	return false
 }
 
 // look takes what was overlooked, and acts on what takes too long.

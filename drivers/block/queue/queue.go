@@ -67,10 +67,15 @@ type Answer struct {
 
 // Queue is requests that are with a device, and those that wait for it.
 type Queue struct {
-	c     Commands
-	name  string
-	clock *atomic.Int64 // the keeper's time
-	wake  func()        // the keeper
+	// FlushAfter says that the device cannot write through its cache: a request with FUA
+	// is followed by a flush. It is set before the queue is used.
+	FlushAfter bool
+
+	c      Commands
+	name   string
+	clock  *atomic.Int64 // the keeper's time
+	wake   func()        // the keeper
+	polled bool          // there is no interrupt
 
 	// mu guards what follows. It is a leaf; Done is called without it.
 	mu      sync.Mutex
@@ -83,13 +88,15 @@ type Queue struct {
 	bounce  dma.Segment // for data that does not fit
 	bounced bool        // a slot has it
 	one     [1]dma.Segment
-	done    []finished // of one Service
+	flush   block.Request // in the place of one that needs it
+	done    []finished    // of one Service
 }
 
 // job is a request on its way.
 type job struct {
 	r     *block.Request
 	tries int
+	flush bool // the data is there, a flush is not
 }
 
 // slot is a command that the device has.
@@ -133,6 +140,9 @@ func (q *Queue) submit(j job) {
 		q.c.Ring()
 	}
 	q.mu.Unlock()
+	if q.polled {
+		q.wake()
+	}
 }
 
 // give gives a request to the device; it reports false if there is no room.
@@ -142,19 +152,24 @@ func (q *Queue) give(j job) bool {
 	if !q.live || len(q.free) == 0 {
 		return false
 	}
-	data, direct := j.r.Data, j.r.Op > block.Write || q.c.Fits(j.r.Data)
+	r, data := j.r, j.r.Data
+	if j.flush {
+		q.flush = block.Request{Op: block.Flush, Driver: r.Driver}
+		r, data = &q.flush, nil
+	}
+	direct := r.Op > block.Write || q.c.Fits(data)
 	if !direct {
 		if q.bounced {
 			return false
 		}
 		q.one[0] = q.bounce.Slice(0, size(data))
 		data = q.one[:]
-		if j.r.Op == block.Write {
-			gather(j.r, data[0].Bytes)
+		if r.Op == block.Write {
+			gather(r, data[0].Bytes)
 		}
 	}
 	id := q.free[len(q.free)-1]
-	if !q.c.Give(int(id), j.r, data) {
+	if !q.c.Give(int(id), r, data) {
 		return false
 	}
 	q.free = q.free[:len(q.free)-1]
@@ -231,6 +246,11 @@ func (q *Queue) complete(a Answer) (finished, bool) {
 	q.release(a.Slot)
 	if a.Err != nil && a.Again && j.tries < retries {
 		j.tries++
+		q.waiting = append(q.waiting, j)
+		return finished{}, false
+	}
+	if a.Err == nil && j.r.FUA && q.FlushAfter && !j.flush && (j.r.Op == block.Write || j.r.Op == block.WriteZeroes) {
+		j.flush = true
 		q.waiting = append(q.waiting, j)
 		return finished{}, false
 	}

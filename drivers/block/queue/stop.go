@@ -139,11 +139,15 @@ func (q *Queue) abort(id int, most time.Duration) bool {
 func (q *Queue) drain(most time.Duration) {
 	for end := time.Now().Add(most); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		q.service()
-		q.mu.Lock()
-		busy := len(q.waiting) > 0 || len(q.free) < len(q.slots)
-		q.mu.Unlock()
-		if !busy {
+		if !q.busy() {
 			return
 		}
 	}
+}
+
+// busy reports whether there is something to do.
+func (q *Queue) busy() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting) > 0 || len(q.free) < len(q.slots)
 }

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"ringo/drivers/dma"
@@ -49,7 +50,7 @@ type Device struct {
 	handlers  map[int]func()
 	vanished  bool
 	stuck     bool
-	stopped   bool
+	stopped   atomic.Bool
 	resets    int
 	wrongs    []string
 }
@@ -76,7 +77,7 @@ func New(serve func(r *Request), sizes ...int) *Device {
 // Function is what a driver needs of the device.
 func (d *Device) Function(log func(string)) virtio.Function {
 	return virtio.Function{
-		Config: d.config, BAR: d.bar, Arena: d, Bind: d.bind, Present: d.Present, Stop: func() { d.set(func() { d.stopped = true }) }, Log: log,
+		Config: d.config, BAR: d.bar, Arena: d, Bind: d.bind, Present: d.Present, Stop: func() { d.stopped.Store(true) }, Log: log,
 	}
 }
 
@@ -117,7 +118,8 @@ func (d *Device) bind(n int, f func()) error {
 	return nil
 }
 
-func (d *Device) wrong(format string, a ...any) {
+// Wrong notes what the driver did that it must not. It is called within Serve.
+func (d *Device) Wrong(format string, a ...any) {
 	d.wrongs = append(d.wrongs, fmt.Sprintf(format, a...))
 }
 
@@ -172,11 +174,7 @@ func (d *Device) Present() bool {
 }
 
 // Stopped reports whether bus mastering is off.
-func (d *Device) Stopped() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.stopped
-}
+func (d *Device) Stopped() bool { return d.stopped.Load() }
 
 // After calls f later, unless the device is reset before.
 func (d *Device) After(delay time.Duration, f func()) {

@@ -34,13 +34,22 @@ func (d *Device) config(off uint16) uint32 {
 		0x50: capability(0x60, 16, 4, 4, deviceAt, uint32(len(d.Settings))),
 		0x60: capability(0x74, 20, 2, 4, notifyAt, 0x1000, 4),
 		0x74: capability(0x88, 20, 5, 0, 0, 0, 0),
-		0x88: capability(0, 16, 1, 4, commonAt, 56),
+		0x88: capability(d.msix(), 16, 1, 4, commonAt, 56),
+		0x98: {0x11 | uint32(max(d.Messages, 1)-1)<<16, 1, 0x801},
 	} {
 		if off >= at && int(off-at) < 4*len(c) {
 			return c[(off-at)/4]
 		}
 	}
 	return 0
+}
+
+// msix is where the capability of MSI-X is, 0: there is none.
+func (d *Device) msix() uint32 {
+	if d.Messages == 0 {
+		return 0
+	}
+	return 0x98
 }
 
 // window is base address 4.
@@ -64,11 +73,11 @@ func (d *Device) read(off uint32, n int) uint32 {
 		return 0 // as QEMU's devices do that are gone
 	case off >= deviceAt && off < deviceAt+uint32(len(d.Settings)):
 		if n != 1 {
-			d.wrong("settings are read by %d bytes", n)
+			d.Wrong("settings are read by %d bytes", n)
 		}
 		return uint32(d.Settings[off-deviceAt])
 	case off >= 0x38:
-		d.wrong("register %#x is read", off)
+		d.Wrong("register %#x is read", off)
 		return 0
 	}
 	v := d.common(off)
@@ -115,7 +124,7 @@ func (d *Device) common(off uint32) uint32 {
 	case 0x1e:
 		return uint32(d.selected)
 	}
-	d.wrong("common register %#x is read", off)
+	d.Wrong("common register %#x is read", off)
 	return 0
 }
 
@@ -133,7 +142,7 @@ func (d *Device) write(off uint32, n int, v uint32) {
 	case d.vanished:
 	case off >= notifyAt:
 		if n != 2 || (off-notifyAt)/4 != v {
-			d.wrong("a notification of %d at %#x", v, off-notifyAt)
+			d.Wrong("a notification of %d at %#x", v, off-notifyAt)
 		}
 		d.bell(int(v))
 	case off == 0x14:
@@ -141,7 +150,7 @@ func (d *Device) write(off uint32, n int, v uint32) {
 	case off < 0x38:
 		d.set32(off, n, v)
 	default:
-		d.wrong("register %#x is written", off)
+		d.Wrong("register %#x is written", off)
 	}
 }
 
@@ -159,7 +168,7 @@ func (d *Device) setStatus(v uint8) {
 	case v&^d.status == 8 && d.accepted&(1<<32) == 0, v&8 != 0 && d.accepted&^d.Features != 0:
 		d.status = v &^ 8
 	case v&4 != 0 && v != 15, v&^0x40 != v&^0x40|d.status&^0x40:
-		d.wrong("status %#x after %#x", v, d.status)
+		d.Wrong("status %#x after %#x", v, d.status)
 	default:
 		d.status = v | d.status&0x40
 		if v&4 != 0 {
@@ -171,7 +180,7 @@ func (d *Device) setStatus(v uint8) {
 func (d *Device) set32(off uint32, n int, v uint32) {
 	q := d.queue()
 	if off >= 0x18 && (d.status&12 != 8 || q.enabled) {
-		d.wrong("register %#x of a queue is written, status %#x, enabled %v", off, d.status, q.enabled)
+		d.Wrong("register %#x of a queue is written, status %#x, enabled %v", off, d.status, q.enabled)
 	}
 	put := func(to *uint64) {
 		if off%8 == 0 {
@@ -189,7 +198,7 @@ func (d *Device) set32(off uint32, n int, v uint32) {
 	case 0x0c:
 		want = 4
 		if d.status&8 != 0 {
-			d.wrong("features after FEATURES_OK")
+			d.Wrong("features after FEATURES_OK")
 		}
 		d.accepted = d.accepted&^(0xffffffff<<(32*d.selectDrv)) | uint64(v)<<(32*d.selectDrv)
 	case 0x10:
@@ -212,11 +221,11 @@ func (d *Device) set32(off uint32, n int, v uint32) {
 		put(&q.layout.Used)
 		want = 4
 	default:
-		d.wrong("common register %#x is written", off)
+		d.Wrong("common register %#x is written", off)
 		return
 	}
 	if n != want {
-		d.wrong("common register %#x is written by %d bytes", off, n)
+		d.Wrong("common register %#x is written by %d bytes", off, n)
 	}
 }
 
@@ -231,7 +240,7 @@ func (d *Device) enable(q *queue) {
 	q.layout.Features = d.accepted
 	dev, err := ring.NewDevice(d, q.layout)
 	if err != nil || q.layout.Size > d.size() {
-		d.wrong("queue %d: %+v: %v", d.selected, q.layout, err)
+		d.Wrong("queue %d: %+v: %v", d.selected, q.layout, err)
 		return
 	}
 	q.dev, q.enabled, q.done = dev, true, 0

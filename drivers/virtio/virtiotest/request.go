@@ -12,10 +12,14 @@ type Request struct {
 	In      [][]byte // where it writes
 	Buffers []ring.Buffer
 
-	d *Device
-	q *queue
-	r ring.Request
+	d      *Device
+	q      *queue
+	r      ring.Request
+	silent bool
 }
+
+// Silent says that Done makes no interrupt.
+func (r *Request) Silent(v bool) { r.silent = v }
 
 // Fault is how an answer lies.
 type Fault struct {
@@ -27,11 +31,11 @@ type Fault struct {
 
 // bell is a notification.
 func (d *Device) bell(index int) {
-	if d.vanished || d.stopped {
+	if d.vanished || d.stopped.Load() {
 		return
 	}
 	if d.status&4 == 0 || index >= len(d.queues) || d.queues[index] == nil || !d.queues[index].enabled {
-		d.wrong("a notification of queue %d, status %#x", index, d.status)
+		d.Wrong("a notification of queue %d, status %#x", index, d.status)
 		return
 	}
 	q := d.queues[index]
@@ -39,7 +43,7 @@ func (d *Device) bell(index int) {
 		r, ok := q.dev.Next()
 		if !ok {
 			if err := q.dev.Broken(); err != nil {
-				d.wrong("queue %d: %v", index, err)
+				d.Wrong("queue %d: %v", index, err)
 				return
 			}
 			if q.dev.Sleep() {
@@ -89,19 +93,19 @@ func (r *Request) Room() (n int) {
 
 // Done answers: n bytes were written. It is called within Serve or After.
 func (r *Request) Done(n uint32) {
-	if r.d.stopped || r.d.vanished {
+	if r.d.stopped.Load() || r.d.vanished {
 		return
 	}
 	r.q.dev.Done(r.r, n)
 	r.q.done++
-	if r.q.dev.Interrupt() {
+	if r.q.dev.Interrupt() && !r.silent {
 		r.d.interrupt(r.q.vector)
 	}
 }
 
 // Lie answers in a way that is no answer. Nothing after it is one, until a reset.
 func (r *Request) Lie(f Fault, n uint32) {
-	if r.d.stopped || r.d.vanished {
+	if r.d.stopped.Load() || r.d.vanished {
 		return
 	}
 	l := r.q.layout

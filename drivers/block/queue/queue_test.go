@@ -1,0 +1,151 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package queue
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"ringo/drivers/block"
+	"ringo/drivers/dma"
+)
+
+// instant is a device that answers all that it was given when it is rung.
+type instant struct {
+	given, answers []int
+	data           []byte // of the last command, as the device sees it
+	odd            bool   // no data fits
+	full, hold     bool   // no room; no answers
+}
+
+func (i *instant) Fits([]dma.Segment) bool { return !i.odd }
+
+func (i *instant) Give(slot int, r *block.Request, data []dma.Segment) bool {
+	if i.full {
+		return false
+	}
+	i.given = append(i.given, slot)
+	i.data = nil
+	if len(data) == 1 {
+		i.data = data[0].Bytes
+	}
+	return true
+}
+
+func (i *instant) Ring() {
+	if !i.hold {
+		i.answers, i.given = append(i.answers, i.given...), i.given[:0]
+	}
+}
+
+func (i *instant) Next() (a Answer, ok bool) {
+	if len(i.answers) == 0 {
+		return a, false
+	}
+	a.Slot = i.answers[0]
+	i.answers = i.answers[:copy(i.answers, i.answers[1:])]
+	return a, true
+}
+
+func (i *instant) Broken() string { return "" }
+func (i *instant) Check() string  { return "" }
+func (i *instant) Disable() error { return nil }
+func (i *instant) Enable() error  { return nil }
+
+// on runs test with a disk of one queue.
+func on(t *testing.T, slots int, test func(i *instant, q *Queue, d *Disk)) {
+	synctest.Test(t, func(t *testing.T) {
+		i := &instant{}
+		q := New("queue", i, slots, dma.Segment{Addr: 1 << 20, Bytes: make([]byte, 4096)})
+		k := Keep(i, Config{Timeout: time.Second, Present: func() bool { return true }, Stop: func() {}, Log: func(string) {}}, []*Queue{q})
+		test(i, q, NewDisk(block.Info{Blocks: 100, BlockSize: 512, MaxBlocks: 8, MaxEmpty: 8, Volatile: true}, 1, []*Queue{q}))
+		if err := k.Close(func() error { return nil }); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A request costs no memory, nor does its answer.
+func TestNoAllocation(t *testing.T) {
+	on(t, 4, func(i *instant, q *Queue, d *Disk) {
+		n := 0
+		r := &block.Request{Op: block.Read, Blocks: 1, Data: []dma.Segment{{Addr: 1, Bytes: make([]byte, 512)}}, Done: func(*block.Request, error) { n++ }}
+		for _, odd := range []bool{false, true} {
+			i.odd = odd
+			if got := testing.AllocsPerRun(1000, func() {
+				for range 6 { // some wait
+					d.Submit(0, r)
+				}
+				q.Service()
+			}); got != 0 {
+				t.Errorf("%v allocations", got)
+			}
+		}
+		if n == 0 {
+			t.Error("nothing was done")
+		}
+	})
+}
+
+// Data that the device cannot be told of goes through memory of the driver's, one
+// request at a time.
+func TestBounce(t *testing.T) {
+	on(t, 4, func(i *instant, q *Queue, d *Disk) {
+		i.odd = true
+		var done []error
+		write := &block.Request{Op: block.Write, Blocks: 1, Data: []dma.Segment{{Bytes: []byte("ab")}, {Bytes: make([]byte, 510)}}}
+		write.Done = func(_ *block.Request, err error) { done = append(done, err) }
+		read := *write
+		read.Op = block.Read
+		read.Data = []dma.Segment{{Bytes: make([]byte, 1)}, {Bytes: make([]byte, 511)}}
+		d.Submit(0, write)
+		d.Submit(0, &read)
+		if len(i.answers) != 1 || string(i.data[:2]) != "ab" {
+			t.Errorf("%v, %q", i.answers, i.data[:2])
+		}
+		i.hold = true
+		q.Service() // the write, and the read begins
+		copy(i.data, "xy")
+		i.hold = false
+		q.Service()
+		q.Service()
+		if len(done) != 2 || done[0] != nil || done[1] != nil || read.Data[0].Bytes[0] != 'x' || read.Data[1].Bytes[0] != 'y' {
+			t.Errorf("%v, %q, %q", done, read.Data[0].Bytes, read.Data[1].Bytes[:1])
+		}
+	})
+}
+
+// What finds no room waits, in order, and is not done before it is answered.
+func TestRoom(t *testing.T) {
+	on(t, 2, func(i *instant, q *Queue, d *Disk) {
+		i.full = true
+		done := 0
+		r := &block.Request{Op: block.Flush, Done: func(*block.Request, error) { done++ }}
+		for range 5 {
+			d.Submit(0, r)
+		}
+		q.Service()
+		if done != 0 || !q.busy() {
+			t.Errorf("%d are done", done)
+		}
+		i.full = false
+		q.Service()
+		q.Service()
+		if done != 5 || q.busy() {
+			t.Errorf("%d are done", done)
+		}
+		if err := d.do(block.Request{Op: block.Read, Blocks: 9}); !errors.Is(err, block.ErrInvalid) {
+			t.Error(err)
+		}
+	})
+}
+
+// do makes a request that ends at once.
+func (d *Disk) do(r block.Request) (got error) {
+	r.Done = func(_ *block.Request, err error) { got = err }
+	d.Submit(0, &r)
+	return got
+}
