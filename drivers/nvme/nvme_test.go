@@ -245,3 +245,9 @@ func fill(p []byte, v byte) {
 		p[i] = v
 	}
 }
+
+// FuzzHostile looks for a device that ends the driver, by what decides about its faults.
+func FuzzHostile(f *testing.F) {
+	f.Add(uint64(1))
+	f.Fuzz(func(t *testing.T, seed uint64) { blocktest.HostileOne(t, target(nil), seed) })
+}

@@ -47,6 +47,8 @@ var targets = []target{
 	{"dom0/files", "FuzzOpen"},
 	{"dom0/files/part", "FuzzRead"},
 	{"dom0/loader", "FuzzLoad"},
+	{"drivers/ahci", "FuzzHostile"},
+	{"drivers/nvme", "FuzzHostile"},
 	{"drivers/pci", "FuzzCapabilities"},
 	{"drivers/virtio/disk", "FuzzHostile"},
 	{"drivers/virtio/ring", "FuzzDevice"},

@@ -49,9 +49,12 @@ type Target struct {
 	Lies int
 	// Polling says that the driver has no interrupts.
 	Polling bool
-	// Alone says that the device has one command at a time and cannot be asked anything
-	// while it works, so that all that can be seen is that it does not answer.
-	Alone bool
+	// Asks is how often the device is asked for a block that is bad, 1 if that is 0.
+	Asks int
+	// Words says that the device does not reach memory by itself.
+	Words bool
+	// Recovers says that no reset is needed after a lie.
+	Recovers bool
 }
 
 // Rig is a target whose driver runs, in time that passes when nobody works.

@@ -26,17 +26,6 @@ func (q *Queue) Pause() {
 	q.mu.Unlock()
 }
 
-// Held calls f, with the queue locked, for each slot that the device has.
-func (q *Queue) Held(f func(slot int, r *block.Request)) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for i := range q.slots {
-		if r := q.slots[i].r; r != nil {
-			f(i, r)
-		}
-	}
-}
-
 // Finish ends a command that the device has no answer to any more.
 func (q *Queue) Finish(a Answer) {
 	q.mu.Lock()
