@@ -129,7 +129,7 @@ func FuzzHostile(f *testing.F) {
 func TestInfo(t *testing.T) {
 	blocktest.With(t, target(nil), func(r *blocktest.Rig) {
 		want := block.Info{
-			Model: "A disk[1m in memory", Serial: "SERIAL1", Firmware: "1.0", Blocks: 1 << 20, BlockSize: 512, MaxBlocks: 1024, MaxEmpty: 1 << 16,
+			Model: "A disk[1m in memory", Serial: "SERIAL1", Firmware: "1.0", Blocks: 1 << 20, BlockSize: 512, MaxBlocks: 256, MaxEmpty: 1 << 16,
 			Volatile: true, Discard: true,
 		}
 		if got := r.Disk.Info(); got != want {

@@ -20,7 +20,7 @@ import (
 const Timeout = 30 * time.Second
 
 // maxTransfer is the most that a request moves, in bytes.
-const maxTransfer = 512 << 10
+const maxTransfer = 128 << 10
 
 // Disk is a disk, or an ATAPI drive, at a port.
 type Disk struct {

@@ -125,3 +125,7 @@ func (q *Queue) Kick() {
 		q.d.notify.Write16(q.bell, q.index)
 	}
 }
+
+// Nudge tells the device that there is something, whether it wants to hear of it or not.
+// It is for requests that it seems to have overlooked.
+func (q *Queue) Nudge() { q.d.notify.Write16(q.bell, q.index) }

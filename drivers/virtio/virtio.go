@@ -38,8 +38,9 @@ type Function struct {
 	Bind func(n int, f func()) error
 	// Present asks the configuration space whether the function is there.
 	Present func() bool
-	// Stop turns bus mastering off: after it returns the device writes no memory.
-	Stop func()
+	// Master lets the device write memory, and Stop keeps it from it, once it returns.
+	Master func() error
+	Stop   func()
 	// Log takes lines for people.
 	Log func(line string)
 }
@@ -104,13 +105,16 @@ type Device struct {
 	change         uint16 // message for changes of the settings
 }
 
-// Open finds a function's registers, and stops what it does.
+// Open finds a function's registers, and stops what it does; then it may write memory.
 func Open(f Function) (*Device, error) {
 	d := &Device{Function: f, change: noVector}
 	if err := d.find(); err != nil {
 		return nil, err
 	}
-	return d, d.Reset()
+	if err := d.Reset(); err != nil {
+		return nil, err
+	}
+	return d, f.Master()
 }
 
 // Reset ends all that the device does: when it returns nil the device uses no memory.

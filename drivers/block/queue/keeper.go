@@ -35,6 +35,13 @@ type Aborter interface {
 	Abort(queue, slot int) error
 }
 
+// Nudger is commands whose device may have overlooked what it was told of. Nudge tells
+// it again, with the queue locked.
+type Nudger interface{ Nudge() }
+
+// overlooked is how old a command is when the keeper looks for its answer itself.
+const overlooked = time.Second
+
 // Config is what a keeper needs to know.
 type Config struct {
 	// Timeout is how long a command may take before it is aborted, and again before the
@@ -100,7 +107,7 @@ func (k *Keeper) watch() {
 	t := time.NewTimer(0)
 	defer t.Stop()
 	for k.Dead() == nil {
-		period := k.Timeout / 10
+		period := min(k.Timeout/10, overlooked/2)
 		if k.Polling && k.busy() {
 			period = time.Millisecond
 		}
@@ -142,19 +149,16 @@ func (k *Keeper) lookAt(i int) string {
 	if k.Polling {
 		q.service()
 	}
-	late, wrong := q.late(k.Timeout)
-	if len(late) == 0 || wrong != "" {
-		return wrong
-	}
-	if q.service() && !k.Polling {
+	if q.older(overlooked) && q.service() && !k.Polling {
 		k.Log(q.name + ": an interrupt was lost")
 	}
-	late, wrong = q.late(k.Timeout)
+	late, wrong := q.late(k.Timeout)
 	a, ok := k.d.(Aborter)
+	if wrong != "" {
+		return wrong
+	}
 	for _, l := range late {
 		switch {
-		case wrong != "":
-			return wrong
 		case !ok:
 			return fmt.Sprintf("%s: a command is not finished after %v", q.name, k.Timeout)
 		case l.again:
@@ -167,7 +171,7 @@ func (k *Keeper) lookAt(i int) string {
 			return "it does not abort commands: " + err.Error()
 		}
 	}
-	return wrong
+	return ""
 }
 
 // reset takes the device back to its start, and gives it again what it had.

@@ -91,6 +91,22 @@ func (q *Queue) stop(err error) {
 	}
 }
 
+// older reports whether a command has taken so long, and reminds the device of it.
+func (q *Queue) older(most time.Duration) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Duration(q.clock.Load())
+	for id := range q.slots {
+		if s := &q.slots[id]; s.r != nil && now-s.since >= most {
+			if n, ok := q.c.(Nudger); ok && q.live {
+				n.Nudge()
+			}
+			return true
+		}
+	}
+	return false
+}
+
 // overdue is a command that takes too long; again: it was to be aborted, long ago.
 type overdue struct {
 	id    int

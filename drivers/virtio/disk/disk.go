@@ -28,8 +28,8 @@ const Timeout = 30 * time.Second
 const (
 	maxQueues   = 8
 	maxSlots    = 128 // requests of a queue
-	maxSegments = 128 // pieces of a request's data
-	maxTransfer = 512 << 10
+	maxSegments = 32  // pieces of a request's data
+	maxTransfer = 128 << 10
 	maxEmpty    = 64 << 20 // bytes of a request without data
 )
 

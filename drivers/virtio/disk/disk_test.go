@@ -62,7 +62,7 @@ func FuzzHostile(f *testing.F) {
 func TestInfo(t *testing.T) {
 	blocktest.With(t, target(4, 256, nil), func(r *blocktest.Rig) {
 		want := block.Info{
-			Model: "virtio block device", Serial: "SERIAL1[1m", Blocks: 1 << 20, BlockSize: 512, MaxBlocks: 1024, MaxEmpty: 1 << 16,
+			Model: "virtio block device", Serial: "SERIAL1[1m", Blocks: 1 << 20, BlockSize: 512, MaxBlocks: 256, MaxEmpty: 1 << 16,
 			Volatile: true, Discard: true, WriteZeroes: true,
 		}
 		if got := r.Disk.Info(); got != want || r.Disk.Queues() != 4 {

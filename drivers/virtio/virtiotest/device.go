@@ -77,7 +77,8 @@ func New(serve func(r *Request), sizes ...int) *Device {
 // Function is what a driver needs of the device.
 func (d *Device) Function(log func(string)) virtio.Function {
 	return virtio.Function{
-		Config: d.config, BAR: d.bar, Arena: d, Bind: d.bind, Present: d.Present, Stop: func() { d.stopped.Store(true) }, Log: log,
+		Config: d.config, BAR: d.bar, Arena: d, Bind: d.bind, Present: d.Present, Log: log,
+		Master: func() error { d.stopped.Store(false); return nil }, Stop: func() { d.stopped.Store(true) },
 	}
 }
 
