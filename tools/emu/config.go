@@ -98,6 +98,10 @@ type Config struct {
 	// IOMMU is the machine's, default none; QEMU only.
 	IOMMU IOMMU
 
+	// Disks are files that are its disks, on DiskBus, default NVMe; QEMU only.
+	Disks   []string
+	DiskBus Bus
+
 	// ICount makes one executed instruction one tick of the time-stamp
 	// counter, and a nanosecond; two runs then give the same figures. In Bochs it
 	// is a tick in any case, but of 50 MHz.
@@ -153,6 +157,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Accel == InBochs && c.IOMMU != NoIOMMU {
 		return c, errors.New("emu: Bochs has no IOMMU")
+	}
+	if c.Accel == InBochs && len(c.Disks) > 0 {
+		return c, errors.New("emu: disks need QEMU")
 	}
 	if c.Accel == InBochs && (c.Boot != BootISO || len(c.Args) > 0) {
 		return c, errors.New("emu: Bochs boots from a CD and takes no arguments")

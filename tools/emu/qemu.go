@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -45,7 +46,7 @@ func (c Config) qemuArgs(s stage) []string {
 	if c.ICount {
 		a = append(a, "-icount", "shift=0,sleep=off")
 	}
-	return append(append(a, c.bootArgs(s)...), c.Args...)
+	return slices.Concat(a, c.bootArgs(s), c.diskArgs(), c.Args)
 }
 
 // OVMF is UEFI for QEMU without secure boot, as Debian has it, with its variables

@@ -14,6 +14,8 @@
 //	           in Bochs iso
 //	ACCEL      tcg, kvm or bochs; default kvm where it has nested virtualization
 //	           of that kind, else Bochs for vmx and QEMU's tcg for svm
+//	DISKS      images of disks, separated by spaces
+//	DISKBUS    nvme (default), ahci or virtio: what they are attached to
 //	IOMMU      intel, amd or none (default): QEMU's VT-d or AMD-Vi
 //	QEMU_ARGS  further arguments for QEMU, quoted as in a shell
 //
@@ -102,6 +104,18 @@ func settings(getenv func(string) string) (c emu.Config, err error) {
 	}
 	if c.Accel == emu.InBochs && c.IOMMU != emu.NoIOMMU {
 		return c, fmt.Errorf("IOMMU=%s: Bochs, which emulates VT-x here, has none", c.IOMMU)
+	}
+	if c.DiskBus, err = emu.ParseBus(getenv("DISKBUS")); err != nil {
+		return c, err
+	}
+	for _, name := range strings.Fields(getenv("DISKS")) {
+		if _, err := os.Stat(name); err != nil {
+			return c, fmt.Errorf("DISKS: %w", err)
+		}
+		c.Disks = append(c.Disks, name)
+	}
+	if c.Accel == emu.InBochs && c.Disks != nil {
+		return c, errors.New("DISKS: Bochs, which emulates VT-x here, gets none")
 	}
 	if c.SMP, err = number(getenv, "SMP", 2); err != nil {
 		return c, err

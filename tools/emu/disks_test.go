@@ -1,0 +1,33 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package emu
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestDiskArgs(t *testing.T) {
+	for _, c := range []struct {
+		bus   Bus
+		iommu IOMMU
+		want  string
+	}{
+		{NVMe, NoIOMMU, "-drive if=none,id=disk0,format=raw,file=a,,b.img -device nvme,drive=disk0,serial=disk0 " +
+			"-drive if=none,id=disk1,format=qcow2,file=c.qcow2 -device nvme,drive=disk1,serial=disk1"},
+		{AHCI, Intel, "-drive if=none,id=disk0,format=raw,file=a,,b.img -device ich9-ahci,id=sata0 -device ide-hd,bus=sata0.0,drive=disk0,serial=disk0 " +
+			"-drive if=none,id=disk1,format=qcow2,file=c.qcow2 -device ide-hd,bus=sata0.1,drive=disk1,serial=disk1"},
+		{Virtio, NoIOMMU, "-drive if=none,id=disk0,format=raw,file=a,,b.img -device virtio-blk-pci,drive=disk0,serial=disk0 " +
+			"-drive if=none,id=disk1,format=qcow2,file=c.qcow2 -device virtio-blk-pci,drive=disk1,serial=disk1"},
+		{Virtio, AMD, "-drive if=none,id=disk0,format=raw,file=a,,b.img -device virtio-blk-pci,drive=disk0,serial=disk0,disable-legacy=on,iommu_platform=on " +
+			"-drive if=none,id=disk1,format=qcow2,file=c.qcow2 -device virtio-blk-pci,drive=disk1,serial=disk1,disable-legacy=on,iommu_platform=on"},
+	} {
+		got := Config{Disks: []string{"a,b.img", "c.qcow2"}, DiskBus: c.bus, IOMMU: c.iommu}.diskArgs()
+		if diff := cmp.Diff(c.want, strings.Join(got, " ")); diff != "" {
+			t.Errorf("%s, %s: %s", c.bus, c.iommu, diff)
+		}
+	}
+}
