@@ -62,7 +62,7 @@ type Driver struct {
 }
 
 // Drivers are all there are. The first that matches a function has it.
-var Drivers = []Driver{nvmeDriver}
+var Drivers = []Driver{nvmeDriver, virtioDiskDriver, ahciDriver}
 
 // Options is what hardware is made of.
 type Options struct {

@@ -25,9 +25,6 @@ const (
 	SenseSize    = 18
 )
 
-// Ready asks whether there is a medium (TEST UNIT READY). It reads nothing.
-func Ready() Command { return packet(0x00, 0) }
-
 // Capacity asks for the medium's size (READ CAPACITY (10)).
 func Capacity() Command { return packet(0x25, CapacitySize) }
 
