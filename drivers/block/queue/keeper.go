@@ -39,8 +39,13 @@ type Aborter interface {
 // it again, with the queue locked.
 type Nudger interface{ Nudge() }
 
-// overlooked is how old a command is when the keeper looks for its answer itself.
-const overlooked = time.Second
+// While a device has commands the keeper looks each lookTime. One that it has seen more
+// than overlooked times may have an answer of which no interrupt has told: it looks for
+// that itself.
+const (
+	lookTime   = time.Second / 2
+	overlooked = 2
+)
 
 // Config is what a keeper needs to know.
 type Config struct {
@@ -107,9 +112,13 @@ func (k *Keeper) watch() {
 	t := time.NewTimer(0)
 	defer t.Stop()
 	for k.Dead() == nil {
-		period := min(k.Timeout/10, overlooked/2)
-		if k.Polling && k.busy() {
+		period := k.Timeout / 10
+		switch {
+		case !k.busy():
+		case k.Polling:
 			period = time.Millisecond
+		default:
+			period = min(period, lookTime)
 		}
 		t.Reset(period)
 		select {
@@ -149,7 +158,7 @@ func (k *Keeper) lookAt(i int) string {
 	if k.Polling {
 		q.service()
 	}
-	if q.older(overlooked) && q.service() && !k.Polling {
+	if !k.Polling && q.stale() && q.service() {
 		k.Log(q.name + ": an interrupt was lost")
 	}
 	late, wrong := q.late(k.Timeout)

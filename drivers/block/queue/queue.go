@@ -103,6 +103,7 @@ type job struct {
 type slot struct {
 	job
 	since   time.Duration // by the keeper's clock
+	looks   int           // of the keeper
 	bounced bool
 	aborted bool // the device was asked to forget it
 }

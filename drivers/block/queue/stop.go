@@ -91,20 +91,22 @@ func (q *Queue) stop(err error) {
 	}
 }
 
-// older reports whether a command has taken so long, and reminds the device of it.
-func (q *Queue) older(most time.Duration) bool {
+// stale reports whether the keeper has seen a command several times, and reminds the
+// device of it.
+func (q *Queue) stale() (yes bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	now := time.Duration(q.clock.Load())
 	for id := range q.slots {
-		if s := &q.slots[id]; s.r != nil && now-s.since >= most {
-			if n, ok := q.c.(Nudger); ok && q.live {
-				n.Nudge()
+		if s := &q.slots[id]; s.r != nil {
+			if s.looks++; s.looks > overlooked {
+				yes = true
 			}
-			return true
 		}
 	}
-	return false
+	if n, ok := q.c.(Nudger); yes && ok && q.live {
+		n.Nudge()
+	}
+	return yes
 }
 
 // overdue is a command that takes too long; again: it was to be aborted, long ago.
