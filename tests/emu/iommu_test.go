@@ -182,14 +182,14 @@ func TestIOMMU(t *testing.T) {
 		fault    string
 		known    bool // whose access it was
 	}{
-		{"intel", emu.Intel, withRMRR, nil, "VT-d, 1 unit, 39 bits; 2 have memory",
+		{"intel", emu.Intel, withRMRR, nil, "VT-d, 1 unit, 39 bits; 3 have memory",
 			`warning: iommu: PCI 0000:00:02\.0 wrote to 0x180000, refused: writing there is not allowed \(5\); it is no bus master any more`, true},
 		// QEMU's unit has no record of whose access it was (CAVEATS.md).
-		{"amd", emu.AMD, withIVMD, nil, "AMD-Vi, 1 unit, 48 bits; 2 have memory",
+		{"amd", emu.AMD, withIVMD, nil, "AMD-Vi, 1 unit, 48 bits; 3 have memory",
 			`warning: iommu: refused: a device's access, without a record of whose`, false},
 		// Four levels, and a unit that remembers what is absent, and snoops if asked.
 		{"intel-48-long", emu.Intel, withRMRR, []string{"-global", "intel-iommu.aw-bits=48", "-global", "intel-iommu.caching-mode=on",
-			"-global", "intel-iommu.snoop-control=on"}, "VT-d, 1 unit, 48 bits; 2 have memory",
+			"-global", "intel-iommu.snoop-control=on"}, "VT-d, 1 unit, 48 bits; 3 have memory",
 			`warning: iommu: PCI 0000:00:02\.0 wrote to 0x180000, refused: writing there is not allowed \(5\); it is no bus master any more`, true},
 	} {
 		if strings.HasSuffix(c.name, "-long") && !*long {
@@ -228,7 +228,7 @@ func TestIOMMU(t *testing.T) {
 					t.Errorf("%#x: after the fault: %v", at, at != firmwares)
 				}
 			}
-			if got, left := h.info()["iommu"], map[bool]string{true: "1 have memory", false: "2 have memory"}[c.known]; !strings.Contains(got, " refused") || !strings.Contains(got, left) {
+			if got, left := h.info()["iommu"], map[bool]string{true: "2 have memory", false: "3 have memory"}[c.known]; !strings.Contains(got, " refused") || !strings.Contains(got, left) {
 				t.Errorf("iommu: %q after a fault", got)
 			}
 			// dom0's disk works, by messages that are remapped.
