@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	_ "runtime/goos" // the variables above
+	"sync/atomic"
 	"unsafe"
 
 	"ringo/boot/layout"
@@ -41,8 +42,7 @@ func hookCall(nr uint64) handler {
 }
 
 // The runtime's memory: one area of demand-zero pages below 4 GiB, since this runtime
-// has 32 bits for addresses. It is larger than any pool: address space costs nothing,
-// and of what the runtime counts as used it does not touch all (see Procs).
+// has 32 bits for addresses. It is larger than any pool: address space costs nothing.
 
 //go:linkname ramStart runtime/goos.RamStart
 var ramStart uint64 = layout.UserBase
@@ -142,7 +142,20 @@ func hookTask(_, _, gp, fn unsafe.Pointer) {
 	if int64(enter(sysTask, addr(gp), addr(fn), 0)) < 0 {
 		panic("kernel: no room for another thread")
 	}
+	// The other one is address space without a page. The runtime counts it as memory,
+	// in two places that it compares, and would be at its limit with a few threads.
+	const stack = 8 << 20
+	atomic.AddUint64(&gcController[layout.GoMapped/8], ^uint64(stack-1))
+	atomic.AddUint64(&memStats[layout.GoStacks/8], ^uint64(stack-1))
 }
+
+// gcController and memStats are the runtime's.
+//
+//go:linkname gcController runtime.gcController
+var gcController [layout.GoMapped/8 + 1]uint64
+
+//go:linkname memStats runtime.memstats
+var memStats [layout.GoStacks/8 + 1]uint64
 
 // ownTask (g, function) is clone(2) for a thread that starts with the stack of g.
 //
@@ -212,14 +225,10 @@ func panicdivide()
 //go:linkname panicmem runtime.panicmem
 func panicmem()
 
-// Procs sets how many threads run Go code at once, and how much memory there is for
-// them: the pool but for an eighth, as GOMEMLIMIT says on the other face, and the
-// stacks that the runtime takes for its threads and this layer never touches.
+// Procs sets how many threads run Go code at once, and how much memory there is: the
+// pool but for a quarter. GOMEMLIMIT on the other face leaves an eighth, but this runtime
+// gives no page back.
 func Procs(n int) {
-	const (
-		stack  = 8 << 20
-		spares = 4 // threads that wait without a P
-	)
-	debug.SetMemoryLimit(int64((frames.end-frames.start)/8*7) + int64(n+spares)*stack)
+	debug.SetMemoryLimit(int64((frames.end - frames.start) / 4 * 3))
 	runtime.GOMAXPROCS(n)
 }

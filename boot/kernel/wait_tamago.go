@@ -31,7 +31,8 @@ const (
 	sliceOrdinaryNS = 250_000
 
 	lullNS     = 50_000
-	probeNS    = 10_000
+	probeNS    = 30_000
+	runnerNS   = 8_000_000 // after which a runner is looked at, too
 	idleMinNS  = 1_000_000
 	idleMostNS = 32_000_000
 	turnNS     = 10_000_000 // what a goroutine has if others wait
@@ -363,11 +364,14 @@ func queued(p uint64) bool {
 //
 //go:nosplit
 func hookSlice(t *thread, now, end uint64) uint64 {
-	if t.probe == 0 {
-		return end
+	switch {
+	case t.probe != 0:
+		t.probe = 0
+		return now + scale(probeNS, tscPerNS)
+	case t.class == clsRunner && end == 0:
+		return now + scale(runnerNS, tscPerNS)
 	}
-	t.probe = 0
-	return now + scale(probeNS, tscPerNS)
+	return end
 }
 
 // wakeIdler lets a thread without work look for some, and reports whether there is

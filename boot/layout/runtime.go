@@ -17,5 +17,7 @@ const (
 
 	GoPTimers    = 13672 // p.timers
 	GoWhen       = 48    // timers.minWhenHeap, and behind it minWhenModified
+	GoMapped     = 312   // gcController.mappedReady
+	GoStacks     = 3520  // memstats.stacks_sys
 	GoSchedQueue = 128   // sched.runq, whose first word is its head
 )

@@ -69,6 +69,7 @@ var fields = map[string]int64{
 	"runtime.p.schedtick": layout.GoTick, "runtime.m.g0": 0, "runtime.p.timers": layout.GoPTimers,
 	"runtime.timers.minWhenHeap": layout.GoWhen, "runtime.timers.minWhenModified": layout.GoWhen + 8,
 	"runtime.schedt.runq": layout.GoSchedQueue, "runtime.gQueue.head": 0,
+	"runtime.gcControllerState.mappedReady": layout.GoMapped, "runtime.mstats.stacks_sys": layout.GoStacks,
 }
 
 // runtimeAgrees compares fields with the program's debug information.
