@@ -32,9 +32,9 @@ const (
 
 	lullNS     = 50_000
 	probeNS    = 30_000
-	runnerNS   = 8_000_000 // after which a runner is looked at, too
+	runnerNS   = 32_000_000 // after which a runner is looked at, too
 	idleMinNS  = 1_000_000
-	idleMostNS = 32_000_000
+	idleMostNS = 100_000_000
 	turnNS     = 10_000_000 // what a goroutine has if others wait
 )
 
