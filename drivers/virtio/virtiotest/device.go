@@ -31,6 +31,8 @@ type Device struct {
 	// Serve is called for each request, and must not wait. It ends with
 	// [Request.Done], now or in [Device.After].
 	Serve func(r *Request)
+	// OnReset, if not nil, is called when the device is reset: no request is any more.
+	OnReset func()
 	// Patch changes what the configuration space says, by register.
 	Patch map[uint16]uint32
 	// Read changes what a register of the common configuration says.
@@ -158,6 +160,15 @@ func (d *Device) Change(f func(settings []byte)) {
 		f(d.Settings)
 		d.gen++
 		d.interrupt(d.change)
+	})
+}
+
+// Do calls f in a moment in which requests may be answered, if the device is there.
+func (d *Device) Do(f func()) {
+	d.set(func() {
+		if !d.vanished && d.status&4 != 0 {
+			f()
+		}
 	})
 }
 

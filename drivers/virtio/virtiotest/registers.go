@@ -163,6 +163,9 @@ func (d *Device) setStatus(v uint8) {
 		}
 		d.status, d.accepted, d.change = 0, 0, 0xffff
 		clear(d.queues)
+		if d.OnReset != nil {
+			d.OnReset()
+		}
 	case v&0x80 != 0:
 		d.status |= 0x80
 	case v&^d.status == 8 && d.accepted&(1<<32) == 0, v&8 != 0 && d.accepted&^d.Features != 0:
