@@ -13,6 +13,7 @@ help:
 	@echo '                BOOT=kernel|iso|usb|pxe|uefi-iso|uefi-usb|uefi-pxe'
 	@echo '                BACKEND=svm|vmx ACCEL=tcg|kvm|bochs IOMMU=intel|amd|none QEMU_ARGS="..."'
 	@echo '                DISKS="a.img b.img" DISKBUS=nvme|ahci|virtio'
+	@echo '                NIC=virtio|e1000e|e1000|none HOSTFWD="2222:22"'
 	@echo '                Ctrl-\ three times ends the emulator'
 	@echo 'make image      build/hv.img, build/dom0.elf, build/ringo.iso, build/tftp/'
 	@echo '                TOOLCHAIN=tamago TAMAGO=/path/to/go: by the compiler of TamaGo, here and for run, test, bench'

@@ -11,13 +11,20 @@ import (
 	"ringo/dom0/files"
 	"ringo/dom0/hardware"
 	"ringo/dom0/hcall"
+	"ringo/dom0/network"
+	"ringo/drivers/nic"
 )
 
 // newHardware looks for devices, and takes the memory that they need.
-func newHardware(hv *hcall.Client, events *event.Server, cpus int, log func(string)) *hardware.Hardware {
+func newHardware(hv *hcall.Client, events *event.Server, cpus int, net *network.Network, log func(string)) *hardware.Hardware {
 	return hardware.New(hardware.Options{
 		HV: hv, Events: events, CPUs: cpus, Log: log,
 		Map: kernel.MapDevice, Registers: hardware.Direct(hcall.Direct{}.Slice), Memory: deviceMemory,
+		Card: func(name string, d nic.Device) {
+			if _, err := net.Add(name, d); err != nil {
+				log("error: " + err.Error())
+			}
+		},
 	})
 }
 

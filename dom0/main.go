@@ -44,14 +44,21 @@ func main() {
 	events := event.New(direct.Shared(start.SharedInfo))
 	line := hcall.NewConsole(hv)
 	host := console.New(line, line, hostname+"# ")
-	machine := newHardware(hv, events, int(start.NumCPUs), host.Notify)
+	info, err := hv.Host()
+	if err != nil {
+		host.Notify("error: " + err.Error())
+	}
+	options := strings.Fields(hcall.Text(info.CmdLine[:]))
+	net, clock := newNetwork(options, host.Notify)
+	machine := newHardware(hv, events, int(start.NumCPUs), net, host.Notify)
 	budget := account.New(kernel.ReadStats().FreeFrames * hcall.PageSize)
 	devices := platform.New(hv, events, direct, budget.Account("a guest"))
 	events.Handle(abi.PortConsole, line.Wake, nil)
 	_, reservable := budget.Use()
 	defined := store.NewMemory(budget.Account("a definition"))
+	fetched := files.NewFetched(budget.Account("a fetched file"))
 	found := files.New(files.Options{
-		Memory: direct, Modules: start.Modules[:start.NumModules], Warn: host.Notify,
+		Memory: direct, Modules: start.Modules[:start.NumModules], Fetched: fetched, Warn: host.Notify,
 		Disks: func() []files.Disk { return disks(machine) },
 	})
 	manager := domain.New(domain.Options{
@@ -64,21 +71,18 @@ func main() {
 	kernel.Procs(kernel.NumCPU() + 1)
 	go serveEvents(events)
 	go machine.Start()
+	go clock.Run()
 	if err := manager.Adopt(); err != nil {
 		host.Notify("error: " + err.Error())
 	}
 	go manager.Run(context.Background())
-	info, err := hv.Host()
-	if err != nil {
-		host.Notify("error: " + err.Error())
-	}
-	options := strings.Fields(hcall.Text(info.CmdLine[:]))
 	go manager.Autostart(autostart(options))
 	torture(options)
 
 	shell := &cli.Shell{
 		API: &api.API{
 			Manager: manager, HV: hv, Hardware: machine, Budget: budget, Hostname: hostname, Release: abi.Release, Now: time.Now,
+			Network: net, Clock: clock, Fetched: fetched,
 		},
 		Terminal: platform.Terminal{Platform: devices, Host: host},
 	}

@@ -77,8 +77,8 @@ type Serial struct {
 	Port   uint16 // first I/O port
 }
 
-// Options is the command line in the form of a struct. autostart=FILE[,FILE...] is
-// dom0's, which reads it by itself.
+// Options is the command line in the form of a struct. autostart=FILE[,FILE...], ip=
+// and ntp= are dom0's, which reads them by itself.
 type Options struct {
 	Dom0Memory uint64 // dom0_mem=SIZE, in bytes; 0: the default
 	Dom0VCPUs  int    // dom0_max_vcpus=N; 0: the default
@@ -149,6 +149,8 @@ var options = []option{
 	{"watchdog", true, func(o *Options, v string) error { return choose(v, &o.Watchdog, booleans) }},
 	{"noreboot", true, func(o *Options, v string) error { return choose(v, &o.NoReboot, booleans) }},
 	{"autostart", false, func(*Options, string) error { return nil }},
+	{"ip", false, func(*Options, string) error { return nil }},
+	{"ntp", false, func(*Options, string) error { return nil }},
 	{"torture", true, func(o *Options, v string) error { return choose(v, &o.Torture, booleans) }},
 }
 

@@ -51,6 +51,7 @@ func TestParse(t *testing.T) {
 		{"watchdog=0 noreboot=yes nosmp=off", func(o *Options) { o.NoReboot = true }},
 		{"watchdog=off no-watchdog", func(o *Options) {}},
 		{"autostart=demo.toml,x", func(o *Options) {}},
+		{"ip=10.0.0.2/24,gw=10.0.0.1 ntp=a,b", func(o *Options) {}},
 		{"watchdog", func(o *Options) { o.Watchdog = true }},
 	} {
 		want := Default()

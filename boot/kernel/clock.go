@@ -38,3 +38,6 @@ func TSCHz() uint64 { return tscHz }
 //
 //go:nosplit
 func Nanotime() uint64 { return scale(insn.RDTSC()-tscZero, nsPerTSC) }
+
+// SetWall sets the wall clock, in nanoseconds since 1970.
+func SetWall(ns uint64) { wallOff = ns - Nanotime() }

@@ -16,8 +16,10 @@ import (
 	"ringo/dom0/config"
 	"ringo/dom0/config/near"
 	"ringo/dom0/domain"
+	"ringo/dom0/files"
 	"ringo/dom0/hardware"
 	"ringo/dom0/hcall"
+	"ringo/dom0/network"
 	"ringo/dom0/problem"
 )
 
@@ -31,6 +33,10 @@ type API struct {
 	Hostname string
 	Release  string // version of dom0
 	Now      func() time.Time
+	// Network, Clock and Fetched are nil where dom0 has no network.
+	Network *network.Network
+	Clock   *network.Clock
+	Fetched *files.Fetched
 }
 
 // Error is what a call fails with; its kinds are those of package problem.

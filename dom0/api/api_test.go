@@ -367,6 +367,7 @@ func TestEveryVerb(t *testing.T) {
 	if got := show(HostSlice.Name, slice, err); got != `{"seconds":0.01}` {
 		t.Error(got)
 	}
+	networkCalls(t, a, show)
 	_, err = HostPower.Call(a, Power{Restart})
 	if show(HostPower.Name, None{}, err); !cmp.Equal(m.Powered(), []abi.Power{abi.PowerReboot}) {
 		t.Error(m.Powered())

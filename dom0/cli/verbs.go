@@ -40,7 +40,7 @@ const (
 // help refers to it.
 var verbs []verb
 
-func init() { verbs = append(domainVerbs(), hostVerbs()...) }
+func init() { verbs = append(append(domainVerbs(), networkVerbs()...), hostVerbs()...) }
 
 // domainVerbs are those about domains.
 func domainVerbs() []verb {

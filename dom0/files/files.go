@@ -8,8 +8,10 @@
 //	boot:debian.iso/install/vmlinuz a file in one
 //	boot:usb.imgp1/vmlinuz          the same, in its first partition
 //	disk:nvme0n1p2/boot/vmlinuz     a file on a disk of the machine
+//	net:vmlinuz                     what was fetched under that name; also an image
 //
-// Nothing of a file is kept: what [Files.Open] returns reads the disk.
+// Nothing of a file is kept: what [Files.Open] returns reads the disk; but what is
+// fetched is kept in memory, see [Fetched].
 //
 // # Threats
 //
@@ -57,6 +59,8 @@ type Options struct {
 	Modules []abi.Module // without dom0 itself
 	// Disks returns the disks of the machine; nil: there are none.
 	Disks func() []Disk
+	// Fetched are those that came over the network; nil: there are none.
+	Fetched *Fetched
 	// Warn takes a line about a file system that is read in spite of something; nil
 	// is for nobody.
 	Warn func(line string)
@@ -85,7 +89,7 @@ type File struct {
 func (f *Files) Open(name string) (src loader.Source, err error) {
 	defer f.failed(&err)
 	if m := f.module(name); m != nil {
-		return m.source(), nil
+		return *m, nil
 	}
 	if !strings.Contains(name, "/") && !strings.HasPrefix(name, diskPrefix) {
 		return src, f.noModule(name)
@@ -104,21 +108,14 @@ func (f *Files) failed(err *error) {
 	}
 }
 
-// module is a boot module.
-type module struct {
-	name string // "boot:NAME"
-	b    []byte
-}
-
-func (m *module) source() loader.Source {
-	return loader.Source{Name: m.name, R: bytes.NewReader(m.b), Size: int64(len(m.b))}
-}
-
-// module returns the boot module with a name, or nil.
-func (f *Files) module(name string) *module {
+// module returns the boot module with a name, or what was fetched, or nil.
+func (f *Files) module(name string) *loader.Source {
+	if s, ok := f.o.Fetched.source(name); ok {
+		return &s
+	}
 	for i := range f.o.Modules {
 		if m := &f.o.Modules[i]; bootPrefix+hcall.Text(m.Name[:]) == name {
-			return &module{name, f.o.Memory.Slice(m.Start, m.Size)}
+			return &loader.Source{Name: name, R: bytes.NewReader(f.o.Memory.Slice(m.Start, m.Size)), Size: int64(m.Size)}
 		}
 	}
 	return nil
@@ -132,16 +129,29 @@ func (f *Files) noModule(name string) error {
 		known = append(known, strings.TrimPrefix(m.Name, bootPrefix))
 	}
 	if w, ok := near.Word(strings.TrimPrefix(name, bootPrefix), known); ok {
-		return problem.New(problem.NotFound, fmt.Sprintf("did you mean %q?", bootPrefix+w), "no file %q", name)
+		if !strings.HasPrefix(w, fetchedPrefix) {
+			w = bootPrefix + w
+		}
+		return problem.New(problem.NotFound, fmt.Sprintf("did you mean %q?", w), "no file %q", name)
 	}
 	return problem.New(problem.NotFound, "the command files lists what there is", "no file %q", name)
 }
 
-// modules lists the boot modules.
+// modules lists the boot modules, and what was fetched.
 func (f *Files) modules() []File {
 	var out []File
 	for i := range f.o.Modules {
 		out = append(out, File{Name: bootPrefix + hcall.Text(f.o.Modules[i].Name[:]), Size: int64(f.o.Modules[i].Size)})
+	}
+	for _, t := range f.o.Fetched.Transfers() {
+		switch {
+		case !t.Ended:
+			out = append(out, File{Name: t.Name, Size: t.Done, Note: "being fetched"})
+		case t.Err != nil:
+			out = append(out, File{Name: t.Name, Note: "failed: " + t.Err.Error()})
+		default:
+			out = append(out, File{Name: t.Name, Size: t.Done, Note: "from " + t.From})
+		}
 	}
 	slices.SortFunc(out, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
 	return out

@@ -72,8 +72,7 @@ func (f *Files) device(volume string) (d Disk, number int, err error) {
 			n = 0
 		}
 		if m := f.module(name); m != nil {
-			s := m.source()
-			return Disk{m.name, s.R, s.Size, imageBlock}, n, nil
+			return Disk{m.Name, m.R, m.Size, imageBlock}, n, nil
 		}
 		if disk, ok := strings.CutPrefix(name, diskPrefix); ok {
 			for _, d := range f.disks() {

@@ -47,6 +47,7 @@ import (
 	"ringo/dom0/hcall"
 	"ringo/drivers/block"
 	"ringo/drivers/dma"
+	"ringo/drivers/nic"
 	"ringo/drivers/pci"
 	"ringo/drivers/reg"
 	"ringo/hv/abi"
@@ -62,7 +63,7 @@ type Driver struct {
 }
 
 // Drivers are all there are. The first that matches a function has it.
-var Drivers = []Driver{nvmeDriver, virtioDiskDriver, ahciDriver}
+var Drivers = []Driver{nvmeDriver, virtioDiskDriver, ahciDriver, e1000Driver, etherDriver}
 
 // Options is what hardware is made of.
 type Options struct {
@@ -75,7 +76,9 @@ type Options struct {
 	// Memory takes whole pages for devices, for good: contiguous, and zero.
 	Memory func(size int) (addr uint64, b []byte, ok bool)
 	CPUs   int
-	Log    func(line string)
+	// Card takes each network card up, when its driver has started.
+	Card func(name string, d nic.Device)
+	Log  func(line string)
 }
 
 // Hardware is the functions that dom0 has, and what they offer.

@@ -71,11 +71,19 @@ func (u *use) has(dir string, d declaration) bool {
 // the contract with dom0: they have all of its fields.
 var layouts = []string{"hv/abi", "boot/acpi", "boot/mb"}
 
-// implied are methods that the standard library or the runtime calls.
+// implied are methods that the standard library, the runtime or the TCP/IP stack (a link's,
+// and an NDP dispatcher's) call.
 var implied = map[string]bool{
 	"String": true, "Error": true, "Unwrap": true, "Read": true, "Write": true, "Close": true,
 	"Len": true, "Less": true, "Swap": true, "UnmarshalText": true, "MarshalText": true,
 	"UnmarshalJSON": true, "MarshalJSON": true, "Sys": true,
+
+	"WritePackets": true, "MaxHeaderLength": true, "SetLinkAddress": true, "IsAttached": true, "SetOnCloseAction": true,
+	"GSOMaxSize": true, "AddHeader": true, "ParseHeader": true,
+	"OnDuplicateAddressDetectionResult": true, "OnOffLinkRouteUpdated": true, "OnOffLinkRouteInvalidated": true,
+	"OnOnLinkPrefixDiscovered": true, "OnOnLinkPrefixInvalidated": true, "OnAutoGenAddress": true,
+	"OnAutoGenAddressDeprecated": true, "OnAutoGenAddressInvalidated": true, "OnRecursiveDNSServerOption": true,
+	"OnDNSSearchListOption": true, "OnDHCPv6Configuration": true,
 }
 
 // kept are names that stay without a user, and why. One that has a user, or is

@@ -65,6 +65,29 @@ func ParseIOMMU(s string) (IOMMU, error) {
 	return "", fmt.Errorf("IOMMU=%s: want intel, amd or none", s)
 }
 
+// NIC is the machine's network card, on a network that QEMU makes for it: 10.0.2.0/24,
+// with this host as 10.0.2.2.
+type NIC string
+
+// The network cards of QEMU that dom0 drives.
+const (
+	NoNIC     NIC = "none"
+	VirtioNIC NIC = "virtio"
+	E1000     NIC = "e1000"  // 82540EM
+	E1000E    NIC = "e1000e" // 82574L
+)
+
+// ParseNIC checks a NIC value; the empty string is otherwise.
+func ParseNIC(s string, otherwise NIC) (NIC, error) {
+	switch n := NIC(s); n {
+	case "":
+		return otherwise, nil
+	case NoNIC, VirtioNIC, E1000, E1000E:
+		return n, nil
+	}
+	return "", fmt.Errorf("NIC=%s: want virtio, e1000e, e1000 or none", s)
+}
+
 // Module is a file that the boot loader passes to the hypervisor.
 type Module struct {
 	Name string // what dom0 calls it: boot:<Name>
@@ -101,6 +124,11 @@ type Config struct {
 	// Disks are files that are its disks, on DiskBus, default NVMe; QEMU only.
 	Disks   []string
 	DiskBus Bus
+	// NIC is the machine's network card, default none. A machine that boots over the
+	// network has its own. QEMU only.
+	NIC NIC
+	// Forwards are ports of this host that lead to the machine's: "2222:22".
+	Forwards []string
 
 	// ICount makes one executed instruction one tick of the time-stamp
 	// counter, and a nanosecond; two runs then give the same figures. In Bochs it
@@ -154,6 +182,15 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.ICount && c.Accel != TCG && c.Accel != InBochs {
 		return c, errors.New("emu: instruction counting needs TCG or Bochs")
+	}
+	if c.NIC == "" {
+		c.NIC = NoNIC
+	}
+	if c.Accel == InBochs && c.NIC != NoNIC {
+		return c, errors.New("emu: NIC in Bochs")
+	}
+	if c.NIC == NoNIC && len(c.Forwards) > 0 {
+		return c, errors.New("emu: forwards without a NIC")
 	}
 	if c.Accel == InBochs && c.IOMMU != NoIOMMU {
 		return c, errors.New("emu: Bochs has no IOMMU")

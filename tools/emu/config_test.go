@@ -77,10 +77,32 @@ func TestIOMMUArgs(t *testing.T) {
 	}
 }
 
+func TestNICArgs(t *testing.T) {
+	for _, c := range []struct {
+		conf Config
+		want string
+	}{
+		{Config{NIC: VirtioNIC}, "-netdev user,id=net0 -device virtio-net-pci,netdev=net0,romfile="},
+		{Config{NIC: VirtioNIC, IOMMU: Intel}, "-netdev user,id=net0 -device virtio-net-pci,iommu_platform=on,netdev=net0,romfile="},
+		{Config{NIC: E1000E, Forwards: []string{"2222:22"}}, "-netdev user,id=net0,hostfwd=tcp:127.0.0.1:2222-:22 -device e1000e,netdev=net0,romfile="},
+	} {
+		c.conf.HV, c.conf.Dir = "hv", "d"
+		conf, err := c.conf.withDefaults()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(c.want, strings.Join(conf.nicArgs(), " ")); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
 func TestConfigRefuses(t *testing.T) {
 	good := Config{HV: "hv", Dir: "d"}
 	for name, change := range map[string]func(*Config){
 		"no hv":          func(c *Config) { c.HV = "" },
+		"NIC in Bochs":   func(c *Config) { c.Accel, c.Boot, c.NIC = InBochs, BootISO, E1000 },
+		"forwards":       func(c *Config) { c.Forwards = []string{"1:2"} },
 		"fifth serial":   func(c *Config) { c.COM = 5 },
 		"no dir":         func(c *Config) { c.Dir = "" },
 		"negative smp":   func(c *Config) { c.SMP = -1 },

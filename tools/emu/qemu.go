@@ -60,7 +60,7 @@ func (c Config) bootArgs(s stage) (a []string) {
 	}
 	switch c.Boot {
 	case BootKernel:
-		a = append(a, "-nic", "none", "-kernel", s.kernel)
+		a = append(append(a, c.nicArgs()...), "-kernel", s.kernel)
 		if len(s.modules) > 0 {
 			var m []string
 			for _, p := range s.modules {
@@ -72,9 +72,9 @@ func (c Config) bootArgs(s stage) (a []string) {
 			a = append(a, "-append", c.HVArgs)
 		}
 	case BootISO, BootUEFIISO:
-		a = append(a, "-nic", "none", "-drive", "if=ide,media=cdrom,readonly=on,format=raw,file="+escapeComma(s.iso), "-boot", "d")
+		a = append(append(a, c.nicArgs()...), "-drive", "if=ide,media=cdrom,readonly=on,format=raw,file="+escapeComma(s.iso), "-boot", "d")
 	case BootUSB, BootUEFIUSB:
-		a = append(a, "-nic", "none", "-drive", "if=none,id=stick,readonly=on,format=raw,file="+escapeComma(s.iso),
+		a = append(append(a, c.nicArgs()...), "-drive", "if=none,id=stick,readonly=on,format=raw,file="+escapeComma(s.iso),
 			"-device", "qemu-xhci", "-device", "usb-storage,drive=stick,bootindex=0")
 	case BootPXE:
 		a = append(a, "-netdev", "user,id=pxe,tftp="+escapeComma(s.tftp)+",bootfile="+ScriptName,
@@ -85,6 +85,26 @@ func (c Config) bootArgs(s stage) (a []string) {
 			"-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=n")
 	}
 	return a
+}
+
+// nicArgs is the network card of a machine that does not boot by it.
+func (c Config) nicArgs() []string {
+	if c.NIC == NoNIC {
+		return []string{"-nic", "none"}
+	}
+	net := "user,id=net0"
+	for _, f := range c.Forwards {
+		from, to, _ := strings.Cut(f, ":")
+		net += ",hostfwd=tcp:127.0.0.1:" + from + "-:" + to
+	}
+	card := string(c.NIC)
+	if c.NIC == VirtioNIC {
+		card = "virtio-net-pci"
+		if c.IOMMU != NoIOMMU {
+			card += ",iommu_platform=on" // else it goes around the IOMMU
+		}
+	}
+	return []string{"-netdev", net, "-device", card + ",netdev=net0,romfile="}
 }
 
 // escapeComma writes a value so that QEMU's option parser takes it as one.

@@ -17,6 +17,8 @@
 //	DISKS      images of disks, separated by spaces
 //	DISKBUS    nvme (default), ahci or virtio: what they are attached to
 //	IOMMU      intel, amd or none (default): QEMU's VT-d or AMD-Vi
+//	NIC        virtio (default), e1000e, e1000 or none: QEMU's network card
+//	HOSTFWD    ports of this host that lead to the machine's, as "2222:22 8080:80"
 //	QEMU_ARGS  further arguments for QEMU, quoted as in a shell
 //
 // The exit status is 0 when the machine switched itself off, 3 when it reset, 1
@@ -77,6 +79,10 @@ func run(getenv func(string) string) (int, error) {
 	}
 	defer m.Kill()
 	fmt.Fprintln(os.Stderr, m.CommandLine())
+	for _, f := range c.Forwards {
+		from, to, _ := strings.Cut(f, ":")
+		fmt.Fprintf(os.Stderr, "run: 127.0.0.1:%s leads to the machine's port %s\n", from, to)
+	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	return session(m, os.Stdin, os.Stdout, signals)
@@ -117,6 +123,9 @@ func settings(getenv func(string) string) (c emu.Config, err error) {
 	if c.Accel == emu.InBochs && c.Disks != nil {
 		return c, errors.New("DISKS: Bochs, which emulates VT-x here, gets none")
 	}
+	if err := network(&c, getenv); err != nil {
+		return c, err
+	}
 	if c.SMP, err = number(getenv, "SMP", 2); err != nil {
 		return c, err
 	}
@@ -129,6 +138,33 @@ func settings(getenv func(string) string) (c emu.Config, err error) {
 	c.HVArgs = getenv("HVARGS")
 	c.Modules = emu.Modules(strings.Fields(getenv("FILES"))...)
 	return c, nil
+}
+
+// network reads what is about the network card.
+func network(c *emu.Config, getenv func(string) string) (err error) {
+	otherwise := emu.VirtioNIC
+	if c.Accel == emu.InBochs {
+		otherwise = ""
+	}
+	if c.NIC, err = emu.ParseNIC(getenv("NIC"), otherwise); err != nil {
+		return err
+	}
+	if c.Accel == emu.InBochs && c.NIC != "" && c.NIC != emu.NoNIC {
+		return fmt.Errorf("NIC=%s: Bochs, which emulates VT-x here, is run without one", c.NIC)
+	}
+	for _, f := range strings.Fields(getenv("HOSTFWD")) {
+		c.Forwards = append(c.Forwards, f)
+		from, to, ok := strings.Cut(f, ":")
+		for _, p := range []string{from, to} {
+			if n, err := strconv.ParseUint(p, 10, 16); !ok || err != nil || n == 0 {
+				return fmt.Errorf("HOSTFWD=%s: want ports, as 2222:22", f)
+			}
+		}
+	}
+	if len(c.Forwards) > 0 && (c.NIC == emu.NoNIC || c.NIC == "") {
+		return errors.New("HOSTFWD: there is no network card")
+	}
+	return nil
 }
 
 // number is a positive decimal from the environment.

@@ -26,10 +26,11 @@ func env(pairs ...string) func(string) string {
 func TestSettings(t *testing.T) {
 	got, err := settings(env("SMP", "4", "MEM", "6144", "FILES", "x/a  y/b.toml", "HVARGS", "loglvl=all noreboot",
 		"BOOT", "iso", "ACCEL", "tcg", "IOMMU", "amd",
-		"DISKS", "main.go run_test.go", "DISKBUS", "virtio", "QEMU_ARGS", "-s -drive 'file=a b'"))
+		"DISKS", "main.go run_test.go", "DISKBUS", "virtio", "NIC", "e1000e", "HOSTFWD", "2222:22", "QEMU_ARGS", "-s -drive 'file=a b'"))
 	want := emu.Config{
 		SMP: 4, MemMiB: 6144, HVArgs: "loglvl=all noreboot", Boot: emu.BootISO, Accel: emu.TCG, IOMMU: emu.AMD,
 		Disks: []string{"main.go", "run_test.go"}, DiskBus: emu.Virtio,
+		NIC: emu.E1000E, Forwards: []string{"2222:22"},
 		Args:    []string{"-s", "-drive", "file=a b"},
 		Modules: []emu.Module{{Name: "a", Path: "x/a"}, {Name: "b.toml", Path: "y/b.toml"}},
 	}
@@ -37,13 +38,13 @@ func TestSettings(t *testing.T) {
 		t.Errorf("%v\n%s", err, diff)
 	}
 	got, err = settings(env("ACCEL", "tcg", "IOMMU", "none", "DISKBUS", "nvme"))
-	if diff := cmp.Diff(emu.Config{SMP: 2, MemMiB: 2048, Boot: emu.BootKernel, Accel: emu.TCG}, got); diff != "" || err != nil {
+	if diff := cmp.Diff(emu.Config{SMP: 2, MemMiB: 2048, Boot: emu.BootKernel, Accel: emu.TCG, NIC: emu.VirtioNIC}, got); diff != "" || err != nil {
 		t.Errorf("defaults: %v\n%s", err, diff)
 	}
 }
 
 func TestSettingsRefuse(t *testing.T) {
-	for _, c := range [][2]string{{"SMP", "two"}, {"SMP", "0"}, {"MEM", "-1"}, {"BOOT", "floppy"}, {"ACCEL", "hax"}, {"BACKEND", "hvf"}, {"IOMMU", "via"}, {"DISKS", "missing.img"}, {"DISKBUS", "scsi"}, {"QEMU_ARGS", "'"}} {
+	for _, c := range [][2]string{{"SMP", "two"}, {"SMP", "0"}, {"MEM", "-1"}, {"BOOT", "floppy"}, {"ACCEL", "hax"}, {"BACKEND", "hvf"}, {"IOMMU", "via"}, {"DISKS", "missing.img"}, {"DISKBUS", "scsi"}, {"NIC", "rtl8139"}, {"HOSTFWD", "22"}, {"HOSTFWD", "x:22"}, {"QEMU_ARGS", "'"}} {
 		if _, err := settings(env(c[0], c[1])); err == nil || !strings.Contains(err.Error(), c[0]) {
 			t.Errorf("%s=%s: %v", c[0], c[1], err)
 		}
@@ -59,7 +60,7 @@ func TestSettingsBochs(t *testing.T) {
 	if _, err := settings(env("ACCEL", "bochs", "BOOT", "iso")); err != nil {
 		t.Error(err)
 	}
-	for _, c := range [][2]string{{"BOOT", "kernel"}, {"BOOT", "pxe"}, {"QEMU_ARGS", "-s"}, {"IOMMU", "intel"}, {"DISKS", "main.go"}, {"BACKEND", "svm"}} {
+	for _, c := range [][2]string{{"BOOT", "kernel"}, {"BOOT", "pxe"}, {"QEMU_ARGS", "-s"}, {"IOMMU", "intel"}, {"DISKS", "main.go"}, {"NIC", "e1000"}, {"BACKEND", "svm"}} {
 		if _, err := settings(env("ACCEL", "bochs", c[0], c[1])); err == nil || !strings.Contains(err.Error(), c[0]) {
 			t.Errorf("%s=%s: %v", c[0], c[1], err)
 		}

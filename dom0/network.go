@@ -1,0 +1,28 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"runtime"
+	"time"
+
+	"ringo/boot/kernel"
+	"ringo/dom0/network"
+)
+
+// newNetwork makes dom0's network by the hypervisor's options, and a clock that it sets.
+// Cards come later.
+func newNetwork(options []string, log func(string)) (*network.Network, *network.Clock) {
+	settings, servers, errs := network.ParseSettings(options)
+	for _, err := range errs {
+		log("error: " + err.Error())
+	}
+	n := network.New(network.Options{Hostname: hostname, Settings: settings, Log: log})
+	return n, n.NewClock(servers, func(offset time.Duration) {
+		if runtime.GOOS == "tamago" {
+			return // whose one clock has deadlines in it: they would move along
+		}
+		kernel.SetWall(uint64(time.Now().Add(offset).UnixNano()))
+	})
+}

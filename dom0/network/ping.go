@@ -1,0 +1,104 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package network
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/icmp"
+	"gvisor.dev/gvisor/pkg/waiter"
+)
+
+// Pinger sends echo requests to an address and takes the answers.
+type Pinger struct {
+	n    *Network
+	to   netip.Addr
+	ep   tcpip.Endpoint
+	wq   waiter.Queue
+	data []byte
+	seq  uint16
+}
+
+// NewPinger returns one with requests of size bytes.
+func (n *Network) NewPinger(to netip.Addr, size int) (*Pinger, error) {
+	p := &Pinger{n: n, to: to, data: make([]byte, size)}
+	for i := range p.data {
+		p.data[i] = byte(i)
+	}
+	number := icmp.ProtocolNumber4
+	if to.Is6() {
+		number = icmp.ProtocolNumber6
+	}
+	var err tcpip.Error
+	if p.ep, err = n.stack.NewEndpoint(number, protocol(to), &p.wq); err != nil {
+		return nil, errors.New(err.String())
+	}
+	if err := p.ep.Connect(tcpip.FullAddress{Addr: address(to)}); err != nil {
+		p.ep.Close()
+		return nil, fmt.Errorf("%v: %s", to, err)
+	}
+	return p, nil
+}
+
+// Close ends it.
+func (p *Pinger) Close() { p.ep.Close() }
+
+// Lengths of ICMP's headers are the same in both versions.
+const echoLen = header.ICMPv4MinimumSize
+
+// Once sends a request and waits for its answer, until ctx ends. It returns how long that
+// took.
+func (p *Pinger) Once(ctx context.Context) (time.Duration, error) {
+	entry, came := waiter.NewChannelEntry(waiter.ReadableEvents | waiter.EventErr | waiter.EventHUp)
+	p.wq.EventRegister(&entry)
+	defer p.wq.EventUnregister(&entry)
+	p.seq++
+	b := make([]byte, echoLen+len(p.data))
+	b[0] = uint8(header.ICMPv4Echo)
+	if p.to.Is6() {
+		b[0] = uint8(header.ICMPv6EchoRequest)
+	}
+	binary.BigEndian.PutUint16(b[6:], p.seq)
+	copy(b[echoLen:], p.data)
+	start := time.Now()
+	if _, err := p.ep.Write(bytes.NewReader(b), tcpip.WriteOptions{}); err != nil {
+		return 0, fmt.Errorf("%v: %s", p.to, err)
+	}
+	for {
+		if ok, err := p.answered(); ok || err != nil {
+			return time.Since(start), err
+		}
+		select {
+		case <-came:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+}
+
+// answered takes what has come, and reports whether the answer is there.
+func (p *Pinger) answered() (bool, error) {
+	for {
+		var w bytes.Buffer
+		_, err := p.ep.Read(&w, tcpip.ReadOptions{})
+		if _, ok := err.(*tcpip.ErrWouldBlock); ok {
+			return false, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("%v: %s", p.to, err)
+		}
+		b := w.Bytes()
+		if len(b) == echoLen+len(p.data) && binary.BigEndian.Uint16(b[6:]) == p.seq && bytes.Equal(b[echoLen:], p.data) {
+			return true, nil
+		}
+	}
+}
