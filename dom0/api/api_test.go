@@ -357,6 +357,15 @@ func TestEveryVerb(t *testing.T) {
 	if show(DiskExercise.Name, tested, err); tested.Size < 1<<20 || tested.Failed != 0 || tested.Reads == 0 || tested.Writes == 0 {
 		t.Errorf("%+v", tested)
 	}
+	speed, err := DiskMeasure.Call(a, DiskReads{"d0", 4096, 4, 100})
+	if show(DiskMeasure.Name, speed, err); a.Hardware.Disk("d0").Count(block.Read) < 100 {
+		t.Error("it has not read")
+	}
+	for _, r := range []DiskReads{{"d0", 0, 1, 1}, {"d0", 100, 1, 1}, {"d0", 4096, 0, 1}, {"d0", 4096, 1 << 20, 1}, {"d0", 1 << 20, 1, 1}, {"d0", -512, 1, 1}} {
+		if _, err := DiskMeasure.Call(a, r); err == nil {
+			t.Errorf("%+v is not refused", r)
+		}
+	}
 	if _, err = DiskSum.Call(a, DiskPart{Name: "d0", Start: 1}); err == nil || !strings.Contains(err.Error(), "not whole blocks") {
 		t.Error(err)
 	}

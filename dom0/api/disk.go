@@ -58,6 +58,20 @@ type DiskTested struct {
 	Size   uint64 `json:"size"`   // bytes moved
 }
 
+// DiskReads asks for reads at random places, to see how long they take.
+type DiskReads struct {
+	Name  string `json:"name"`
+	Size  int    `json:"size"`  // of each, in bytes
+	Depth int    `json:"depth"` // how many at a time
+	Count int    `json:"count"`
+}
+
+// DiskSpeed is what they took, in seconds: by the clock, and of the machine's CPUs.
+type DiskSpeed struct {
+	Elapsed float64 `json:"elapsed"`
+	Busy    float64 `json:"busy"`
+}
+
 // Verbs of disks.
 var (
 	DiskList = add("disk.list", func(a *API, _ *None) ([]Disk, error) {
@@ -81,6 +95,23 @@ var (
 			return err
 		})
 		return DiskHash{hex.EncodeToString(h.Sum(nil)), in.Size}, diskProblem(in.Name, err)
+	})
+	DiskMeasure = add("disk.speed", func(a *API, in *DiskReads) (out DiskSpeed, err error) {
+		d, err := a.disk(in.Name)
+		if err != nil {
+			return out, err
+		}
+		before, err := a.HV.Host()
+		if err != nil {
+			return out, err
+		}
+		if err := a.Hardware.Speed(d, uint64(max(in.Size, 0)), in.Depth, in.Count); err != nil {
+			return out, diskProblem(in.Name, err)
+		}
+		after, err := a.HV.Host()
+		ns := after.UptimeNS - before.UptimeNS
+		idle := after.IdleNS - before.IdleNS
+		return DiskSpeed{float64(ns) / 1e9, (float64(ns)*float64(after.NumCPUs) - float64(idle)) / 1e9}, err
 	})
 	DiskExercise = add("disk.test", func(a *API, in *DiskTest) (out DiskTested, err error) {
 		d, err := a.disk(in.Name)

@@ -114,11 +114,10 @@ var (
 		return nil
 	})
 	HostPower = act("host.power", func(a *API, in *Power) error {
-		switch in.Action {
-		case Off:
-			return a.HV.Power(abi.PowerOff)
-		case Restart:
-			return a.HV.Power(abi.PowerReboot)
+		op, ok := map[string]abi.Power{Off: abi.PowerOff, Restart: abi.PowerReboot}[in.Action]
+		if ok {
+			a.Hardware.Close()
+			return a.HV.Power(op)
 		}
 		return problem.New(problem.Invalid, "use "+Off+" or "+Restart, "%q is not an action", in.Action)
 	})

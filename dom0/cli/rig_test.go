@@ -16,6 +16,7 @@ import (
 	"ringo/dom0/domain"
 	"ringo/dom0/event"
 	"ringo/dom0/files"
+	"ringo/dom0/hardware"
 	"ringo/dom0/hcall"
 	"ringo/dom0/hcall/hcalltest"
 	"ringo/dom0/loader"
@@ -153,9 +154,11 @@ func newRig(t *testing.T, notify func(string)) *rig {
 			}
 		}
 	}()
+	machine := hardware.New(hardware.Options{HV: hv, Events: events, Log: func(s string) { t.Error(s) }})
+	machine.Start()
 	return &rig{
 		Shell: &Shell{API: &api.API{
-			Manager: manager, HV: hv, Budget: budget, Hostname: "ringo", Release: "0.0-test",
+			Manager: manager, HV: hv, Hardware: machine, Budget: budget, Hostname: "ringo", Release: "0.0-test",
 			Now: func() time.Time { return clock.Add(90061 * time.Second) },
 		}},
 		devices: devices,

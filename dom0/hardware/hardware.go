@@ -89,7 +89,8 @@ type Hardware struct {
 	cache *block.Cache  // nil without devices
 	ready chan struct{} // closed when all drivers have started, or failed
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex  // guards what follows
+	going []*Function // their drivers have started
 	disks []*Disk
 	ports [abi.NumDevicePorts]bool // in use
 
@@ -151,7 +152,11 @@ func (h *Hardware) Start() {
 		number[m.d.Name]++
 		if err := f.start(m.d); err != nil {
 			h.o.Log(fmt.Sprintf("%s at %v is not used: %v", f.Name, pci.Addr(f.Addr), err))
+			continue
 		}
+		h.mu.Lock()
+		h.going = append(h.going, f)
+		h.mu.Unlock()
 	}
 }
 
@@ -178,6 +183,38 @@ func (h *Hardware) Wait() {
 	case <-time.After(startTime):
 	}
 }
+
+// Close brings all devices to rest: what was acknowledged is on the media. It may be
+// called once, and takes closeTime at most.
+func (h *Hardware) Close() {
+	h.mu.Lock()
+	all := h.going
+	h.going = nil
+	h.mu.Unlock()
+	var wait sync.WaitGroup
+	for _, f := range all {
+		if f.close != nil {
+			wait.Go(func() {
+				if err := f.close(); err != nil {
+					f.Log(err.Error())
+				}
+			})
+		}
+	}
+	done := make(chan struct{})
+	go func() {
+		wait.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(closeTime):
+		h.o.Log("error: some disks are not at rest: what they had cached may be lost")
+	}
+}
+
+// closeTime is longer than a disk takes that works.
+const closeTime = 15 * time.Second
 
 // startTime is longer than a driver takes whose device does not answer.
 const startTime = 20 * time.Second

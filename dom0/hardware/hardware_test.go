@@ -144,9 +144,18 @@ func TestNVMe(t *testing.T) {
 			t.Errorf("%#x: %v", c, err)
 		}
 	}
+	if err := r.Speed(d, 4096, 8, 100); err != nil {
+		t.Error(err)
+	}
 	dev.Fault = func(nvmetest.Command) nvmetest.Fault { return nvmetest.Fault{Status: 0x281} }
 	if err := r.Read(d, 0, 512, nil); !errors.Is(err, block.ErrMedia) || d.Errors() != 1 {
 		t.Errorf("%v, %d errors", err, d.Errors())
+	}
+	dev.Fault = nil
+	r.Close()
+	r.Close()
+	if err := r.Read(d, 0, 512, nil); !errors.Is(err, block.ErrGone) {
+		t.Errorf("after the end: %v", err)
 	}
 	if w := dev.Wrongs(); len(w) > 0 || len(r.log) > 0 {
 		t.Error(w, r.log)

@@ -37,6 +37,7 @@ func startNVMe(f *Function) error {
 	if err != nil {
 		return err
 	}
+	f.OnClose(c.Close)
 	for _, d := range c.Disks() {
 		f.AddDisk(fmt.Sprintf("n%d", d.ID()), d, c.Dead)
 	}

@@ -66,6 +66,10 @@ const (
 	perGuestFigure = "RAM of hv for a domain of 4 MiB, without page tables"
 	idleFigure     = "8 idle Linux guests: host halted"
 	tablesFigure   = "its page tables"
+
+	readFigure = "read of 4 KiB of an NVMe disk, one at a time"
+	deepFigure = "the same, 32 at a time"
+	longFigure = "read of 128 KiB, one at a time"
 )
 
 // figures are in the order of the table.
@@ -101,6 +105,9 @@ var figures = []figure{
 	{name: destroyFigure, unit: mega, target: 2},
 	{name: perGuestFigure, unit: "KiB", target: 64},
 	{name: tablesFigure, unit: "KiB"},
+	{name: readFigure, unit: insns, target: 13500},
+	{name: deepFigure, unit: insns, target: 7000},
+	{name: longFigure, unit: insns, target: 18400},
 	{name: idleFigure, unit: "% of time", target: 95, more: true},
 	{name: hvFigure, unit: "MiB", target: 16, peers: both("", "23")},
 	{name: dom0Figure, unit: "MiB", target: 128, peers: both("", "512")},

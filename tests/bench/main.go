@@ -8,8 +8,8 @@
 // on the machine that runs this and two runs agree. The result is a Markdown table
 // on the standard output, and build/bench.json or build/bench-vmx.json. ROWS in the
 // environment leaves rows out: ROWS="guest" is what the small guest measures, life what
-// domains take to come and go, linux what takes a Debian, memory what takes four, idle
-// what takes eight.
+// domains take to come and go, linux what takes a Debian, memory what takes four, disk
+// what reads of an NVMe disk take, idle what takes eight guests.
 package main
 
 import (
@@ -66,12 +66,13 @@ const (
 	linuxRows  = "linux"
 	memoryRows = "memory"
 	idleRows   = "idle"
+	diskRows   = "disk"
 )
 
 // rowNames checks a value of ROWS, by default all parts; in Bochs eight guests take too
 // long to be among them.
 func rowNames(s, backend string) ([]string, error) {
-	all := []string{guestRows, lifeRows, linuxRows, memoryRows, idleRows}
+	all := []string{guestRows, lifeRows, linuxRows, memoryRows, diskRows, idleRows}
 	if s == "" && backend == onBochs {
 		return all[:4], nil
 	}
@@ -125,6 +126,7 @@ func bench() error {
 		{"a quiet boot", values.measureQuiet},
 		{"domains that come and go", values.measureLife},
 		{"memory", values.weighMemory},
+		{"disks", values.measureDisks},
 		{"idle guests", values.measureIdle},
 	} {
 		fmt.Fprintln(os.Stderr, "measuring:", step.name)

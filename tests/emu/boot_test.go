@@ -63,7 +63,17 @@ func testBoot(t *testing.T, way emu.Boot, smp, mem int) {
 	case emu.BootKernel:
 		c.IOMMU, health, iommu = emu.Intel, "ok", "VT-d, 1 unit, 39 bits"
 	}
+	if way == emu.BootUEFIPXE {
+		c.Args = []string{"-drive", "if=none,id=disk,file=null-co://,file.read-zeroes=on,format=raw", "-device", "nvme,drive=disk,serial=1"}
+	}
 	h := boot(t, c)
+	if way == emu.BootUEFIPXE {
+		// This firmware puts the disk's registers far above all memory.
+		if all := h.ok("pci -v"); !strings.Contains(all, "BAR 0: memory at 0xe0") {
+			t.Errorf("pci -v:\n%s", all)
+		}
+		h.ok("disk-speed -n 100 nvme0n1")
+	}
 	if way == emu.BootUEFIISO {
 		h.shows(h.frameScreen, "Ringo ", fmt.Sprint(" ", smp, " CPUs "), "started on UEFI by GRUB", "ringo# ")
 	}
