@@ -58,7 +58,7 @@ func main() {
 	defined := store.NewMemory(budget.Account("a definition"))
 	fetched := files.NewFetched(budget.Account("a fetched file"))
 	found := files.New(files.Options{
-		Memory: direct, Modules: start.Modules[:start.NumModules], Fetched: fetched, Warn: host.Notify,
+		Memory: direct, Modules: start.Modules[:start.NumModules], Fetched: fetched, Warn: host.Notify, Web: fromWeb(net),
 		Disks: func() []files.Disk { return disks(machine) },
 	})
 	manager := domain.New(domain.Options{

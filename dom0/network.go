@@ -4,10 +4,12 @@
 package main
 
 import (
+	"io"
 	"runtime"
 	"time"
 
 	"ringo/boot/kernel"
+	"ringo/dom0/files/web"
 	"ringo/dom0/network"
 )
 
@@ -25,4 +27,16 @@ func newNetwork(options []string, log func(string)) (*network.Network, *network.
 		}
 		kernel.SetWall(uint64(time.Now().Add(offset).UnixNano()))
 	})
+}
+
+// fromWeb opens files on servers.
+func fromWeb(n *network.Network) func(url string) (io.ReaderAt, int64, error) {
+	c := n.Client()
+	return func(url string) (io.ReaderAt, int64, error) {
+		f, err := web.Open(c, url)
+		if err != nil {
+			return nil, 0, err
+		}
+		return f, f.Size(), nil
+	}
 }

@@ -9,6 +9,7 @@
 //	boot:usb.imgp1/vmlinuz          the same, in its first partition
 //	disk:nvme0n1p2/boot/vmlinuz     a file on a disk of the machine
 //	net:vmlinuz                     what was fetched under that name; also an image
+//	http://server/vmlinuz           a file on a server
 //
 // Nothing of a file is kept: what [Files.Open] returns reads the disk; but what is
 // fetched is kept in memory, see [Fetched].
@@ -61,6 +62,8 @@ type Options struct {
 	Disks func() []Disk
 	// Fetched are those that came over the network; nil: there are none.
 	Fetched *Fetched
+	// Web opens what an URL names, and returns its size; nil: there is no network.
+	Web func(url string) (io.ReaderAt, int64, error)
 	// Warn takes a line about a file system that is read in spite of something; nil
 	// is for nobody.
 	Warn func(line string)
@@ -90,6 +93,9 @@ func (f *Files) Open(name string) (src loader.Source, err error) {
 	defer f.failed(&err)
 	if m := f.module(name); m != nil {
 		return *m, nil
+	}
+	if isURL(name) {
+		return f.url(name)
 	}
 	if !strings.Contains(name, "/") && !strings.HasPrefix(name, diskPrefix) {
 		return src, f.noModule(name)

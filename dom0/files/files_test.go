@@ -57,6 +57,12 @@ func newRig(t *testing.T) *rig {
 	dirty[1024+0x3a] = 0 // the state of an ext4
 	r.Files = New(Options{
 		Memory: mem, Modules: list, Warn: func(line string) { r.warnings = append(r.warnings, line) },
+		Web: func(url string) (io.ReaderAt, int64, error) {
+			if url != "http://server/vmlinuz" {
+				return nil, 0, errors.New("is not on its server")
+			}
+			return strings.NewReader("a server's"), 10, nil
+		},
 		Disks: func() []Disk {
 			return []Disk{
 				{"nvme0n1", bytes.NewReader(disk), int64(len(disk)), 512},
@@ -87,7 +93,7 @@ func TestOpen(t *testing.T) {
 		"boot:cd.iso/boot/vmlinuz": "a kernel", "boot:cd.iso/link": "a kernel",
 		"boot:usb.imgp2/boot/initrd.gz": "an initrd", "boot:usb.imgp1/VMLINUZ": "a FAT's",
 		"disk:nvme0n1p2/boot/vmlinuz": "a kernel", "disk:nvme0n1p2//boot/../../boot/vmlinuz/": "a kernel",
-		"disk:nvme0n2/boot/vmlinuz": "a kernel",
+		"disk:nvme0n2/boot/vmlinuz": "a kernel", "http://server/vmlinuz": "a server's",
 	} {
 		src, err := r.Open(name)
 		if err != nil {
@@ -131,6 +137,7 @@ func TestMistakes(t *testing.T) {
 		"disk:sata/x":                `no disk "sata": there is nvme0n1, nvme0n2, sick, mad`,
 		"disk:sick/x":                `disk:sick the device does not answer`,
 		"disk:sickp1/x":              `disk sick cannot be read: the device does not answer`,
+		"http://server/none":         `"http://server/none" is not on its server`,
 		"boot:cd.iso/loop":           `"boot:cd.iso/loop" cannot be read: its symbolic links lead too far`,
 	} {
 		_, err := r.Open(name)
@@ -143,6 +150,9 @@ func TestMistakes(t *testing.T) {
 		t.Errorf("a panic: %v", err)
 	}
 	if _, err := New(Options{}).Open("disk:nvme0n1/x"); err == nil || err.Error() != `no disk "nvme0n1": this machine has none that can be read` {
+		t.Error(err)
+	}
+	if _, err := New(Options{}).Open("https://server/x"); err == nil || err.Error() != `there is no network for "https://server/x": put it among the boot modules, or on a disk` {
 		t.Error(err)
 	}
 	if _, err := (content{failing{true}}).ReadAt(make([]byte, 1), 0); err == nil || !strings.HasPrefix(err.Error(), "cannot be read: internal error") {

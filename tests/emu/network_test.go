@@ -4,6 +4,7 @@
 package emu
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
@@ -63,6 +64,9 @@ func TestNetwork(t *testing.T) {
 	}
 	h.ok(`create name=g kernel=net:micro.elf cmdline="mode=echo" memory=4MiB`)
 	h.ok("destroy g")
+	h.ok(fmt.Sprintf(`create name=w kernel=http://10.0.2.2:%d/kernel cmdline="mode=echo" memory=4MiB`, port))
+	h.ok("destroy w")
+	h.fails(fmt.Sprintf("create name=w kernel=http://10.0.2.2:%d/none", port), "is not on its server")
 	h.poweroff()
 	if text := h.Transcript(); strings.Contains(text, "resetting it") || strings.Contains(text, "panic") {
 		t.Error("a card did not work well")
@@ -83,7 +87,7 @@ func serve(t *testing.T, data []byte) (port int) {
 			w.Header().Set("Content-Length", fmt.Sprint(n))
 			_, _ = w.Write(data[:n])
 		case r.URL.Path == "/kernel":
-			_, _ = w.Write(guest.Build().ELF())
+			http.ServeContent(w, r, "kernel", time.Time{}, bytes.NewReader(guest.Build().ELF()))
 		default:
 			http.NotFound(w, r)
 		}
