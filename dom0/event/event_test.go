@@ -4,6 +4,7 @@
 package event
 
 import (
+	"sync/atomic"
 	"testing"
 
 	"ringo/hv/abi"
@@ -16,7 +17,7 @@ func TestServer(t *testing.T) {
 	for _, p := range []int{1, 64, 300} {
 		s.Handle(uint32(p), func() { got[p]++ }, nil)
 	}
-	page.Pending[0], page.Pending[1], page.Pending[4] = 1<<1|1<<5, 1, 1<<44
+	raise(&page, 1, 5, 64, 300)
 	waits := 0
 	func() {
 		defer func() { recover() }()
@@ -24,14 +25,14 @@ func TestServer(t *testing.T) {
 			if waits++; waits == 2 {
 				panic("end")
 			}
-			page.Pending[0] = 1 << 1
+			raise(&page, 1)
 		})
 	}()
 	if got[1] != 2 || got[64] != 1 || got[300] != 1 || s.Spurious.Load() != 1 {
 		t.Errorf("handled %v, spurious %d", got, s.Spurious.Load())
 	}
 	s.Handle(1, nil, nil)
-	page.Pending[0] = 1 << 1
+	raise(&page, 1)
 	s.Poll()
 	if got[1] != 2 || s.Spurious.Load() != 2 {
 		t.Error("a removed handler was called")
@@ -58,27 +59,27 @@ func TestMask(t *testing.T) {
 	served, late := 0, false
 	s.Handle(2, func() {
 		served++
-		if served == 1 && page.Mask[0] != ^uint64(0) {
+		if served == 1 && page.Masked == 0 {
 			t.Error("not masked while polling")
 		}
 		if served == 1 {
-			page.Pending[0] = 1 << 2 // by the guest that was answered
+			raise(&page, 2) // by the guest that was answered
 		}
 	}, nil)
-	page.Pending[0] = 1 << 2
+	raise(&page, 2)
 	func() {
 		defer func() { recover() }()
 		s.Run(func() {
 			for w := range words {
-				if page.Mask[w] != 0 || page.Pending[w] != 0 {
-					t.Errorf("word %d: waits with mask %#x, pending %#x", w, page.Mask[w], page.Pending[w])
+				if page.Masked != 0 || page.Pending[w] != 0 {
+					t.Errorf("word %d: waits with mask %#x, pending %#x", w, page.Masked, page.Pending[w])
 				}
 			}
 			if late {
 				panic("end")
 			}
 			late = true
-			page.Pending[0] = 1 << 2
+			raise(&page, 2)
 		})
 	}()
 	if served != 3 {
@@ -99,7 +100,7 @@ func TestFailure(t *testing.T) {
 		var none []int
 		got[none[0]]++
 	}, func(v any) { failed = append(failed, v) })
-	page.Pending[0], page.Pending[1] = 1<<1|1<<2|1<<3, 1<<6
+	raise(&page, 1, 2, 3, 70)
 	func() {
 		defer func() {
 			if v := recover(); v != "end" {
@@ -113,7 +114,7 @@ func TestFailure(t *testing.T) {
 	}
 
 	s.Handle(5, func() { panic("mine") }, nil)
-	page.Pending[0] = 1 << 5
+	raise(&page, 5)
 	func() {
 		defer func() {
 			if v := recover(); v != "mine" {
@@ -129,14 +130,20 @@ func TestQuiet(t *testing.T) {
 	s := New(&page)
 	quiet := s.Quiet(65)
 	for _, c := range []struct {
-		word int
-		bits uint64
-		want bool
-	}{{0, 0, true}, {1, 1 << 1, true}, {1, 1<<1 | 1<<2, false}, {0, 1 << 1, false}, {2, 1, true}, {1, 1 << 3, false}} {
-		s.Handle(65, func() {}, nil)
-		page.Pending = [len(page.Pending)]uint64{}
-		if page.Pending[c.word] = c.bits; quiet() != c.want {
-			t.Errorf("word %d is %#x: quiet %v", c.word, c.bits, !c.want)
+		ports []int
+		want  bool
+	}{{nil, true}, {[]int{65}, true}, {[]int{65, 66}, false}, {[]int{1}, false}, {[]int{128}, false}, {[]int{1, 65}, false}, {[]int{67}, false}} {
+		page = abi.SharedInfo{}
+		if raise(&page, c.ports...); quiet() != c.want {
+			t.Errorf("%v pending: quiet %v", c.ports, !c.want)
 		}
+	}
+}
+
+// raise is what the hypervisor does.
+func raise(page *abi.SharedInfo, ports ...int) {
+	for _, p := range ports {
+		atomic.OrUint64(&page.Pending[p/64], 1<<(p%64))
+		atomic.OrUint64(&page.Ready, 1<<(p/64))
 	}
 }

@@ -21,7 +21,6 @@ const words = (abi.PortDevice + abi.NumDevicePorts) / 64
 // and must not block.
 type Server struct {
 	page     *abi.SharedInfo
-	used     atomic.Uint32 // words that have had a handler, from the first one
 	handlers [words * 64]atomic.Pointer[func()]
 	failed   [words * 64]atomic.Pointer[func(v any)] // outlasts the handler
 	now      int                                     // the thread's: the port that it looked at last
@@ -30,9 +29,7 @@ type Server struct {
 
 // New makes the server of the shared page.
 func New(page *abi.SharedInfo) *Server {
-	s := &Server{page: page}
-	s.used.Store(abi.PortDomain / 64)
-	return s
+	return &Server{page: page}
 }
 
 // Handle sets what happens when port is raised; nil removes it. It may be
@@ -47,46 +44,28 @@ func (s *Server) Handle(port uint32, f func(), failed func(v any)) {
 	}
 	s.failed[port].Store(&failed)
 	s.handlers[port].Store(&f)
-	for w := port/64 + 1; ; {
-		n := s.used.Load()
-		if w <= n || s.used.CompareAndSwap(n, w) {
-			return
-		}
-	}
 }
 
-// Poll handles what is pending where there are handlers, and reports whether
-// there was anything.
-func (s *Server) Poll() bool { return s.poll(min(int(s.used.Load()), words)) }
-
-// poll looks at the first n words.
-func (s *Server) poll(n int) bool {
-	any := false
-	for w := range n {
-		p := &s.page.Pending[w]
-		if atomic.LoadUint64(p) == 0 {
-			continue
-		}
-		any = true
-		for b := atomic.SwapUint64(p, 0); b != 0; b &= b - 1 {
+// Poll handles what is pending, and reports whether anything was.
+func (s *Server) Poll() bool {
+	if atomic.LoadUint64(&s.page.Ready) == 0 {
+		return false
+	}
+	for ready := atomic.SwapUint64(&s.page.Ready, 0); ready != 0; ready &= ready - 1 {
+		w := bits.TrailingZeros64(ready) % words
+		for b := atomic.SwapUint64(&s.page.Pending[w], 0); b != 0; b &= b - 1 {
 			s.raise(w*64 + bits.TrailingZeros64(b))
 		}
 	}
-	return any
+	return true
 }
 
-// Quiet returns what reports whether no other port than port is pending, as far as
-// there are handlers.
+// Quiet returns what reports whether no other port than port is pending.
 func (s *Server) Quiet(port uint32) func() bool {
-	word, bit := port/64, uint64(1)<<(port%64)
+	pending, word, bit := &s.page.Pending[port/64], uint64(1)<<(port/64), uint64(1)<<(port%64)
 	return func() bool {
-		pending, n := &s.page.Pending, s.used.Load()
-		for w := uint32(0); w < n; w++ {
-			if b := atomic.LoadUint64(&pending[w%uint32(len(pending))]); b != 0 && (w != word || b != bit) {
-				return false
-			}
-		}
-		return true
+		ready := atomic.LoadUint64(&s.page.Ready)
+		return ready == 0 || ready == word && atomic.LoadUint64(pending)&^bit == 0
 	}
 }
 
@@ -115,14 +94,13 @@ func (s *Server) run(wait func()) {
 	defer s.rescue()
 	for {
 		// While it looks by itself, nobody need interrupt.
-		s.mask(^uint64(0))
+		atomic.StoreUint64(&s.page.Masked, 1)
 		for s.Poll() {
 		}
-		s.mask(0)
+		atomic.StoreUint64(&s.page.Masked, 0)
 		// What was raised between the last look and now came without an
-		// interrupt. All words: a port without a handler must not stay pending,
-		// or raising it would interrupt nobody once it has one.
-		if s.poll(words) {
+		// interrupt.
+		if s.Poll() {
 			continue
 		}
 		s.now = 0
@@ -144,15 +122,10 @@ func (s *Server) rescue() {
 	for port := range s.handlers {
 		if s.handlers[port].Load() != nil {
 			atomic.OrUint64(&s.page.Pending[port/64], 1<<(port%64))
+			atomic.OrUint64(&s.page.Ready, 1<<(port/64))
 		}
 	}
 	(*failed)(v)
-}
-
-func (s *Server) mask(m uint64) {
-	for w := range words {
-		atomic.StoreUint64(&s.page.Mask[w], m)
-	}
 }
 
 // Signal is a level that wakes a goroutine: any number of Set calls before a

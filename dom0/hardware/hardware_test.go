@@ -81,7 +81,7 @@ func newRig(m *machine, dev *nvmetest.Device) *rig {
 	m.raise = func(port uint32) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		shared.Pending[port/64] |= 1 << (port % 64)
+		shared.Ready, shared.Pending[port/64] = 1<<(port/64), 1<<(port%64)
 		r.events.Poll()
 	}
 	r.Hardware = New(Options{

@@ -67,11 +67,12 @@
 //	   PCIFunction and NoDevice, were added to it
 //	5  DomainInfo.Absent and Started, TriggerUnplug and TriggerPlug; CallSchedSlice,
 //	   HostInfo.IOMMU, and CallPCIAssign to CallIRQUnbind were added to it
+//	6  SharedInfo.Ready, and Masked in place of a mask for each port
 package abi
 
 // Version is the version of this contract. It changes with every incompatible
 // change of a structure or call.
-const Version = 5
+const Version = 6
 
 // Status is the result of a hypercall.
 type Status uint64

@@ -76,12 +76,14 @@ type StartInfo struct {
 	Modules            [MaxModules]Module
 }
 
-// SharedInfo is a page that hv and dom0 share. Bits are set and cleared with
-// atomic operations only. hv sets a bit of Pending and, when it was clear and
-// Mask is clear, raises UpcallVector on dom0's vCPU 0.
+// SharedInfo is a page that hv and dom0 share. Words are changed with atomic
+// operations only. hv sets a port's bit in Pending and, when it was clear, the bit of
+// that word in Ready; when Ready was zero and Masked is, it raises UpcallVector on
+// dom0's vCPU 0. dom0 takes Ready first, and then the words that it names.
 type SharedInfo struct {
+	Ready   uint64 // bit w: Pending[w] may have bits
+	Masked  uint64 // not zero: dom0 looks by itself
 	Pending [MaxPorts / 64]uint64
-	Mask    [MaxPorts / 64]uint64
 }
 
 // UpcallVector is the interrupt vector of event notifications in dom0. Its

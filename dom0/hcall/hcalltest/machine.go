@@ -153,9 +153,11 @@ func (m *Machine) raise(port uint32) {
 		return
 	}
 	bit := uint64(1) << (port % 64)
-	old := atomic.OrUint64(&m.Shared.Pending[port/64], bit)
-	masked := atomic.LoadUint64(&m.Shared.Mask[port/64])&bit != 0
-	if old&bit == 0 && !masked && m.Upcall != nil {
+	if atomic.OrUint64(&m.Shared.Pending[port/64], bit)&bit != 0 {
+		return
+	}
+	ready := atomic.OrUint64(&m.Shared.Ready, 1<<(port/64))
+	if ready == 0 && atomic.LoadUint64(&m.Shared.Masked) == 0 && m.Upcall != nil {
 		m.Upcall()
 	}
 }

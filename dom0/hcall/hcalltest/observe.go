@@ -62,6 +62,7 @@ func (m *Machine) Topology(id uint32) abi.Topology {
 // Pending takes all pending event ports, lowest first.
 func (m *Machine) Pending() []uint32 {
 	var ports []uint32
+	atomic.StoreUint64(&m.Shared.Ready, 0)
 	for i := range m.Shared.Pending {
 		for w := atomic.SwapUint64(&m.Shared.Pending[i], 0); w != 0; w &= w - 1 {
 			ports = append(ports, uint32(i*64+bits.TrailingZeros64(w)))

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 // Package event raises event ports in dom0: a bit in the page that hv and dom0
-// share, and an interrupt when the bit was clear and is not masked. dom0 can
+// share, and an interrupt when none was set and dom0 does not look by itself. dom0 can
 // write the page at any time; hv therefore keeps no state in it.
 package event
 
@@ -36,7 +36,7 @@ func (c *Channel) Raise(port uint32) {
 	if atomic.OrUint64(&c.page.Pending[w], bit)&bit != 0 {
 		return // dom0 has not looked yet: it will see this one as well
 	}
-	if atomic.LoadUint64(&c.page.Mask[w])&bit == 0 {
+	if atomic.OrUint64(&c.page.Ready, 1<<w) == 0 && atomic.LoadUint64(&c.page.Masked) == 0 {
 		c.upcall()
 	}
 }

@@ -56,7 +56,7 @@ func TestBell(t *testing.T) {
 	}
 
 	// A bell that was taken away is an ordinary claim again.
-	g.shared.Pending[d.Port/64] = 0
+	g.shared.Ready, g.shared.Pending[d.Port/64] = 0, 0
 	d2, v2 := g.guest("b", out(0xc010, 2), exit(vcpu.HLT, 1))
 	for _, st := range []abi.Status{
 		d2.Claim(abi.SpacePort, 0xc000, 0x4000, 0), d2.SetBell(70, abi.SpacePort, 0xc010, 4), d2.SetBell(70, abi.SpacePort, 0, 0),

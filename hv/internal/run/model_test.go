@@ -227,6 +227,7 @@ func (v *simVCPU) guest(c *simCPU) vcpu.Exit {
 // answers is dom0 at work: it answers one access, if there is any, and is about
 // to hand its CPU to who waits for it.
 func (v *simVCPU) answers() bool {
+	atomic.StoreUint64(&v.w.shared.Ready, 0)
 	for i := range v.w.shared.Pending {
 		atomic.StoreUint64(&v.w.shared.Pending[i], 0)
 	}
@@ -368,6 +369,7 @@ func (w *world) adopt(d *part.Domain, ports bool) (vs []*simVCPU) {
 func (w *world) serve() {
 	for !w.stop.Load() {
 		<-w.upcall
+		atomic.StoreUint64(&w.shared.Ready, 0)
 		for i := range w.shared.Pending {
 			for bits := atomic.SwapUint64(&w.shared.Pending[i], 0); bits != 0; bits &= bits - 1 {
 				w.answerAll(uint64(i*64) + uint64(trailing(bits)))

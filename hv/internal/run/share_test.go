@@ -29,7 +29,7 @@ func (g *rig) serve(cost uint64) {
 	dom0.APIC.Write(0xf0, 4, 0x1ff, g.now)
 	forever(dom0.HW.(*vcputest.VCPU), func(r *x86.Regs) vcpu.Exit {
 		g.now += cost
-		clear(g.shared.Pending[:])
+		g.shared = abi.SharedInfo{}
 		for d := g.m.Next(1); d != nil; d = g.m.Next(uint64(d.ID) + 1) {
 			if q := &d.IOReq.Slot[0]; atomic.LoadUint32(&q.State) == abi.IOReqReady {
 				q.State = abi.IOReqDone

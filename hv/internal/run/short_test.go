@@ -124,6 +124,7 @@ func TestCells(t *testing.T) {
 		w, bit := &g.shared.Pending[d.Port/64], uint64(1)<<(d.Port%64)
 		was := *w&bit != 0
 		*w &^= bit
+		g.shared.Ready = 0
 		return was
 	}
 	for _, c := range []struct{ start, size, cell uint64 }{
