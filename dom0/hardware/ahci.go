@@ -20,18 +20,21 @@ var ahciDriver = Driver{
 // ahciPorts is how many ports with a device there is memory for.
 const ahciPorts = 6
 
-func startAHCI(f *Function) error {
+func startAHCI(f *Function) (rest func() error, err error) {
 	regs, err := f.Window(5)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ahci.Disable(regs)
 	if err := f.Master(); err != nil {
-		return err
+		return nil, err
 	}
-	_, err = ahci.Start(ahci.Config{
+	c, err := ahci.Start(ahci.Config{
 		Regs: regs, Arena: f.Arena(), Bind: f.Bind, Present: f.Present, Stop: f.Stop, Log: f.Log,
 		Attach: func(d *ahci.Disk) { f.AddDisk(fmt.Sprintf("p%d", d.Port()), d, d.Dead) },
 	})
-	return err
+	if err != nil {
+		return nil, err
+	}
+	return c.Close, nil
 }

@@ -9,7 +9,6 @@ import (
 	"ringo/drivers/e1000"
 	"ringo/drivers/nic"
 	"ringo/drivers/pci"
-	"ringo/drivers/virtio"
 	"ringo/drivers/virtio/ether"
 	"ringo/hv/abi"
 )
@@ -34,10 +33,10 @@ var e1000Driver = Driver{
 		_, ok := e1000Models[f.Device]
 		return f.Vendor == 0x8086 && ok
 	},
-	Start: func(f *Function) error {
+	Start: func(f *Function) (rest func() error, err error) {
 		regs, err := f.Window(0)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		messages := slices.ContainsFunc(f.Capabilities(), func(c pci.Capability) bool { return !c.Extended && c.ID == pci.CapMSIX })
 		c, err := e1000.Start(e1000.Config{
@@ -46,10 +45,10 @@ var e1000Driver = Driver{
 			Present: f.Present, Master: f.Master, Stop: f.Stop, Log: f.Log,
 		})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		f.AddCard(c)
-		return nil
+		return nil, nil
 	},
 }
 
@@ -59,14 +58,12 @@ var etherDriver = Driver{
 	Match: func(f *abi.PCIFunction) bool {
 		return f.Vendor == 0x1af4 && (f.Device == 0x1041 || f.Device == 0x1000)
 	},
-	Start: func(f *Function) error {
-		c, err := ether.Start(virtio.Function{
-			Config: f.Config, BAR: f.Window, Arena: f.Arena(), Bind: f.Bind, Present: f.Present, Master: f.Master, Stop: f.Stop, Log: f.Log,
-		})
+	Start: func(f *Function) (rest func() error, err error) {
+		c, err := ether.Start(f.virtio())
 		if err != nil {
-			return err
+			return nil, err
 		}
 		f.AddCard(c)
-		return nil
+		return nil, nil
 	},
 }

@@ -22,7 +22,7 @@ type Function struct {
 	Name  string
 	h     *Hardware
 	bound []bound
-	close func() error // nil: there is nothing to be done
+	rest  func() error // nil: there is nothing to be done
 }
 
 // bound is an interrupt.
@@ -92,9 +92,6 @@ func (f *Function) Present() bool {
 	id := f.Config(0)
 	return id == uint32(f.Device)<<16|uint32(f.Vendor)
 }
-
-// OnClose has the device brought to rest by f before the machine goes off.
-func (f *Function) OnClose(close func() error) { f.close = close }
 
 // Log shows a line about the device to people.
 func (f *Function) Log(line string) { f.h.o.Log(f.Name + ": " + line) }

@@ -14,22 +14,23 @@
 //		Name:   "nic",                              // the first is nic0
 //		Memory: 2 << 20,                            // what Start takes of the arena, in bytes
 //		Match:  func(f *abi.PCIFunction) bool { return f.Vendor == 0x8086 && f.Device == 0x10d3 },
-//		Start: func(f *Function) error {
+//		Start: func(f *Function) (func() error, error) {
 //			regs, err := f.Window(0)            // base address 0, mapped by hv
 //			if err != nil {
-//				return err
+//				return nil, err
 //			}
 //			regs.Write32(0xd8, ^uint32(0))      // quiet, whatever firmware has left
 //			if err := f.Master(); err != nil {  // from here on it may write memory
-//				return err
+//				return nil, err
 //			}
 //			c, err := card.Start(card.Config{
 //				Regs: regs, Arena: f.Arena(), Bind: f.Bind, Present: f.Present, Stop: f.Stop, Log: f.Log,
 //			})
-//			if err == nil {
-//				f.AddDisk("", c.Disk(), c.Dead)
+//			if err != nil {
+//				return nil, err
 //			}
-//			return err
+//			f.AddDisk("", c.Disk(), c.Dead)
+//			return c.Close, nil
 //		},
 //	}
 //
@@ -58,8 +59,9 @@ type Driver struct {
 	Name   string // of its devices, before their numbers
 	Memory int    // what Start takes of the arena at most, in bytes
 	Match  func(f *abi.PCIFunction) bool
-	// Start makes the function work, and says what it offers by f.Add...
-	Start func(f *Function) error
+	// Start makes the function work, and says what it offers by f.Add... What it returns
+	// brings the device to rest before the machine goes off; nil: nothing would be lost.
+	Start func(f *Function) (rest func() error, err error)
 }
 
 // Drivers are all there are. The first that matches a function has it.
@@ -173,7 +175,8 @@ func (f *Function) start(d *Driver) (err error) {
 			f.release()
 		}
 	}()
-	return d.Start(f)
+	f.rest, err = d.Start(f)
+	return err
 }
 
 // Wait returns when all drivers have started, or after a moment.
@@ -193,9 +196,9 @@ func (h *Hardware) Close() {
 	h.mu.Unlock()
 	var wait sync.WaitGroup
 	for _, f := range all {
-		if f.close != nil {
+		if f.rest != nil {
 			wait.Go(func() {
-				if err := f.close(); err != nil {
+				if err := f.rest(); err != nil {
 					f.Log(err.Error())
 				}
 			})

@@ -186,9 +186,9 @@ func TestPanic(t *testing.T) {
 	m := &machine{all: []abi.PCIFunction{controller}}
 	r := newRig(m, nvmetest.New())
 	f := &Function{PCIFunction: controller, h: r.Hardware, Name: "bad0"}
-	err := f.start(&Driver{Start: func(f *Function) error {
+	err := f.start(&Driver{Start: func(f *Function) (func() error, error) {
 		if err := f.Bind(0, func() { panic("later") }); err != nil {
-			return err
+			return nil, err
 		}
 		panic("at once")
 	}})

@@ -21,25 +21,24 @@ var nvmeDriver = Driver{
 // than eight.
 const nvmeQueues = 8
 
-func startNVMe(f *Function) error {
+func startNVMe(f *Function) (rest func() error, err error) {
 	regs, err := f.Window(0)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	nvme.Disable(regs)
 	if err := f.Master(); err != nil {
-		return err
+		return nil, err
 	}
 	c, err := nvme.Start(nvme.Config{
 		Regs: regs, Arena: f.Arena(), Queues: min(f.CPUs(), nvmeQueues),
 		Bind: f.Bind, Present: f.Present, Stop: f.Stop, Log: f.Log,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	f.OnClose(c.Close)
 	for _, d := range c.Disks() {
 		f.AddDisk(fmt.Sprintf("n%d", d.ID()), d, c.Dead)
 	}
-	return nil
+	return c.Close, nil
 }

@@ -25,13 +25,13 @@ var virtioDiskDriver = Driver{
 // eight.
 const virtioQueues = 8
 
-func startVirtioDisk(f *Function) error {
+func startVirtioDisk(f *Function) (rest func() error, err error) {
 	d, err := disk.Start(f.virtio(), min(f.CPUs(), virtioQueues))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	f.AddDisk("", d, d.Dead)
-	return nil
+	return d.Close, nil
 }
 
 // virtio is the function as drivers of virtio devices see it. Firmware has left it
