@@ -102,7 +102,7 @@ func run(m *part.Machine, svc *hcall.Services, dom0 *part.Domain, opts cmdline.O
 			ready.Done()
 			loop.New(c, m, svc, loop.Host{
 				Now: kernel.TSC, Wait: kernel.Wait, Arm: kernel.Arm,
-				MachineCheck: kernel.MachineCheck, LostPage: kernel.LostPage, NextIRQ: kernel.NextIRQ,
+				MachineCheck: kernel.MachineCheck, LostPage: kernel.LostPage, NextIRQ: kernel.NextIRQ, Raised: kernel.Raised(),
 			}).Loop()
 		}()
 	}

@@ -48,19 +48,15 @@ func postIRQ(c *cpu, vec uint64) {
 }
 
 // NextIRQ returns a vector that has interrupted this CPU, once; ok is false when there
-// is none, which is known at once.
+// is none.
 //
 // Preconditions: the caller is the CPU's runner.
-func NextIRQ() (vector uint8, ok bool) {
-	if booted == 0 {
-		return 0, false
-	}
-	c := self()
-	if atomic.LoadUint32(&c.waiting) == 0 {
-		return 0, false
-	}
-	return c.nextIRQ()
-}
+func NextIRQ() (vector uint8, ok bool) { return self().nextIRQ() }
+
+// Raised is the word that is not zero when [NextIRQ] may have something to return.
+//
+// Preconditions: the caller is the CPU's runner.
+func Raised() *uint32 { return &self().waiting }
 
 // nextIRQ takes a bit. When there is none waiting is cleared, and then all words are
 // looked at once more: what comes after that kicks again.

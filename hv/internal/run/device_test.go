@@ -37,7 +37,7 @@ func TestDeviceInterrupts(t *testing.T) {
 	if _, st := g.r.pci.Bind(a, abi.IRQMSI, 0, abi.PortDevice+3); st != abi.OK {
 		t.Fatal(st)
 	}
-	g.irqs = []uint8{0x76, 0x77}
+	g.irqs, g.raised = []uint8{0x76, 0x77}, 1
 	g.r.turn()
 	if len(g.irqs) != 0 || shared.Pending[abi.PortDevice/64] != 1<<3 {
 		t.Errorf("left %v, pending %#x", g.irqs, shared.Pending)

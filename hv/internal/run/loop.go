@@ -33,8 +33,9 @@ type Host struct {
 	// run of a guest. It does not return if the machine cannot go on.
 	MachineCheck func() mce.Report
 	// NextIRQ returns, once, a vector that has interrupted the CPU for a device that
-	// dom0 has; ok is false when there is none, which is known at once.
+	// dom0 has; ok is false when there is none. Raised is not zero when there may be some.
 	NextIRQ func() (vector uint8, ok bool)
+	Raised  *uint32
 	// LostPage returns, once, a page that has failed without anybody using it;
 	// ok is false when there is none, which is known at once.
 	LostPage func() (page uint64, ok bool)
@@ -82,7 +83,9 @@ func (r *Runner) idle() { r.host.Wait(min(r.until, r.cpu.Timers.Next())) }
 func (r *Runner) turn() bool {
 	if r.next == nil {
 		r.lost()
-		r.devices()
+		if atomic.LoadUint32(r.host.Raised) != 0 {
+			r.devices()
+		}
 		r.now = r.host.Now()
 		r.cpu.Timers.Expire(r.now)
 		var kick int
@@ -210,7 +213,9 @@ func (r *Runner) attend(v *part.VCPU, now uint64) bool {
 	v.TakeAttention()
 	v.Dom.Tell()
 	r.lost()
-	r.devices()
+	if atomic.LoadUint32(r.host.Raised) != 0 {
+		r.devices()
+	}
 	if r.cpu.Timers.Next() <= now {
 		r.cpu.Timers.Expire(now)
 	}

@@ -336,7 +336,7 @@ func (w *world) run() {
 			runtime.LockOSThread()
 			c.tid.Store(int64(syscall.Gettid()))
 			host := Host{Now: w.now, Wait: c.wait, Arm: func(at uint64) { c.arm.Store(min(at, c.arm.Load())) },
-				LostPage: func() (uint64, bool) { return 0, false }, NextIRQ: func() (uint8, bool) { return 0, false }}
+				LostPage: func() (uint64, bool) { return 0, false }, NextIRQ: func() (uint8, bool) { return 0, false }, Raised: new(uint32)}
 			r := New(w.m.CPUs[i], w.m, &hcall.Services{}, host)
 			for !w.stop.Load() {
 				if !r.turn() {

@@ -42,11 +42,13 @@ type rig struct {
 	mc     mce.Report // of the next machine check
 	lost   []uint64   // pages that have failed
 	irqs   []uint8    // vectors that have interrupted
+	raised uint32     // not zero: there may be some
 }
 
 // nextIRQ takes an interrupt of a device.
 func (g *rig) nextIRQ() (vector uint8, ok bool) {
 	if len(g.irqs) == 0 {
+		g.raised = 0
 		return 0, false
 	}
 	vector, g.irqs = g.irqs[0], g.irqs[1:]
@@ -106,7 +108,7 @@ func newRig(t *testing.T) *rig {
 	}
 	g.r = New(cpu, g.m, &hcall.Services{}, Host{
 		Now: g.m.TSC, Wait: func(uint64) { g.now += 1000 }, Arm: func(uint64) {},
-		MachineCheck: func() mce.Report { return g.mc }, LostPage: g.lostPage, NextIRQ: g.nextIRQ,
+		MachineCheck: func() mce.Report { return g.mc }, LostPage: g.lostPage, NextIRQ: g.nextIRQ, Raised: &g.raised,
 	})
 	return g
 }
