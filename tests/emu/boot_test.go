@@ -87,7 +87,8 @@ func testBoot(t *testing.T, way emu.Boot, smp, mem int) {
 	if got := info["nr_cpus"]; got != strconv.Itoa(smp) {
 		t.Errorf("nr_cpus %q, want %d", got, smp)
 	}
-	if got := info["iommu"]; got != iommu {
+	// Behind it stands who has memory: those whose drivers have started.
+	if got := info["iommu"]; !strings.HasPrefix(got, iommu) {
 		t.Errorf("iommu %q, want %q", got, iommu)
 	}
 	if got := info["virt_caps"]; got != "hvm hap svm" {
@@ -125,7 +126,9 @@ func TestServer(t *testing.T) {
 		Args: []string{"-machine", "q35,pit=off", "-acpitable", "sig=SPCR,rev=2,data=" + table,
 			"-smp", "cpus=6,sockets=4,cores=3,threads=1,maxcpus=12",
 			"-device", "pcie-root-port,id=port1,chassis=1,addr=5", "-drive", "if=none,id=disk,file=null-co://,file.read-zeroes=on,format=raw",
-			"-device", "nvme,drive=disk,serial=1,bus=port1", "-device", "e1000e,addr=6"}})
+			"-device", "nvme,drive=disk,serial=1,bus=port1", "-device", "e1000e,addr=6",
+			"-drive", "if=none,id=other,file=null-co://,file.read-zeroes=on,format=raw",
+			"-device", "virtio-scsi-pci,addr=7", "-device", "scsi-hd,drive=other"}})
 	for _, want := range []string{"Hz by the HPET", "the serial port at 0x2f8, which ACPI table SPCR names", "ringo: Ringo ", "6 CPUs, starting dom0"} {
 		if !strings.Contains(h.Transcript(), want) {
 			t.Errorf("it does not say %q", want)
@@ -152,6 +155,7 @@ func (h *host) functions() {
 	for _, want := range []string{
 		`00:05\.0 PCI bridge .*\n\tbuses behind it: 01 to 01\n`,
 		`00:06\.0 Ethernet controller \[020000\]: 8086:10d3\n`,
+		`00:07\.0 SCSI .*\n\tsubsystem .*\n\tbus master: stopped at boot\n`,
 		`01:00\.0 NVMe controller .*\n\tsubsystem .*\n\tbus master: stopped at boot\n\tBAR 0: memory at 0x[0-9a-f]+, 16 KiB, 64-bit\n(\t.*\n)*\tcapability at 0x[0-9a-f]+: MSI-X, messages: 65\n`,
 	} {
 		if !regexp.MustCompile(want).MatchString(all) {
@@ -159,13 +163,13 @@ func (h *host) functions() {
 		}
 	}
 	// The machine says so as well of a function that dom0 has no driver for, and that
-	// firmware was the master of: the command of 00:1f.2, AHCI, has no bit 2.
-	if text, err := h.Monitor.HMP("o/w 0xcf8 0x8000fa04"); err != nil || strings.TrimSpace(text) != "" {
+	// firmware was the master of: the command of 00:07.0, virtio SCSI, has no bit 2.
+	if text, err := h.Monitor.HMP("o/w 0xcf8 0x80003804"); err != nil || strings.TrimSpace(text) != "" {
 		h.t.Errorf("%q, %v", text, err)
 	}
 	text, err := h.Monitor.HMP("i/hx 0xcfc")
 	if m := regexp.MustCompile(`= 0x([0-9a-f]+)`).FindStringSubmatch(text); err != nil || m == nil || m[1] != "0103" {
-		h.t.Errorf("command of AHCI: %q, %v; want 0x0103", text, err)
+		h.t.Errorf("command of the SCSI adapter: %q, %v; want 0x0103", text, err)
 	}
 }
 
