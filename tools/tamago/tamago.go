@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 )
 
@@ -86,7 +85,7 @@ func New(root, dir string) (*Toolchain, error) {
 	if err != nil {
 		return nil, err
 	}
-	wants := regexp.MustCompile(`(?m)^go (\S+)$`).FindSubmatch(b)
+	wants := goLine.FindSubmatch(b)
 	if wants == nil || !version.IsValid(has) {
 		return nil, fmt.Errorf("TAMAGO=%s: version %q is none that go.mod can be compared with", t.command, has)
 	}
@@ -116,7 +115,19 @@ func (t *Toolchain) older(dir, release string) error {
 			return err
 		}
 	}
-	if _, err := t.run(nil, "mod", "edit", "-go="+release, "-toolchain=none", "-require="+module+"@v"+release, filepath.Join(tmp, "go.mod")); err != nil {
+	edit := []string{"mod", "edit", "-go=" + release, "-toolchain=none", "-require=" + module + "@v" + release}
+	late, err := newer(t.root, release)
+	if err != nil {
+		return err
+	}
+	for _, m := range late {
+		name, err := lower(m, dir, release)
+		if err != nil {
+			return err
+		}
+		edit = append(edit, "-replace="+m.Path+"="+name)
+	}
+	if _, err := t.run(nil, append(edit, filepath.Join(tmp, "go.mod"))...); err != nil {
 		return err
 	}
 	t.modfile = filepath.Join(dir, "go.mod")
