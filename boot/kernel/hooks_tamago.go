@@ -183,17 +183,23 @@ func ownTask(c *cpu, t *thread) uint64 {
 	return id
 }
 
-// hookPanic makes a thread that has used a nil pointer or divided by zero panic, as the
-// runtime does where it has signals, and reports whether it does. Preconditions: t is
-// current.
+// hookPanic makes a thread that has used a nil pointer, divided by zero, or used an
+// address that there is not where debug.SetPanicOnFault wants that, panic, as the runtime
+// does where it has signals, and reports whether it does. Preconditions: t is current.
 //
 //go:nosplit
 func hookPanic(t *thread) bool {
-	if t.fvec != x86.VecDE && (t.fvec != x86.VecPF || t.faultAddr >= pageSize) {
-		return false
-	}
-	if t.systemStack() {
+	switch {
+	case t.systemStack():
 		return false // the runtime itself has failed
+	case t.fvec == x86.VecDE, t.fvec == x86.VecPF && t.faultAddr < pageSize:
+	case t.fvec == x86.VecPF || t.fvec == x86.VecGP || t.fvec == x86.VecSS:
+		v, ok := userLoad64(t.g() + layout.GoPanics)
+		if !ok || v&0xff == 0 {
+			return false
+		}
+	default:
+		return false
 	}
 	if t.f.rip >= imageText() && t.f.rip < imageEtext() { // else a nil function was called, and has its caller there
 		t.f.rsp -= 8
@@ -213,8 +219,12 @@ func hookPanic(t *thread) bool {
 //go:linkname sigpanic runtime.sigpanic
 //go:nosplit
 func sigpanic() {
-	if thr(currentThread()).fvec == x86.VecDE {
+	t := thr(currentThread())
+	switch {
+	case t.fvec == x86.VecDE:
 		panicdivide()
+	case t.fvec != x86.VecPF || t.faultAddr >= pageSize:
+		panicmemAddr(uintptr(t.faultAddr))
 	}
 	panicmem()
 }
@@ -224,6 +234,9 @@ func panicdivide()
 
 //go:linkname panicmem runtime.panicmem
 func panicmem()
+
+//go:linkname panicmemAddr runtime.panicmemAddr
+func panicmemAddr(address uintptr)
 
 // Procs sets how many threads run Go code at once, and how much memory there is: the
 // pool but for a quarter. GOMEMLIMIT on the other face leaves an eighth, but this runtime

@@ -8,6 +8,7 @@ package layout
 // compiler says of the image.
 const (
 	GoM       = 48   // g.m
+	GoPanics  = 181  // g.paniconfault
 	GoP       = 160  // m.p
 	GoSema    = 1264 // m.mOS, whose first field is waitsemacount
 	GoRunHead = 400  // p.runqhead, and behind it runqtail
