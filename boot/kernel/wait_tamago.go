@@ -17,7 +17,7 @@ import (
 // a word, for which there is no hook either. And it cannot preempt a goroutine by a
 // signal. So:
 //
-//   - A thread that is interrupted in semasleep sleeps. Whoever leaves the layer looks
+//   - A thread that is interrupted in semasleep's loop sleeps. Whoever leaves the layer looks
 //     whether its word has changed. Slices are short, so that it spins shortly.
 //   - A thread that waits with a deadline, or for a goroutine to stop, asks for the time
 //     again and again: from there it is made to sleep (ownLull), the goroutines that shall
@@ -41,7 +41,7 @@ const (
 // States beside those of thread.go.
 const (
 	stIdle = stWait + 1 + iota // in Idle
-	stSpin                     // found in semasleep, faddr its word
+	stSpin                     // found in semasleep's loop, faddr its word
 	stLull                     // as stSpin, or faddr is 0
 )
 
@@ -50,13 +50,8 @@ var (
 	spinners list // in stSpin and stLull
 
 	semasleep, suspend codeRange
+	waiting            codeRange // the loop in semasleep without a deadline
 )
-
-// codeRange is where a function is.
-type codeRange struct{ start, size uint64 }
-
-//go:nosplit
-func (r *codeRange) has(pc uint64) bool { return pc-r.start < r.size }
 
 // findWaits finds the functions that spin.
 //
@@ -65,8 +60,9 @@ func findWaits() {
 	s := imageSymtab()
 	semasleep = s.lookup("runtime.semasleep")
 	suspend = s.lookup("runtime.suspendG")
-	if semasleep.size == 0 || suspend.size == 0 {
-		dieEarly("\nringo: this runtime is none that the kernel layer knows: it has no semasleep or suspendG")
+	waiting = semasleep.loop(layout.GoSema)
+	if waiting.size == 0 || suspend.size == 0 {
+		dieEarly("\nringo: this runtime is none that the kernel layer knows: it has no semasleep with a loop, or no suspendG")
 	}
 }
 
@@ -222,7 +218,7 @@ func prod(t *thread) {
 func hookTrap(c *cpu, t *thread, vec uint64) {
 	switch {
 	case t.class == clsIdle:
-	case semasleep.has(t.f.rip):
+	case waiting.has(t.f.rip):
 		sleepSema(c, t)
 	case vec == vecTimer:
 		monitor(t)
