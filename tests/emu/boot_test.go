@@ -59,9 +59,9 @@ func testBoot(t *testing.T, way emu.Boot, smp, mem int) {
 	switch way {
 	case emu.BootUEFIISO:
 		c.HVArgs += " console=com1,vga"
-		c.IOMMU, health, iommu = emu.AMD, "ok", "AMD-Vi, 1 unit, 48 bits"
+		c.IOMMU, health, iommu = emu.AMD, "ok", "AMD-Vi, 1 unit, 48 bits; 1 have memory" // the AHCI controller
 	case emu.BootKernel:
-		c.IOMMU, health, iommu = emu.Intel, "ok", "VT-d, 1 unit, 39 bits"
+		c.IOMMU, health, iommu = emu.Intel, "ok", "VT-d, 1 unit, 39 bits; 1 have memory"
 	}
 	if way == emu.BootUEFIPXE {
 		c.Args = []string{"-drive", "if=none,id=disk,file=null-co://,file.read-zeroes=on,format=raw", "-device", "nvme,drive=disk,serial=1"}
