@@ -58,10 +58,10 @@ func NextIRQ() (vector uint8, ok bool) { return self().nextIRQ() }
 // Preconditions: the caller is the CPU's runner.
 func Raised() *uint32 { return &self().waiting }
 
-// nextIRQ takes a bit. When there is none waiting is cleared, and then all words are
-// looked at once more: what comes after that kicks again.
+// nextIRQ takes a bit. When there is none waiting is cleared, until it was clear before
+// the words were looked at: then what has come since has set it, and kicked.
 func (c *cpu) nextIRQ() (vector uint8, ok bool) {
-	for range 2 {
+	for {
 		for w := range c.raised {
 			if b := atomic.LoadUint64(&c.raised[w]); b != 0 {
 				atomic.AndUint64(&c.raised[w], ^(b & -b))
@@ -69,10 +69,9 @@ func (c *cpu) nextIRQ() (vector uint8, ok bool) {
 			}
 		}
 		if atomic.SwapUint32(&c.waiting, 0) == 0 {
-			break
+			return 0, false
 		}
 	}
-	return 0, false
 }
 
 // MapDevice makes device registers, whole pages, accessible at their place of the direct

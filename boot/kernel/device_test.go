@@ -3,7 +3,13 @@
 
 package kernel
 
-import "testing"
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
 
 // A bit that is set while the others are taken is not lost, nor is the kick.
 func TestNextIRQ(t *testing.T) {
@@ -34,4 +40,48 @@ func TestNextIRQ(t *testing.T) {
 	if isPosted(0x44) {
 		t.Error("a vector that was given back is posted")
 	}
+}
+
+// What interrupts while the runner looks is not lost: waiting stays set until the words
+// have been looked at after it was cleared.
+func TestNextIRQMeanwhile(t *testing.T) {
+	var c cpu
+	var taken, stop atomic.Uint32
+	var runner sync.WaitGroup
+	runner.Add(1)
+	go func() {
+		defer runner.Done()
+		for stop.Load() == 0 {
+			if atomic.LoadUint32(&c.waiting) == 0 {
+				runtime.Gosched()
+				continue
+			}
+			for _, ok := c.nextIRQ(); ok; _, ok = c.nextIRQ() {
+				taken.Add(1)
+			}
+		}
+	}()
+	for n := uint32(0); n < 60_000; n++ {
+		for vec := range uint64(2) {
+			atomic.OrUint64(wordAt(&c.raised, vec*64), 1)
+			atomic.StoreUint32(&c.waiting, 1)
+			for range n % 256 * uint32(1-vec) { // so that the second comes at any moment of nextIRQ
+				stop.Load()
+			}
+		}
+		var end time.Time
+		for spins := 1; taken.Load() != 2*n+2; spins++ {
+			if spins%1000 != 0 {
+				continue
+			}
+			runtime.Gosched()
+			if end.IsZero() {
+				end = time.Now().Add(time.Minute)
+			} else if time.Now().After(end) {
+				t.Fatalf("interrupt %d was lost: raised %#x, waiting %d", 2*n+1, c.raised, c.waiting)
+			}
+		}
+	}
+	stop.Store(1)
+	runner.Wait()
 }
