@@ -81,7 +81,7 @@ type Clock struct {
 	Error   string    `json:"error,omitempty"` // of the last time
 }
 
-// Sync has a clock asked for now.
+// Sync asks what the clock is set by. Now has the servers asked first, and the clock set.
 type Sync struct {
 	Now bool `json:"now"`
 }

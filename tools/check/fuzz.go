@@ -98,20 +98,20 @@ func (t *tally) fuzzFor(root string, d time.Duration) error {
 		return err
 	}
 	// A target per CPU at a time, with one worker each.
-	todo := make(chan target)
+	queue := make(chan target)
 	ended := make(chan fuzzed)
 	for range runtime.NumCPU() {
 		go func() {
-			for f := range todo {
+			for f := range queue {
 				ended <- fuzzOne(src, f, d)
 			}
 		}()
 	}
 	go func() {
 		for _, f := range targets {
-			todo <- f
+			queue <- f
 		}
-		close(todo)
+		close(queue)
 	}()
 	for range targets {
 		r := <-ended

@@ -154,10 +154,10 @@ const (
 // It fails if that is dear, or a file gives more than its size.
 func Walk(t *testing.T, d *Damaged, f *tree.FS) {
 	nodes := 0
-	todo := []string{"."}
-	for len(todo) > 0 && nodes < maxNodes {
-		name := todo[0]
-		todo = todo[1:]
+	pending := []string{"."}
+	for len(pending) > 0 && nodes < maxNodes {
+		name := pending[0]
+		pending = pending[1:]
 		d.read = 0
 		x, err := f.Open(name)
 		if err != nil {
@@ -172,7 +172,7 @@ func Walk(t *testing.T, d *Damaged, f *tree.FS) {
 			touch(t, x.(io.ReaderAt), in.Size())
 		} else if list, err := x.(fs.ReadDirFile).ReadDir(-1); err == nil {
 			for _, e := range list {
-				if todo = append(todo, filepath.Join(name, e.Name())); len(todo) > maxNodes {
+				if pending = append(pending, filepath.Join(name, e.Name())); len(pending) > maxNodes {
 					break
 				}
 			}

@@ -110,11 +110,11 @@ type walk struct {
 	links int
 }
 
-// follow goes on by the names of todo and returns where that leads.
-func (w *walk) follow(todo []string) (Node, error) {
-	for len(todo) > 0 {
-		name := todo[0]
-		todo = todo[1:]
+// follow goes on by the names of rest and returns where that leads.
+func (w *walk) follow(rest []string) (Node, error) {
+	for len(rest) > 0 {
+		name := rest[0]
+		rest = rest[1:]
 		here := w.at[len(w.at)-1]
 		switch {
 		case !here.Info().Mode.IsDir():
@@ -146,7 +146,7 @@ func (w *walk) follow(todo []string) (Node, error) {
 		if strings.HasPrefix(target, "/") {
 			w.at = w.at[:1]
 		}
-		todo = append(strings.Split(target, "/"), todo...)
+		rest = append(strings.Split(target, "/"), rest...)
 	}
 	return w.at[len(w.at)-1], nil
 }
