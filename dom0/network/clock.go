@@ -21,6 +21,8 @@ type Clock struct {
 	servers []string // that somebody has named
 	set     func(offset time.Duration)
 
+	asking sync.Mutex // an offset is of the clock as it was when it was asked for
+
 	mu   sync.Mutex
 	last ClockState
 }
@@ -120,6 +122,8 @@ var errNoAnswer = errors.New("no server has answered")
 // Sync asks the servers, one after the other, and sets the clock by the first that
 // answers well.
 func (c *Clock) Sync(ctx context.Context) ClockState {
+	c.asking.Lock()
+	defer c.asking.Unlock()
 	s := ClockState{Err: errNoAnswer}
 	for _, server := range c.Servers() {
 		r, err := c.query(ctx, server)

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -55,15 +56,14 @@ func (n *Network) DNS() (all []netip.Addr) {
 
 // Resolver looks up names, by the servers that there are at the time.
 func (n *Network) Resolver() *net.Resolver {
-	turn := 0
+	var turn atomic.Uint32 // it asks for both kinds of addresses at once
 	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, proto, _ string) (net.Conn, error) {
 		all := n.DNS()
 		if len(all) == 0 {
 			return nil, errNoServer
 		}
 		// The resolver tries again when there is no answer: then it is the next one's turn.
-		a := all[turn%len(all)]
-		turn++
+		a := all[(turn.Add(1)-1)%uint32(len(all))]
 		return n.dial(ctx, proto, netip.AddrPortFrom(a, 53))
 	}}
 }

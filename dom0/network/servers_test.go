@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -73,15 +74,7 @@ func TestClock(t *testing.T) {
 	const ahead = 1000 * time.Hour
 	stratum := byte(2)
 	serveUDP(t, r, 123, func(b []byte) []byte {
-		a := make([]byte, 48)
-		a[0], a[1], a[2], a[3] = 4<<3|4, stratum, 6, 0xec
-		now := ntpTime(time.Now().Add(ahead))
-		binary.BigEndian.PutUint64(a[16:], now)
-		copy(a[24:32], b[40:48])
-		binary.BigEndian.PutUint64(a[32:], now)
-		binary.BigEndian.PutUint64(a[40:], now)
-		copy(a[12:16], "TEST")
-		return a
+		return timeAnswer(b, ahead, stratum)
 	})
 	r.ready()
 	var set time.Duration
@@ -98,6 +91,50 @@ func TestClock(t *testing.T) {
 	if s := c.Sync(context.Background()); s.Err == nil || set != 0 {
 		t.Errorf("%+v, set by %v", s, set)
 	}
+}
+
+// TestClockTurns has several ask at once. Who asks while another one sets the clock would
+// get an offset of a clock that is no more: so each sets it before the next one asks.
+func TestClockTurns(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nic.Info{}, Options{}, nil)
+	events := make(chan string, 100)
+	serveUDP(t, r, 123, func(b []byte) []byte {
+		events <- "asked"
+		return timeAnswer(b, time.Hour, 2)
+	})
+	r.ready()
+	c := r.us.NewClock(nil, func(time.Duration) {
+		time.Sleep(10 * time.Millisecond) // time enough for others to ask, if they may
+		events <- "set"
+	})
+	var all sync.WaitGroup
+	for range 10 {
+		all.Go(func() {
+			if s := c.Sync(context.Background()); s.Err != nil {
+				t.Error(s.Err)
+			}
+		})
+	}
+	all.Wait()
+	for range 10 {
+		if a, b := <-events, <-events; a != "asked" || b != "set" {
+			t.Fatalf("%s, %s", a, b)
+		}
+	}
+}
+
+// timeAnswer is what a server says to b that is so much ahead of us.
+func timeAnswer(b []byte, ahead time.Duration, stratum byte) []byte {
+	a := make([]byte, 48)
+	a[0], a[1], a[2], a[3] = 4<<3|4, stratum, 6, 0xec
+	now := ntpTime(time.Now().Add(ahead))
+	binary.BigEndian.PutUint64(a[16:], now)
+	copy(a[24:32], b[40:48])
+	binary.BigEndian.PutUint64(a[32:], now)
+	binary.BigEndian.PutUint64(a[40:], now)
+	copy(a[12:16], "TEST")
+	return a
 }
 
 // ntpTime is t as NTP has it: seconds since 1900, and their fraction.
