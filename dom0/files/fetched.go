@@ -143,7 +143,7 @@ func (k *Fetched) read(f *fetched, open func() (Content, error)) error {
 	k.mu.Lock()
 	f.Size = c.Size
 	k.mu.Unlock()
-	if c.Size > 0 {
+	if c.Size >= 0 {
 		// All at once: so it is refused before anything comes.
 		if err := k.reserve(f, uint64(c.Size+blockSize)/blockSize*blockPrice); err != nil {
 			return err

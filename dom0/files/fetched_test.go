@@ -71,6 +71,9 @@ func TestFetched(t *testing.T) {
 					t.Fatalf("%d bytes at %d: %d, %v", n, off, got, err)
 				}
 			}
+			if use, _ := budget.Use(); use[0].Bytes < uint64(size/blockSize+1)*blockSize {
+				t.Errorf("%d bytes, size said %d: %d are reserved", size, said, use[0].Bytes)
+			}
 			if list, err := f.List(""); err != nil || len(list) != 1 || list[0].Note != "from http://h/x" || list[0].Size != int64(size) {
 				t.Errorf("%+v, %v", list, err)
 			}
