@@ -90,6 +90,7 @@ type Client struct {
 	told  bool // of Unheard
 	offer Message
 	lease *Lease
+	had   *Lease // that it asks for again; the address is used meanwhile
 }
 
 // Lease returns what the client has, nil if nothing.
@@ -98,11 +99,13 @@ func (c *Client) Lease() *Lease { return c.lease }
 // Restart asks again for what the client had, or anew if it had nothing: the cable may
 // have been put elsewhere ("Reuse of a previously allocated network address").
 func (c *Client) Restart(now time.Time) {
-	had := c.lease
+	if c.lease != nil {
+		c.had = c.lease
+	}
 	c.lease, c.told = nil, false
 	c.start(now, selecting)
-	if had != nil {
-		c.offer = Message{Yours: had.Address.Addr()}
+	if c.had != nil {
+		c.offer = Message{Yours: c.had.Address.Addr()}
 		c.state = requesting
 	}
 }
@@ -156,6 +159,10 @@ func (c *Client) expire(now time.Time) Event {
 	l := c.lease
 	switch {
 	case l == nil:
+		if c.had != nil && !now.Before(c.had.Ends) {
+			c.had, c.told = nil, false
+			return Lost
+		}
 		if c.state == requesting && c.tries >= requests && !now.Before(c.due) {
 			begin := c.begin
 			c.start(now, selecting)
@@ -228,10 +235,10 @@ func (c *Client) receive(now time.Time, m *Message) (out Out) {
 	case c.state == selecting || c.state == bound || c.tries == 0:
 	case m.Kind == Nak:
 		out.Event = Nothing
-		if c.lease != nil {
+		if c.lease != nil || c.had != nil {
 			out.Event = Lost
 		}
-		c.lease, c.told = nil, false
+		c.lease, c.had, c.told = nil, nil, false
 		c.start(now, selecting)
 		c.due = now.Add(first) // not at once: this could go on
 	case m.Kind == Ack && usable(m.Yours) && (c.lease == nil || m.Yours == c.lease.Address.Addr()):
@@ -270,6 +277,7 @@ func (c *Client) accept(now time.Time, m *Message) {
 		Address: netip.PrefixFrom(m.Yours, bits), Server: server, Routers: m.Routers, Routes: m.Routes, DNS: m.DNS, NTP: m.NTP, Domain: m.Domain,
 		MTU: m.MTU, Renew: now.Add(renew), Rebind: now.Add(rebind), Ends: now.Add(d),
 	}
+	c.had = nil
 	c.state, c.due, c.told = bound, c.lease.Renew, false
 }
 

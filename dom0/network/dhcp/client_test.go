@@ -173,11 +173,40 @@ func TestEnds(t *testing.T) {
 			t.Fatalf("%+v", m)
 		}
 		nak := &Message{Reply: true, XID: m.XID, MAC: mac, Kind: Nak, Server: server}
-		if out = c.Step(now, nak.Marshal()); out.Next != now.Add(first) {
+		if out = c.Step(now, nak.Marshal()); out.Event != Lost || out.Next != now.Add(first) {
 			t.Fatalf("%+v", out)
 		}
 		if m, _ = Parse(c.Step(out.Next, nil).Send); m.Kind != Discover {
 			t.Errorf("%+v", m)
+		}
+	})
+	t.Run("the cable is put where nobody answers", func(t *testing.T) {
+		c, now := newClient(1), now
+		bind(t, c, now, time.Hour)
+		end, told := c.Lease().Ends, false
+		for range 3 {
+			now = now.Add(time.Minute)
+			c.Restart(now)
+			now = c.Step(now, nil).Next
+		}
+		for {
+			out := c.Step(now, nil)
+			if told = told || out.Event == Unheard; out.Event == Lost {
+				break
+			}
+			if now.Sub(end) > longest+time.Second {
+				t.Fatal("an address is used when its lease is over")
+			}
+			now = out.Next
+		}
+		if now.Before(end) || !told {
+			t.Errorf("lost at %v of %v, told: %v", now, end, told)
+		}
+		for range 2 {
+			now = now.Add(longest * 2)
+			if out := c.Step(now, nil); out.Event == Lost {
+				t.Error("lost again")
+			}
 		}
 	})
 	t.Run("somebody else has the address", func(t *testing.T) {
