@@ -29,10 +29,11 @@ type Interface struct {
 	settings []Setting
 	speech   limiter
 
-	frames  chan []byte   // for the DHCP client
-	news    chan struct{} // the link has changed
-	wake    chan struct{} // the client's next step is due
-	refused chan netip.Addr
+	frames  chan []byte     // for the DHCP client
+	news    chan struct{}   // the link has changed
+	wake    chan struct{}   // the client's next step is due
+	refused chan netip.Addr // somebody else has it
+	free    chan netip.Addr // nobody has it: a link-local one
 	timer   tcpip.Timer
 	client  *dhcp.Client
 	up      bool
@@ -56,7 +57,7 @@ type own struct {
 func newInterface(n *Network, name string, id tcpip.NICID, dev nic.Device) *Interface {
 	i := &Interface{
 		n: n, name: name, id: id, dev: dev, link: newLink(dev), settings: n.settings(name),
-		frames: make(chan []byte, 16), news: make(chan struct{}, 1), wake: make(chan struct{}, 1), refused: make(chan netip.Addr, 1),
+		frames: make(chan []byte, 16), news: make(chan struct{}, 1), wake: make(chan struct{}, 1), refused: make(chan netip.Addr, 1), free: make(chan netip.Addr, 1),
 	}
 	i.speech.clock = n.clock
 	i.link.fault = func(v any) { i.say("a frame made the TCP/IP stack panic, it is lost: %v", v) }
@@ -124,6 +125,11 @@ func (i *Interface) run() {
 			}
 		case a := <-i.refused:
 			i.conflict(a)
+		case a := <-i.free:
+			if !i.v4.IsValid() { // else DHCP was faster; nobody writes it but who is here
+				i.assign(netip.PrefixFrom(a, linkLocal), byNobody, netip.Addr{}, nil)
+				i.say("no DHCP answer: %v, and asking on", a)
+			}
 		}
 	}
 }
@@ -258,12 +264,9 @@ func (i *Interface) linkLocal(try int) {
 	_, err := i.n.stack.CheckDuplicateAddress(i.id, ipv4.ProtocolNumber, address(a), func(r stack.DADResult) {
 		switch r.(type) {
 		case *stack.DADSucceeded:
-			i.n.mu.Lock()
-			free := !i.v4.IsValid()
-			i.n.mu.Unlock()
-			if free {
-				i.assign(netip.PrefixFrom(a, linkLocal), byNobody, netip.Addr{}, nil)
-				i.say("no DHCP answer: %v, and asking on", a)
+			select {
+			case i.free <- a:
+			default: // there is one
 			}
 		case *stack.DADDupAddrDetected:
 			go i.linkLocal(try + 1)
