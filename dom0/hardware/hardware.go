@@ -34,9 +34,9 @@
 //		},
 //	}
 //
-// Bind takes MSI-X where the function has it, then MSI, then its line; whoever binds
-// message 0 only need not know which. What Start has bound and mapped is given back when
-// it fails, and the function is reset.
+// Bind takes MSI-X where the function has it, else MSI, and fails for one that has a line
+// only; whoever binds message 0 only need not know which. What Start has bound and mapped
+// is given back when it fails, and the function is reset.
 package hardware
 
 import (

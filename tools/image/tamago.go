@@ -38,9 +38,9 @@ func compiler(root string) (*tamago.Toolchain, error) {
 	return c, nil
 }
 
-// linkTamago is link with TamaGo's compiler. The layer names a variable of the runtime
-// that no interface has, which the linker must let pass; what else it knows of the
-// runtime is compared where the program has its symbols.
+// linkTamago is link with TamaGo's compiler. The layer names variables and functions of
+// the runtime that no interface has, which the linker must let pass; what else it knows
+// of the runtime is compared where the program has its symbols.
 func linkTamago(root, out string, env, args []string, symbols bool) error {
 	c, err := compiler(root)
 	if err != nil {
