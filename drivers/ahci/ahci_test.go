@@ -218,9 +218,11 @@ func TestCD(t *testing.T) {
 		if err := do(d, q); !errors.Is(err, block.ErrInvalid) || d.Info().Blocks != 0 {
 			t.Errorf("without a medium: %v, %d blocks", err, d.Info().Blocks)
 		}
-		cd.Sense = [][2]byte{{6, 0x28}}
-		cd.Medium = blocktest.NewMedium(100, 2048)
-		cd.Medium.Write(8, []byte(strings.Repeat("x", 2048)), true)
+		r.dev.Do(func() {
+			cd.Sense = [][2]byte{{6, 0x28}}
+			cd.Medium = blocktest.NewMedium(100, 2048)
+			cd.Medium.Write(8, []byte(strings.Repeat("x", 2048)), true)
+		})
 		time.Sleep(Timeout)
 		if i := d.Info(); i.Blocks != 100 || !i.ReadOnly || i.BlockSize != 2048 {
 			t.Errorf("%+v", i)
@@ -232,7 +234,7 @@ func TestCD(t *testing.T) {
 			sense [2]byte
 			want  error
 		}{{[2]byte{3, 0x11}, block.ErrMedia}, {[2]byte{5, 0x21}, block.ErrInvalid}, {[2]byte{4, 0}, nil}, {[2]byte{6, 0x29}, nil}} {
-			cd.Sense = [][2]byte{c.sense}
+			r.dev.Do(func() { cd.Sense = [][2]byte{c.sense} })
 			if err := do(d, q); !errors.Is(err, c.want) {
 				t.Errorf("%v: %v", c.sense, err)
 			}
@@ -242,7 +244,7 @@ func TestCD(t *testing.T) {
 		if err := do(d, w); !errors.Is(err, block.ErrReadOnly) {
 			t.Error(err)
 		}
-		cd.Medium = blocktest.NewMedium(0, 2048)
+		r.dev.Do(func() { cd.Medium = blocktest.NewMedium(0, 2048) })
 		if err := do(d, q); !errors.Is(err, block.ErrMedia) || d.Info().Blocks != 0 {
 			t.Errorf("taken out: %v, %d blocks", err, d.Info().Blocks)
 		}

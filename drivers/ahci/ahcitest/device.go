@@ -109,6 +109,9 @@ func (d *Device) Bind(n int, f func()) error {
 	return nil
 }
 
+// Do calls f in a moment in which no drive is asked for anything.
+func (d *Device) Do(f func()) { d.set(f) }
+
 func (d *Device) set(f func()) {
 	d.mu.Lock()
 	f()

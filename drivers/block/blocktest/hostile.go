@@ -15,7 +15,8 @@ import (
 
 // HostileOne gives a driver a device that does something wrong every now and then.
 func HostileOne(t *testing.T, make func() *Target, seed uint64) {
-	x := rand.New(rand.NewPCG(seed, 9))
+	// The device draws with its lock held, whoever asks for requests beside it.
+	x, ask := rand.New(rand.NewPCG(seed, 9)), rand.New(rand.NewPCG(seed, 10))
 	synctest.Test(t, func(t *testing.T) {
 		r := &Rig{T: t, Target: make()}
 		bad := x.IntN(100) + 2
@@ -59,7 +60,7 @@ func HostileOne(t *testing.T, make func() *Target, seed uint64) {
 			wg.Add(1)
 			q.Done = func(*block.Request, error) { wg.Done() }
 			d.Submit(i, q)
-			switch x.IntN(50) {
+			switch ask.IntN(50) {
 			case 0:
 				time.Sleep(time.Second)
 			case 1:

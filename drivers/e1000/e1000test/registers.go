@@ -4,6 +4,9 @@
 package e1000test
 
 import (
+	"sync/atomic"
+
+	"ringo/drivers/dma"
 	"ringo/drivers/nic"
 	"ringo/drivers/nic/nictest"
 )
@@ -148,7 +151,8 @@ func (d *Device) send() bool {
 		return false
 	}
 	for d.regs[0x3810] != d.regs[0x3818] {
-		b := d.ram(base+16*uint64(d.regs[0x3810]), 16)
+		at := base + 16*uint64(d.regs[0x3810])
+		b := d.ram(at, 16)
 		third := le.Uint32(b[8:])
 		switch {
 		case third&(1<<29) == 0:
@@ -162,7 +166,8 @@ func (d *Device) send() bool {
 				d.pieces = nil
 			}
 			if third&(1<<27) != 0 {
-				le.PutUint32(b[12:], le.Uint32(b[12:])|1)
+				last := dma.Segment{Addr: at, Bytes: b}.Word32(12)
+				atomic.StoreUint32(last, atomic.LoadUint32(last)|1)
 				d.regs[0xc0] |= 1
 				if d.New {
 					d.regs[0xc0] |= 1 << 22
@@ -209,9 +214,11 @@ func (d *Device) Receive(frame []byte) bool {
 		d.mu.Unlock()
 		return false
 	}
-	b := d.ram(base+16*uint64(d.regs[0x2810]), 16)
-	if b[12] != 0 {
-		d.wrong("descriptor %d is given with status %#x", d.regs[0x2810], b[12])
+	at := base + 16*uint64(d.regs[0x2810])
+	b := d.ram(at, 16)
+	last := dma.Segment{Addr: at, Bytes: b}.Word32(12)
+	if v := atomic.LoadUint32(last); v != 0 {
+		d.wrong("descriptor %d is given with status %#x", d.regs[0x2810], v)
 	}
 	copy(d.ram(le.Uint64(b), 2048), frame)
 	length, status, errs := uint16(len(frame)), uint8(3|1<<5), uint8(0)
@@ -219,7 +226,7 @@ func (d *Device) Receive(frame []byte) bool {
 		length, status, errs = d.Written(length, status, errs)
 	}
 	le.PutUint16(b[8:], length)
-	b[13], b[12] = errs, status
+	atomic.StoreUint32(last, uint32(errs)<<8|uint32(status))
 	d.regs[0x2810] = (d.regs[0x2810] + 1) % n
 	d.mu.Unlock()
 	d.cause(1 << 7)

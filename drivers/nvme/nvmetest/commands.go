@@ -3,7 +3,12 @@
 
 package nvmetest
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+
+	"ringo/drivers/dma"
+)
 
 // take carries a command out, or does to it what is to be done.
 func (d *Device) take(c Command) {
@@ -60,7 +65,8 @@ func (d *Device) answer(c Command, status uint16, result uint32, f Fault) {
 		}
 		return
 	}
-	b := d.ram(cq.base+uint64(cq.tail)*16, 16)
+	at := cq.base + uint64(cq.tail)*16
+	e := dma.Segment{Addr: at, Bytes: d.ram(at, 16)}
 	id, from := c.ID, c.Queue
 	if f.WrongID {
 		id ^= 0x40
@@ -68,9 +74,9 @@ func (d *Device) answer(c Command, status uint16, result uint32, f Fault) {
 	if f.WrongFrom {
 		from++
 	}
-	le.PutUint32(b, result)
-	le.PutUint32(b[8:], uint32(p.head)|uint32(from)<<16)
-	le.PutUint32(b[12:], uint32(id)|uint32(status)<<17|cq.phase)
+	atomic.StoreUint32(e.Word32(0), result)
+	atomic.StoreUint32(e.Word32(8), uint32(p.head)|uint32(from)<<16)
+	atomic.StoreUint32(e.Word32(12), uint32(id)|uint32(status)<<17|cq.phase)
 	if cq.tail++; cq.tail == cq.entries {
 		cq.tail, cq.phase = 0, cq.phase^1<<16
 	}
