@@ -4,6 +4,8 @@
 package main
 
 import (
+	"math"
+
 	"ringo/boot/acpi"
 	"ringo/boot/kernel"
 	"ringo/hv/abi"
@@ -38,26 +40,42 @@ func quietDevices(fw *acpi.Tables) *pci.Table {
 // connectDevices lets dom0 have functions. They reach its RAM, of which there is one
 // piece, and with an IOMMU nothing else.
 func connectDevices(m *part.Machine, dom0 *part.Domain, t *pci.Table, guard *iommu.Guard, fw *acpi.Tables) {
-	kept := [][2]uint64{{0xfec0_0000, 0xfef0_0000}} // I/O APICs, HPETs, local APICs and messages to them
-	for i := range fw.ECAM {
-		e := &fw.ECAM[i]
-		kept = append(kept, [2]uint64{uint64(e.Config(e.First, 0, 0)), uint64(e.Config(e.Last, 31, 7)) + pci.ExtendedSize})
-	}
-	for _, r := range iommuRegisters(fw) {
-		kept = append(kept, [2]uint64{uint64(r.Start), uint64(r.End())})
-	}
 	host := pci.Host{
 		Registers: deviceWords, Now: func() uint64 { return uint64(kernel.Nanotime()) },
 		Vector: postedVector, GiveVector: kernel.FreeVector,
 		Target: func() uint32 { return kernel.APICID(max(m.ThisCPU(), 0)) },
 		Attach: func(abi.PCIAddr) abi.Status { return abi.OK }, Detach: func(abi.PCIAddr) bool { return true },
 		Message: pci.Message, Silence: func(abi.PCIAddr, uint8) {},
-		Raise: m.Events.Raise, Kept: kept,
+		Raise: m.Events.Raise, Kept: kept(m.RAM, fw, physBits()),
 	}
 	if guard != nil {
 		confine(&host, guard, dom0)
 	}
 	t.Connect(host)
+}
+
+// kept is what no base address is believed to be: a device that says so would have hv
+// write interrupt messages there, or dom0 reach it.
+func kept(ram []mm.Range[mm.HPA], fw *acpi.Tables, bits uint8) [][2]uint64 {
+	out := [][2]uint64{
+		{0, 1 * mm.MiB},
+		{0xfec0_0000, 0xfef0_0000},  // I/O APICs, HPETs, local APICs and messages to them
+		{1 << bits, math.MaxUint64}, // reserved bits in page tables
+	}
+	for _, r := range append(iommuRegisters(fw), ram...) {
+		out = append(out, [2]uint64{uint64(r.Start), uint64(r.End())})
+	}
+	for i := range fw.ECAM {
+		e := &fw.ECAM[i]
+		out = append(out, [2]uint64{uint64(e.Config(e.First, 0, 0)), uint64(e.Config(e.Last, 31, 7)) + pci.ExtendedSize})
+	}
+	return out
+}
+
+// physBits is how many bits physical addresses have.
+func physBits() uint8 {
+	a, _, _, _ := insn.CPUID(0x8000_0008, 0)
+	return uint8(a)
 }
 
 // deviceWords shows device registers through the direct map.

@@ -57,24 +57,15 @@ func pciMap(c *Context) (abi.Status, uint64) {
 	if !ok {
 		return abi.NoDevice, 0
 	}
-	parts, addr, st := c.s.PCI.Map(a, c.arg[1])
-	if st != abi.OK {
-		return st, 0
-	}
 	d := c.from.Dom
-	for i, p := range parts {
-		if p.Size == 0 {
-			continue
-		}
-		if st := d.MapDevice(mm.HPA(p.Start), p.Size); st != abi.OK {
-			if i > 0 && parts[0].Size > 0 {
-				d.UnmapDevice(mm.HPA(parts[0].Start), parts[0].Size)
-			}
-			return st, 0
-		}
-	}
-	c.s.PCI.Decode(a, c.arg[1])
-	return abi.OK, addr
+	give := func(p pci.Mapped) abi.Status { return d.MapDevice(mm.HPA(p.Start), p.Size) }
+	addr, st := c.s.PCI.Map(a, c.arg[1], give, c.unmap)
+	return st, addr
+}
+
+// unmap takes a part of a base address away from dom0, which calls.
+func (c *Context) unmap(p pci.Mapped) (done bool) {
+	return c.from.Dom.UnmapDevice(mm.HPA(p.Start), p.Size)
 }
 
 func pciRelease(c *Context) (abi.Status, uint64) {
@@ -82,8 +73,7 @@ func pciRelease(c *Context) (abi.Status, uint64) {
 	if !ok {
 		return abi.NoDevice, 0
 	}
-	d := c.from.Dom
-	return c.s.PCI.Release(a, func(p pci.Mapped) bool { return d.UnmapDevice(mm.HPA(p.Start), p.Size) }), 0
+	return c.s.PCI.Release(a, c.unmap), 0
 }
 
 func irqBind(c *Context) (abi.Status, uint64) {

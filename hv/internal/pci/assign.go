@@ -145,38 +145,50 @@ func (t *Table) command(a abi.PCIAddr, off, on uint32) {
 // Mapped is a part of a base address, of which dom0 gets the pages.
 type Mapped struct{ Start, Size uint64 }
 
-// Map says which pages of a base address dom0 gets, at most two ranges, and lets the
-// function decode it. They are those that hold no interrupt messages. Exists is a base
-// address that shares a page with one of a function that is not dom0's.
-func (t *Table) Map(a abi.PCIAddr, bar uint64) (parts [2]Mapped, addr uint64, st abi.Status) {
-	t.mu.Lock()
+// Map has give map the pages of a base address into dom0, in at most two parts, and lets
+// the function decode it. They are those that hold no interrupt messages. Exists is a
+// base address that shares a page with one of a function that is not dom0's. What give
+// refuses is the result; unmap, as in [Table.Release], then takes back what it has given.
+func (t *Table) Map(a abi.PCIAddr, bar uint64, give func(Mapped) abi.Status, unmap func(Mapped) bool) (addr uint64, st abi.Status) {
+	t.mu.Lock() // so that the function is dom0's until it is noted what dom0 has of it
 	defer t.mu.Unlock()
 	i, st := t.own(a)
 	if st != abi.OK {
-		return parts, 0, st
+		return 0, st
 	}
 	f, d := &t.Functions[i], &t.devices[i]
 	if bar >= uint64(len(f.BAR)) {
-		return parts, 0, abi.BadArg
+		return 0, abi.BadArg
 	}
 	b := &f.BAR[bar]
 	if b.Flags&abi.BARPresent == 0 || b.Flags&abi.BARPort != 0 || b.Addr == 0 || b.Size == 0 || b.Size > maxWindow {
-		return parts, 0, abi.BadArg
+		return 0, abi.BadArg
+	}
+	if d.mapped&(1<<bar) != 0 {
+		return b.Addr, abi.OK
 	}
 	start, end := b.Addr&^(pageSize-1), (b.Addr+b.Size+pageSize-1)&^(pageSize-1)
 	if st := t.mayMap(i, start, end); st != abi.OK {
-		return parts, 0, st
+		return 0, st
 	}
-	parts[0] = Mapped{start, end - start}
+	parts := []Mapped{{start, end - start}}
 	if from, to, ok := t.messagePages(i, int(bar)); ok {
-		from, to = max(from, start), min(to, end)
-		parts[0].Size = from - start
-		parts[1] = Mapped{to, end - to}
+		parts = []Mapped{{start, from - start}, {to, end - to}}
 	}
-	if d.mapped&(1<<bar) != 0 {
-		parts = [2]Mapped{} // it is there
+	for n, p := range parts {
+		if p.Size == 0 {
+			continue
+		}
+		if st := give(p); st != abi.OK {
+			if n > 0 && parts[0].Size > 0 {
+				unmap(parts[0])
+			}
+			return 0, st
+		}
 	}
-	return parts, b.Addr, abi.OK
+	d.mapped |= 1 << bar
+	t.command(a, 0, commandMemory)
+	return b.Addr, abi.OK
 }
 
 // Bounds of what is mapped.
@@ -207,14 +219,4 @@ func (t *Table) mayMap(i int, start, end uint64) abi.Status {
 		}
 	}
 	return abi.OK
-}
-
-// Decode notes that a base address is mapped, and lets the function decode it.
-func (t *Table) Decode(a abi.PCIAddr, bar uint64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if i, st := t.own(a); st == abi.OK {
-		t.devices[i].mapped |= 1 << bar
-		t.command(a, 0, commandMemory)
-	}
 }

@@ -5,7 +5,9 @@ package pci
 
 import (
 	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"ringo/hv/abi"
 )
@@ -20,6 +22,8 @@ type rig struct {
 	vectors []uint8 // free
 	raised  []uint32
 	mapped  []Mapped
+	addr    uint64 // what Map returned
+	refused uint64 // not to be mapped
 	apic    uint32
 
 	attached map[abi.PCIAddr]bool
@@ -105,13 +109,28 @@ func (r *rig) want(what string, got, want abi.Status) {
 
 func (r *rig) command(a abi.PCIAddr) uint32 { return r.at[a].reg[1] & 0xffff }
 
+// give maps a base address.
+func (r *rig) give(a abi.PCIAddr, bar uint64) (st abi.Status) {
+	r.addr, st = r.Map(a, bar, func(p Mapped) abi.Status {
+		if p.Start == r.refused {
+			return abi.NoMemory
+		}
+		r.mapped = append(r.mapped, p)
+		return abi.OK
+	}, r.unmap)
+	return st
+}
+
+// unmap takes away what lies in p.
+func (r *rig) unmap(p Mapped) bool {
+	r.mapped = slices.DeleteFunc(r.mapped, func(m Mapped) bool { return p.Start <= m.Start && m.Start+m.Size <= p.Start+p.Size })
+	return true
+}
+
 // release gives a function back, in time that passes while it waits.
 func (r *rig) release(a abi.PCIAddr, step uint64) abi.Status {
 	for range 1000 {
-		st := r.Release(a, func(p Mapped) bool {
-			r.mapped = append(r.mapped, p)
-			return true
-		})
+		st := r.Release(a, r.unmap)
 		if st != abi.Again {
 			return st
 		}
@@ -145,37 +164,73 @@ func TestAssign(t *testing.T) {
 // Pages with messages are left out, and what is not a device's, or another's, is refused.
 func TestMap(t *testing.T) {
 	r := newRig(t)
-	if _, _, st := r.Map(disk, 0); st != abi.Denied {
-		t.Errorf("one that is free: %v", st)
-	}
+	r.want("one that is free", r.give(disk, 0), abi.Denied)
 	r.Assign(disk)
-	parts, addr, st := r.Map(disk, 0)
-	if want := [2]Mapped{{0xe0_0000_0000, 0x2000}, {0xe0_0000_3000, 0x1000}}; st != abi.OK || addr != 0xe0<<32 || parts != want {
-		t.Errorf("%v, %#x, %v", parts, addr, st)
+	r.want("the disk", r.give(disk, 0), abi.OK)
+	if want := []Mapped{{0xe0_0000_0000, 0x2000}, {0xe0_0000_3000, 0x1000}}; !slices.Equal(r.mapped, want) || r.addr != 0xe0<<32 {
+		t.Errorf("%v, %#x", r.mapped, r.addr)
 	}
-	r.Decode(disk, 0)
-	if parts, _, st := r.Map(disk, 0); st != abi.OK || parts != [2]Mapped{} {
-		t.Errorf("a second time: %v, %v", parts, st)
+	r.want("a second time", r.give(disk, 0), abi.OK)
+	if len(r.mapped) != 2 || r.addr != 0xe0<<32 {
+		t.Errorf("a second time: %v", r.mapped)
 	}
 	for _, bar := range []uint64{1, 5, 6, ^uint64(0)} {
-		if _, _, st := r.Map(disk, bar); st != abi.BadArg {
-			t.Errorf("base address %d: %v", bar, st)
-		}
+		r.want("no base address", r.give(disk, bar), abi.BadArg)
 	}
 	r.Assign(plain)
-	if _, _, st := r.Map(plain, 3); st != abi.BadArg {
-		t.Errorf("ports: %v", st)
-	}
-	if _, _, st := r.Map(plain, 2); st != abi.Exists {
-		t.Errorf("a page with another's registers: %v", st)
-	}
+	r.want("ports", r.give(plain, 3), abi.BadArg)
+	r.want("a page with another's registers", r.give(plain, 2), abi.Exists)
 	r.Assign(beside)
-	if parts, addr, st := r.Map(plain, 2); st != abi.OK || addr != 0xfd000800 || parts[0] != (Mapped{0xfd000000, 0x1000}) {
-		t.Errorf("with both: %v, %#x, %v", parts, addr, st)
+	r.mapped = nil
+	r.want("with both", r.give(plain, 2), abi.OK)
+	if r.addr != 0xfd000800 || !slices.Equal(r.mapped, []Mapped{{0xfd000000, 0x1000}}) {
+		t.Errorf("with both: %v, %#x", r.mapped, r.addr)
 	}
+	r.want("the disk's end", r.release(disk, 1e7), abi.OK)
+	r.Assign(disk)
 	r.Functions[0].BAR[0].Addr = 0xfee00000 &^ 0x3fff
-	if _, _, st := r.Map(disk, 0); st != abi.Denied {
-		t.Errorf("local APICs: %v", st)
+	r.want("local APICs", r.give(disk, 0), abi.Denied)
+}
+
+// What cannot be mapped as a whole is not mapped.
+func TestMapFails(t *testing.T) {
+	for _, refused := range []uint64{0xe0_0000_0000, 0xe0_0000_3000} {
+		r := newRig(t)
+		r.Assign(disk)
+		r.refused = refused
+		r.want("no memory", r.give(disk, 0), abi.NoMemory)
+		if len(r.mapped) != 0 {
+			t.Errorf("%#x: %v are mapped", refused, r.mapped)
+		}
+		r.refused = 0
+		r.want("later", r.give(disk, 0), abi.OK)
+		if len(r.mapped) != 2 {
+			t.Errorf("%#x: %v are mapped later", refused, r.mapped)
+		}
+	}
+}
+
+// A function that is being given back on another CPU gets nothing mapped: what is mapped
+// is dom0's as long as the function is.
+func TestMapMeanwhile(t *testing.T) {
+	r := newRig(t)
+	r.Assign(plain)
+	ended := make(chan abi.Status, 1)
+	_, st := r.Map(plain, 0, func(p Mapped) abi.Status {
+		go func() { ended <- r.release(plain, 0) }()
+		select {
+		case st := <-ended:
+			t.Error("given back while it is being mapped")
+			ended <- st
+		case <-time.After(20 * time.Millisecond):
+		}
+		r.mapped = append(r.mapped, p)
+		return abi.OK
+	}, nil)
+	r.want("map", st, abi.OK)
+	r.want("release", <-ended, abi.OK)
+	if len(r.mapped) != 0 {
+		t.Errorf("%v are still mapped", r.mapped)
 	}
 }
 
@@ -298,7 +353,12 @@ func TestLyingMSIX(t *testing.T) {
 		if _, st := r.Bind(disk, abi.IRQMSIX, 0, abi.PortDevice); st != abi.NoDevice {
 			t.Errorf("table at %#x: %v", at, st)
 		}
-		r.Map(disk, 0)
+		r.want("a base address", r.give(disk, 0), abi.OK)
+		for _, p := range r.mapped {
+			if p.Start < 0xe0<<32 || p.Start+p.Size > 0xe0<<32+0x4000 {
+				t.Errorf("table at %#x: %#x bytes at %#x are mapped", at, p.Size, p.Start)
+			}
+		}
 		r.want("its end", r.release(disk, 1e7), abi.OK)
 	}
 }
@@ -332,8 +392,7 @@ func TestRelease(t *testing.T) {
 	d := r.at[disk]
 	for range 2 {
 		r.Assign(disk)
-		r.Map(disk, 0)
-		r.Decode(disk, 0)
+		r.give(disk, 0)
 		r.Write(disk, 4, 2, 6)
 		r.Bind(disk, abi.IRQMSIX, 0, abi.PortDevice)
 		d.reg[0x68/4] = pending // what it has begun takes its time
@@ -358,9 +417,9 @@ func TestRelease(t *testing.T) {
 			t.Errorf("control %#x, attached %v", d.reg[0x68/4], r.attached)
 		}
 		r.slow = false
-		r.want("a step", r.Release(disk, func(p Mapped) bool { r.mapped = append(r.mapped, p); return true }), abi.Again)
-		if d.reg[0x68/4]&startReset == 0 || fmt.Sprint(r.mapped) != fmt.Sprint([]Mapped(nil)) {
-			t.Errorf("control %#x, unmapped %v", d.reg[0x68/4], r.mapped)
+		r.want("a step", r.Release(disk, func(Mapped) bool { t.Error("unmapped again"); return true }), abi.Again)
+		if d.reg[0x68/4]&startReset == 0 {
+			t.Errorf("control %#x", d.reg[0x68/4])
 		}
 		id := d.reg[0]
 		d.reg[0], d.reg[4], d.reg[5], d.reg[1] = ^uint32(0), 4, 0, statusCaps // it comes back after a while, with nothing
@@ -388,8 +447,7 @@ func TestReleaseWithoutReset(t *testing.T) {
 	r.at[disk].reg[0] = ^uint32(0)
 	r.want("taken out", r.release(disk, 0), abi.OK)
 	r.Assign(plain)
-	r.Map(plain, 0)
-	r.Decode(plain, 0)
+	r.give(plain, 0)
 	r.want("no reset", r.release(plain, 0), abi.OK)
 	r.want("again", r.Assign(plain), abi.OK)
 	r.Write(plain, 4, 2, 6)

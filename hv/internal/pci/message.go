@@ -3,7 +3,11 @@
 
 package pci
 
-import "ringo/hv/abi"
+import (
+	"sync/atomic"
+
+	"ringo/hv/abi"
+)
 
 // Interrupt messages ("Message Signaled Interrupts", and "MSI-X Capability and Table
 // Structure"). Control is the upper half of the capability's first doubleword.
@@ -29,18 +33,30 @@ func Message(_ abi.PCIAddr, vector uint8, apic uint32) (addr, data uint32, ok bo
 // noAPIC is the first local APIC that such a message does not reach: it is that of all.
 const noAPIC = 255
 
-// messagePages returns the pages of a base address that hold messages of MSI-X.
-func (t *Table) messagePages(i, bar int) (from, to uint64, ok bool) {
+// messages returns where a function has its messages of MSI-X: within a base address, or
+// it has none.
+func (t *Table) messages(i int) (bar int, off uint64, n int, ok bool) {
 	f, d := &t.Functions[i], &t.devices[i]
 	if d.msix == 0 {
-		return 0, 0, false
+		return 0, 0, 0, false
 	}
-	n := t.space.Load(f.Addr, d.msix)>>16&0x7ff + 1
+	n = int(t.space.Load(f.Addr, d.msix)>>16&0x7ff) + 1
 	at := t.space.Load(f.Addr, d.msix+msixTable)
-	if int(at&7) != bar {
+	bar, off = int(at&7), uint64(at&^7)
+	size := uint64(n) * msixEntry
+	if bar >= len(f.BAR) || size > f.BAR[bar].Size || off > f.BAR[bar].Size-size {
+		return 0, 0, 0, false
+	}
+	return bar, off, n, true
+}
+
+// messagePages returns the pages of a base address that hold messages of MSI-X.
+func (t *Table) messagePages(i, bar int) (from, to uint64, ok bool) {
+	b, off, n, ok := t.messages(i)
+	if !ok || b != bar {
 		return 0, 0, false
 	}
-	start := f.BAR[bar].Addr + uint64(at&^7)
+	start := t.Functions[i].BAR[bar].Addr + off
 	end := start + uint64(n)*msixEntry
 	return start &^ (pageSize - 1), (end + pageSize - 1) &^ (pageSize - 1), true
 }
@@ -50,55 +66,55 @@ func (t *Table) messagePages(i, bar int) (from, to uint64, ok bool) {
 // reached.
 func (t *Table) openTable(i int) bool {
 	f, d := &t.Functions[i], &t.devices[i]
-	if d.msix == 0 {
-		return false
-	}
 	if d.table != nil {
 		return true
 	}
-	n := int(t.space.Load(f.Addr, d.msix)>>16&0x7ff) + 1
-	at := t.space.Load(f.Addr, d.msix+msixTable)
-	bar, off, size := at&7, uint64(at&^7), uint64(n)*msixEntry
-	if bar >= uint32(len(f.BAR)) {
+	bar, off, n, ok := t.messages(i)
+	if !ok {
 		return false
 	}
 	b := &f.BAR[bar]
-	if b.Flags&abi.BARPresent == 0 || b.Flags&abi.BARPort != 0 || b.Addr == 0 || size > b.Size || off > b.Size-size {
+	if b.Flags&abi.BARPresent == 0 || b.Flags&abi.BARPort != 0 || b.Addr == 0 {
 		return false
 	}
 	if t.mayMap(i, b.Addr&^(pageSize-1), b.Addr+b.Size) != abi.OK {
 		return false
 	}
-	words, ok := t.host.Registers(b.Addr+off, size)
+	words, ok := t.host.Registers(b.Addr+off, uint64(n)*msixEntry)
 	if !ok {
 		return false
 	}
 	t.command(f.Addr, 0, commandMemory)
 	control := t.space.Load(f.Addr, d.msix)
 	t.space.Store(f.Addr, d.msix, control|msixEnable|msixMask)
+	d.table, d.messages = words, n
 	for e := range n {
-		words[4*e+3] |= entryMask
+		d.maskEntry(e, true)
 	}
 	t.space.Store(f.Addr, d.msix, control&^msixMask|msixEnable)
-	d.table, d.messages = words, n
 	return true
 }
 
 // setEntry writes a message of MSI-X, which is masked meanwhile, and lets it through.
 func (d *device) setEntry(n int, addr, data uint32) {
-	e := d.table[4*n : 4*n+4]
-	e[3] |= entryMask
-	e[0], e[1], e[2] = addr, 0, data
-	e[3] &^= entryMask
+	d.maskEntry(n, true)
+	for i, v := range [...]uint32{addr, 0, data} {
+		atomic.StoreUint32(&d.table[4*n+i], v)
+	}
+	d.maskEntry(n, false)
 }
 
-// maskEntry masks a message of MSI-X, or lets it through.
+// maskEntry masks a message of MSI-X, or lets it through. Its accesses are to a device:
+// the compiler must leave out none, and it is read again so that the device has been told
+// when this returns; what it had sent before has arrived by then.
 func (d *device) maskEntry(n int, on bool) {
+	control := &d.table[4*n+3]
+	v := atomic.LoadUint32(control) &^ entryMask
 	if on {
-		d.table[4*n+3] |= entryMask
-	} else {
-		d.table[4*n+3] &^= entryMask
+		v |= entryMask
 	}
+	atomic.StoreUint32(control, v)
+	atomic.LoadUint32(control)
 }
 
 // setMSI writes the message of MSI, which is disabled meanwhile, and enables it, alone.
