@@ -154,14 +154,14 @@ func (d *disk) logical(entries [mbrEntries]mbrEntry) (Table, error) {
 			d.add(&t, Partition{Number: i + 1, Type: fmt.Sprintf("%02x", e.kind)}, e.start, e.count)
 		}
 	}
-	number := firstLogical
+	number, links := firstLogical, 0
 	for _, outer := range entries {
 		if !outer.extended() {
 			continue
 		}
 		// Each of a chain of sectors has a logical partition, and where the next is.
 		seen := map[uint64]bool{}
-		for at := uint64(0); number < firstLogical+maxLogical && !seen[at]; number++ {
+		for at := uint64(0); links < maxLogical && !seen[at]; links++ {
 			seen[at] = true
 			if at >= outer.count || outer.start == 0 || (outer.start+at+1)*uint64(d.block) > uint64(d.size) {
 				t.Warning = "its extended partition does not lie on it"
@@ -177,6 +177,7 @@ func (d *disk) logical(entries [mbrEntries]mbrEntry) (Table, error) {
 			}
 			if list[0].kind != 0 && list[0].count != 0 {
 				d.add(&t, Partition{Number: number, Type: fmt.Sprintf("%02x", list[0].kind)}, outer.start+at+list[0].start, list[0].count)
+				number++ // sectors whose partition was deleted do not count, as with Linux
 			}
 			if !list[1].extended() {
 				break

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -95,6 +96,14 @@ func TestMBR(t *testing.T) {
 	}, ""}
 	got, err := Read(bytes.NewReader(b), int64(len(b)), 512)
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Error(err, diff)
+	}
+	// One whose first partition was deleted: the others are one less, as with Linux.
+	first := bytes.Clone(b)
+	clear(first[5*mib+mbrTable:][:mbrEntryLen])
+	less := slices.Concat(want.Parts[:2], []Partition{{5, 8 * mib, 2 * mib, "83", ""}, {6, 11 * mib, 3 * mib, "82", ""}})
+	got, err = Read(bytes.NewReader(first), int64(len(b)), 512)
+	if diff := cmp.Diff(Table{"mbr", less, ""}, got); diff != "" || err != nil {
 		t.Error(err, diff)
 	}
 	// A chain that leads back to its beginning.
