@@ -105,7 +105,7 @@ func TestVerbs(t *testing.T) {
 		"vcpu-pin demo all 0-2", "vcpu-pin demo 1 ^0", "vcpupin Domain-0 0 3", "vcpu-list", "vcpu-pin demo all all", "vcpu-list demo",
 		"sched-credit", "sched-credit -d demo -w 512 -c 150", "sched-credit demo", "sched-credit demo -w 300 -c 20", "sched-credit -d demo", "sched-credit -d Domain-0 -w 300", "sched-credit -s", "sched-credit -s -t 12.5", "sched-credit -s",
 		"rename demo shop", "uptime", "uptime shop",
-		"files", "info", "version", "debug-keys hq", "dmesg", "top", "top -1", "stats", "stats shop", "trace", "trace 3",
+		"files", "disks", "disks -v", "files disk:", "nics", "nics -v", "ip", "ntp", "fetch", "info", "version", "debug-keys hq", "dmesg", "top", "top -1", "stats", "stats shop", "trace", "trace 3",
 		"pci", "pci -v", "lspci -x 01:01.0",
 		"create -p name=many kernel=boot:vmlinuz memory=8 vcpus=2 max_vcpus=4 topology=1:4:1", "list many", "dominfo many", "vcpu-list many",
 		"vcpu-set many 3", "vcpu-set many 5", "vcpu-set many 0", "unpause many", "vcpu-set many 3", "vcpu-set Domain-0 2", "destroy many",
@@ -239,6 +239,9 @@ func TestErrors(t *testing.T) {
 		"rename demo demo", "domid x", "list x", "list -z", "shutdown demo", "shutdown -w -F x", "trigger demo smi", "trigger demo nmi x", "trigger demo nmi 9", "reset x", "dmesg x",
 		"sched-credit -w 5", "sched-credit demo -t 5", "sched-credit -s -t 0.4", "sched-credit -s -t 101", "sched-credit -s -t many", "sched-credit -t 5", "sched-credit -s -w 5", "sched-credit -d demo demo", "sched-credit -d demo -w many", "sched-credit -d demo -w", "sched-credit -d demo -c 900",
 		"sched-credit -d demo -w 0", "vcpu-pin demo 0", "vcpu-pin demo one 1", "vcpu-pin demo 2 1", "vcpu-pin demo 0 9", "vcpu-pin demo 0 x", "trace x", "trace 9", "stats x", "pci x", "pci 00:1f.2", "pci -y", "help nope", "debug-keys",
+		"disks x", "disk-hash", "disk-hash nvme0n1", "disk-hash nvme0n1 many", "disk-speed -s 0 nvme0n1", "disk-speed nvme0n1", "disk-test nvme0n1", "disk-test nvme0n1 1 some", "disk-test nvme0n1 1 1",
+		"files nowhere/", "files disk:nvme0n1p1/", "create name=g kernel=disk:nvme0n1p1/vmlinuz", "create name=g kernel=net:vmlinuz", "create name=g kernel=http://10.0.0.1/vmlinuz",
+		"ping", "ping 10.0.0.1", "ping -c 0 10.0.0.1", "ping -s 2000 10.0.0.1", "ping -c many 10.0.0.1", "ntp -s", "ntp x", "fetch http://10.0.0.1/x", "fetch http://10.0.0.1/x x", "fetch -d x", "fetch -d", "fetch -d x y",
 		`list "demo`, `list demo\`, "uptime x",
 		"destroy demo", "list",
 	))

@@ -38,7 +38,7 @@ func networkVerbs() []verb {
 		{name: "ip", short: "list dom0's addresses, routers and name servers", run: addresses, text: ipHelp},
 		{name: "ping", args: "[-c COUNT] [-s SIZE] HOST", flags: "c:s:", least: 1, most: 1, short: "ask a host whether it is there", run: ping, text: pingHelp},
 		{name: "ntp", args: "[-s]", flags: "s", short: "show what the clock is set by", run: ntpShow, text: ntpHelp},
-		{name: "fetch", args: "[-d] [URL] [NAME]", flags: "d", most: 2, short: "get a file over the network, for create", run: fetch, text: fetchHelp},
+		{name: "fetch", args: "[URL NAME | -d NAME]", flags: "d", most: 2, short: "get a file over the network, for create", run: fetch, text: fetchHelp},
 	}
 }
 

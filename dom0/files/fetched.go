@@ -219,11 +219,15 @@ func (k *Fetched) Transfers() (all []Transfer) {
 // Forget gives a file up. Who reads it now may read on.
 func (k *Fetched) Forget(name string) error {
 	name = strings.TrimPrefix(name, fetchedPrefix)
+	none := problem.New(problem.NotFound, "the command files lists what there is", "no file %q was fetched", name)
+	if k == nil {
+		return none
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	f := k.all[name]
 	if f == nil {
-		return problem.New(problem.NotFound, "the command files lists what there is", "no file %q was fetched", name)
+		return none
 	}
 	delete(k.all, name)
 	f.stopped = true
