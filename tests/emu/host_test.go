@@ -105,13 +105,14 @@ func (h *host) seeRE(d time.Duration, pattern string) []string {
 }
 
 // fatal fails the test, and says how the machine ended if it has: an end by
-// reset without a dump is a triple fault of the host.
+// reset without a dump is a triple fault of the host. What was waited for comes last,
+// since of a long log often only the end is kept.
 func (h *host) fatal(err error) {
 	h.t.Helper()
 	if s, werr := h.Wait(time.Second); werr == nil {
-		h.t.Fatalf("%v\nthe machine: %+v", err, s)
+		h.t.Fatalf("the machine: %+v\n%v", s, err)
 	}
-	h.t.Fatalf("%v\n%s", err, h.registers())
+	h.t.Fatalf("%s\n%v", h.registers(), err)
 }
 
 // registers says where the machine's CPUs are and what their local APICs hold, for
