@@ -34,7 +34,8 @@ func (h *host) hotplug(name string) {
 		}
 		h.attach(name)
 		h.key("\r")
-		if got, want := h.sh("nproc; grep -c ^processor /proc/cpuinfo; cat /sys/devices/system/cpu/possible"), fmt.Sprintf("%d\n%[1]d\n0-3", n); got != want {
+		// A CPU has started before Linux gives it work.
+		if got, want := h.sh(fmt.Sprintf("until [ $(nproc) = %d ]; do sleep 0.1; done; grep -c ^processor /proc/cpuinfo; cat /sys/devices/system/cpu/possible", n)), fmt.Sprintf("%d\n0-3", n); got != want {
 			h.t.Errorf("of %d vCPUs the guest says %q", n, got)
 		}
 		// Work on the last one, which says where it runs.
