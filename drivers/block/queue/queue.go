@@ -77,7 +77,11 @@ type Queue struct {
 	wake   func()        // the keeper
 	polled bool          // there is no interrupt
 
-	// mu guards what follows. It is a leaf; Done is called without it.
+	// due says that Service was called and has not looked yet: whoever has mu does.
+	due atomic.Bool
+
+	// mu guards what follows. It is a leaf; Done is called without it. It is unlocked
+	// by unlock.
 	mu      sync.Mutex
 	live    bool // the device serves it
 	dead    error
@@ -130,7 +134,7 @@ func New(name string, c Commands, slots int, bounce dma.Segment) *Queue {
 func (q *Queue) submit(j job) {
 	q.mu.Lock()
 	if err := q.dead; err != nil {
-		q.mu.Unlock()
+		q.unlock()
 		j.r.Done(j.r, err)
 		return
 	}
@@ -140,7 +144,7 @@ func (q *Queue) submit(j job) {
 	if q.live {
 		q.c.Ring()
 	}
-	q.mu.Unlock()
+	q.unlock()
 	if q.polled {
 		q.wake()
 	}
@@ -179,15 +183,40 @@ func (q *Queue) give(j job) bool {
 	return true
 }
 
-// Service takes answers and starts what waits. It is what the interrupt calls.
-func (q *Queue) Service() { q.service() }
+// Service takes answers and starts what waits. It is what the interrupt calls. It does
+// not wait for somebody who has the queue locked, but leaves it to him: a device may be
+// done with a request before the doorbell's write is.
+func (q *Queue) Service() {
+	q.due.Store(true)
+	q.settle()
+}
 
-// service reports whether there was anything. Two goroutines may be here at a time, the
-// keeper and the interrupt's: one of them has the list of what is done, and looks once
-// more when it gives it back; the other one takes nothing then.
+// unlock unlocks the queue, and does what Service has left to whoever had it locked.
+func (q *Queue) unlock() {
+	q.mu.Unlock()
+	q.settle()
+}
+
+func (q *Queue) settle() {
+	for q.due.Load() && q.mu.TryLock() {
+		q.serve()
+	}
+}
+
+// service is Service, done when it returns. It reports whether there was anything.
 func (q *Queue) service() (any bool) {
+	q.mu.Lock()
+	any = q.serve()
+	q.settle()
+	return any
+}
+
+// serve does what service does, and unlocks the queue, which is locked. Two goroutines
+// may be here at a time: one of them has the list of what is done, and looks once
+// more when it gives it back; the other one takes nothing then.
+func (q *Queue) serve() (any bool) {
 	for {
-		q.mu.Lock()
+		q.due.Store(false)
 		done := q.done
 		for len(done) < cap(done) && q.live {
 			a, ok := q.c.Next()
@@ -205,7 +234,7 @@ func (q *Queue) service() (any bool) {
 			q.c.Ring()
 		}
 		if len(done) == 0 {
-			q.mu.Unlock()
+			q.mu.Unlock() // the caller settles
 			if bad {
 				q.wake()
 			}
@@ -219,7 +248,6 @@ func (q *Queue) service() (any bool) {
 		}
 		q.mu.Lock()
 		q.done = done[:0]
-		q.mu.Unlock()
 	}
 }
 

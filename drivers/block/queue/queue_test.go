@@ -19,6 +19,7 @@ type instant struct {
 	data           []byte // of the last command, as the device sees it
 	odd            bool   // no data fits
 	full, hold     bool   // no room; no answers
+	rung           func() // of the interrupt
 }
 
 func (i *instant) Fits([]dma.Segment) bool { return !i.odd }
@@ -36,8 +37,12 @@ func (i *instant) Give(slot int, r *block.Request, data []dma.Segment) bool {
 }
 
 func (i *instant) Ring() {
-	if !i.hold {
-		i.answers, i.given = append(i.answers, i.given...), i.given[:0]
+	if i.hold || len(i.given) == 0 {
+		return
+	}
+	i.answers, i.given = append(i.answers, i.given...), i.given[:0]
+	if i.rung != nil {
+		i.rung()
 	}
 }
 
@@ -86,6 +91,39 @@ func TestNoAllocation(t *testing.T) {
 		}
 		if n == 0 {
 			t.Error("nothing was done")
+		}
+	})
+}
+
+// An interrupt that comes while a request is given is not waited for, nor lost: whoever
+// gives it takes the answer.
+func TestDoneAtOnce(t *testing.T) {
+	on(t, 4, func(i *instant, q *Queue, d *Disk) {
+		i.rung = q.Service
+		done := 0
+		r := &block.Request{Op: block.Read, Blocks: 1, Data: []dma.Segment{{Addr: 1, Bytes: make([]byte, 512)}}}
+		r.Done = func(r *block.Request, err error) {
+			if done++; done < 10 {
+				d.Submit(0, r)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		d.Submit(0, r)
+		if done != 10 || q.busy() {
+			t.Errorf("%d are done", done)
+		}
+		i.rung = nil
+		d.Submit(0, r)
+		if done != 10 {
+			t.Error("done without an interrupt")
+		}
+		q.mu.Lock()
+		q.Service()
+		q.unlock()
+		if done != 11 {
+			t.Errorf("%d are done", done)
 		}
 	})
 }

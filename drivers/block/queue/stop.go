@@ -16,21 +16,21 @@ func (q *Queue) Open() {
 	q.live, q.wrong = true, ""
 	q.pump()
 	q.c.Ring()
-	q.mu.Unlock()
+	q.unlock()
 }
 
 // Pause gives the device nothing more, and takes nothing from it, until Open.
 func (q *Queue) Pause() {
 	q.mu.Lock()
 	q.live = false
-	q.mu.Unlock()
+	q.unlock()
 }
 
 // Finish ends a command that the device has no answer to any more.
 func (q *Queue) Finish(a Answer) {
 	q.mu.Lock()
 	f, ok := q.complete(a)
-	q.mu.Unlock()
+	q.unlock()
 	if ok {
 		f.r.Done(f.r, f.err)
 	}
@@ -62,7 +62,7 @@ func (q *Queue) Withdraw(guilty bool) {
 		}
 	}
 	q.waiting = append(back, q.waiting...)
-	q.mu.Unlock()
+	q.unlock()
 	for _, f := range lost {
 		f.r.Done(f.r, f.err)
 	}
@@ -85,7 +85,7 @@ func (q *Queue) stop(err error) {
 		all = append(all, j.r)
 	}
 	q.waiting = nil
-	q.mu.Unlock()
+	q.unlock()
 	for _, r := range all {
 		r.Done(r, err)
 	}
@@ -95,7 +95,7 @@ func (q *Queue) stop(err error) {
 // device of it.
 func (q *Queue) stale() (yes bool) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
+	defer q.unlock()
 	for id := range q.slots {
 		if s := &q.slots[id]; s.r != nil {
 			if s.looks++; s.looks > overlooked {
@@ -119,7 +119,7 @@ type overdue struct {
 // aborted, and what the device did that it must not.
 func (q *Queue) late(most time.Duration) (all []overdue, wrong string) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
+	defer q.unlock()
 	now := time.Duration(q.clock.Load())
 	for id := range q.slots {
 		s := &q.slots[id]
@@ -133,7 +133,7 @@ func (q *Queue) late(most time.Duration) (all []overdue, wrong string) {
 // abort notes that a command is to be aborted, if it is still there.
 func (q *Queue) abort(id int, most time.Duration) bool {
 	q.mu.Lock()
-	defer q.mu.Unlock()
+	defer q.unlock()
 	s := &q.slots[id]
 	if s.r == nil || time.Duration(q.clock.Load())-s.since < most {
 		return false
@@ -155,6 +155,6 @@ func (q *Queue) drain(most time.Duration) {
 // busy reports whether there is something to do.
 func (q *Queue) busy() bool {
 	q.mu.Lock()
-	defer q.mu.Unlock()
+	defer q.unlock()
 	return len(q.waiting) > 0 || len(q.free) < len(q.slots)
 }
