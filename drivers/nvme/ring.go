@@ -57,7 +57,7 @@ func (r *ring) reset() {
 //
 // Preconditions: fewer than entries-1 commands are with the device.
 func (r *ring) push(c *command, id uint16) {
-	c.put(r.sq.Bytes[r.tail*sqeSize:][:sqeSize], id)
+	c.put((*[sqeSize]byte)(r.sq.Bytes[r.tail*sqeSize:]), id)
 	if r.tail++; r.tail == r.entries {
 		r.tail = 0
 	}

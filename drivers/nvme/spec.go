@@ -67,20 +67,22 @@ type command struct {
 	d12        uint32
 }
 
-// put writes an entry whose identifier is id.
-func (c *command) put(b []byte, id uint16) {
-	_ = b[sqeSize-1]
-	le.PutUint32(b, uint32(c.op)|uint32(id)<<16)
-	le.PutUint32(b[4:], c.namespace)
-	le.PutUint64(b[8:], 0)
-	le.PutUint64(b[16:], 0)
-	le.PutUint64(b[24:], c.prp1)
-	le.PutUint64(b[32:], c.prp2)
-	le.PutUint32(b[40:], c.d10)
-	le.PutUint32(b[44:], c.d11)
-	le.PutUint32(b[48:], c.d12)
-	le.PutUint32(b[52:], 0)
-	le.PutUint64(b[56:], 0)
+// put writes an entry whose identifier is id. All of it is at places that the compiler
+// knows: in the images others cost a mask for each byte.
+func (c *command) put(e *[sqeSize]byte, id uint16) {
+	put64((*[8]byte)(e[0:8]), uint64(c.op)|uint64(id)<<16|uint64(c.namespace)<<32)
+	put64((*[8]byte)(e[8:16]), 0)
+	put64((*[8]byte)(e[16:24]), 0)
+	put64((*[8]byte)(e[24:32]), c.prp1)
+	put64((*[8]byte)(e[32:40]), c.prp2)
+	put64((*[8]byte)(e[40:48]), uint64(c.d10)|uint64(c.d11)<<32)
+	put64((*[8]byte)(e[48:56]), uint64(c.d12))
+	put64((*[8]byte)(e[56:64]), 0)
+}
+
+func put64(b *[8]byte, v uint64) {
+	b[0], b[1], b[2], b[3] = byte(v), byte(v>>8), byte(v>>16), byte(v>>24)
+	b[4], b[5], b[6], b[7] = byte(v>>32), byte(v>>40), byte(v>>48), byte(v>>56)
 }
 
 // status is the status field of a completion, without the phase: status code in bits
