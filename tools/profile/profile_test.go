@@ -29,6 +29,12 @@ func TestRead(t *testing.T) {
 			t.Errorf("%s: no error", bad)
 		}
 	}
+	if _, err := read(env("FIGURE", diskRead, "BACKEND", "vmx")); err == nil {
+		t.Error("Bochs has an NVMe disk")
+	}
+	if got, err := read(env("FIGURE", diskRead)); err != nil || got.figure != diskRead {
+		t.Errorf("%+v, %v", got, err)
+	}
 	got, err := read(env("FIGURE", "hypercall", "BACKEND", "vmx", "BY", "line"))
 	if err != nil || got != (settings{figure: "hypercall", bochs: true, byLine: true}) {
 		t.Errorf("%+v, %v", got, err)

@@ -28,12 +28,17 @@ const guestMode = 1 << 21
 func (s settings) inQEMU(c emu.Config, syms symbols) (*counts, error) {
 	file := filepath.Join(c.Dir, "trace")
 	c.Args = []string{"-D", file}
+	enough := int64(traceBytes)
+	if s.figure == diskRead {
+		c.Args = append(c.Args, theDisk...)
+		enough *= 5 // a round is longer
+	}
 	m, err := emu.Start(c)
 	if err != nil {
 		return nil, err
 	}
 	defer m.Kill()
-	at, err := s.begin(m)
+	at, err := s.begin(m, syms)
 	if err != nil {
 		return nil, err
 	}
@@ -43,11 +48,11 @@ func (s settings) inQEMU(c emu.Config, syms symbols) (*counts, error) {
 		}
 	}
 	for end := time.Now().Add(deadline); ; time.Sleep(20 * time.Millisecond) {
-		if st, err := os.Stat(file); err == nil && st.Size() >= traceBytes {
+		if st, err := os.Stat(file); err == nil && st.Size() >= enough {
 			break
 		}
 		if time.Now().After(end) {
-			return nil, fmt.Errorf("QEMU has not written %d bytes of log", traceBytes)
+			return nil, fmt.Errorf("QEMU has not written %d bytes of log", enough)
 		}
 	}
 	m.Kill()
