@@ -357,11 +357,15 @@ func TestEveryVerb(t *testing.T) {
 	if show(DiskExercise.Name, tested, err); tested.Size < 1<<20 || tested.Failed != 0 || tested.Reads == 0 || tested.Writes == 0 {
 		t.Errorf("%+v", tested)
 	}
-	speed, err := DiskMeasure.Call(a, DiskReads{"d0", 4096, 4, 100})
+	speed, err := DiskMeasure.Call(a, DiskReads{Name: "d0", Size: 4096, Depth: 4, Count: 100})
 	if show(DiskMeasure.Name, speed, err); a.Hardware.Disk("d0").Count(block.Read) < 100 {
 		t.Error("it has not read")
 	}
-	for _, r := range []DiskReads{{"d0", 0, 1, 1}, {"d0", 100, 1, 1}, {"d0", 4096, 0, 1}, {"d0", 4096, 1 << 20, 1}, {"d0", 1 << 20, 1, 1}, {"d0", -512, 1, 1}} {
+	_, err = DiskMeasure.Call(a, DiskReads{Name: "d0", Size: 512, Depth: 2, Count: 50, Flush: true})
+	if n := a.Hardware.Disk("d0").Count(block.Flush); n != 50 || err != nil {
+		t.Errorf("%d flushes, %v", n, err)
+	}
+	for _, r := range []DiskReads{{"d0", 0, 1, 1, false}, {"d0", 100, 1, 1, false}, {"d0", 4096, 0, 1, false}, {"d0", 4096, 1 << 20, 1, false}, {"d0", 1 << 20, 1, 1, false}, {"d0", -512, 1, 1, false}} {
 		if _, err := DiskMeasure.Call(a, r); err == nil {
 			t.Errorf("%+v is not refused", r)
 		}

@@ -58,12 +58,13 @@ type DiskTested struct {
 	Size   uint64 `json:"size"`   // bytes moved
 }
 
-// DiskReads asks for reads at random places, to see how long they take.
+// DiskReads asks for reads at random places, to see how long they take; or for flushes.
 type DiskReads struct {
 	Name  string `json:"name"`
 	Size  int    `json:"size"`  // of each, in bytes
 	Depth int    `json:"depth"` // how many at a time
 	Count int    `json:"count"`
+	Flush bool   `json:"flush,omitempty"`
 }
 
 // DiskSpeed is what they took, in seconds: by the clock, and of the machine's CPUs.
@@ -105,7 +106,11 @@ var (
 		if err != nil {
 			return out, err
 		}
-		if err := a.Hardware.Speed(d, uint64(max(in.Size, 0)), in.Depth, in.Count); err != nil {
+		op := block.Read
+		if in.Flush {
+			op = block.Flush
+		}
+		if err := a.Hardware.Speed(d, op, uint64(max(in.Size, 0)), in.Depth, in.Count); err != nil {
 			return out, diskProblem(in.Name, err)
 		}
 		after, err := a.HV.Host()

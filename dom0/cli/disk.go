@@ -15,7 +15,8 @@ const (
 	diskTestHelp = `All that is on its first 128 MiB is lost: random pieces of them are written and read
 back, until so many MiB have been moved. NUMBER makes another test, or the same again.`
 	diskSpeedHelp = `Reads at random places: 1000 of 4096 bytes, one at a time, unless -n, -s and -d say
-otherwise. Other work of the machine counts as well.`
+otherwise. With -f it does not read, but has the disk flush what it has cached. Other work
+of the machine counts as well.`
 	diskHashHelp = `START and SIZE are in bytes, and whole blocks. Without them it is all of the disk.`
 )
 
@@ -66,9 +67,9 @@ func diskHash(c *call) error {
 	return nil
 }
 
-// diskSpeed reads a disk and says how long that takes.
+// diskSpeed reads or flushes a disk and says how long that takes.
 func diskSpeed(c *call) error {
-	in := api.DiskReads{Name: c.args[0], Size: 4096, Depth: 1, Count: 1000}
+	in := api.DiskReads{Name: c.args[0], Size: 4096, Depth: 1, Count: 1000, Flush: c.given('f')}
 	for flag, to := range map[byte]*int{'s': &in.Size, 'd': &in.Depth, 'n': &in.Count} {
 		if !c.given(flag) {
 			continue
@@ -83,8 +84,11 @@ func diskSpeed(c *call) error {
 	if err != nil {
 		return err
 	}
-	n := float64(in.Count)
-	c.printf("%d reads of %d bytes, %d at a time: %.3f us each, %.3f us of the CPUs\n", in.Count, in.Size, in.Depth, r.Elapsed*1e6/n, r.Busy*1e6/n)
+	n, what := float64(in.Count), fmt.Sprintf("reads of %d bytes", in.Size)
+	if in.Flush {
+		what = "flushes"
+	}
+	c.printf("%d %s, %d at a time: %.3f us each, %.3f us of the CPUs\n", in.Count, what, in.Depth, r.Elapsed*1e6/n, r.Busy*1e6/n)
 	return nil
 }
 

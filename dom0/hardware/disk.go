@@ -136,9 +136,9 @@ func (h *Hardware) Exercise(d *Disk, seed, size uint64) (exercise.Result, error)
 	return exercise.Run(d, h.data, seed, size)
 }
 
-// Speed reads size bytes at random places of a disk, count times, for depth readers at a
-// time that each wait for what they have asked for.
-func (h *Hardware) Speed(d *Disk, size uint64, depth, count int) error {
+// Speed asks a disk count times for op, depth requests at a time of which each is waited
+// for: for size bytes at random places, or to flush.
+func (h *Hardware) Speed(d *Disk, op block.Op, size uint64, depth, count int) error {
 	i := d.Info()
 	blocks := size / uint64(i.BlockSize)
 	if size == 0 || size%uint64(i.BlockSize) != 0 || blocks > min(i.Blocks, uint64(i.MaxBlocks)) || depth < 1 || size > bufferSize/uint64(depth) {
@@ -152,20 +152,22 @@ func (h *Hardware) Speed(d *Disk, size uint64, depth, count int) error {
 	errs := make([]error, depth)
 	for n := range depth {
 		data := []dma.Segment{h.data.Slice(n*int(size), (n+1)*int(size))}
-		wait.Go(func() { errs[n] = d.readOn(n, data, uint32(blocks), &left) })
+		wait.Go(func() { errs[n] = d.goOn(op, n, data, uint32(blocks), &left) })
 	}
 	wait.Wait()
 	return errors.Join(errs...)
 }
 
-// readOn reads until nothing is left to be read, or something fails.
-func (d *Disk) readOn(n int, data []dma.Segment, blocks uint32, left *atomic.Int64) error {
+// goOn does op until nothing is left to be done, or something fails.
+func (d *Disk) goOn(op block.Op, n int, data []dma.Segment, blocks uint32, left *atomic.Int64) error {
 	rng := rand.New(rand.NewPCG(uint64(n), 0))
 	places := d.Info().Blocks / uint64(blocks)
 	end := make(chan error, 1)
 	r := block.Request{Done: func(_ *block.Request, err error) { end <- err }}
 	for left.Add(-1) >= 0 {
-		r.Op, r.Start, r.Blocks, r.Data = block.Read, rng.Uint64N(places)*uint64(blocks), blocks, data
+		if r.Op = op; op != block.Flush {
+			r.Start, r.Blocks, r.Data = rng.Uint64N(places)*uint64(blocks), blocks, data
+		}
 		d.Submit(n%d.Queues(), &r)
 		if err := <-end; err != nil {
 			return err

@@ -144,7 +144,7 @@ func TestNVMe(t *testing.T) {
 			t.Errorf("%#x: %v", c, err)
 		}
 	}
-	if err := r.Speed(d, 4096, 8, 100); err != nil {
+	if err := r.Speed(d, block.Read, 4096, 8, 100); err != nil {
 		t.Error(err)
 	}
 	dev.Fault = func(nvmetest.Command) nvmetest.Fault { return nvmetest.Fault{Status: 0x281} }

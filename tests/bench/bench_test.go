@@ -97,7 +97,7 @@ func TestTable(t *testing.T) {
 		2:  "| CPUID exit, counters and trace on | instructions | 240 | 240 (180) | 2904 | 5378 |",
 		4:  "| RDMSR exit handled in hv | instructions | 251 missed | 250 (200) | 2972 | 5289 |",
 		7:  "| the same, PM timer | instructions | 320 | 320 | - | - |",
-		33: "| 8 idle Linux guests: host halted | % of time | 95 | 95 | - | - |",
+		34: "| 8 idle Linux guests: host halted | % of time | 95 | 95 | - | - |",
 		8:  "| the same, 8254 timer | instructions | 320 | 320 | - | - |",
 		11: "| port access served by dom0, round trip | instructions | 2400 | 2400 (1500) | 3169 | - |",
 		23: "| power-on to prompt | G instructions | 2.50 | 2.50 | - | 11.0 |",
