@@ -22,7 +22,6 @@ import (
 	"ringo/hv/internal/part"
 	"ringo/hv/internal/uart"
 	"ringo/hv/screen"
-	"ringo/mm"
 )
 
 // hostConsole is the serial port and the screen that log and dom0 share.
@@ -225,22 +224,12 @@ func route(fw *acpi.Tables, g *iommu.Guard, irq, vec uint8) bool {
 				chip.EnableInterrupt(int(gsi), int(vec))
 				return true
 			}
-			low, high, ok := g.Pin(a.ID, vec, kernel.APICID(0))
+			low, high, ok := g.Pin(a.ID, vec, kernel.APICID(0), false)
 			if ok {
-				setPin(a.Addr, gsi-a.GSIBase, low, high)
+				kernel.SetPin(vec, a.Addr, uint8(gsi-a.GSIBase), low, high)
 			}
 			return ok
 		}
 	}
 	return false
-}
-
-// setPin writes a redirection table entry of an I/O APIC, the low half, which unmasks
-// it, last (82093AA, "IOREDTBL").
-func setPin(chip mm.HPA, pin, low, high uint32) {
-	const sel, win, table = 0x00, 0x10, 0x10
-	direct.Store32(chip+sel, table+2*pin+1)
-	direct.Store32(chip+win, high)
-	direct.Store32(chip+sel, table+2*pin)
-	direct.Store32(chip+win, low)
 }

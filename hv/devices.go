@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"ringo/boot/acpi"
+	"ringo/boot/cmdline"
 	"ringo/boot/kernel"
 	"ringo/hv/abi"
 	"ringo/hv/insn"
@@ -39,7 +40,7 @@ func quietDevices(fw *acpi.Tables) *pci.Table {
 
 // connectDevices lets dom0 have functions. They reach its RAM, of which there is one
 // piece, and with an IOMMU nothing else.
-func connectDevices(m *part.Machine, dom0 *part.Domain, t *pci.Table, guard *iommu.Guard, fw *acpi.Tables) {
+func connectDevices(m *part.Machine, dom0 *part.Domain, t *pci.Table, guard *iommu.Guard, fw *acpi.Tables, opts cmdline.Options) {
 	host := pci.Host{
 		Registers: deviceWords, Now: func() uint64 { return uint64(kernel.Nanotime()) },
 		Vector: postedVector, GiveVector: kernel.FreeVector,
@@ -51,6 +52,7 @@ func connectDevices(m *part.Machine, dom0 *part.Domain, t *pci.Table, guard *iom
 	if guard != nil {
 		confine(&host, guard, dom0)
 	}
+	connectLines(&host, fw, guard, opts)
 	t.Connect(host)
 }
 

@@ -21,7 +21,7 @@ func main() {
 	guard := guardDevices(m, fw, devices, opts)
 	openConsole(m, info, opts, fw, guard)
 	dom0 := buildDom0(m, info, fw, opts, callInsn)
-	connectDevices(m, dom0, devices, guard, fw)
+	connectDevices(m, dom0, devices, guard, fw, opts)
 	m.Records.SetLimit(recordLimit())
 	if opts.Torture {
 		torture()

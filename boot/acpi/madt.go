@@ -199,3 +199,14 @@ func (m *MADT) GSI(irq uint8) (uint32, Mode) {
 	}
 	return gsi, how
 }
+
+// Polarity returns what firmware says of the line of a global system interrupt, which is
+// Conforming unless an ISA interrupt arrives there.
+func (m *MADT) Polarity(gsi uint32) uint8 {
+	for _, o := range m.Overrides {
+		if o.GSI == gsi {
+			return o.Polarity
+		}
+	}
+	return Conforming
+}

@@ -52,6 +52,7 @@ func TestParse(t *testing.T) {
 		{"watchdog=off no-watchdog", func(o *Options) {}},
 		{"autostart=demo.toml,x", func(o *Options) {}},
 		{"ip=10.0.0.2/24,gw=10.0.0.1 ntp=a,b", func(o *Options) {}},
+		{"irq=00:03.0:19,1f:1f.7:5 irq=0:3.0:20", func(o *Options) { o.Lines = map[uint32]uint32{0x18: 20, 0x1fff: 5} }},
 		{"watchdog", func(o *Options) { o.Watchdog = true }},
 	} {
 		want := Default()
@@ -91,6 +92,9 @@ func TestWarnings(t *testing.T) {
 		{"console=com1,com2", `option "console=com1,com2": one serial port at a time, ignored`},
 		{"com1=0x3f8,9600,8n1,0x2f8", `option "com1=0x3f8,9600,8n1,0x2f8": two I/O ports, ignored`},
 		{"sched=bvt", `option "sched=bvt": must be one of share pinned credit credit2 null, ignored`},
+		{"irq=3.0:19", `option "irq=3.0:19": a line must look like 00:03.0:19, ignored`},
+		{"irq=00:20.0:19", `option "irq=00:20.0:19": a line must look like 00:03.0:19, ignored`},
+		{"irq=00:03.0", `option "irq=00:03.0": a line must look like 00:03.0:19, ignored`},
 		{"no-dom0_mem", `option "no-dom0_mem": unknown (did you mean dom0_mem?), ignored`},
 	} {
 		got, warnings := Parse(test.line)

@@ -229,3 +229,31 @@ func setPool(o *Options, v string) error {
 	}
 	return nil
 }
+
+// setLines takes BUS:DEVICE.FUNCTION:GSI, the first three in hexadecimal as pci shows
+// them, the last in decimal; more behind commas, or in further options.
+func setLines(o *Options, v string) error {
+	lines := map[uint32]uint32{}
+	for v != "" {
+		var word string
+		word, v = cut(v, ',')
+		bus, rest := cut(word, ':')
+		device, rest := cut(rest, '.')
+		function, gsi := cut(rest, ':')
+		b, err := strconv.ParseUint(bus, 16, 8)
+		d, err2 := strconv.ParseUint(device, 16, 5)
+		f, err3 := strconv.ParseUint(function, 16, 3)
+		n, err4 := strconv.ParseUint(gsi, 10, 16)
+		if err != nil || err2 != nil || err3 != nil || err4 != nil {
+			return errors.New("a line must look like 00:03.0:19")
+		}
+		lines[uint32(b<<8|d<<3|f)] = uint32(n)
+	}
+	for a, n := range o.Lines {
+		if _, ok := lines[a]; !ok {
+			lines[a] = n
+		}
+	}
+	o.Lines = lines
+	return nil
+}

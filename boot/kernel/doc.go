@@ -60,7 +60,7 @@
 // (see [Runner]) fills the time they leave, and gets half of it if they leave
 // none. Who sleeps for 10 ms, as the runtime's monitor alone does, sleeps for 40.
 // klock guards all of that; mmlock the address space; the order is klock,
-// then mmlock. See spinlock for the full rules.
+// then mmlock; pinlock, of I/O APICs, is a leaf. See spinlock for the full rules.
 //
 // # Limits
 //

@@ -55,6 +55,8 @@ const (
 	sysAudit
 	sysMapDevice
 	sysContiguous
+	sysSetPin
+	sysMaskPin
 )
 
 // restart makes the thread repeat its system call when it runs again. SYSCALL
@@ -204,6 +206,8 @@ var ownTable = [...]handler{
 	sysAudit - ownFirst:      ownAudit,
 	sysMapDevice - ownFirst:  ownMapDevice,
 	sysContiguous - ownFirst: ownContiguous,
+	sysSetPin - ownFirst:     ownSetPin,
+	sysMaskPin - ownFirst:    ownMaskPin,
 }
 
 //go:nosplit

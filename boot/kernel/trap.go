@@ -71,6 +71,7 @@ func trapEntry() {
 		kickIRQ(c)
 	case vec == vecSpur:
 	default:
+		maskPin(vec)
 		if !autoEOI(vec) {
 			eoi()
 		}

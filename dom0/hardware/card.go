@@ -4,6 +4,7 @@
 package hardware
 
 import (
+	"errors"
 	"slices"
 
 	"ringo/drivers/e1000"
@@ -41,7 +42,13 @@ var e1000Driver = Driver{
 		messages := slices.ContainsFunc(f.Capabilities(), func(c pci.Capability) bool { return !c.Extended && c.ID == pci.CapMSIX })
 		c, err := e1000.Start(e1000.Config{
 			Model: e1000Models[f.Device], Regs: regs, Arena: f.Arena(), Messages: messages,
-			Bind:    func(call func()) error { return f.Bind(0, call) },
+			Bind: func(call func()) error {
+				err := f.Bind(0, call)
+				if errors.Is(err, abi.NoDevice) {
+					err = f.BindLine(call)
+				}
+				return err
+			},
 			Present: f.Present, Master: f.Master, Stop: f.Stop, Log: f.Log,
 		})
 		if err != nil {

@@ -15,7 +15,7 @@ import (
 	"ringo/hv/abi"
 )
 
-// Function is a PCI function that dom0 has, as its driver sees it. Its methods but Bind
+// Function is a PCI function that dom0 has, as its driver sees it. Its methods but Bind and BindLine
 // may be called from any goroutine.
 type Function struct {
 	abi.PCIFunction
@@ -27,6 +27,9 @@ type Function struct {
 
 // bound is an interrupt.
 type bound struct{ port, handle uint32 }
+
+// anyKind are the kinds of interrupts that a message can be, the best first.
+var anyKind = []abi.IRQKind{abi.IRQMSIX, abi.IRQMSI}
 
 // Bits of the command register ("Device Control").
 const (
@@ -98,32 +101,50 @@ func (f *Function) Log(line string) { f.h.o.Log(f.Name + ": " + line) }
 
 // Bind lets interrupt message n call f, on the event thread. It fails if the function
 // has not so many.
-func (f *Function) Bind(n int, call func()) error {
+func (f *Function) Bind(n int, call func()) error { return f.bind(n, call, anyKind...) }
+
+// BindLine lets the function's line call f, on the event thread; when f returns, the
+// device does not assert the line any more. It fails where nobody knows where the line
+// leads to.
+func (f *Function) BindLine(call func()) error { return f.bind(0, call, abi.IRQLine) }
+
+// bind lets an interrupt of the first kind that the function has call f.
+func (f *Function) bind(n int, call func(), kinds ...abi.IRQKind) error {
 	port, ok := f.h.takePort()
 	if !ok {
 		return errors.New("all event ports of devices are in use")
 	}
 	var handle atomic.Uint32 // the event thread may be faster
+	if kinds[0] == abi.IRQLine {
+		see := call
+		call = func() {
+			see()
+			_ = f.h.o.HV.IRQDone(handle.Load())
+		}
+	}
 	f.h.o.Events.Handle(port, call, func(v any) {
 		f.h.o.Events.Handle(port, nil, nil)
 		_ = f.h.o.HV.IRQMask(handle.Load(), true)
 		f.Stop()
 		f.Log(fmt.Sprintf("its driver has failed: %v", v))
 	})
-	h, err := f.bind(n, port)
+	h, err := f.first(n, port, kinds)
 	if err != nil {
 		f.h.o.Events.Handle(port, nil, nil)
 		f.h.givePort(port)
 		return err
 	}
 	handle.Store(h)
+	if kinds[0] == abi.IRQLine {
+		_ = f.h.o.HV.IRQDone(h) // what came before was not known by name
+	}
 	f.bound = append(f.bound, bound{port, h})
 	return nil
 }
 
-// bind takes the best kind of interrupt that the function has.
-func (f *Function) bind(n int, port uint32) (handle uint32, err error) {
-	for _, kind := range []abi.IRQKind{abi.IRQMSIX, abi.IRQMSI} {
+// first takes the first kind of interrupt that the function has.
+func (f *Function) first(n int, port uint32, kinds []abi.IRQKind) (handle uint32, err error) {
+	for _, kind := range kinds {
 		handle, err = f.h.o.HV.IRQBind(f.Addr, kind, uint32(n), port)
 		if !errors.Is(err, abi.NoDevice) {
 			return handle, err

@@ -34,9 +34,10 @@
 //		},
 //	}
 //
-// Bind takes MSI-X where the function has it, else MSI, and fails for one that has a line
-// only; whoever binds message 0 only need not know which. What Start has bound and mapped
-// is given back when it fails, and the function is reset.
+// Bind takes MSI-X where the function has it, else MSI; whoever binds message 0 only need
+// not know which. BindLine takes its line, for drivers whose handlers see to it that the
+// device does not assert it any more. What Start has bound and mapped is given back when
+// it fails, and the function is reset.
 package hardware
 
 import (

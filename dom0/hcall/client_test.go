@@ -134,7 +134,7 @@ func TestErrors(t *testing.T) {
 		"done": c.IOReqDone(1, 0), "bell": c.SetBell(1, 0, 0, 0, 0), "end": c.End(1, abi.ShutdownReboot),
 		"pci": e1(c.PCIFunctions()), "config": e1(c.PCIRead(8, 0, 4)),
 		"assign": c.PCIAssign(8), "bar": c.PCIMap(8, 0), "setconfig": c.PCIWrite(8, 4, 2, 6), "release": c.PCIRelease(8),
-		"bind": e1(c.IRQBind(8, abi.IRQMSIX, 0, abi.PortDevice)), "mask": c.IRQMask(0, true), "unbind": c.IRQUnbind(0),
+		"bind": e1(c.IRQBind(8, abi.IRQMSIX, 0, abi.PortDevice)), "mask": c.IRQMask(0, true), "seen": c.IRQDone(0), "unbind": c.IRQUnbind(0),
 		"trigger": e1(c.Trigger(1, abi.TriggerNMI, 0)),
 	}
 	for name, err := range calls {

@@ -206,6 +206,16 @@ func (c *Client) IRQMask(handle uint32, on bool) error {
 	return fail(abi.CallIRQMask, st, "mask interrupt %d", handle)
 }
 
+// IRQDone says that the interrupt of a line has been seen to. It does not allocate unless
+// it fails.
+func (c *Client) IRQDone(handle uint32) error {
+	st, _ := c.call(abi.CallIRQDone, uint64(handle), 0, 0, 0, 0)
+	if st == abi.OK {
+		return nil
+	}
+	return fail(abi.CallIRQDone, st, "go on with interrupt %d", handle)
+}
+
 // IRQUnbind takes an interrupt back.
 func (c *Client) IRQUnbind(handle uint32) error {
 	st, _ := c.call(abi.CallIRQUnbind, uint64(handle), 0, 0, 0, 0)

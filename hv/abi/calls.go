@@ -62,6 +62,7 @@ const (
 	CallIRQBind    // (PCIAddr, IRQKind, message, port from PortDevice on) -> handle: the interrupt raises the port; NoDevice if the function has no such interrupt
 	CallIRQMask    // (handle, 1 or 0): the interrupt waits, or not any more
 	CallIRQUnbind  // (handle)
+	CallIRQDone    // (handle): of IRQLine, that its interrupt has been seen to; it may come again
 	CallEnd
 )
 

@@ -51,7 +51,9 @@
 // off, and no interrupt enabled. Interrupts are event ports. dom0 names message and port;
 // the hypervisor chooses vector and CPU, and writes the message, which dom0 can neither
 // see nor change: the capabilities MSI and MSI-X are read-only, and pages of a base
-// address with messages of MSI-X are not mapped.
+// address with messages of MSI-X are not mapped. A line (INTx) is level-triggered and may
+// be shared: it raises the ports of all that have it, and is then masked until CallIRQDone
+// has come of each, which it is to do when its device does not assert the line any more.
 //
 // Bridges, interrupt controllers, IOMMUs and displays are never assigned.
 //
@@ -66,7 +68,7 @@
 //	4  CreateArgs.Topology; CallDomAffinity, and then
 //	   PCIFunction and NoDevice, were added to it
 //	5  DomainInfo.Absent and Started, TriggerUnplug and TriggerPlug; CallSchedSlice,
-//	   HostInfo.IOMMU, and CallPCIAssign to CallIRQUnbind were added to it
+//	   HostInfo.IOMMU, and CallPCIAssign to CallIRQDone were added to it
 //	6  SharedInfo.Ready, and Masked in place of a mask for each port
 package abi
 

@@ -62,6 +62,7 @@ type IRQKind uint64
 const (
 	IRQMSIX IRQKind = iota // one of its messages of MSI-X
 	IRQMSI                 // its message of MSI
+	IRQLine                // its line (INTx), which others may share: it is quiet from an interrupt to CallIRQDone
 )
 
 // PCIBAR is what a base address register decodes. Of a 64-bit one the register behind

@@ -247,8 +247,8 @@ func TestPin(t *testing.T) {
 	h, f, o := open(t, fakeFeatures)
 	enable(t, f, o)
 	for _, vector := range []uint8{0x40, 0x41} {
-		low, high, ok := o.Pin(0, vector, 3)
-		if !ok || low != uint32(vector) || high != 3<<24 {
+		low, high, ok := o.Pin(0, vector, 3, vector == 0x41)
+		if want := uint32(vector) | uint32(vector&1)<<15; !ok || low != want || high != 3<<24 {
 			t.Errorf("%#x, %#x, %v", low, high, ok)
 		}
 	}
@@ -278,12 +278,12 @@ func TestPin(t *testing.T) {
 		chip uint8
 		apic uint32
 	}{{1, 0}, {0, 256}} {
-		if _, _, ok := o.Pin(c.chip, 0x42, c.apic); ok {
+		if _, _, ok := o.Pin(c.chip, 0x42, c.apic, false); ok {
 			t.Errorf("chip %d, CPU %d", c.chip, c.apic)
 		}
 	}
 	f.stuck = true
-	if _, _, ok := o.Pin(0, 0x42, 0); ok {
+	if _, _, ok := o.Pin(0, 0x42, 0, false); ok {
 		t.Error("the unit still has what was there before")
 	}
 }

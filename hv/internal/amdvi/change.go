@@ -123,10 +123,14 @@ const (
 
 // Pin implements iommu.Hardware. The entry of an I/O APIC looks as it does without
 // remapping, but its vector is an index; we give the interrupt the same.
-func (o *Units) Pin(chip, vector uint8, apic uint32) (low, high uint32, ok bool) {
+func (o *Units) Pin(chip, vector uint8, apic uint32, level bool) (low, high uint32, ok bool) {
+	low = uint32(vector)
+	if level {
+		low |= iommu.PinLevel
+	}
 	for _, c := range o.conf.Chips {
 		if c.Chip == chip {
-			return uint32(vector), apic << 24, o.route(c.From, vector, apic)
+			return low, apic << 24, o.route(c.From, vector, apic)
 		}
 	}
 	return 0, 0, false

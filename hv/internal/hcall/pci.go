@@ -86,4 +86,5 @@ func irqBind(c *Context) (abi.Status, uint64) {
 }
 
 func irqMask(c *Context) (abi.Status, uint64)   { return c.s.PCI.Mask(c.arg[0], c.arg[1]), 0 }
+func irqDone(c *Context) (abi.Status, uint64)   { return c.s.PCI.Done(c.arg[0]), 0 }
 func irqUnbind(c *Context) (abi.Status, uint64) { return c.s.PCI.Unbind(c.arg[0]), 0 }

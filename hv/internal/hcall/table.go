@@ -56,4 +56,5 @@ var calls = [abi.NumCalls]call{
 	abi.CallIRQBind - abi.CallBase:    {run: irqBind},
 	abi.CallIRQMask - abi.CallBase:    {run: irqMask},
 	abi.CallIRQUnbind - abi.CallBase:  {run: irqUnbind},
+	abi.CallIRQDone - abi.CallBase:    {run: irqDone},
 }

@@ -269,10 +269,10 @@ func (g *Guard) String() string {
 func (g *Guard) Remaps() bool { return g.conf.Hardware.Remaps() }
 
 // Pin is [Hardware.Pin].
-func (g *Guard) Pin(chip, vector uint8, apic uint32) (low, high uint32, ok bool) {
+func (g *Guard) Pin(chip, vector uint8, apic uint32, level bool) (low, high uint32, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.conf.Hardware.Pin(chip, vector, apic)
+	return g.conf.Hardware.Pin(chip, vector, apic, level)
 }
 
 // Message is [Hardware.Message].

@@ -46,7 +46,7 @@ func (u *units) Silence(a abi.PCIAddr, vector uint8) { u.say("silence %#x %d", u
 func (u *units) Message(a abi.PCIAddr, v uint8, p uint32) (uint32, uint32, bool) {
 	return uint32(a), uint32(v), true
 }
-func (u *units) Pin(c, v uint8, a uint32) (uint32, uint32, bool) { return uint32(v), a, true }
+func (u *units) Pin(c, v uint8, a uint32, _ bool) (uint32, uint32, bool) { return uint32(v), a, true }
 
 func (u *units) Attach(a abi.PCIAddr, root mm.HPA, tag uint16) error {
 	if u.noAttach {

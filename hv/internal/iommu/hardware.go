@@ -49,9 +49,10 @@ type Hardware interface {
 
 	// Remaps reports whether devices cannot forge interrupts. Pin returns the entry
 	// of an I/O APIC, by its ID in the MADT, that raises a vector at the CPU with an
-	// APIC ID: edge-triggered, active high. It reports false when there is none.
+	// APIC ID: active high, and edge-triggered unless level. It reports false when there
+	// is none.
 	Remaps() bool
-	Pin(chip, vector uint8, apic uint32) (low, high uint32, ok bool)
+	Pin(chip, vector uint8, apic uint32, level bool) (low, high uint32, ok bool)
 	// Message returns the message by which a function, and no other, raises a vector
 	// at the CPU with an APIC ID; Silence ends that. A vector has one message or pin.
 	Message(a abi.PCIAddr, vector uint8, apic uint32) (addr, data uint32, ok bool)
@@ -132,3 +133,6 @@ func (m *snooped) Write(a mm.HPA, b []byte) {
 	m.Memory.Write(a, b)
 	m.writeBack(a, uint64(len(b)))
 }
+
+// PinLevel is, of the low half of an I/O APIC's entry, that its pin is level-triggered.
+const PinLevel = 1 << 15

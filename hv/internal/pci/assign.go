@@ -53,6 +53,15 @@ type Host struct {
 	// if it cannot. Silence ends that, for a function whose message is off.
 	Message func(a abi.PCIAddr, vector uint8, apic uint32) (addr, data uint32, ok bool)
 	Silence func(a abi.PCIAddr, vector uint8)
+	// Lines are the global system interrupts that the command line gives functions, and
+	// ISA returns that of an ISA interrupt.
+	Lines map[uint32]uint32
+	ISA   func(irq uint8) (gsi uint32)
+	// Pin has the pin of a global system interrupt, which is level-triggered, raise a
+	// vector; whenever it has, it is masked. False: there is none, or it is not to be had.
+	// MaskPin and UnmaskPin are by vector.
+	Pin                func(gsi uint32, vector uint8, apic uint32) bool
+	MaskPin, UnmaskPin func(vector uint8)
 	// Raise raises an event port of dom0.
 	Raise func(port uint32)
 	// Kept are physical addresses that are no device's to decode: start, end.

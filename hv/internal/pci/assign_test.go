@@ -29,6 +29,8 @@ type rig struct {
 	attached map[abi.PCIAddr]bool
 	slow     bool // what was attached is remembered
 	silent   []uint8
+	pins     map[uint8]uint32 // global system interrupts by vector
+	pinned   []string
 }
 
 // Functions of a rig: an Express one with MSI-X and a reset, one with MSI, a bridge, and
@@ -41,7 +43,7 @@ var (
 )
 
 func newRig(t *testing.T) *rig {
-	r := &rig{machine: newMachine(), t: t, memory: map[uint64][]uint32{}, attached: map[abi.PCIAddr]bool{}, vectors: []uint8{0x40, 0x41, 0x42}}
+	r := &rig{machine: newMachine(), t: t, memory: map[uint64][]uint32{}, attached: map[abi.PCIAddr]bool{}, pins: map[uint8]uint32{}, vectors: []uint8{0x40, 0x41, 0x42}}
 	d := r.add(disk, 0x00101b36, 0x010802, statusCaps|7)
 	d.mask[1] = 0x407
 	d.bar(0, 4, 0xffffc000)
@@ -93,9 +95,17 @@ func newRig(t *testing.T) *rig {
 			return !r.slow
 		},
 		Message: Message,
-		Silence: func(a abi.PCIAddr, v uint8) { r.silent = append(r.silent, v) },
-		Raise:   func(port uint32) { r.raised = append(r.raised, port) },
-		Kept:    [][2]uint64{{0xfec00000, 0xfef00000}},
+		Lines:   map[uint32]uint32{},
+		ISA:     func(irq uint8) uint32 { return uint32(irq) },
+		Pin: func(gsi uint32, v uint8, apic uint32) bool {
+			r.pins[v] = gsi
+			return gsi < 24
+		},
+		MaskPin:   func(v uint8) { r.pinned = append(r.pinned, fmt.Sprintf("mask %#x", v)) },
+		UnmaskPin: func(v uint8) { r.pinned = append(r.pinned, fmt.Sprintf("unmask %#x", v)) },
+		Silence:   func(a abi.PCIAddr, v uint8) { r.silent = append(r.silent, v) },
+		Raise:     func(port uint32) { r.raised = append(r.raised, port) },
+		Kept:      [][2]uint64{{0xfec00000, 0xfef00000}},
 	})
 	return r
 }
@@ -290,7 +300,7 @@ func TestMSIX(t *testing.T) {
 	}{
 		{abi.IRQMSIX, 3, port, abi.NoDevice}, {abi.IRQMSIX, ^uint64(0), port, abi.NoDevice}, {abi.IRQMSI, 0, port, abi.NoDevice},
 		{abi.IRQMSIX, 1, abi.PortDomain, abi.BadArg}, {abi.IRQMSIX, 1, abi.PortDevice + abi.NumDevicePorts, abi.BadArg},
-		{abi.IRQMSIX, 1, 1<<32 + port, abi.BadArg}, {abi.IRQMSI + 1, 0, port, abi.BadArg},
+		{abi.IRQMSIX, 1, 1<<32 + port, abi.BadArg}, {abi.IRQLine + 1, 0, port, abi.BadArg},
 	} {
 		if _, st := r.Bind(disk, c.kind, c.entry, c.port); st != c.st {
 			t.Errorf("%+v: %v", c, st)

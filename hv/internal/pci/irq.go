@@ -12,6 +12,8 @@ type irq struct {
 	entry    int
 	port     uint32
 	vector   uint8 // 0: the entry is free
+	line     int   // of IRQLine: its index, and who of its users this is
+	user     int
 }
 
 // Bind makes an interrupt of a function raise a port, and returns its handle.
@@ -22,7 +24,7 @@ func (t *Table) Bind(a abi.PCIAddr, kind abi.IRQKind, entry, port uint64) (handl
 	switch {
 	case st != abi.OK:
 		return 0, st
-	case port < abi.PortDevice || port >= abi.PortDevice+abi.NumDevicePorts, kind > abi.IRQMSI:
+	case port < abi.PortDevice || port >= abi.PortDevice+abi.NumDevicePorts, kind > abi.IRQLine:
 		return 0, abi.BadArg
 	case !t.has(i, kind, entry):
 		return 0, abi.NoDevice
@@ -40,6 +42,9 @@ func (t *Table) Bind(a abi.PCIAddr, kind abi.IRQKind, entry, port uint64) (handl
 	}
 	if n < 0 {
 		return 0, abi.NoSlot
+	}
+	if kind == abi.IRQLine {
+		return uint64(n), t.bindLine(i, &t.irqs[n], uint32(port))
 	}
 	v := t.host.Vector()
 	if v == 0 {
@@ -62,16 +67,22 @@ func (t *Table) Bind(a abi.PCIAddr, kind abi.IRQKind, entry, port uint64) (handl
 
 // has reports whether a function has an interrupt, and makes it ready.
 func (t *Table) has(i int, kind abi.IRQKind, entry uint64) bool {
-	if kind == abi.IRQMSI {
+	switch kind {
+	case abi.IRQMSI:
 		return t.devices[i].msi != 0 && entry == 0
+	case abi.IRQLine:
+		return entry == 0
 	}
 	return t.openTable(i) && entry < uint64(t.devices[i].messages)
 }
 
-// Deliver raises the port of a vector's interrupt. It may be called on any CPU; nothing
+// Deliver raises the port of a vector's interrupt, or all that share its line. It may be called on any CPU; nothing
 // of it allocates or locks.
 func (t *Table) Deliver(vector uint8) {
-	if p := t.ports[vector].Load(); p != 0 {
+	switch p := t.ports[vector].Load(); {
+	case p&isLine != 0:
+		t.lines[p&^isLine].deliver(t.host.Raise)
+	case p != 0:
 		t.host.Raise(p)
 	}
 }
@@ -97,9 +108,12 @@ func (t *Table) Mask(handle, on uint64) abi.Status {
 }
 
 func (t *Table) mask(q *irq, on bool) {
-	if q.kind == abi.IRQMSI {
+	switch q.kind {
+	case abi.IRQLine:
+		t.maskLine(q, on)
+	case abi.IRQMSI:
 		t.enableMSI(q.function, !on)
-	} else {
+	default:
 		t.devices[q.function].maskEntry(q.entry, on)
 	}
 }
@@ -119,6 +133,10 @@ func (t *Table) Unbind(handle uint64) abi.Status {
 // unbind is Unbind. A message that is on its way finds no port, or that of who has the
 // vector next, whom it does no harm.
 func (t *Table) unbind(q *irq) {
+	if q.kind == abi.IRQLine {
+		t.unbindLine(q)
+		return
+	}
 	t.mask(q, true)
 	t.host.Silence(t.Functions[q.function].Addr, q.vector)
 	t.ports[q.vector].Store(0)

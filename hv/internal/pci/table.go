@@ -50,7 +50,8 @@ type Table struct {
 	mu      sync.Mutex // guards what follows; before that of space and the ledger's of dom0
 	devices []device   // by index of a function
 	irqs    [abi.NumDevicePorts]irq
-	ports   [256]atomic.Uint32 // by vector, 0 none
+	lines   [maxLines]line
+	ports   [256]atomic.Uint32 // by vector: 0 none, or a line
 }
 
 // At returns the function of an index.

@@ -120,6 +120,7 @@ const (
 	irtaX2APIC = 1 << 11 // destinations have 32 bits
 
 	irtePresent = 1 << 0
+	irteLevel   = 1 << 4
 	irteVector  = 16
 	irteDest    = 32
 	irteVerify  = 1 << 18 // of the high half: the source must be the one there
@@ -144,24 +145,28 @@ func (o *Units) enableRemap(u *unit) bool {
 
 // Pin implements iommu.Hardware. The entry of an I/O APIC then has an index in place of
 // a destination ("I/OxAPIC Programming").
-func (o *Units) Pin(chip, vector uint8, apic uint32) (low, high uint32, ok bool) {
+func (o *Units) Pin(chip, vector uint8, apic uint32, level bool) (low, high uint32, ok bool) {
 	source := uint64(0) // anybody's, where firmware does not say
 	for _, c := range o.conf.Chips {
 		if c.Chip == chip {
 			source = uint64(c.ID) | irteVerify
 		}
 	}
-	return uint32(vector), uint32(vector)<<17 | 1<<16, o.route(source, vector, apic)
+	low, mode := uint32(vector), uint64(0)
+	if level {
+		low, mode = low|iommu.PinLevel, irteLevel
+	}
+	return low, uint32(vector)<<17 | 1<<16, o.route(source, mode, vector, apic)
 }
 
 // Message implements iommu.Hardware ("MSI and MSI-X Register Programming").
 func (o *Units) Message(a abi.PCIAddr, vector uint8, apic uint32) (addr, data uint32, ok bool) {
 	const indexed = 1 << 4
-	return 0xfee00000 | uint32(vector)<<5 | indexed, 0, o.route(uint64(a&0xffff)|irteVerify, vector, apic)
+	return 0xfee00000 | uint32(vector)<<5 | indexed, 0, o.route(uint64(a&0xffff)|irteVerify, 0, vector, apic)
 }
 
 // route makes the entry of a vector, and reports whether the units know it.
-func (o *Units) route(source uint64, vector uint8, apic uint32) bool {
+func (o *Units) route(source, mode uint64, vector uint8, apic uint32) bool {
 	dest := uint64(apic)
 	if !o.conf.X2APIC {
 		dest <<= 8
@@ -171,7 +176,7 @@ func (o *Units) route(source uint64, vector uint8, apic uint32) bool {
 	}
 	at := o.irt + mm.HPA(vector)*16
 	o.mem.Store64(at+8, source)
-	o.mem.Store64(at, irtePresent|uint64(vector)<<irteVector|dest<<irteDest)
+	o.mem.Store64(at, irtePresent|mode|uint64(vector)<<irteVector|dest<<irteDest)
 	o.forget(vector)
 	m := o.Mark()
 	return o.host.Within(func() bool { return o.Done(m) })

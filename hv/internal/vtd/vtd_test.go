@@ -318,14 +318,16 @@ func TestPin(t *testing.T) {
 	for _, c := range []struct {
 		chip, vector uint8
 		source       uint64
-	}{{0, 0x40, irteVerify | 0xff00}, {9, 0x41, 0}} { // of the second firmware says nothing
+		level        bool
+		low, mode    uint64
+	}{{0, 0x40, irteVerify | 0xff00, false, 0, 0}, {9, 0x41, 0, true, 0x8000, 0x10}} { // of the second firmware says nothing
 		v := uint64(c.vector)
-		low, high, ok := o.Pin(c.chip, c.vector, 3)
-		if !ok || uint64(low) != v || uint64(high) != v<<17|1<<16 {
+		low, high, ok := o.Pin(c.chip, c.vector, 3, c.level)
+		if !ok || uint64(low) != v|c.low || uint64(high) != v<<17|1<<16 {
 			t.Errorf("%#x, %#x, %v", low, high, ok)
 		}
 		at := irt + mm.HPA(16*v)
-		if lo, hi := h.Mem.Load64(at), h.Mem.Load64(at+8); lo != 0x300<<32|v<<16|1 || hi != c.source {
+		if lo, hi := h.Mem.Load64(at), h.Mem.Load64(at+8); lo != 0x300<<32|v<<16|c.mode|1 || hi != c.source {
 			t.Errorf("entry %#x %#x", lo, hi)
 		}
 	}
@@ -340,11 +342,11 @@ func TestPin(t *testing.T) {
 	if got, want := f.take(), []string{"0x4200000014 0x0", "0x4200000014 0x0"}; !cmp.Equal(got, want) || h.Mem.Load64(irt+0x42*16) != 0 {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if _, _, ok := o.Pin(0, 0x41, 256); ok {
+	if _, _, ok := o.Pin(0, 0x41, 256, false); ok {
 		t.Error("a CPU that eight bits cannot name")
 	}
 	f.stuck = true
-	if _, _, ok := o.Pin(0, 0x41, 0); ok {
+	if _, _, ok := o.Pin(0, 0x41, 0, false); ok {
 		t.Error("the unit still has what was there before")
 	}
 }

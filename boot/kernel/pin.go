@@ -1,0 +1,132 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package kernel
+
+import (
+	"sync/atomic"
+	"unsafe"
+
+	"ringo/boot/layout"
+	"ringo/mm"
+)
+
+// Pins of I/O APICs (82093AA, "Register Description"): a register is selected by one
+// store and accessed by another, so all that is done at run time is done here, with
+// pinlock held, a leaf.
+const (
+	pinSelect = 0x00
+	pinWindow = 0x10
+	pinTable  = 0x10 // of the registers: two for each pin
+	pinMask   = 1 << 16
+	pinLevel  = 1 << 15
+)
+
+// pin is where the level-triggered interrupts of a vector come from. Its line stays
+// asserted until a driver has seen to the device, so the handler masks the pin before
+// the EOI: else the interrupt would come again before the next instruction.
+type pin struct {
+	chip uint64 // address of its registers, 0: the vector has no such pin
+	reg  uint32 // of the low half of its entry
+	low  uint32 // not masked
+}
+
+var (
+	pins    [256]pin
+	pinlock spinlock
+)
+
+//go:nosplit
+func pinAt(vector uint64) *pin {
+	return (*pin)(ptr(addr(unsafe.Pointer(&pins)) + vector%256*uint64(unsafe.Sizeof(pin{}))))
+}
+
+// pinStore writes a register of the chip at an address.
+//
+//go:nosplit
+func pinStore(chip uint64, reg, v uint32) {
+	atomic.StoreUint32(p32(chip+pinSelect), reg)
+	atomic.StoreUint32(p32(chip+pinWindow), v)
+}
+
+// Preconditions of the methods: pinlock is held.
+
+//go:nosplit
+func (p *pin) set(chip uint64, n, low, high uint32) {
+	reg := pinTable + 2*n
+	p.chip = 0
+	if low&pinLevel != 0 {
+		p.chip, p.reg, p.low = chip, reg, low
+	}
+	pinStore(chip, reg, low|pinMask) // nothing comes of a half
+	pinStore(chip, reg+1, high)
+	pinStore(chip, reg, low)
+}
+
+//go:nosplit
+func (p *pin) mask() {
+	if p.chip != 0 {
+		pinStore(p.chip, p.reg, p.low|pinMask)
+	}
+}
+
+// unmask makes the entry one of an edge before it unmasks it: the chip then forgets that
+// it waits for an EOI, which does not come to it where an interrupt has passed an IOMMU
+// that made an edge of it (QEMU's AMD-Vi does). It must not be before: a line that falls
+// meanwhile is overlooked by some chips (Bochs').
+//
+//go:nosplit
+func (p *pin) unmask() {
+	if p.chip != 0 {
+		pinStore(p.chip, p.reg, p.low&^pinLevel|pinMask)
+		pinStore(p.chip, p.reg, p.low)
+	}
+}
+
+// maskPin keeps the pin of a vector that has come from coming again. Of most vectors
+// there is none.
+//
+//go:nosplit
+func maskPin(vector uint64) {
+	if p := pinAt(vector); p.chip != 0 {
+		pinlock.lock()
+		p.mask()
+		pinlock.unlock()
+	}
+}
+
+// SetPin writes the entry of a pin of the I/O APIC whose registers are at chip, and lets
+// it interrupt with vector. A level-triggered one is masked whenever it has.
+func SetPin(vector uint8, chip mm.HPA, n uint8, low, high uint32) {
+	enter(sysSetPin, uint64(vector)|uint64(n)<<8, layout.DirectMap+uint64(chip), uint64(low&^pinMask)|uint64(high)<<32)
+}
+
+// UnmaskPin lets the level-triggered pin of a vector interrupt again.
+func UnmaskPin(vector uint8) { enter(sysMaskPin, uint64(vector), 0, 0) }
+
+// MaskPin keeps it from interrupting.
+func MaskPin(vector uint8) { enter(sysMaskPin, uint64(vector), 1, 0) }
+
+// ownSetPin (vector and pin, address, entry).
+//
+//go:nosplit
+func ownSetPin(c *cpu, t *thread) uint64 {
+	pinlock.lock()
+	pinAt(t.f.rdi&255).set(t.f.rsi, uint32(t.f.rdi>>8), uint32(t.f.rdx), uint32(t.f.rdx>>32))
+	pinlock.unlock()
+	return 0
+}
+
+// ownMaskPin (vector, 1 or 0).
+//
+//go:nosplit
+func ownMaskPin(c *cpu, t *thread) uint64 {
+	pinlock.lock()
+	if p := pinAt(t.f.rdi); t.f.rsi != 0 {
+		p.mask()
+	} else {
+		p.unmask()
+	}
+	pinlock.unlock()
+	return 0
+}
