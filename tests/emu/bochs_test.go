@@ -24,12 +24,13 @@ func TestBochsBoot(t *testing.T) {
 		cpu  string
 		smp  int
 		long bool
+		nic  bool
 	}{
-		{"corei7_skylake_x", 1, true},
-		{"corei7_skylake_x", 2, false},
-		{"corei7_haswell_4770", 1, true},
+		{"corei7_skylake_x", 1, true, false},
+		{"corei7_skylake_x", 2, false, false},
+		{"corei7_haswell_4770", 1, true, false},
 		// No x2APIC, no 1 GiB pages, no accessed bits in second-level tables.
-		{"corei7_sandy_bridge_2600k", 1, false},
+		{"corei7_sandy_bridge_2600k", 1, false, true},
 	} {
 		t.Run(fmt.Sprintf("%s/%d", c.cpu, c.smp), func(t *testing.T) {
 			if c.long && !*long {
@@ -42,7 +43,11 @@ func TestBochsBoot(t *testing.T) {
 			if c.smp == 2 { // firmware that is ahead of its time
 				img = withFirmware(t, x2APICOn)
 			}
-			h := bochs(t, emu.Config{HV: img, Modules: mods, CPU: c.cpu, SMP: c.smp, MemMiB: 512, HVArgs: "noreboot"})
+			card := emu.NoNIC
+			if c.nic {
+				card = emu.E1000
+			}
+			h := bochs(t, emu.Config{HV: img, Modules: mods, CPU: c.cpu, SMP: c.smp, MemMiB: 512, HVArgs: "noreboot", NIC: card})
 			h.see(bootTime, "virtualization: VT-x")
 			h.see(bootTime, prompt)
 			if !strings.Contains(h.Transcript(), "Hz by the PM timer") { // its clock is slow: nobody believes the PIT alone
@@ -50,6 +55,16 @@ func TestBochsBoot(t *testing.T) {
 			}
 			if all := h.ok("pci"); !strings.Contains(all, "\n00:01.1 IDE controller [010180]: 8086:7010\n") {
 				t.Errorf("no disk controller:\n%s", all)
+			}
+			if c.nic {
+				h.says("ip", `192\.168\.10\.\d+/24 \(DHCP\)`)
+				if got := h.ok("ping -c 3 192.168.10.1"); !strings.Contains(got, "56 bytes from 192.168.10.1") {
+					t.Errorf("ping:\n%s", got)
+				}
+				h.interrupts("net0", 4)
+				if strings.Contains(h.Transcript(), "every millisecond") {
+					t.Error("its line was not found")
+				}
 			}
 			h.ok(micro("good", "echo"))
 			free := h.free()

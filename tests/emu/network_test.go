@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,7 @@ func TestNetwork(t *testing.T) {
 		if got := h.ok("nics"); !regexp.MustCompile(`(?m)^` + name + ` +52:54:00:[0-9a-f:]+ +(up|1000 Mb/s) +1500 +[0-9]+ +[0-9]+  ` + model + `$`).MatchString(got) {
 			t.Errorf("nics:\n%s", got)
 		}
+		h.interrupts(name, 10)
 		card := "c" + string(rune('a'+i))
 		h.link(card, false)
 		h.says("nics", `(?m)^`+name+` .* no link `)
@@ -68,8 +70,23 @@ func TestNetwork(t *testing.T) {
 	h.ok("destroy w")
 	h.fails(fmt.Sprintf("create name=w kernel=http://10.0.2.2:%d/none", port), "is not on its server")
 	h.poweroff()
-	if text := h.Transcript(); strings.Contains(text, "resetting it") || strings.Contains(text, "panic") {
+	if text := h.Transcript(); strings.Contains(text, "resetting it") || strings.Contains(text, "panic") || strings.Contains(text, "every millisecond") {
 		t.Error("a card did not work well")
+	}
+}
+
+// interrupts asserts that a card has interrupted, so many times at least: a driver that
+// asks its card counts none, but for its start.
+func (h *host) interrupts(name string, least int) {
+	h.t.Helper()
+	got := h.ok("nics -v")
+	m := regexp.MustCompile(`(?m)^` + name + ` .*\n(?:\t.*\n)*?\tlink changes \d+, interrupts (\d+),`).FindStringSubmatch(got)
+	n := 0
+	if m != nil {
+		n, _ = strconv.Atoi(m[1])
+	}
+	if n < least {
+		h.t.Errorf("%s has too few interrupts:\n%s", name, got)
 	}
 }
 

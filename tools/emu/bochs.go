@@ -37,6 +37,12 @@ log: /dev/fd/3
 magic_break: enabled=1
 sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
 speaker: enabled=0
+%s`
+
+// bochsNIC is its 82540EM, in the second slot of an i440FX, on a network that Bochs plays:
+// a DHCP server that answers pings, at 192.168.10.1.
+const bochsNIC = `pci: enabled=1, chipset=i440fx, slot1=e1000
+e1000: enabled=1, mac=52:54:00:12:34:56, ethmod=vnet, ethdev="."
 `
 
 // amdModels are the models of Bochs 2.7 with AMD-V and nested paging.
@@ -103,7 +109,11 @@ func (c Config) spawnBochs(iso, com1 string) (*Machine, error) {
 	if c.ICount {
 		ips = 1_000_000_000
 	}
-	rc := fmt.Sprintf(bochsRC, c.MemMiB, c.CPU, c.SMP, ips, iso, com1, panics)
+	nic := ""
+	if c.NIC != NoNIC {
+		nic = bochsNIC
+	}
+	rc := fmt.Sprintf(bochsRC, c.MemMiB, c.CPU, c.SMP, ips, iso, com1, panics, nic)
 	for name, text := range map[string]string{"bochsrc": rc, "bochsdbg": commands} {
 		if err := os.WriteFile(filepath.Join(c.Dir, name), []byte(text), 0o644); err != nil {
 			return nil, err

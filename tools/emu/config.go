@@ -186,8 +186,8 @@ func (c Config) withDefaults() (Config, error) {
 	if c.NIC == "" {
 		c.NIC = NoNIC
 	}
-	if c.Accel == InBochs && c.NIC != NoNIC {
-		return c, errors.New("emu: NIC in Bochs")
+	if c.Accel == InBochs && (c.NIC != NoNIC && c.NIC != E1000 || len(c.Forwards) > 0) {
+		return c, errors.New("emu: Bochs has an 82540EM only, and forwards nothing")
 	}
 	if c.NIC == NoNIC && len(c.Forwards) > 0 {
 		return c, errors.New("emu: forwards without a NIC")

@@ -101,7 +101,7 @@ func TestConfigRefuses(t *testing.T) {
 	good := Config{HV: "hv", Dir: "d"}
 	for name, change := range map[string]func(*Config){
 		"no hv":          func(c *Config) { c.HV = "" },
-		"NIC in Bochs":   func(c *Config) { c.Accel, c.Boot, c.NIC = InBochs, BootISO, E1000 },
+		"NIC in Bochs":   func(c *Config) { c.Accel, c.Boot, c.NIC = InBochs, BootISO, E1000E },
 		"forwards":       func(c *Config) { c.Forwards = []string{"1:2"} },
 		"fifth serial":   func(c *Config) { c.COM = 5 },
 		"no dir":         func(c *Config) { c.Dir = "" },
