@@ -23,7 +23,7 @@ type chip struct {
 //
 // Preconditions: nobody else uses the I/O APICs meanwhile.
 func connectLines(h *pci.Host, fw *acpi.Tables, g *iommu.Guard, opts cmdline.Options) {
-	h.Lines, h.MaskPin, h.UnmaskPin = opts.Lines, kernel.MaskPin, kernel.UnmaskPin
+	h.Lines, h.MaskPin, h.UnmaskPin, h.DropPin = opts.Lines, kernel.MaskPin, kernel.UnmaskPin, kernel.DropPin
 	h.ISA = func(irq uint8) uint32 { return uint32(irq) }
 	var chips []chip
 	console, hasConsole := uint32(0), false

@@ -100,8 +100,9 @@ type Options struct {
 	// NeedsIOMMU is iommu=required: do not boot without DMA remapping. NoIOMMU is
 	// iommu=off.
 	NeedsIOMMU, NoIOMMU bool
-	// Lines is irq=BUS:DEVICE.FUNCTION:GSI,...: the global system interrupts to which
-	// lines of PCI functions (of segment 0) lead, where the hypervisor does not know, by bus<<8 | device<<3 | function.
+	// Lines is irq=BUS:DEVICE.FUNCTION:GSI,...: the global system interrupts to which lines
+	// of PCI functions (of segment 0) lead, where the hypervisor does not know, by
+	// bus<<8 | device<<3 | function.
 	Lines map[uint32]uint32
 	// Watchdog is watchdog: a CPU of the hypervisor that gets nowhere for ten
 	// seconds ends the machine with a report.

@@ -70,6 +70,14 @@ func (p *pin) mask() {
 	}
 }
 
+// drop masks the pin, and leaves the vector without one.
+//
+//go:nosplit
+func (p *pin) drop() {
+	p.mask()
+	p.chip = 0
+}
+
 // unmask makes the entry one of an edge before it unmasks it: the chip then forgets that
 // it waits for an EOI, which does not come to it where an interrupt has passed an IOMMU
 // that made an edge of it (QEMU's AMD-Vi does). It must not be before: a line that falls
@@ -107,6 +115,9 @@ func UnmaskPin(vector uint8) { enter(sysMaskPin, uint64(vector), 0, 0) }
 // MaskPin keeps it from interrupting.
 func MaskPin(vector uint8) { enter(sysMaskPin, uint64(vector), 1, 0) }
 
+// DropPin does so for good: the vector is free for others, and its pin for other vectors.
+func DropPin(vector uint8) { enter(sysMaskPin, uint64(vector), 2, 0) }
+
 // ownSetPin (vector and pin, address, entry).
 //
 //go:nosplit
@@ -117,15 +128,18 @@ func ownSetPin(c *cpu, t *thread) uint64 {
 	return 0
 }
 
-// ownMaskPin (vector, 1 or 0).
+// ownMaskPin (vector, 0 to unmask it, 1 to mask it, 2 to drop it).
 //
 //go:nosplit
 func ownMaskPin(c *cpu, t *thread) uint64 {
 	pinlock.lock()
-	if p := pinAt(t.f.rdi); t.f.rsi != 0 {
-		p.mask()
-	} else {
+	switch p := pinAt(t.f.rdi); t.f.rsi {
+	case 0:
 		p.unmask()
+	case 1:
+		p.mask()
+	default:
+		p.drop()
 	}
 	pinlock.unlock()
 	return 0

@@ -33,7 +33,16 @@ func TestPin(t *testing.T) {
 	want("an edge", 0x18, 0x45)
 	p.mask()
 	want("an edge is not masked", 0x18, 0x45)
-	*p = pin{}
+
+	// The vector of a line that is no more may be anybody's: it has no pin to mask.
+	p.set(at, 9, 0xa045, 3<<24)
+	p.drop()
+	want("drop", 0x22, 0x1a045)
+	q := pinAt(0x47)
+	q.set(at, 9, 0xa047, 3<<24)
+	p.mask()
+	want("the pin is another vector's", 0x22, 0xa047)
+	*p, *q = pin{}, pin{}
 }
 
 var pinChip [8]uint32

@@ -15,8 +15,8 @@ import (
 	"ringo/hv/abi"
 )
 
-// Function is a PCI function that dom0 has, as its driver sees it. Its methods but Bind and BindLine
-// may be called from any goroutine.
+// Function is a PCI function that dom0 has, as its driver sees it. Its methods but Bind
+// and BindLine may be called from any goroutine.
 type Function struct {
 	abi.PCIFunction
 	Name  string

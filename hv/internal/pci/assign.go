@@ -59,9 +59,9 @@ type Host struct {
 	ISA   func(irq uint8) (gsi uint32)
 	// Pin has the pin of a global system interrupt, which is level-triggered, raise a
 	// vector; whenever it has, it is masked. False: there is none, or it is not to be had.
-	// MaskPin and UnmaskPin are by vector.
-	Pin                func(gsi uint32, vector uint8, apic uint32) bool
-	MaskPin, UnmaskPin func(vector uint8)
+	// MaskPin, UnmaskPin and DropPin, which masks it for good, are by vector.
+	Pin                         func(gsi uint32, vector uint8, apic uint32) bool
+	MaskPin, UnmaskPin, DropPin func(vector uint8)
 	// Raise raises an event port of dom0.
 	Raise func(port uint32)
 	// Kept are physical addresses that are no device's to decode: start, end.

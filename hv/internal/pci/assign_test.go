@@ -102,6 +102,7 @@ func newRig(t *testing.T) *rig {
 			return gsi < 24
 		},
 		MaskPin:   func(v uint8) { r.pinned = append(r.pinned, fmt.Sprintf("mask %#x", v)) },
+		DropPin:   func(v uint8) { r.pinned = append(r.pinned, fmt.Sprintf("drop %#x", v)) },
 		UnmaskPin: func(v uint8) { r.pinned = append(r.pinned, fmt.Sprintf("unmask %#x", v)) },
 		Silence:   func(a abi.PCIAddr, v uint8) { r.silent = append(r.silent, v) },
 		Raise:     func(port uint32) { r.raised = append(r.raised, port) },

@@ -76,8 +76,8 @@ func (t *Table) has(i int, kind abi.IRQKind, entry uint64) bool {
 	return t.openTable(i) && entry < uint64(t.devices[i].messages)
 }
 
-// Deliver raises the port of a vector's interrupt, or all that share its line. It may be called on any CPU; nothing
-// of it allocates or locks.
+// Deliver raises the port of a vector's interrupt, or those of all that share its line.
+// It may be called on any CPU; nothing of it allocates or locks.
 func (t *Table) Deliver(vector uint8) {
 	switch p := t.ports[vector].Load(); {
 	case p&isLine != 0:

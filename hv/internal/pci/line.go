@@ -25,10 +25,11 @@ const (
 type line struct {
 	gsi    uint32
 	vector uint8 // 0: the entry is free
-	// state has three sets of users: who there are, from bit 0 on; who has been told of an
-	// interrupt and is not done, from owed on; and who does not want any, from quiet on.
+	// state has three sets of users: whom to tell of an interrupt, from bit 0 on; who has
+	// been told and is not done, from owed on; and who holds the line back because its
+	// device cannot be masked, from quiet on.
 	state atomic.Uint64
-	ports [maxUsers]atomic.Uint32
+	ports [maxUsers]atomic.Uint32 // 0: there is no such user
 }
 
 const (
@@ -40,7 +41,8 @@ const (
 // isLine marks the index of a line among what vectors lead to.
 const isLine = 1 << 31
 
-// deliver tells all users of an interrupt. The pin is masked.
+// deliver tells all users of an interrupt. The pin is masked. If there is nobody to tell,
+// it stays so until there is.
 func (l *line) deliver(raise func(port uint32)) {
 	var told uint64
 	for {
@@ -57,33 +59,76 @@ func (l *line) deliver(raise func(port uint32)) {
 	}
 }
 
-// change clears and sets bits. It reports whether there are users, and nobody holds the
-// line back any more, which somebody did before.
-func (l *line) change(off, on uint64) (free bool) {
+// change clears and sets bits, and returns what was there and what is.
+func (l *line) change(off, on uint64) (old, now uint64) {
 	for {
-		old := l.state.Load()
-		v := old&^off | on
-		if l.state.CompareAndSwap(old, v) {
-			return v>>owed == 0 && old>>owed != 0 && v != 0
+		old = l.state.Load()
+		now = old&^off | on
+		if l.state.CompareAndSwap(old, now) {
+			return old, now
 		}
 	}
 }
 
+// idle reports whether a line has somebody to tell, and nobody who holds it back.
+func idle(state uint64) bool { return state>>owed == 0 && state != 0 }
+
 // join makes a user of a line, and returns its number; false if there are too many.
 func (l *line) join(port uint32) (user int, ok bool) {
-	user = bits.TrailingZeros64(^l.state.Load())
-	if user >= maxUsers {
-		return 0, false
+	for user = range l.ports {
+		if l.ports[user].Load() == 0 {
+			l.ports[user].Store(port)
+			return user, true
+		}
 	}
-	l.ports[user].Store(port)
-	l.change(0, 1<<user)
-	return user, true
+	return 0, false
 }
 
-// all is the bits of a user in all sets.
-func all(user int) uint64 { return (1 | 1<<owed | 1<<quiet) << user }
+// leave takes a user away, and reports whether it was the last one.
+func (l *line) leave(user int) (last bool) {
+	l.ports[user].Store(0)
+	for i := range l.ports {
+		if l.ports[i].Load() != 0 {
+			return false
+		}
+	}
+	return true
+}
 
-// openLine returns the line that a function interrupts by, and its number among all.
+// The bits of a user: in all sets, and as one who waits for an interrupt.
+func all(user int) uint64  { return (1 | 1<<owed | 1<<quiet) << user }
+func tell(user int) uint64 { return 1 << user }
+
+// bindLine has the line of a function raise a port as well, for interrupt q. Whoever is
+// told of interrupts is in the set before they can come: a pin that has interrupted for
+// nobody stays masked.
+func (t *Table) bindLine(i int, q *irq, port uint32) abi.Status {
+	n, st := t.openLine(i)
+	if st != abi.OK {
+		return st
+	}
+	l := &t.lines[n]
+	user, ok := l.join(port)
+	if !ok {
+		return abi.NoSlot
+	}
+	_, now := l.change(0, tell(user))
+	switch {
+	case l.vector == 0:
+		if st := t.startLine(n); st != abi.OK {
+			l.leave(user)
+			return st
+		}
+	case idle(now):
+		t.host.UnmaskPin(l.vector) // it has come while all were masked
+	}
+	*q = irq{function: i, kind: abi.IRQLine, port: port, vector: l.vector, line: n, user: user}
+	t.command(t.Functions[i].Addr, commandNoLine, 0)
+	return abi.OK
+}
+
+// openLine returns the number among all of the line that a function interrupts by. If
+// nobody has it yet, it has no vector.
 func (t *Table) openLine(i int) (n int, st abi.Status) {
 	gsi, ok := t.route(i)
 	if !ok {
@@ -101,43 +146,32 @@ func (t *Table) openLine(i int) (n int, st abi.Status) {
 	if n < 0 {
 		return 0, abi.NoSlot
 	}
-	v := t.host.Vector()
-	if v == 0 {
-		return 0, abi.NoSlot
-	}
-	l := &t.lines[n]
-	l.state.Store(0)
-	l.gsi, l.vector = gsi, v
-	t.ports[v].Store(isLine | uint32(n))
-	if !t.host.Pin(gsi, v, t.host.Target()) {
-		t.closeLine(l)
-		return 0, abi.NoDevice
-	}
+	t.lines[n].gsi = gsi
+	t.lines[n].state.Store(0)
 	return n, abi.OK
+}
+
+// startLine lets a line interrupt.
+func (t *Table) startLine(n int) abi.Status {
+	l, v := &t.lines[n], t.host.Vector()
+	if v == 0 {
+		return abi.NoSlot
+	}
+	l.vector = v
+	t.ports[v].Store(isLine | uint32(n))
+	if !t.host.Pin(l.gsi, v, t.host.Target()) {
+		t.closeLine(l)
+		return abi.NoDevice
+	}
+	return abi.OK
 }
 
 // closeLine gives up a line without users.
 func (t *Table) closeLine(l *line) {
-	t.host.MaskPin(l.vector)
+	t.host.DropPin(l.vector)
 	t.ports[l.vector].Store(0)
 	t.host.GiveVector(l.vector)
 	l.vector = 0
-}
-
-// bindLine has the line of a function raise a port as well, for interrupt q.
-func (t *Table) bindLine(i int, q *irq, port uint32) abi.Status {
-	n, st := t.openLine(i)
-	if st != abi.OK {
-		return st
-	}
-	l := &t.lines[n]
-	user, ok := l.join(port)
-	if !ok {
-		return abi.NoSlot
-	}
-	*q = irq{function: i, kind: abi.IRQLine, port: port, vector: l.vector, line: n, user: user}
-	t.command(t.Functions[i].Addr, commandNoLine, 0)
-	return abi.OK
 }
 
 // maskLine keeps a function from interrupting by its line, or lets it. Others wait for it
@@ -147,21 +181,23 @@ func (t *Table) maskLine(q *irq, on bool) {
 	bit := uint64(1) << quiet << q.user
 	if !on {
 		t.command(a, commandNoLine, 0)
-		t.free(l, bit, 0)
+		if _, now := l.change(bit, tell(q.user)); idle(now) {
+			t.host.UnmaskPin(l.vector) // also if it has come while all were masked
+		}
 		return
 	}
 	t.command(a, 0, commandNoLine)
 	if t.space.Load(a, regCommand)&commandNoLine != 0 {
-		t.free(l, 1<<owed<<q.user, 0)
+		t.free(l, all(q.user))
 		return
 	}
-	l.change(0, bit)
+	l.change(all(q.user), bit)
 	t.host.MaskPin(l.vector)
 }
 
-// free changes the state of a line, and unmasks its pin where nobody holds it back.
-func (t *Table) free(l *line, off, on uint64) {
-	if l.change(off, on) {
+// free clears bits of a line, and unmasks its pin if nobody holds it back any more.
+func (t *Table) free(l *line, off uint64) {
+	if old, now := l.change(off, 0); old>>owed != 0 && idle(now) {
 		t.host.UnmaskPin(l.vector)
 	}
 }
@@ -170,10 +206,11 @@ func (t *Table) free(l *line, off, on uint64) {
 func (t *Table) unbindLine(q *irq) {
 	t.command(t.Functions[q.function].Addr, 0, commandNoLine)
 	l := &t.lines[q.line]
-	l.ports[q.user].Store(0)
-	t.free(l, all(q.user), 0)
-	if l.state.Load()&users == 0 {
+	if last := l.leave(q.user); last {
+		l.state.Store(0)
 		t.closeLine(l)
+	} else {
+		t.free(l, all(q.user))
 	}
 	*q = irq{}
 }
@@ -188,7 +225,7 @@ func (t *Table) Done(handle uint64) abi.Status {
 		return abi.BadArg
 	}
 	if q.kind == abi.IRQLine {
-		t.free(&t.lines[q.line], 1<<owed<<q.user, 0)
+		t.free(&t.lines[q.line], 1<<owed<<q.user)
 	}
 	return abi.OK
 }

@@ -43,7 +43,11 @@ func (r *rig) sees(what, want string) {
 // that they are.
 func TestLine(t *testing.T) {
 	r := lines(t)
-	h0, h1 := r.bind(disk, 0), r.bind(plain, 1)
+	h0 := r.bind(disk, 0)
+	r.sees("the first", "[] []")
+	r.host.Pin = nil
+	h1 := r.bind(plain, 1)
+	r.sees("one more, who may have come too late for an interrupt", "[] [unmask 0x40]")
 	if len(r.vectors) != 2 || r.pins[0x40] != 19 || r.command(disk)&commandNoLine != 0 {
 		t.Errorf("vectors %v, pins %v, command %#x", r.vectors, r.pins, r.command(disk))
 	}
@@ -71,7 +75,7 @@ func TestLine(t *testing.T) {
 	r.Deliver(0x40)
 	r.sees("the other stays", "[321] []")
 	r.want("the last one goes", r.Unbind(h1), abi.OK)
-	r.sees("nobody is left", "[] [mask 0x40]")
+	r.sees("nobody is left", "[] [drop 0x40]")
 	if len(r.vectors) != 3 {
 		t.Errorf("vectors %v", r.vectors)
 	}
@@ -83,6 +87,7 @@ func TestLine(t *testing.T) {
 func TestLineMask(t *testing.T) {
 	r := lines(t)
 	h0, h1 := r.bind(disk, 0), r.bind(plain, 1)
+	r.told()
 	r.Deliver(0x40)
 	r.told()
 	r.want("mask", r.Mask(h0, 1), abi.OK)
@@ -91,7 +96,16 @@ func TestLineMask(t *testing.T) {
 	}
 	r.Done(h1)
 	r.sees("masked", "[] [unmask 0x40]")
+	r.Deliver(0x40)
+	r.Done(h1)
+	r.sees("the other's", "[321] [unmask 0x40]")
+	r.Mask(h1, 1)
+	r.Deliver(0x40)
+	r.sees("nobody's: the pin stays masked", "[] []")
 	r.Mask(h0, 0)
+	r.sees("until there is somebody", "[] [unmask 0x40]")
+	r.Mask(h1, 0)
+	r.told()
 	if r.command(disk)&commandNoLine != 0 {
 		t.Error("it may not interrupt")
 	}
@@ -101,7 +115,7 @@ func TestLineMask(t *testing.T) {
 	r.Deliver(0x40) // one was on its way
 	r.Done(h0)
 	r.Done(h1)
-	r.sees("nothing comes", "[320 321] []")
+	r.sees("nothing comes", "[321] []")
 	r.Mask(h0, 0)
 	r.sees("until it may", "[] [unmask 0x40]")
 }
@@ -111,6 +125,7 @@ func TestLineEnds(t *testing.T) {
 	r := lines(t)
 	r.bind(disk, 0)
 	h1 := r.bind(plain, 1)
+	r.told()
 	r.Deliver(0x40)
 	r.Done(h1)
 	r.told()
@@ -120,7 +135,7 @@ func TestLineEnds(t *testing.T) {
 	}
 	r.told()
 	r.Stop()
-	r.sees("dom0's end", "[] [mask 0x40]")
+	r.sees("dom0's end", "[] [drop 0x40]")
 	if r.command(plain)&commandNoLine == 0 {
 		t.Error("it may interrupt")
 	}
@@ -192,13 +207,17 @@ func TestRoute(t *testing.T) {
 		d.reg[piixRoutes/4], d.reg[ich9Registers/4] = c.routes, 0xfed1c001
 		m.add(a, 0x11112222, 0x020000, 7).reg[regLine/4] = c.pin << 8
 		tab := &Table{space: NewSpace(m, nil), Functions: []abi.PCIFunction{
-			{Addr: at(0, 3, 0), Header: 1, Secondary: 1}, {Addr: chip, Vendor: uint16(c.chip), Device: uint16(c.chip >> 16)}, {Addr: a},
+			{Addr: at(0, 3, 0), Header: 1, Secondary: 1}, {Addr: chip, Vendor: uint16(c.chip), Device: uint16(c.chip >> 16), Subvendor: qemu}, {Addr: a},
 		}}
 		tab.Connect(Host{ISA: func(irq uint8) uint32 { return uint32(irq) }, Registers: func(at, size uint64) ([]uint32, bool) {
 			return words, at == 0xfed1f140 && size == 20
 		}})
 		if got, ok := tab.route(len(tab.Functions) - 1); got != c.want || ok != (c.want != 0) {
 			t.Errorf("%+v: %d, %v", c, got, ok)
+		}
+		tab.Functions[1].Subvendor = 0x8086
+		if _, ok := tab.route(len(tab.Functions) - 1); ok && c.chip == ich9 {
+			t.Errorf("%+v: on a board that nobody has seen", c)
 		}
 	}
 }

@@ -16,6 +16,8 @@ const (
 	ich9Words     = 5      // down to D25IR; D30 to D28 have two a doubleword
 	ich9Bits      = 1 << 14
 
+	qemu = 0x1af4 // as subsystem vendor
+
 	piixRoutes = 0x60 // PIRQRCA to PIRQRCD ("PIRQ Route Control"), a byte each
 	piixNone   = 1 << 7
 	pciGSI     = 16 // the first pin that is no ISA interrupt's
@@ -37,10 +39,10 @@ func (t *Table) route(i int) (gsi uint32, ok bool) {
 		if b.Addr.Segment() != 0 || b.Addr.Bus() != 0 {
 			break
 		}
-		switch uint32(b.Device)<<16 | uint32(b.Vendor) {
-		case ich9:
+		switch id := uint32(b.Device)<<16 | uint32(b.Vendor); {
+		case id == ich9 && b.Subvendor == qemu: // on others boards' wiring differs
 			return t.routeICH9(b.Addr, device, pin)
-		case piix3:
+		case id == piix3:
 			return t.routePIIX3(b.Addr, device, pin)
 		}
 	}
