@@ -353,16 +353,24 @@ func TestEveryVerb(t *testing.T) {
 	if got := show(DiskSum.Name, sum, err); got != `{"sha256":"076a27c79e5ace2a3d47f9dd2e83e4ff6ea8872b3c2218f66c92b89b55f36560","size":512}` {
 		t.Error(got)
 	}
-	tested, err := DiskExercise.Call(a, DiskTest{"d0", 1, 1 << 20})
+	tested, err := DiskExercise.Call(a, DiskTest{Name: "d0", Seed: 1, Size: 1 << 20})
 	if show(DiskExercise.Name, tested, err); tested.Size < 1<<20 || tested.Failed != 0 || tested.Reads == 0 || tested.Writes == 0 {
 		t.Errorf("%+v", tested)
 	}
+	// Its next part knows what was written.
+	if tested, err = DiskExercise.Call(a, DiskTest{Name: "d0", Seed: 1, Size: 1 << 20, Start: tested.Size, Flush: true}); err != nil || tested.Failed != 0 {
+		t.Errorf("%+v, %v", tested, err)
+	}
+	if n := a.Hardware.Disk("d0").Count(block.Flush); n < 2 {
+		t.Errorf("%d flushes", n)
+	}
+	before := a.Hardware.Disk("d0").Count(block.Flush)
 	speed, err := DiskMeasure.Call(a, DiskReads{Name: "d0", Size: 4096, Depth: 4, Count: 100})
 	if show(DiskMeasure.Name, speed, err); a.Hardware.Disk("d0").Count(block.Read) < 100 {
 		t.Error("it has not read")
 	}
 	_, err = DiskMeasure.Call(a, DiskReads{Name: "d0", Size: 512, Depth: 2, Count: 50, Flush: true})
-	if n := a.Hardware.Disk("d0").Count(block.Flush); n != 50 || err != nil {
+	if n := a.Hardware.Disk("d0").Count(block.Flush) - before; n != 50 || err != nil {
 		t.Errorf("%d flushes, %v", n, err)
 	}
 	for _, r := range []DiskReads{{"d0", 0, 1, 1, false}, {"d0", 100, 1, 1, false}, {"d0", 4096, 0, 1, false}, {"d0", 4096, 1 << 20, 1, false}, {"d0", 1 << 20, 1, 1, false}, {"d0", -512, 1, 1, false}} {

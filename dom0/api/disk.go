@@ -48,6 +48,10 @@ type DiskTest struct {
 	Name string `json:"name"`
 	Seed uint64 `json:"seed"` // which of the possible tests
 	Size uint64 `json:"size"` // bytes to move
+	// Start is how many bytes tests before this one have moved, of which it is the next
+	// part. Flush has all that is written on the medium at the end.
+	Start uint64 `json:"start,omitempty"`
+	Flush bool   `json:"flush,omitempty"`
 }
 
 // DiskTested is what a test has seen.
@@ -123,7 +127,7 @@ var (
 		if err != nil {
 			return out, err
 		}
-		r, err := a.Hardware.Exercise(d, in.Seed, in.Size)
+		r, err := a.Hardware.Exercise(d, in.Seed, in.Start, in.Size, in.Flush)
 		return DiskTested{r.Reads, r.Writes, r.Failed, r.Bytes}, diskProblem(in.Name, err)
 	})
 )

@@ -13,7 +13,9 @@ import (
 
 const (
 	diskTestHelp = `All that is on its first 128 MiB is lost: random pieces of them are written and read
-back, until so many MiB have been moved. NUMBER makes another test, or the same again.`
+back, until so many MiB have been moved. NUMBER makes another test, or the same again.
+With -f the disk flushes now and then, and after each MiB a line says that what has been
+moved so far is on the medium.`
 	diskSpeedHelp = `Reads at random places: 1000 of 4096 bytes, one at a time, unless -n, -s and -d say
 otherwise. With -f it does not read, but has the disk flush what it has cached. Other work
 of the machine counts as well.`
@@ -99,10 +101,23 @@ func diskTest(c *call) error {
 	if err != nil || err2 != nil {
 		return c.usage()
 	}
-	r, err := api.DiskExercise.Call(c.API, api.DiskTest{Name: c.args[0], Seed: seed, Size: mib << 20})
-	if err != nil {
-		return err
+	in := api.DiskTest{Name: c.args[0], Seed: seed, Size: mib << 20}
+	if c.given('f') {
+		in.Size, in.Flush = min(1, mib)<<20, true
 	}
-	c.printf("%d reads, %d writes, %d bytes, %d failed\n", r.Reads, r.Writes, r.Size, r.Failed)
+	var all api.DiskTested
+	for {
+		r, err := api.DiskExercise.Call(c.API, in)
+		if err != nil {
+			return err
+		}
+		all.Reads, all.Writes, all.Failed, all.Size = all.Reads+r.Reads, all.Writes+r.Writes, all.Failed+r.Failed, all.Size+r.Size
+		if in.Start = all.Size; all.Size >= mib<<20 || all.Failed > 0 {
+			break
+		}
+		c.printf("%d bytes, flushed\n", all.Size)
+		c.flush()
+	}
+	c.printf("%d reads, %d writes, %d bytes, %d failed\n", all.Reads, all.Writes, all.Size, all.Failed)
 	return nil
 }

@@ -124,7 +124,7 @@ func hostVerbs() []verb {
 		{name: "disks", args: "[-v]", flags: "v", short: "list the machine's disks; -v with partitions and file systems", run: disks},
 		{name: "disk-hash", args: "DISK [START [SIZE]]", least: 1, most: 3, short: "hash what a disk contains", text: diskHashHelp, run: diskHash},
 		{name: "disk-speed", args: "[-f] [-s BYTES] [-d DEPTH] [-n COUNT] DISK", flags: "fs:d:n:", least: 1, most: 1, short: "see how long reads or flushes of a disk take", text: diskSpeedHelp, run: diskSpeed},
-		{name: "disk-test", args: "DISK NUMBER MIB", least: 3, most: 3, short: "test a disk, and destroy what is on it", text: diskTestHelp, run: diskTest},
+		{name: "disk-test", args: "[-f] DISK NUMBER MIB", flags: "f", least: 3, most: 3, short: "test a disk, and destroy what is on it", text: diskTestHelp, run: diskTest},
 		{name: "dmesg", args: "[DOMAIN]", most: 1, kind: argDomain, short: "print the hypervisor's log, or a domain's", run: dmesg,
 			text: "A domain's log is what it wrote to the debug ports 0xe9 and 0x402 and to COM2."},
 		{name: "debug-keys", args: "KEYS", least: 1, most: 1, short: "press debug keys of the hypervisor; h is help", run: debugKeys,

@@ -129,11 +129,11 @@ func (h *Hardware) Read(d *Disk, start, size uint64, f func([]byte) error) error
 	return nil
 }
 
-// Exercise writes a disk all over and reads it back, see package exercise.
-func (h *Hardware) Exercise(d *Disk, seed, size uint64) (exercise.Result, error) {
+// Exercise writes a disk all over and reads it back: a part of a plan, see [exercise.Job].
+func (h *Hardware) Exercise(d *Disk, seed, start, size uint64, flush bool) (exercise.Result, error) {
 	h.buffer.Lock()
 	defer h.buffer.Unlock()
-	return exercise.Run(d, h.data, seed, size)
+	return exercise.Run(d, h.data, exercise.Job{Seed: seed, Start: start, Size: size, Flush: flush})
 }
 
 // Speed asks a disk count times for op, depth requests at a time of which each is waited

@@ -118,7 +118,7 @@ func TestNVMe(t *testing.T) {
 	if got := strings.Join(m.calls, ", "); !strings.HasPrefix(got, "assign 0, map 0, write 4, bind 0") {
 		t.Errorf("calls: %s", got)
 	}
-	res, err := r.Exercise(d, 7, 1<<20)
+	res, err := r.Exercise(d, 7, 0, 1<<20, false)
 	if err != nil || res.Bytes < 1<<20 || res.Failed != 0 || d.Count(block.Write) != uint64(res.Writes) {
 		t.Errorf("%+v, %v", res, err)
 	}

@@ -65,6 +65,16 @@ func Fill(b []byte, seed, block uint64, n uint16) {
 	}
 }
 
+// Job is a part of a plan.
+type Job struct {
+	Seed  uint64 // which plan
+	Start uint64 // bytes of the plan that were moved before
+	Size  uint64 // bytes to move
+	// Flush has the disk flush now and then, and at the end: all that was written is on
+	// the medium then.
+	Flush bool
+}
+
 // Result is what an exercise has seen.
 type Result struct {
 	Reads, Writes, Failed int
@@ -81,6 +91,8 @@ type run struct {
 	ended  chan *request
 	free   []*request
 	check  []byte
+
+	flushing bool // a flush is on its way
 }
 
 // unknown is the number of writes to a block one of which has failed.
@@ -93,12 +105,17 @@ type request struct {
 	all  dma.Segment
 }
 
-// Run moves size bytes by plan number seed, and compares what it reads with what it has
-// written. Requests that fail are counted, and end it when there are too many. Data is Depth times Most bytes.
-func Run(d block.Device, data dma.Segment, seed, size uint64) (Result, error) {
+// flushEvery is how many requests there are between flushes.
+const flushEvery = 16
+
+// Run does a part of a plan, and compares what it reads with what it, or the parts
+// before it, have written. Requests that fail are counted, and end it when there are too
+// many. Data is Depth times Most bytes.
+func Run(d block.Device, data dma.Segment, j Job) (Result, error) {
 	info := d.Info()
-	p := NewPlan(seed, info)
-	r := &run{d: d, seed: seed, size: info.BlockSize, writes: make([]uint16, p.blocks), ended: make(chan *request, Depth), check: make([]byte, info.BlockSize)}
+	p := NewPlan(j.Seed, info)
+	r := &run{d: d, seed: j.Seed, size: info.BlockSize, writes: make([]uint16, p.blocks), ended: make(chan *request, Depth+1), check: make([]byte, info.BlockSize)}
+	p.Skip(j.Start, r.size, r.writes)
 	all := make([]*request, Depth)
 	for i := range all {
 		q := &request{all: data.Slice(i*Most, (i+1)*Most)}
@@ -109,23 +126,56 @@ func Run(d block.Device, data dma.Segment, seed, size uint64) (Result, error) {
 		all[i] = q
 		r.free = append(r.free, q)
 	}
-	queue := 0
-	for r.res.Bytes < size {
+	for n := 0; r.res.Bytes < j.Size; n++ {
 		s := p.Next()
-		for len(r.free) == 0 || overlaps(all, s) {
-			if err := r.end(<-r.ended); err != nil {
-				return r.res, err
-			}
-		}
-		r.begin(s, queue)
-		queue = (queue + 1) % d.Queues()
-	}
-	for len(r.free) < Depth {
-		if err := r.end(<-r.ended); err != nil {
+		if err := r.wait(func() bool { return len(r.free) > 0 && !overlaps(all, s) }); err != nil {
 			return r.res, err
 		}
+		r.begin(s, n%d.Queues())
+		if j.Flush && n%flushEvery == flushEvery-1 && !r.flushing {
+			r.beginFlush(n % d.Queues()) // of what has ended, while others are on their way
+		}
 	}
-	return r.res, nil
+	idle := func() bool { return len(r.free) == Depth && !r.flushing }
+	if err := r.wait(idle); err != nil || !j.Flush {
+		return r.res, err
+	}
+	r.beginFlush(0)
+	return r.res, r.wait(idle)
+}
+
+// wait takes what ends until ok says that it is enough.
+func (r *run) wait(ok func() bool) error {
+	for !ok() {
+		if err := r.end(<-r.ended); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Skip goes on by a number of bytes, and counts the writes to each block.
+func (p *Plan) Skip(bytes uint64, blockSize int, writes []uint16) {
+	for done := uint64(0); done < bytes; {
+		s := p.Next()
+		for i := range uint64(s.Blocks) {
+			if s.Write {
+				writes[s.Start+i]++
+			}
+		}
+		done += uint64(s.Blocks) * uint64(blockSize)
+	}
+}
+
+// beginFlush has the disk flush.
+func (r *run) beginFlush(queue int) {
+	r.flushing = true
+	q := new(request)
+	q.Op, q.Done = block.Flush, func(_ *block.Request, err error) {
+		q.err = err
+		r.ended <- q
+	}
+	r.d.Submit(queue, &q.Request)
 }
 
 // overlaps reports whether a request is on its way that has a block of s.
@@ -166,6 +216,10 @@ const maxFailed = 100
 
 // end takes a request that is finished, and compares what was read.
 func (r *run) end(q *request) error {
+	if q.Op == block.Flush {
+		r.flushing = false
+		return q.err
+	}
 	q.busy = false
 	r.free = append(r.free, q)
 	if q.err != nil {
