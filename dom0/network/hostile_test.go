@@ -5,11 +5,15 @@ package network
 
 import (
 	"encoding/binary"
+	"io"
 	"math/rand/v2"
 	"net/netip"
+	"os"
 	"runtime"
 	"testing"
 
+	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 
 	"ringo/drivers/nic"
@@ -135,6 +139,41 @@ func (h *hostile) ip6(proto uint8, body []byte) []byte {
 	b[0], b[6], b[7] = 0x60, proto, 255
 	binary.BigEndian.PutUint16(b[4:], uint16(len(body)))
 	return append(b, body...)
+}
+
+// TestMartian: what comes from an address of ours that never leaves a machine is dropped,
+// and not a word of it stands on standard error, which is the console.
+func TestMartian(t *testing.T) {
+	r := newRig(t, nic.Info{}, Options{}, nil)
+	r.ready()
+	words, stderr, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer words.Close()
+	kept, err := unix.Dup(2)
+	if err == nil {
+		err = unix.Dup2(int(stderr.Fd()), 2)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := hostile{r: r}
+	p := h.ip4(1, false, make([]byte, 8))
+	ip := header.IPv4(p)
+	ip.SetSourceAddress(tcpip.AddrFrom4([4]byte{127, 0, 0, 1}))
+	ip.SetChecksum(0)
+	ip.SetChecksum(^ip.CalculateChecksum())
+	r.card.Inject(r.frame(nic.MAC(r.card.Info().MAC), header.IPv4ProtocolNumber, p))
+	dropped := func() bool { return r.us.stack.Stats().IP.InvalidSourceAddressesReceived.Value() != 0 }
+	r.eventually("a packet that was dropped", dropped)
+	r.eventually("an answer to ping", func() bool { return r.ping(hostAddr) == nil })
+	_ = unix.Dup2(kept, 2)
+	_ = unix.Close(kept)
+	stderr.Close()
+	if text, err := io.ReadAll(words); err != nil || len(text) != 0 {
+		t.Errorf("the stack wrote %q (%v)", text, err)
+	}
 }
 
 // TestMalformed sends random frames: nothing of it makes the stack panic, and it goes on.

@@ -23,6 +23,7 @@ import (
 	"net/netip"
 	"sync"
 
+	"gvisor.dev/gvisor/pkg/log"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/network/arp"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
@@ -57,6 +58,11 @@ type Network struct {
 	mu    sync.Mutex // guards what follows, and what interfaces say is guarded by it
 	cards []*Interface
 }
+
+// init lets the stack's own log end nowhere: it would write to the console whenever
+// somebody sends a packet that the stack thinks worth a line. Its packages have kept the
+// logger since they were initialized, so what changes is where that one writes to.
+func init() { log.Log().Emitter = &log.MultiEmitter{} }
 
 // New returns a network without cards.
 func New(opt Options) *Network {
