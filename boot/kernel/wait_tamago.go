@@ -24,8 +24,9 @@ import (
 //     stop are made to look, and threads without work, whose Ps others may wait for,
 //     to go on.
 //   - A thread without work keeps its P and is told by nobody of new work. It is woken
-//     when another thread blocks in the layer with work left in its queue, and looks by
-//     itself now and then.
+//     when another thread blocks in the layer with work left in its queue, or is found
+//     with some at a tick, and looks by itself: soon if there was some when it fell
+//     asleep, else now and then.
 
 const (
 	sliceOrdinaryNS = 250_000
@@ -153,21 +154,48 @@ func hookIdle(until int64) { enter(sysIdle, uint64(until), 0, 0) }
 //
 //go:nosplit
 func ownIdle(c *cpu, t *thread) uint64 {
-	ns := max(t.idleNS, idleMinNS)
-	t.idleNS = min(2*ns, idleMostNS)
-	if until := t.f.rdi; until != 0 {
-		now := Nanotime() + wallOff
-		if until <= now {
-			return 0
-		}
-		ns = min(ns, until-now)
+	now, until := Nanotime()+wallOff, t.f.rdi
+	if until != 0 && until <= now {
+		return 0
 	}
 	klock.lock()
+	ns := uint64(idleMostNS)
+	if left(t, now) { // since it has looked, or what it may not take yet
+		ns = max(t.idleNS, idleMinNS)
+		t.idleNS = min(2*ns, idleMostNS)
+	} else {
+		t.idleNS = 0
+	}
+	if until != 0 {
+		ns = min(ns, until-now)
+	}
 	t.f.rax = 0
 	idlers.push(t)
 	block(c, t, stIdle, deadlineIn(ns))
 	klock.unlock()
 	return keepRAX
+}
+
+// left reports whether work waits in the queue of a thread other than t, or in that of
+// all, or a timer for somebody to see to it. Preconditions: klock.
+//
+//go:nosplit
+func left(t *thread, now uint64) bool {
+	if goSched[layout.GoSchedQueue/8] != 0 {
+		return true
+	}
+	for i := uint64(0); i < uint64(threadMade); i++ {
+		n := thr(*p64(addr(unsafe.Pointer(&threadTab)) + i*8))
+		if n == t || n.state == stFree || n.state == stIdle || n.class == clsIdle {
+			continue
+		}
+		if p := n.p(); p != 0 {
+			if next := nextTimer(p); queued(p) || next != 0 && next <= now {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // ownLull (where) is a moment of waiting for others.
@@ -249,7 +277,7 @@ func sleepSema(c *cpu, t *thread) {
 func monitor(t *thread) {
 	klock.lock()
 	if idlers.head != 0 {
-		if p := t.p(); p != 0 && queued(p) {
+		if p := t.p(); p != 0 && queued(p) || goSched[layout.GoSchedQueue/8] != 0 {
 			wakeIdler()
 		}
 	} else if now := insn.RDTSC(); now-lastRound > scale(turnNS, tscPerNS) {
@@ -371,7 +399,8 @@ func hookSlice(t *thread, now, end uint64) uint64 {
 }
 
 // wakeIdler lets a thread without work look for some, and reports whether there is
-// one. Preconditions: klock.
+// one. One that spins, as the runtime calls it, is the better choice: the others look
+// into their own queues only while enough of those are about. Preconditions: klock.
 //
 //go:nosplit
 func wakeIdler() bool {
@@ -379,6 +408,12 @@ func wakeIdler() bool {
 		return false
 	}
 	t := thr(idlers.head)
+	for a := idlers.head; a != 0; a = thr(a).next {
+		if v, ok := userLoad64(thr(a).m() + layout.GoSpinning); ok && v&0xff != 0 {
+			t = thr(a)
+			break
+		}
+	}
 	t.idleNS = 0
 	unblock(t, 0, false)
 	return true

@@ -7,14 +7,15 @@ package layout
 // thread waits for (boot/kernel/wait_tamago.go). tools/image compares them with what the
 // compiler says of the image.
 const (
-	GoM       = 48   // g.m
-	GoPanics  = 181  // g.paniconfault
-	GoP       = 160  // m.p
-	GoSema    = 1264 // m.mOS, whose first field is waitsemacount
-	GoRunHead = 400  // p.runqhead, and behind it runqtail
-	GoRunNext = 2456 // p.runnext
-	GoTick    = 16   // p.schedtick
-	GoTimers  = GoPTimers + GoWhen
+	GoM        = 48   // g.m
+	GoPanics   = 181  // g.paniconfault
+	GoP        = 160  // m.p
+	GoSpinning = 228  // m.spinning
+	GoSema     = 1264 // m.mOS, whose first field is waitsemacount
+	GoRunHead  = 400  // p.runqhead, and behind it runqtail
+	GoRunNext  = 2456 // p.runnext
+	GoTick     = 16   // p.schedtick
+	GoTimers   = GoPTimers + GoWhen
 
 	GoPTimers    = 13672 // p.timers
 	GoWhen       = 48    // timers.minWhenHeap, and behind it minWhenModified

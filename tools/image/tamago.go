@@ -63,7 +63,7 @@ func linkTamago(root, out string, env, args []string, symbols bool) error {
 
 // fields are what the kernel layer knows of the runtime.
 var fields = map[string]int64{
-	"runtime.g.m": layout.GoM, "runtime.g.paniconfault": layout.GoPanics, "runtime.m.p": layout.GoP, "runtime.m.mOS": layout.GoSema,
+	"runtime.g.m": layout.GoM, "runtime.g.paniconfault": layout.GoPanics, "runtime.m.p": layout.GoP, "runtime.m.mOS": layout.GoSema, "runtime.m.spinning": layout.GoSpinning,
 	"runtime.mOS.waitsemacount": 0, "runtime.p.runqhead": layout.GoRunHead,
 	"runtime.p.runqtail": layout.GoRunHead + 4, "runtime.p.runnext": layout.GoRunNext,
 	"runtime.p.schedtick": layout.GoTick, "runtime.m.g0": 0, "runtime.p.timers": layout.GoPTimers,
