@@ -99,7 +99,9 @@ type posts struct {
 }
 
 // tellAt is how many posted writes dom0 is told of at once: while the rest of the ring
-// fills up it comes to take them.
+// fills up it comes to take them. Those of that rest it is told of later, like the first
+// ones: it may have looked before they came, and says so only when it has done with what
+// it saw.
 const tellAt = abi.MaxPosts * 3 / 4
 
 // post puts a write into the ring. It reports false when there is no room.
@@ -118,7 +120,7 @@ func (d *Domain) post(a *Access) bool {
 	p.mu.Unlock()
 	if n+1 == tellAt {
 		d.machine.Events.Raise(d.Port)
-	} else if n+1 < tellAt {
+	} else {
 		p.unseen.Store(true)
 	}
 	return true

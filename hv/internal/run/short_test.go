@@ -6,6 +6,7 @@ package run
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -192,6 +193,31 @@ func TestCells(t *testing.T) {
 		g.run()
 		if d.IOReq.PostIn != 1 || !raised(d) {
 			t.Errorf("%s: %d posted, dom0 does not know", name, d.IOReq.PostIn)
+		}
+	}
+	// dom0 has looked and is slow to carry out what it saw: of what came after that it is
+	// told as well, before the vCPU waits.
+	for before := range abi.MaxPosts - 1 {
+		var steps []vcputest.Step
+		for range abi.MaxPosts {
+			steps = append(steps, io(0x3f8, 1, false))
+		}
+		steps = slices.Insert(steps, before+1, exit(vcpu.Interrupted, 0))
+		steps = append(steps, exit(vcpu.HLT, 1))
+		d, _ := g.guest("slow", steps...)
+		steps[before+2].Guest = func(*vcputest.VCPU) {
+			if !raised(d) {
+				t.Errorf("dom0 has not been told of %d", before+1)
+			}
+		}
+		d.Claim(abi.SpacePort, 0x3f8, 8, 9)
+		d.IOReq.Cell[8] = abi.CellPost
+		d.Unpause()
+		g.run()
+		if d.IOReq.PostIn != abi.MaxPosts || !raised(d) {
+			t.Errorf("dom0 has looked when there were %d, and is not told of %d", before+1, d.IOReq.PostIn)
+		}
+		for d.Destroy() != abi.OK {
 		}
 	}
 	// Nobody has said anything: all is forwarded, as is an access of two bytes.
