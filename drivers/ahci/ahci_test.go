@@ -251,6 +251,53 @@ func TestCD(t *testing.T) {
 	})
 }
 
+// A controller that somebody else resets has forgotten its commands: they are given
+// again, and none is taken for done. What is plugged in later is seen.
+func TestReset(t *testing.T) {
+	blocktest.With(t, target(nil), func(r *blocktest.Rig) {
+		dev := r.Device.(*ahcitest.Device)
+		slow := true
+		r.Fate(func(blocktest.Command) (f blocktest.Fault) {
+			if slow {
+				f.Delay = 10 * time.Second
+			}
+			return f
+		})
+		done := make(chan error, 4)
+		for i := range cap(done) {
+			q := &block.Request{Op: block.Write, Start: uint64(i), Blocks: 1, FUA: true, Data: r.Block(fmt.Sprintf("block %d", i))}
+			q.Done = func(_ *block.Request, err error) { done <- err }
+			r.Disk.Submit(0, q)
+		}
+		time.Sleep(time.Second)
+		dev.Do(func() { slow = false })
+		dev.Reset()
+		r.Disk.(onPort0).q.Service() // an interrupt that was on its way
+		r.OK(block.Request{Op: block.Flush})
+		for i := range cap(done) {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			if got := string(dev.Kept(uint64(i))[:7]); got != fmt.Sprintf("block %d", i) {
+				t.Errorf("block %d is %q", i, got)
+			}
+		}
+		if dev.Resets() != 2 || !r.Said("not by its driver") {
+			t.Errorf("%d resets; %s", dev.Resets(), r.Log())
+		}
+		r.Model(1, 2)
+	})
+	run(t, func(*ahcitest.Device) {}, func(r *rig) {
+		r.dev.Reset()
+		time.Sleep(Timeout)
+		r.dev.Plug(3, atatest.NewDisk("SERIAL2", 100))
+		time.Sleep(time.Second)
+		if r.disk(1) == nil {
+			t.Errorf("what is plugged in is not seen; %q", r.log)
+		}
+	})
+}
+
 // Errors without a cause do not stop the disk, unless there is no end to them.
 func TestStray(t *testing.T) {
 	blocktest.With(t, target(nil), func(r *blocktest.Rig) {

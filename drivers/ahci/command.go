@@ -121,6 +121,7 @@ func (d *Disk) Next() (a queue.Answer, ok bool) {
 func (d *Disk) look() {
 	p := d.p
 	given := (d.queued | d.plain) &^ d.fresh
+	defer d.trust()
 	switch {
 	case given == 0 || p.failed.Load():
 	case d.queued != 0:
@@ -136,6 +137,16 @@ func (d *Disk) look() {
 			p.failed.Store(true)
 			d.keeper.Wake()
 		}
+	}
+}
+
+// trust takes back what look has found at a port that has stopped, by a reset of the
+// controller that was not ours or one that is under way: its commands have not ended, they
+// are lost.
+func (d *Disk) trust() {
+	if d.done != 0 && !d.p.started() {
+		d.done = 0
+		d.keeper.Wake()
 	}
 }
 

@@ -189,6 +189,24 @@ func (d *Controller) interrupt() {
 	d.Regs.Write32(regIS, is)
 }
 
+// revive is what a controller needs that was reset, and not by us: interrupts, and that
+// ports without a device see when one comes. The others have keepers.
+func (d *Controller) revive() {
+	if d.Regs.Read32(regGHC)&ghcIRQ != 0 {
+		return
+	}
+	d.Regs.Write32(regGHC, ghcEnable|ghcIRQ)
+	for _, p := range d.ports {
+		if p.disk.Load() != nil {
+			continue
+		}
+		select {
+		case d.plug <- p:
+		default:
+		}
+	}
+}
+
 // watch looks after what is plugged in and taken out.
 func (d *Controller) watch() {
 	defer close(d.ended)

@@ -123,6 +123,7 @@ func (d *Disk) Disable() error { return d.p.stop() }
 func (d *Disk) Enable() error {
 	d.queued, d.plain, d.fresh, d.done = 0, 0, 0, 0
 	d.p.failed.Store(false)
+	d.p.c.revive()
 	if err := d.p.comreset(); err != nil {
 		return err
 	}
@@ -151,6 +152,8 @@ func (d *Disk) Check() string {
 	switch {
 	case !p.linked():
 		return "its link is down"
+	case !p.started():
+		return "it was reset, and not by its driver"
 	case d.replug.Swap(false):
 		return "it was plugged in again"
 	case p.failed.Load() || p.regs.Read32(portIS)&irqErrors != 0:

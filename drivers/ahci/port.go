@@ -80,6 +80,9 @@ func (p *port) put64(off uint32, v uint64) {
 	}
 }
 
+// started reports whether the port takes commands, as we have left it.
+func (p *port) started() bool { return p.regs.Read32(portCMD)&cmdStart != 0 }
+
 // linked reports whether a device is connected, and active.
 func (p *port) linked() bool {
 	s := p.regs.Read32(portSSTS)
@@ -158,6 +161,9 @@ func (p *port) plugChange() {
 	time.Sleep(debounce)
 	switch d := p.disk.Load(); {
 	case d == nil || d.Dead() != nil:
+		if d == nil && p.regs.Read32(portCMD)&cmdReceive == 0 {
+			_ = p.start() // see Controller.revive
+		}
 		p.plugged()
 	case !p.linked():
 		d.keeper.Wake()

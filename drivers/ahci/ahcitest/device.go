@@ -161,6 +161,16 @@ func (d *Device) Plug(n int, v *atatest.Drive) {
 	})
 }
 
+// Reset resets the controller, as somebody else than the driver may: firmware, or a fault.
+func (d *Device) Reset() { d.set(d.resetAll) }
+
+func (d *Device) resetAll() {
+	d.ghc = 1 << 31
+	for i := range d.ports {
+		d.ports[i] = port{n: i, tfd: 0x7f, sig: ^uint32(0), epoch: d.ports[i].epoch + 1, down: d.ports[i].down}
+	}
+}
+
 // Stray makes port 0 report an error that no command has.
 func (d *Device) Stray() { d.set(func() { d.raise(&d.ports[0], 1<<30, false) }) }
 

@@ -96,10 +96,8 @@ func (d *Device) Write32(off uint32, v uint32) {
 	case off == 0x04 && d.stuck:
 		d.ghc |= v
 	case off == 0x04 && v&1 != 0:
+		d.resetAll()
 		d.ghc = 0
-		for i := range d.ports {
-			d.ports[i] = port{n: i, tfd: 0x7f, sig: ^uint32(0), epoch: d.ports[i].epoch + 1, down: d.ports[i].down}
-		}
 	case off == 0x04:
 		d.ghc = v &^ 1
 	case off == 0x08:
