@@ -101,18 +101,19 @@ func diskTest(c *call) error {
 	if err != nil || err2 != nil {
 		return c.usage()
 	}
-	in := api.DiskTest{Name: c.args[0], Seed: seed, Size: mib << 20}
-	if c.given('f') {
-		in.Size, in.Flush = min(1, mib)<<20, true
-	}
+	size := mib << 20
+	in := api.DiskTest{Name: c.args[0], Seed: seed, Size: size, Flush: c.given('f')}
 	var all api.DiskTested
 	for {
+		if in.Flush {
+			in.Size = min(1<<20, size-in.Start)
+		}
 		r, err := api.DiskExercise.Call(c.API, in)
 		if err != nil {
 			return err
 		}
 		all.Reads, all.Writes, all.Failed, all.Size = all.Reads+r.Reads, all.Writes+r.Writes, all.Failed+r.Failed, all.Size+r.Size
-		if in.Start = all.Size; all.Size >= mib<<20 || all.Failed > 0 {
+		if in.Start = all.Size; all.Size >= size || all.Failed > 0 {
 			break
 		}
 		c.printf("%d bytes, flushed\n", all.Size)

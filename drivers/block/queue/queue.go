@@ -23,6 +23,8 @@
 //	completes what it was not given, or      reset; after three in ten minutes it is
 //	 twice, or for another queue              left alone, and requests fail
 //	says nothing                             timeout, abort, reset, as above
+//	forgets all, since something else has    reset at the next look; what it had is given
+//	 reset it                                 again, and not taken for done
 //	is not there any more                    bus mastering off, requests fail: ErrGone
 //	lies about sizes                         bounds on everything that is computed with
 //	writes memory that it was not told       nothing: that is the IOMMU's business

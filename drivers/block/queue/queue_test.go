@@ -20,6 +20,7 @@ type instant struct {
 	odd            bool   // no data fits
 	full, hold     bool   // no room; no answers
 	rung           func() // of the interrupt
+	looked         bool   // somebody has found no answer
 }
 
 func (i *instant) Fits([]dma.Segment) bool { return !i.odd }
@@ -48,6 +49,7 @@ func (i *instant) Ring() {
 
 func (i *instant) Next() (a Answer, ok bool) {
 	if len(i.answers) == 0 {
+		i.looked = true
 		return a, false
 	}
 	a.Slot = i.answers[0]
@@ -124,6 +126,22 @@ func TestDoneAtOnce(t *testing.T) {
 		q.unlock()
 		if done != 11 {
 			t.Errorf("%d are done", done)
+		}
+	})
+}
+
+// A device that interrupts only after a look at its answers interrupts from the start, and
+// after a pause.
+func TestOpenLooks(t *testing.T) {
+	on(t, 4, func(i *instant, q *Queue, d *Disk) {
+		if !i.looked {
+			t.Error("nobody has looked")
+		}
+		q.Pause()
+		i.looked = false
+		q.Service()
+		if q.Open(); !i.looked {
+			t.Error("nobody has looked after a pause")
 		}
 	})
 }

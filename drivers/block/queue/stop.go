@@ -10,12 +10,15 @@ import (
 	"ringo/drivers/block"
 )
 
-// Open lets requests through to the device.
+// Open lets requests through to the device. It looks for answers: there are devices that
+// interrupt only after somebody has found none, and an interrupt that came before Open was
+// for nothing.
 func (q *Queue) Open() {
 	q.mu.Lock()
 	q.live, q.wrong = true, ""
 	q.pump()
 	q.c.Ring()
+	q.due.Store(true)
 	q.unlock()
 }
 
