@@ -27,7 +27,7 @@ var ordinary = map[string]bool{
 	"memLimit": true, "clockInit": true, "setTSCRate": true, "tscFromPIT": true, "pitOnce": true, "tscFromCrystal": true, "timerRate": true, "SetSerial": true,
 	"CheckRate": true, "changeRate": true, "Reference.measure": true, "Reference.now": true,
 	"CheckMappings": true, "SerialRead": true, "SerialWait": true, "(*receiver).read": true,
-	"AllocVector": true, "FreeVector": true, "APICID": true, "NumCPU": true, "init": true, "NextIRQ": true, "Raised": true, "PostIRQ": true, "SetPin": true, "MaskPin": true, "UnmaskPin": true, "MapDevice": true, "Contiguous": true, "(*cpu).nextIRQ": true,
+	"AllocVector": true, "FreeVector": true, "APICID": true, "NumCPU": true, "init": true, "NextIRQ": true, "Raised": true, "PostIRQ": true, "SetPin": true, "MaskPin": true, "DropPin": true, "UnmaskPin": true, "MapDevice": true, "Contiguous": true, "(*cpu).nextIRQ": true,
 }
 
 // TestLinked looks into linked programs: code of the layer that runs with
