@@ -25,7 +25,7 @@ help:
 	@echo 'make conformance  of those the tests of the backends alone, and their table'
 	@echo 'make bench      figures, counted in instructions; also build/bench.json'
 	@echo '                BACKEND=vmx: those of VT-x in Bochs; build/bench-vmx.json'
-	@echo '                ROWS="guest life linux memory disk idle": some of them'
+	@echo '                ROWS="guest life linux memory disk net idle": some of them'
 	@echo 'make profile    where the instructions of one exit go: FIGURE=cpuid BY=func|line BACKEND=svm|vmx'
 	@echo 'make deps       install the Debian packages that all of this needs'
 	@echo 'make clean      remove build/'

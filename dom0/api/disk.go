@@ -106,21 +106,14 @@ var (
 		if err != nil {
 			return out, err
 		}
-		before, err := a.HV.Host()
-		if err != nil {
-			return out, err
-		}
 		op := block.Read
 		if in.Flush {
 			op = block.Flush
 		}
-		if err := a.Hardware.Speed(d, op, uint64(max(in.Size, 0)), in.Depth, in.Count); err != nil {
-			return out, diskProblem(in.Name, err)
-		}
-		after, err := a.HV.Host()
-		ns := after.UptimeNS - before.UptimeNS
-		idle := after.IdleNS - before.IdleNS
-		return DiskSpeed{float64(ns) / 1e9, (float64(ns)*float64(after.NumCPUs) - float64(idle)) / 1e9}, err
+		elapsed, busy, err := a.busy(func() error {
+			return diskProblem(in.Name, a.Hardware.Speed(d, op, uint64(max(in.Size, 0)), in.Depth, in.Count))
+		})
+		return DiskSpeed{elapsed, busy}, err
 	})
 	DiskExercise = add("disk.test", func(a *API, in *DiskTest) (out DiskTested, err error) {
 		d, err := a.disk(in.Name)
@@ -151,6 +144,21 @@ func (a *API) disk(name string) (*hardware.Disk, error) {
 		return d, nil
 	}
 	return nil, problem.New(problem.NotFound, "disks lists those that there are", "there is no disk %q", name)
+}
+
+// busy runs f. It returns how long that took, and how long the machine's CPUs were not
+// idle meanwhile, in seconds.
+func (a *API) busy(f func() error) (elapsed, busy float64, err error) {
+	before, err := a.HV.Host()
+	if err != nil {
+		return 0, 0, err
+	}
+	if err := f(); err != nil {
+		return 0, 0, err
+	}
+	after, err := a.HV.Host()
+	ns, idle := float64(after.UptimeNS-before.UptimeNS), float64(after.IdleNS-before.IdleNS)
+	return ns / 1e9, (ns*float64(after.NumCPUs) - idle) / 1e9, err
 }
 
 // diskProblem says what is wrong with a request to a disk.

@@ -70,6 +70,20 @@ type Pong struct {
 	Seconds float64 `json:"seconds"`
 }
 
+// Traffic is what is to be measured: so many bytes from a server ("receive") or to one
+// ("send") over TCP, where To is HOST:PORT, or echo requests to a host ("ping").
+type Traffic struct {
+	Kind  string `json:"kind"`
+	To    string `json:"to"`
+	Count int64  `json:"count"`
+}
+
+// TrafficSpeed is what that took, in seconds: by the clock, and of the machine's CPUs.
+type TrafficSpeed struct {
+	Elapsed float64 `json:"elapsed"`
+	Busy    float64 `json:"busy"`
+}
+
 // Clock is what NTP servers have said.
 type Clock struct {
 	Time    time.Time `json:"time"`
@@ -125,6 +139,7 @@ var (
 		return out, nil
 	})
 	NetPing  = add("net.ping", func(a *API, in *Ping) (Pong, error) { return a.ping(in) })
+	NetSpeed = add("net.speed", func(a *API, in *Traffic) (TrafficSpeed, error) { return a.traffic(in) })
 	NetClock = add("net.clock", func(a *API, in *Sync) (Clock, error) { return a.clock(in) })
 	// FileFetch begins to fetch a file; FileTransfers tells of it.
 	FileFetch     = act("file.fetch", func(a *API, in *Fetch) error { return a.fetch(in) })
@@ -233,6 +248,37 @@ func (a *API) ping(in *Ping) (Pong, error) {
 		return Pong{}, problem.New(problem.Refused, "", "%v", err)
 	}
 	return Pong{to[0].String(), took.Seconds()}, nil
+}
+
+// trafficMost is how much a measurement may move, in bytes or echo requests.
+const trafficMost = 1 << 40
+
+func (a *API) traffic(in *Traffic) (TrafficSpeed, error) {
+	if err := a.noCard(); err != nil {
+		return TrafficSpeed{}, err
+	}
+	kinds := map[string]func(context.Context) error{
+		"receive": func(ctx context.Context) error { return a.Network.SpeedReceive(ctx, in.To, in.Count) },
+		"send":    func(ctx context.Context) error { return a.Network.SpeedSend(ctx, in.To, in.Count) },
+		"ping": func(ctx context.Context) error {
+			soon, cancel := context.WithTimeout(ctx, lookupTime)
+			defer cancel()
+			to, err := a.Network.Lookup(soon, in.To)
+			if err != nil {
+				return err
+			}
+			return a.Network.SpeedPing(ctx, to[0], pingSize, in.Count)
+		},
+	}
+	f := kinds[in.Kind]
+	if f == nil || in.Count <= 0 || in.Count > trafficMost {
+		return TrafficSpeed{}, problem.New(problem.Invalid, "use receive, send or ping, and at least 1", "%d times %q cannot be measured", in.Count, in.Kind)
+	}
+	elapsed, busy, err := a.busy(func() error { return f(context.Background()) })
+	if err != nil {
+		err = problem.New(problem.Refused, "", "%v", err)
+	}
+	return TrafficSpeed{elapsed, busy}, err
 }
 
 func (a *API) clock(in *Sync) (Clock, error) {

@@ -36,7 +36,7 @@ func wired(t *testing.T, a *API) {
 // networkCalls calls the verbs of the network.
 func networkCalls(t *testing.T, a *API, show func(name string, v any, err error) string) {
 	for _, err := range []error{
-		FileFetch.must(a, Fetch{"http://10.0.0.2/x", "x"}), NetPing.must(a, Ping{Host: "10.0.0.2"}), NetClock.must(a, Sync{Now: true}),
+		FileFetch.must(a, Fetch{"http://10.0.0.2/x", "x"}), NetPing.must(a, Ping{Host: "10.0.0.2"}), NetClock.must(a, Sync{Now: true}), NetSpeed.must(a, Traffic{"ping", "10.0.0.2", 1}),
 	} {
 		if err == nil || !strings.Contains(err.Error(), "no network card") {
 			t.Errorf("without a card: %v", err)
@@ -59,6 +59,15 @@ func networkCalls(t *testing.T, a *API, show func(name string, v any, err error)
 	for _, p := range []Ping{{Host: "10.0.0.2", Size: 2000}, {Host: "10.0.0.2", Timeout: 100}, {Host: "nobody.test"}, {Host: "10.0.0.3", Timeout: 0.01}} {
 		if _, err := NetPing.Call(a, p); err == nil {
 			t.Errorf("%+v is answered", p)
+		}
+	}
+	speed, err := NetSpeed.Call(a, Traffic{"ping", "10.0.0.2", 100})
+	if show(NetSpeed.Name, speed, err); err != nil {
+		t.Error(err)
+	}
+	for _, x := range []Traffic{{"ping", "10.0.0.2", 0}, {"jump", "10.0.0.2", 1}, {"receive", "10.0.0.2:81", 1}, {"send", "10.0.0.2", 1}} {
+		if v, err := NetSpeed.Call(a, x); err == nil {
+			t.Errorf("%+v: %+v", x, v)
 		}
 	}
 	all, err := NetAddresses.Call(a, None{})

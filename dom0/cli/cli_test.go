@@ -241,7 +241,7 @@ func TestErrors(t *testing.T) {
 		"sched-credit -d demo -w 0", "vcpu-pin demo 0", "vcpu-pin demo one 1", "vcpu-pin demo 2 1", "vcpu-pin demo 0 9", "vcpu-pin demo 0 x", "trace x", "trace 9", "stats x", "pci x", "pci 00:1f.2", "pci -y", "help nope", "debug-keys",
 		"disks x", "disk-hash", "disk-hash nvme0n1", "disk-hash nvme0n1 many", "disk-speed -s 0 nvme0n1", "disk-speed nvme0n1", "disk-test nvme0n1", "disk-test nvme0n1 1 some", "disk-test nvme0n1 1 1",
 		"files nowhere/", "files disk:nvme0n1p1/", "create name=g kernel=disk:nvme0n1p1/vmlinuz", "create name=g kernel=net:vmlinuz", "create name=g kernel=http://10.0.0.1/vmlinuz",
-		"ping", "ping 10.0.0.1", "ping -c 0 10.0.0.1", "ping -s 2000 10.0.0.1", "ping -c many 10.0.0.1", "ntp -s", "ntp x", "fetch http://10.0.0.1/x", "fetch http://10.0.0.1/x x", "fetch -d x", "fetch -d", "fetch -d x y",
+		"ping", "ping 10.0.0.1", "ping -c 0 10.0.0.1", "ping -s 2000 10.0.0.1", "ping -c many 10.0.0.1", "net-speed", "net-speed 10.0.0.1:5001", "net-speed -s -p 10.0.0.1", "net-speed -n 0 10.0.0.1:5001", "ntp -s", "ntp x", "fetch http://10.0.0.1/x", "fetch http://10.0.0.1/x x", "fetch -d x", "fetch -d", "fetch -d x y",
 		`list "demo`, `list demo\`, "uptime x",
 		"destroy demo", "list",
 	))

@@ -20,8 +20,13 @@ damaged, or that could not be sent; dropped are those that had no room or no lin
   ip=10.0.0.2/24,gw=10.0.0.1,dns=10.0.0.1  ip=dhcp,dev=net1  ip=none
 Where nobody answers there is a link-local one, and dom0 goes on asking. IPv6
 addresses are by router advertisements.`
-	pingHelp = `-c sends so many requests instead of four, -s so many bytes instead of 56.`
-	ntpHelp  = `-s asks the servers now, and sets the clock. They are those of ntp=HOST[,HOST] on the
+	pingHelp     = `-c sends so many requests instead of four, -s so many bytes instead of 56.`
+	netSpeedHelp = `Receives 16 MiB over TCP from a server that sends as much as one takes, such as
+  yes | nc -l -p 5001
+-s sends, to one that reads to the end, such as nc -l -p 5001 >/dev/null; -p sends 1000
+echo requests to HOST, each after the answer to the last. -n does so many MiB or
+requests. Other work of the machine counts as well.`
+	ntpHelp = `-s asks the servers now, and sets the clock. They are those of ntp=HOST[,HOST] on the
 hypervisor's command line, else those that DHCP names, else pool.ntp.org. They are
 asked when there is an address, and every 17 minutes.`
 	fetchHelp = `  fetch http://10.0.0.1/debian/vmlinuz vmlinuz
@@ -37,6 +42,7 @@ func networkVerbs() []verb {
 		{name: "nics", args: "[-v]", flags: "v", short: "list the machine's network cards", run: nics, text: nicsHelp},
 		{name: "ip", short: "list dom0's addresses, routers and name servers", run: addresses, text: ipHelp},
 		{name: "ping", args: "[-c COUNT] [-s SIZE] HOST", flags: "c:s:", least: 1, most: 1, short: "ask a host whether it is there", run: ping, text: pingHelp},
+		{name: "net-speed", args: "[-s | -p] [-n COUNT] HOST:PORT", flags: "spn:", least: 1, most: 1, short: "see what TCP and ping take of the CPUs", run: netSpeed, text: netSpeedHelp},
 		{name: "ntp", args: "[-s]", flags: "s", short: "show what the clock is set by", run: ntpShow, text: ntpHelp},
 		{name: "fetch", args: "[URL NAME | -d NAME]", flags: "d", most: 2, short: "get a file over the network, for create", run: fetch, text: fetchHelp},
 	}
@@ -176,6 +182,33 @@ func ping(c *call) error {
 	if came == 0 {
 		return last
 	}
+	return nil
+}
+
+// netSpeed is the verb net-speed.
+func netSpeed(c *call) error {
+	in, unit, def := api.Traffic{Kind: "receive", To: c.args[0]}, "byte", 16
+	switch {
+	case c.given('s') && c.given('p'):
+		return c.usage()
+	case c.given('s'):
+		in.Kind = "send"
+	case c.given('p'):
+		in.Kind, unit, def = "ping", "request", 1000
+	}
+	n, err := c.number('n', def, 1<<20)
+	if err != nil {
+		return err
+	}
+	if in.Count = int64(n); unit == "byte" {
+		in.Count <<= 20
+	}
+	r, err := api.NetSpeed.Call(c.API, in)
+	if err != nil {
+		return err
+	}
+	per := 1e9 / float64(in.Count)
+	c.printf("%s: %d %ss in %.3f s, %.3f ns of the CPUs each\n", in.Kind, in.Count, unit, r.Elapsed, r.Busy*per)
 	return nil
 }
 

@@ -39,6 +39,8 @@ type link struct {
 	// fault is told what a frame did to the stack.
 	fault func(v any)
 
+	join joiner // of the goroutine that receives
+
 	lost atomic.Uint64 // frames that the card had no room for
 }
 
@@ -59,21 +61,28 @@ func (l *link) ready() {
 // receive takes frames from the card, whose bytes are the card's again afterwards.
 func (l *link) receive(frames []nic.Frame) {
 	to := l.to.Load()
-	for i := range frames {
-		if to != nil && *to != nil {
-			l.deliver(*to, &frames[i])
+	if to == nil || *to == nil {
+		return
+	}
+	for len(frames) > 0 {
+		n, packet := l.join.take(frames)
+		switch {
+		case packet != nil:
+			l.deliver(*to, packet, true)
+		case n == 0:
+			n = 1
+			l.one(*to, &frames[0], len(l.join.list) > 0)
 		}
+		frames = frames[n:]
 	}
 }
 
-// deliver hands one frame to the stack. A frame that makes it panic is lost, and that is
-// all: whoever is on the wire may send what he likes.
-func (l *link) deliver(to stack.NetworkDispatcher, f *nic.Frame) {
-	n := f.Len()
-	if n < header.EthernetMinimumSize {
+// one hands a frame to the stack, or to the DHCP client. sure says that its sums are right.
+func (l *link) one(to stack.NetworkDispatcher, f *nic.Frame, sure bool) {
+	if f.Len() < header.EthernetMinimumSize {
 		return
 	}
-	v := buffer.NewViewSize(n)
+	v := buffer.NewViewSize(f.Len())
 	b := v.AsSlice()
 	f.CopyTo(b)
 	if l.dhcp != nil && isDHCP(b) {
@@ -81,9 +90,15 @@ func (l *link) deliver(to stack.NetworkDispatcher, f *nic.Frame) {
 		v.Release()
 		return
 	}
-	eth := header.Ethernet(b)
+	l.deliver(to, v, sure || f.Verified && ipHeaderRight(header.Ethernet(b).Type(), b[header.EthernetMinimumSize:]))
+}
+
+// deliver hands one frame to the stack. A frame that makes it panic is lost, and that is
+// all: whoever is on the wire may send what he likes.
+func (l *link) deliver(to stack.NetworkDispatcher, v *buffer.View, verified bool) {
+	eth := header.Ethernet(v.AsSlice())
 	proto, dst := eth.Type(), eth.DestinationAddress()
-	l.verified.Store(f.Verified && ipHeaderRight(proto, b[header.EthernetMinimumSize:]))
+	l.verified.Store(verified)
 	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithView(v)})
 	defer pkt.DecRef()
 	if _, ok := pkt.LinkHeader().Consume(header.EthernetMinimumSize); !ok {
@@ -166,7 +181,7 @@ func (l *link) send(frames []nic.Frame) {
 func (l *link) frame(f *nic.Frame, pkt *stack.PacketBuffer) {
 	*f = nic.Frame{Pieces: append(f.Pieces[:0], pkt.AsSlices()...)}
 	g := &pkt.GSOOptions
-	if g.Type == stack.GSONone || !l.info.Checksum {
+	if g.Type == stack.GSONone || g.Type == stack.GSOGvisor || !l.info.Checksum {
 		return
 	}
 	f.SumStart = header.EthernetMinimumSize + g.L3HdrLen
@@ -209,9 +224,15 @@ func (l *link) Capabilities() stack.LinkEndpointCapabilities {
 	return c
 }
 
+// gsoMost is how long packets are that TCP cuts for a card that does not.
+const gsoMost = 32 << 10
+
 // GSOMaxSize implements stack.GSOEndpoint: with what goes in front of it, a packet is no
 // longer than the card takes.
 func (l *link) GSOMaxSize() uint32 {
+	if l.SupportedGSO() == stack.GVisorGSOSupported {
+		return gsoMost
+	}
 	return uint32(max(l.info.MaxSegmented-header.EthernetMinimumSize-header.IPv6MinimumSize-header.TCPHeaderMaximumSize, 0))
 }
 
@@ -220,7 +241,7 @@ func (l *link) SupportedGSO() stack.SupportedGSO {
 	if l.info.Segment && l.info.Checksum {
 		return stack.HostGSOSupported
 	}
-	return stack.GSONotSupported
+	return stack.GVisorGSOSupported
 }
 
 // AddHeader implements stack.LinkEndpoint.

@@ -68,6 +68,13 @@ const (
 	idleFigure     = "8 idle Linux guests: host halted"
 	tablesFigure   = "its page tables"
 	devicesFigure  = "the same, with a disk of each kind and a network card"
+
+	receiveFigure      = "TCP receive over an 82574L, a byte"
+	sendFigure         = "TCP send over it, a byte"
+	pingFigure         = "ping over it, one at a time"
+	plainReceiveFigure = "TCP receive over virtio without offloads, a byte"
+	plainSendFigure    = "TCP send over it, without offloads, a byte"
+	plainPingFigure    = "ping over virtio"
 )
 
 // figures are in the order of the table.
@@ -106,6 +113,12 @@ var figures = slices.Concat([]figure{
 	{name: tablesFigure, unit: "KiB"},
 	{name: idleFigure, unit: "% of time", target: 95, more: true},
 }, diskFigures(), []figure{
+	{name: receiveFigure, unit: insns, target: 3.6, peers: both("6.10", ""), qemu: true},
+	{name: sendFigure, unit: insns, target: 3.6, peers: both("5.70", ""), qemu: true},
+	{name: pingFigure, unit: insns, target: 24000, peers: both("53500", ""), qemu: true},
+	{name: plainReceiveFigure, unit: insns, target: 7.4, qemu: true},
+	{name: plainSendFigure, unit: insns, target: 18, qemu: true},
+	{name: plainPingFigure, unit: insns, target: 24000, qemu: true},
 	{name: hvFigure, unit: "MiB", target: 16, peers: both("", "23")},
 	{name: dom0Figure, unit: "MiB", target: 128, peers: both("", "512")},
 	{name: imageFigure, unit: "MiB", target: 3, peers: both("", "2.5", "", "2.5")},

@@ -67,12 +67,13 @@ const (
 	memoryRows = "memory"
 	idleRows   = "idle"
 	diskRows   = "disk"
+	netRows    = "net"
 )
 
 // rowNames checks a value of ROWS, by default all parts; in Bochs eight guests take too
 // long to be among them.
 func rowNames(s, backend string) ([]string, error) {
-	all := []string{guestRows, lifeRows, linuxRows, memoryRows, diskRows, idleRows}
+	all := []string{guestRows, lifeRows, linuxRows, memoryRows, diskRows, netRows, idleRows}
 	if s == "" && backend == onBochs {
 		return all[:4], nil
 	}
@@ -127,6 +128,7 @@ func bench() error {
 		{"domains that come and go", values.measureLife},
 		{"memory", values.weighMemory},
 		{"disks", values.measureDisks},
+		{"the network", values.measureNetwork},
 		{"idle guests", values.measureIdle},
 	} {
 		fmt.Fprintln(os.Stderr, "measuring:", step.name)
