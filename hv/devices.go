@@ -48,12 +48,14 @@ func connectDevices(m *part.Machine, dom0 *part.Domain, t *pci.Table, guard *iom
 		Attach: func(abi.PCIAddr) abi.Status { return abi.OK }, Detach: func(abi.PCIAddr) bool { return true },
 		Message: pci.Message, Silence: func(abi.PCIAddr, uint8) {},
 		Raise: m.Events.Raise, Kept: kept(m.RAM, fw, physBits()),
+		KeptPorts: keptPorts(fw, opts), In: insn.In, Out: insn.Out,
 	}
 	if guard != nil {
 		confine(&host, guard, dom0)
 	}
 	connectLines(&host, fw, guard, opts)
 	t.Connect(host)
+	t.OfferPorts(func(first uint16, size uint64, p *pci.PortRange) error { return dom0.Ports.Add(first, size, p) })
 }
 
 // kept is what no base address is believed to be: a device that says so would have hv

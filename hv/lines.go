@@ -40,13 +40,13 @@ func connectLines(h *pci.Host, fw *acpi.Tables, g *iommu.Guard, opts cmdline.Opt
 			console, hasConsole = h.ISA(irq), true
 		}
 	}
-	h.Pin = func(gsi uint32, vector uint8, apic uint32) bool {
+	h.Pin = func(gsi uint32, edge bool, vector uint8, apic uint32) bool {
 		if hasConsole && gsi == console {
 			return false
 		}
 		for _, c := range chips {
 			if gsi >= c.GSIBase && gsi-c.GSIBase < c.pins {
-				return setLine(c, fw.MADT, g, gsi, vector, apic)
+				return setLine(c, fw.MADT, g, gsi, edge, vector, apic)
 			}
 		}
 		return false
@@ -56,17 +56,21 @@ func connectLines(h *pci.Host, fw *acpi.Tables, g *iommu.Guard, opts cmdline.Opt
 // Of the low half of an entry (82093AA, "IOREDTBL").
 const activeLow = 1 << 13
 
-// setLine has a level-triggered pin raise a vector. Lines of PCI are active low, unless
-// firmware says otherwise of an ISA interrupt that has become one.
-func setLine(c chip, m *acpi.MADT, g *iommu.Guard, gsi uint32, vector uint8, apic uint32) bool {
-	low, high, ok := uint32(vector)|iommu.PinLevel, apic<<24, apic < 255
+// setLine has a pin raise a vector. Lines of PCI, which are level-triggered, are active
+// low, unless firmware says otherwise of an ISA interrupt that has become one; edges, of
+// ISA, are active high.
+func setLine(c chip, m *acpi.MADT, g *iommu.Guard, gsi uint32, edge bool, vector uint8, apic uint32) bool {
+	low, high, ok := uint32(vector), apic<<24, apic < 255
+	if !edge {
+		low |= iommu.PinLevel
+	}
 	if g != nil && g.Remaps() {
-		low, high, ok = g.Pin(c.ID, vector, apic, true)
+		low, high, ok = g.Pin(c.ID, vector, apic, !edge)
 	}
 	if !ok {
 		return false
 	}
-	if m.Polarity(gsi) != acpi.ActiveHigh {
+	if p := m.Polarity(gsi); p == acpi.ActiveLow || p != acpi.ActiveHigh && !edge {
 		low |= activeLow
 	}
 	kernel.SetPin(vector, c.Addr, uint8(gsi-c.GSIBase), low, high)

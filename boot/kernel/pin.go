@@ -22,7 +22,7 @@ const (
 	pinLevel  = 1 << 15
 )
 
-// pin is where the level-triggered interrupts of a vector come from. Its line stays
+// pin is where the interrupts of a vector come from. A level-triggered line stays
 // asserted until a driver has seen to the device, so the handler masks the pin before
 // the EOI: else the interrupt would come again before the next instruction.
 type pin struct {
@@ -54,10 +54,7 @@ func pinStore(chip uint64, reg, v uint32) {
 //go:nosplit
 func (p *pin) set(chip uint64, n, low, high uint32) {
 	reg := pinTable + 2*n
-	p.chip = 0
-	if low&pinLevel != 0 {
-		p.chip, p.reg, p.low = chip, reg, low
-	}
+	p.chip, p.reg, p.low = chip, reg, low
 	pinStore(chip, reg, low|pinMask) // nothing comes of a half
 	pinStore(chip, reg+1, high)
 	pinStore(chip, reg, low)
@@ -85,18 +82,21 @@ func (p *pin) drop() {
 //
 //go:nosplit
 func (p *pin) unmask() {
-	if p.chip != 0 {
-		pinStore(p.chip, p.reg, p.low&^pinLevel|pinMask)
-		pinStore(p.chip, p.reg, p.low)
+	if p.chip == 0 {
+		return
 	}
+	if p.low&pinLevel != 0 {
+		pinStore(p.chip, p.reg, p.low&^pinLevel|pinMask)
+	}
+	pinStore(p.chip, p.reg, p.low)
 }
 
-// maskPin keeps the pin of a vector that has come from coming again. Of most vectors
-// there is none.
+// maskPin keeps the level-triggered pin of a vector that has come from coming again. Of
+// most vectors there is none.
 //
 //go:nosplit
 func maskPin(vector uint64) {
-	if p := pinAt(vector); p.chip != 0 {
+	if p := pinAt(vector); p.chip != 0 && p.low&pinLevel != 0 {
 		pinlock.lock()
 		p.mask()
 		pinlock.unlock()
@@ -109,7 +109,7 @@ func SetPin(vector uint8, chip mm.HPA, n uint8, low, high uint32) {
 	enter(sysSetPin, uint64(vector)|uint64(n)<<8, layout.DirectMap+uint64(chip), uint64(low&^pinMask)|uint64(high)<<32)
 }
 
-// UnmaskPin lets the level-triggered pin of a vector interrupt again.
+// UnmaskPin lets the pin of a vector interrupt again.
 func UnmaskPin(vector uint8) { enter(sysMaskPin, uint64(vector), 0, 0) }
 
 // MaskPin keeps it from interrupting.

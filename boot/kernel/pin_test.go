@@ -31,8 +31,13 @@ func TestPin(t *testing.T) {
 	}
 	p.set(at, 4, 0x45, 0)
 	want("an edge", 0x18, 0x45)
+	chip[pinSelect/4] = 0
+	maskPin(0x45)
+	want("an edge that has come is not masked", 0, 0x45)
 	p.mask()
-	want("an edge is not masked", 0x18, 0x45)
+	want("but if it is asked for", 0x18, 0x10045)
+	p.unmask()
+	want("and not any more", 0x18, 0x45)
 
 	// The vector of a line that is no more may be anybody's: it has no pin to mask.
 	p.set(at, 9, 0xa045, 3<<24)

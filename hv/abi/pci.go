@@ -62,7 +62,10 @@ type IRQKind uint64
 const (
 	IRQMSIX IRQKind = iota // one of its messages of MSI-X
 	IRQMSI                 // its message of MSI
-	IRQLine                // its line (INTx), which others may share: it is quiet from an interrupt to CallIRQDone
+	// Its line (INTx), which others may share: it is quiet from an interrupt to CallIRQDone.
+	// Of an IDE controller's channel in compatibility mode, whose number is the message's,
+	// the interrupt of the AT's, which is nobody else's.
+	IRQLine
 )
 
 // PCIBAR is what a base address register decodes. Of a 64-bit one the register behind
@@ -80,4 +83,5 @@ const (
 	BARPort     // I/O ports, else memory
 	BAR64       // 64-bit memory
 	BARPrefetch // reads have no side effects
+	BARFixed    // ports of IDE's compatibility mode, which no register names
 )

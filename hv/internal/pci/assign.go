@@ -57,15 +57,20 @@ type Host struct {
 	// ISA returns that of an ISA interrupt.
 	Lines map[uint32]uint32
 	ISA   func(irq uint8) (gsi uint32)
-	// Pin has the pin of a global system interrupt, which is level-triggered, raise a
-	// vector; whenever it has, it is masked. False: there is none, or it is not to be had.
+	// Pin has the pin of a global system interrupt raise a vector. A level-triggered one is
+	// masked whenever it has. False: there is none, or it is not to be had.
 	// MaskPin, UnmaskPin and DropPin, which masks it for good, are by vector.
-	Pin                         func(gsi uint32, vector uint8, apic uint32) bool
+	Pin                         func(gsi uint32, edge bool, vector uint8, apic uint32) bool
 	MaskPin, UnmaskPin, DropPin func(vector uint8)
 	// Raise raises an event port of dom0.
 	Raise func(port uint32)
-	// Kept are physical addresses that are no device's to decode: start, end.
-	Kept [][2]uint64
+	// Kept are physical addresses that are no device's to decode: start, end. KeptPorts are
+	// such ports.
+	Kept      [][2]uint64
+	KeptPorts [][2]uint32
+	// In and Out access ports, with 1, 2 or 4 bytes.
+	In  func(port uint16, size uint8) uint32
+	Out func(port uint16, size uint8, v uint32)
 }
 
 // Connect lets functions be given away.
@@ -108,8 +113,7 @@ func (t *Table) Assign(a abi.PCIAddr) abi.Status {
 	}
 	f, d := &t.Functions[i], &t.devices[i]
 	switch {
-	case f.Header != 0, baseClass(f) == classBridge, baseClass(f) == classSystem, baseClass(f) == classDisplay,
-		d.state == broken:
+	case !givable(f), d.state == broken:
 		return abi.Denied
 	case d.state == assigned:
 		return abi.Exists
@@ -130,6 +134,11 @@ func (t *Table) Assign(a abi.PCIAddr) abi.Status {
 	d.state = assigned
 	f.Flags |= abi.PCIAssigned
 	return abi.OK
+}
+
+// givable reports whether dom0 can have a function.
+func givable(f *abi.PCIFunction) bool {
+	return f.Header == 0 && baseClass(f) != classBridge && baseClass(f) != classSystem && baseClass(f) != classDisplay
 }
 
 // quiet takes a function the bus and all its interrupts.
@@ -155,7 +164,7 @@ func (t *Table) command(a abi.PCIAddr, off, on uint32) {
 type Mapped struct{ Start, Size uint64 }
 
 // Map has give map the pages of a base address into dom0, in at most two parts, and lets
-// the function decode it. They are those that hold no interrupt messages. Exists is a
+// the function decode it. Ports need no pages. They are those that hold no interrupt messages. Exists is a
 // base address that shares a page with one of a function that is not dom0's. What give
 // refuses is the result; unmap, as in [Table.Release], then takes back what it has given.
 func (t *Table) Map(a abi.PCIAddr, bar uint64, give func(Mapped) abi.Status, unmap func(Mapped) bool) (addr uint64, st abi.Status) {
@@ -170,7 +179,10 @@ func (t *Table) Map(a abi.PCIAddr, bar uint64, give func(Mapped) abi.Status, unm
 		return 0, abi.BadArg
 	}
 	b := &f.BAR[bar]
-	if b.Flags&abi.BARPresent == 0 || b.Flags&abi.BARPort != 0 || b.Addr == 0 || b.Size == 0 || b.Size > maxWindow {
+	if b.Flags&abi.BARPort != 0 {
+		return b.Addr, t.openPorts(i, bar)
+	}
+	if b.Flags&abi.BARPresent == 0 || b.Addr == 0 || b.Size == 0 || b.Size > maxWindow {
 		return 0, abi.BadArg
 	}
 	if d.mapped&(1<<bar) != 0 {

@@ -44,7 +44,7 @@ func (t *Table) Bind(a abi.PCIAddr, kind abi.IRQKind, entry, port uint64) (handl
 		return 0, abi.NoSlot
 	}
 	if kind == abi.IRQLine {
-		return uint64(n), t.bindLine(i, &t.irqs[n], uint32(port))
+		return uint64(n), t.bindLine(i, int(entry), &t.irqs[n], uint32(port))
 	}
 	v := t.host.Vector()
 	if v == 0 {
@@ -71,7 +71,7 @@ func (t *Table) has(i int, kind abi.IRQKind, entry uint64) bool {
 	case abi.IRQMSI:
 		return t.devices[i].msi != 0 && entry == 0
 	case abi.IRQLine:
-		return entry == 0
+		return entry == 0 || compatible(&t.Functions[i], entry)
 	}
 	return t.openTable(i) && entry < uint64(t.devices[i].messages)
 }

@@ -17,13 +17,15 @@ const (
 )
 
 // line is an interrupt line (INTx) that functions share. It is level-triggered: its pin
-// is masked when it has interrupted, until every user has seen to its device.
+// is masked when it has interrupted, until every user has seen to its device. That of an
+// IDE channel in compatibility mode is an edge, whose pin is masked for nobody.
 //
 // What dom0 does with it costs dom0: who never says that it is done keeps the line, and
 // those who share it, quiet; who says so at once is interrupted again, once for each
 // call.
 type line struct {
 	gsi    uint32
+	edge   bool
 	vector uint8 // 0: the entry is free
 	// state has three sets of users: whom to tell of an interrupt, from bit 0 on; who has
 	// been told and is not done, from owed on; and who holds the line back because its
@@ -99,11 +101,11 @@ func (l *line) leave(user int) (last bool) {
 func all(user int) uint64  { return (1 | 1<<owed | 1<<quiet) << user }
 func tell(user int) uint64 { return 1 << user }
 
-// bindLine has the line of a function raise a port as well, for interrupt q. Whoever is
+// bindLine has a line of a function raise a port as well, for interrupt q. Whoever is
 // told of interrupts is in the set before they can come: a pin that has interrupted for
 // nobody stays masked.
-func (t *Table) bindLine(i int, q *irq, port uint32) abi.Status {
-	n, st := t.openLine(i)
+func (t *Table) bindLine(i, entry int, q *irq, port uint32) abi.Status {
+	n, st := t.openLine(i, entry)
 	if st != abi.OK {
 		return st
 	}
@@ -122,21 +124,26 @@ func (t *Table) bindLine(i int, q *irq, port uint32) abi.Status {
 	case idle(now):
 		t.host.UnmaskPin(l.vector) // it has come while all were masked
 	}
-	*q = irq{function: i, kind: abi.IRQLine, port: port, vector: l.vector, line: n, user: user}
+	*q = irq{function: i, kind: abi.IRQLine, entry: entry, port: port, vector: l.vector, line: n, user: user}
 	t.command(t.Functions[i].Addr, commandNoLine, 0)
 	return abi.OK
 }
 
-// openLine returns the number among all of the line that a function interrupts by. If
-// nobody has it yet, it has no vector.
-func (t *Table) openLine(i int) (n int, st abi.Status) {
-	gsi, ok := t.route(i)
-	if !ok {
-		return 0, abi.NoDevice
+// openLine returns the number among all of a line that a function interrupts by. If nobody
+// has it yet, it has no vector.
+func (t *Table) openLine(i, entry int) (n int, st abi.Status) {
+	gsi, edge := t.host.ISA(uint8(atIRQ+entry&1)), compatible(&t.Functions[i], uint64(entry))
+	if !edge {
+		var ok bool
+		if gsi, ok = t.route(i); !ok {
+			return 0, abi.NoDevice
+		}
 	}
 	n = -1
 	for m := range t.lines {
 		switch l := &t.lines[m]; {
+		case l.vector != 0 && l.gsi == gsi && l.edge != edge:
+			return 0, abi.NoDevice
 		case l.vector != 0 && l.gsi == gsi:
 			return m, abi.OK
 		case l.vector == 0 && n < 0:
@@ -146,7 +153,7 @@ func (t *Table) openLine(i int) (n int, st abi.Status) {
 	if n < 0 {
 		return 0, abi.NoSlot
 	}
-	t.lines[n].gsi = gsi
+	t.lines[n].gsi, t.lines[n].edge = gsi, edge
 	t.lines[n].state.Store(0)
 	return n, abi.OK
 }
@@ -159,7 +166,7 @@ func (t *Table) startLine(n int) abi.Status {
 	}
 	l.vector = v
 	t.ports[v].Store(isLine | uint32(n))
-	if !t.host.Pin(l.gsi, v, t.host.Target()) {
+	if !t.host.Pin(l.gsi, l.edge, v, t.host.Target()) {
 		t.closeLine(l)
 		return abi.NoDevice
 	}

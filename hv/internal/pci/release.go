@@ -87,6 +87,13 @@ func (t *Table) unmapAll(i int, unmap func(Mapped) bool) bool {
 		if d.mapped&(1<<bar) == 0 {
 			continue
 		}
+		if p := t.offered[owner{i, uint64(bar)}]; p != nil {
+			if !p.close() {
+				return false
+			}
+			d.mapped &^= 1 << bar
+			continue
+		}
 		b := &f.BAR[bar]
 		start, end := b.Addr&^(pageSize-1), (b.Addr+b.Size+pageSize-1)&^(pageSize-1)
 		if !unmap(Mapped{start, end - start}) {
@@ -119,7 +126,7 @@ func (t *Table) restore(i int) {
 	f := &t.Functions[i]
 	for bar := range f.BAR {
 		b := &f.BAR[bar]
-		if b.Flags&abi.BARPresent == 0 {
+		if b.Flags&abi.BARPresent == 0 || b.Flags&abi.BARFixed != 0 {
 			continue
 		}
 		reg := regBAR + 4*uint16(bar)

@@ -52,6 +52,8 @@ type Table struct {
 	irqs    [abi.NumDevicePorts]irq
 	lines   [maxLines]line
 	ports   [256]atomic.Uint32 // by vector: 0 none, or a line
+
+	offered map[owner]*PortRange // does not change after OfferPorts
 }
 
 // At returns the function of an index.
@@ -123,6 +125,7 @@ func (t *Table) describe(a abi.PCIAddr, id uint32) abi.PCIFunction {
 		sub := t.space.Load(a, regSubsystem)
 		f.Subvendor, f.Subdevice = uint16(sub), uint16(sub>>16)
 		t.measure(&f, 6)
+		fixed(&f)
 	case 1:
 		buses := t.space.Load(a, regBuses)
 		f.Secondary, f.Subordinate = uint8(buses>>8), uint8(buses>>16)
