@@ -12,7 +12,7 @@ help:
 	@echo '                SMP=2 MEM=2048 FILES="a b" HVARGS="..."'
 	@echo '                BOOT=kernel|iso|usb|pxe|uefi-iso|uefi-usb|uefi-pxe'
 	@echo '                BACKEND=svm|vmx ACCEL=tcg|kvm|bochs IOMMU=intel|amd|none QEMU_ARGS="..."'
-	@echo '                DISKS="a.img b.img" DISKBUS=nvme|ahci|virtio'
+	@echo '                DISKS="a.img b.img" DISKBUS=nvme|ahci|virtio|ide'
 	@echo '                NIC=virtio|e1000e|e1000|none HOSTFWD="2222:22"'
 	@echo '                Ctrl-\ three times ends the emulator'
 	@echo 'make image      build/hv.img, build/dom0.elf, build/ringo.iso, build/tftp/'

@@ -13,6 +13,7 @@ import (
 	"ringo/dom0/hcall"
 	"ringo/dom0/network"
 	"ringo/drivers/nic"
+	"ringo/hv/insn"
 )
 
 // newHardware looks for devices, and takes the memory that they need.
@@ -20,6 +21,7 @@ func newHardware(hv *hcall.Client, events *event.Server, cpus int, net *network.
 	return hardware.New(hardware.Options{
 		HV: hv, Events: events, CPUs: cpus, Log: log,
 		Map: kernel.MapDevice, Registers: hardware.Direct(hcall.Direct{}.Slice), Memory: deviceMemory,
+		Ports: hardware.PortIO{In: insn.In, Out: insn.Out},
 		Card: func(name string, d nic.Device) {
 			if _, err := net.Add(name, d); err != nil {
 				log("error: " + err.Error())

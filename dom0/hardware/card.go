@@ -45,7 +45,7 @@ var e1000Driver = Driver{
 			Bind: func(call func()) error {
 				err := f.Bind(0, call)
 				if errors.Is(err, abi.NoDevice) {
-					err = f.BindLine(call)
+					err = f.BindLine(0, call)
 				}
 				return err
 			},

@@ -22,6 +22,7 @@ type Function struct {
 	Name  string
 	h     *Hardware
 	bound []bound
+	ports bool         // it decodes some
 	rest  func() error // nil: there is nothing to be done
 }
 
@@ -34,15 +35,16 @@ var anyKind = []abi.IRQKind{abi.IRQMSIX, abi.IRQMSI}
 // Bits of the command register ("Device Control").
 const (
 	regCommand    = 4
+	commandPorts  = 1 << 0
 	commandMemory = 1 << 1
 	commandMaster = 1 << 2
 )
 
-// Window maps what a base address decodes. The part with the interrupt messages of
-// MSI-X, which are hv's, reads as all ones.
+// Window maps what a base address decodes, memory or ports. The part with the interrupt
+// messages of MSI-X, which are hv's, reads as all ones.
 func (f *Function) Window(bar int) (reg.Window, error) {
 	b := &f.BAR[bar]
-	if b.Flags&abi.BARPresent == 0 || b.Flags&abi.BARPort != 0 || b.Size == 0 || b.Size > 1<<32-1 {
+	if b.Flags&abi.BARPresent == 0 || b.Size == 0 || b.Size > 1<<32-1 {
 		return nil, fmt.Errorf("it has no registers at base address %d", bar)
 	}
 	if b.Addr == 0 {
@@ -50,6 +52,10 @@ func (f *Function) Window(bar int) (reg.Window, error) {
 	}
 	if err := f.h.o.HV.PCIMap(f.Addr, bar); err != nil {
 		return nil, err
+	}
+	if b.Flags&abi.BARPort != 0 {
+		f.ports = true
+		return f.h.o.Ports.Window(uint16(b.Addr), uint32(b.Size)), nil
 	}
 	first, end := b.Addr&^(hcall.PageSize-1), (b.Addr+b.Size+hcall.PageSize-1)&^(hcall.PageSize-1)
 	if !f.h.o.Map(first, end-first) {
@@ -87,7 +93,12 @@ func (f *Function) Master() error { return f.command(commandMemory | commandMast
 // Stop keeps the device from writing memory. It may be called for one that is gone.
 func (f *Function) Stop() { _ = f.command(commandMemory) }
 
-func (f *Function) command(v uint32) error { return f.SetConfig(regCommand, 2, v) }
+func (f *Function) command(v uint32) error {
+	if f.ports {
+		v |= commandPorts
+	}
+	return f.SetConfig(regCommand, 2, v)
+}
 
 // Present asks the function whether it is there: registers of one that is gone read as
 // ones or as zeros.
@@ -103,10 +114,10 @@ func (f *Function) Log(line string) { f.h.o.Log(f.Name + ": " + line) }
 // has not so many.
 func (f *Function) Bind(n int, call func()) error { return f.bind(n, call, anyKind...) }
 
-// BindLine lets the function's line call f, on the event thread; when f returns, the
-// device does not assert the line any more. It fails where nobody knows where the line
-// leads to.
-func (f *Function) BindLine(call func()) error { return f.bind(0, call, abi.IRQLine) }
+// BindLine lets the function's line n, which is 0 unless it is an IDE controller's, call f,
+// on the event thread; when f returns, the device does not assert the line any more. It
+// fails where nobody knows where the line leads to.
+func (f *Function) BindLine(n int, call func()) error { return f.bind(n, call, abi.IRQLine) }
 
 // bind lets an interrupt of the first kind that the function has call f.
 func (f *Function) bind(n int, call func(), kinds ...abi.IRQKind) error {

@@ -66,7 +66,7 @@ type Driver struct {
 }
 
 // Drivers are all there are. The first that matches a function has it.
-var Drivers = []Driver{nvmeDriver, virtioDiskDriver, ahciDriver, e1000Driver, etherDriver}
+var Drivers = []Driver{nvmeDriver, virtioDiskDriver, ahciDriver, ideDriver, e1000Driver, etherDriver}
 
 // Options is what hardware is made of.
 type Options struct {
@@ -76,6 +76,7 @@ type Options struct {
 	// is no memory for page tables. Registers shows them, as Direct does.
 	Map       func(addr, size uint64) bool
 	Registers func(addr, size uint64) reg.Window
+	Ports     PortIO
 	// Memory takes whole pages for devices, for good: contiguous, and zero.
 	Memory func(size int) (addr uint64, b []byte, ok bool)
 	CPUs   int

@@ -29,10 +29,10 @@ type machine struct {
 	calls []string // but those that read
 	deny  map[abi.Call]abi.Status
 
-	mu    sync.Mutex // guards master, bind
-	cmd   map[uint64]uint64
-	bind  func(entry int, f func()) error
-	raise func(port uint32)
+	mu      sync.Mutex // guards master, bind
+	command uint64
+	bind    func(entry int, f func()) error
+	raise   func(port uint32)
 }
 
 func (m *machine) GPA() uint64   { return 0x1000 }
@@ -55,6 +55,9 @@ func (m *machine) Call(nr abi.Call, a0, a1, a2, a3, a4 uint64) (abi.Status, uint
 	}
 	names := map[abi.Call]string{abi.CallPCIAssign: "assign", abi.CallPCIMap: "map", abi.CallPCIWrite: "write", abi.CallPCIRelease: "release", abi.CallIRQBind: "bind"}
 	m.calls = append(m.calls, fmt.Sprint(names[nr], " ", a1))
+	if nr == abi.CallPCIWrite && a1 == regCommand {
+		m.command = a3
+	}
 	if st := m.deny[nr]; st != abi.OK {
 		return st, 0
 	}
@@ -75,7 +78,9 @@ type rig struct {
 	mu     sync.Mutex
 }
 
-func newRig(m *machine, dev *nvmetest.Device) *rig {
+func newRig(m *machine, dev *nvmetest.Device) *rig { return newRigWith(m, dev, dev, PortIO{}) }
+
+func newRigWith(m *machine, regs reg.Window, arena dma.Arena, io PortIO) *rig {
 	shared := new(abi.SharedInfo)
 	r := &rig{m: m, events: event.New(shared)}
 	m.raise = func(port uint32) {
@@ -87,9 +92,10 @@ func newRig(m *machine, dev *nvmetest.Device) *rig {
 	r.Hardware = New(Options{
 		HV: hcall.New(m, m), Events: r.events, CPUs: 2,
 		Map:       func(addr, size uint64) bool { return true },
-		Registers: func(addr, size uint64) reg.Window { return dev },
+		Registers: func(addr, size uint64) reg.Window { return regs },
+		Ports:     io,
 		Memory: func(size int) (uint64, []byte, bool) {
-			s, err := dev.Alloc(size, 4096)
+			s, err := arena.Alloc(size, 4096)
 			return s.Addr, s.Bytes, err == nil
 		},
 		Log: func(line string) {

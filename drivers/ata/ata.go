@@ -69,6 +69,7 @@ type Identity struct {
 	Volatile                bool // it has a write cache, which is on
 	Through                 bool // it can write through it
 	Trim                    bool
+	DMA                     bool
 	Packet                  bool // an ATAPI drive, whose size is asked for elsewhere
 }
 
@@ -79,7 +80,7 @@ var le = binary.LittleEndian
 func ParseIdentity(b []byte, packet bool) (i Identity, err error) {
 	word := func(n int) uint16 { return le.Uint16(b[2*n:]) }
 	i = Identity{
-		Serial: text(b[20:40]), Firmware: text(b[46:54]), Model: text(b[54:94]), BlockSize: 512,
+		Serial: text(b[20:40]), Firmware: text(b[46:54]), Model: text(b[54:94]), BlockSize: 512, DMA: word(49)&(1<<8) != 0,
 	}
 	if packet {
 		i.Packet, i.BlockSize = true, 2048

@@ -4,9 +4,13 @@
 package emu
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"maps"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -43,11 +47,12 @@ func TestBochsBoot(t *testing.T) {
 			if c.smp == 2 { // firmware that is ahead of its time
 				img = withFirmware(t, x2APICOn)
 			}
-			card := emu.NoNIC
+			config := emu.Config{HV: img, Modules: mods, CPU: c.cpu, SMP: c.smp, MemMiB: 512, HVArgs: "noreboot"}
 			if c.nic {
-				card = emu.E1000
+				config.NIC, config.DiskBus = emu.E1000, emu.IDE
+				config.Disks = []string{emptyDisk(t, "ide.img", 33*bochsCylinder)}
 			}
-			h := bochs(t, emu.Config{HV: img, Modules: mods, CPU: c.cpu, SMP: c.smp, MemMiB: 512, HVArgs: "noreboot", NIC: card})
+			h := bochs(t, config)
 			h.see(bootTime, "virtualization: VT-x")
 			h.see(bootTime, prompt)
 			if !strings.Contains(h.Transcript(), "Hz by the PM timer") { // its clock is slow: nobody believes the PIT alone
@@ -62,8 +67,9 @@ func TestBochsBoot(t *testing.T) {
 					t.Errorf("ping:\n%s", got)
 				}
 				h.interrupts("net0", 4)
-				if strings.Contains(h.Transcript(), "every millisecond") {
-					t.Error("its line was not found")
+				h.bochsDisks(filepath.Join(h.dir, "ringo.iso"))
+				if lost := regexp.MustCompile(`(?m)^.*(interrupt was lost|no interrupts|every millisecond|resetting).*$`).FindString(h.Transcript()); lost != "" {
+					t.Errorf("a device was not driven by interrupts: %s", lost)
 				}
 			}
 			h.ok(micro("good", "echo"))
@@ -92,7 +98,32 @@ func TestBochsBoot(t *testing.T) {
 				t.Errorf("free memory %d, %d before", got, free)
 			}
 			h.poweroff()
+			if c.nic {
+				checkExercise(t, config.Disks[0], 1, 1<<20)
+			}
 		})
+	}
+}
+
+// bochsCylinder is what the disks of Bochs are made of, in bytes.
+const bochsCylinder = 516096
+
+// bochsDisks writes the disk of the second channel, and reads the CD of the first.
+func (h *host) bochsDisks(iso string) {
+	h.t.Helper()
+	if all := h.ok("disks"); !regexp.MustCompile(`(?m)^ide0c0d0 +.* 2048 +0 ok\nide0c1d0 +.* 16 +512 +0 ok$`).MatchString(all) {
+		h.t.Errorf("disks:\n%s", all)
+	}
+	if got := h.ok("disk-test ide0c1d0 1 1"); !strings.Contains(got, ", 0 failed") {
+		h.t.Error(got)
+	}
+	b, err := os.ReadFile(iso)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	const size = 1 << 20
+	if got := h.ok(fmt.Sprintf("disk-hash ide0c0d0 0 %d", size)); !strings.Contains(got, fmt.Sprintf("sha256 %x of", sha256.Sum256(b[:size]))) {
+		h.t.Errorf("the CD: %s", got)
 	}
 }
 
@@ -169,7 +200,7 @@ func bochs(t *testing.T, c emu.Config) *host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &host{Machine: m, t: t, cpus: c.SMP}
+	h := &host{Machine: m, t: t, cpus: c.SMP, dir: c.Dir}
 	t.Cleanup(h.close)
 	return h
 }

@@ -5,6 +5,7 @@ package emu
 
 import (
 	"bufio"
+	"crypto/sha256"
 	"fmt"
 	"net"
 	"os"
@@ -19,15 +20,15 @@ import (
 	"ringo/tools/emu"
 )
 
-// TestDisks: dom0 drives NVMe, AHCI and virtio disks by their interrupts. It writes one of
-// each all over, while its controller is reset behind its driver's back, and the files below
-// have then what was written. One whose medium fails goes on where it does not; one that is
-// taken out while it works is gone, and nothing else.
+// TestDisks: dom0 drives NVMe, AHCI, IDE and virtio disks by their interrupts. It writes one
+// of each all over, while its controller (but IDE's) is reset behind its driver's back, and
+// the files below have then what was written. One whose medium fails goes on where it does
+// not; one that is taken out while it works is gone, and nothing else.
 func TestDisks(t *testing.T) {
 	t.Parallel()
 	const size = 64 << 20
 	image := map[string]string{}
-	for _, name := range []string{"nvme", "ahci", "virtio", "badnvme", "badahci", "badvirtio"} {
+	for _, name := range []string{"nvme", "ahci", "ide", "virtio", "badnvme", "badahci", "badvirtio"} {
 		image[name] = emptyDisk(t, name+".img", size)
 	}
 	good := func(name string) string { return "if=none,id=" + name + ",format=raw,file=" + image[name] }
@@ -41,6 +42,7 @@ func TestDisks(t *testing.T) {
 		"auto.toml": "memory = \"16MiB\"\n[boot]\nkernel = \"disk:nvme0n2p2/boot/pvh\"\ncmdline = \"mode=boot\"\n",
 	}))
 	registers := filepath.Join(t.TempDir(), "q")
+	cd, sum := cdFile(t)
 	h := boot(t, emu.Config{MemMiB: 512, HVArgs: "autostart=disk:nvme0n2p2/auto.toml", Args: []string{
 		"-qtest", "unix:" + registers + ",server=on,wait=off", "-qtest-log", "/dev/null",
 		"-drive", good("nvme"), "-device", "nvme,id=first,drive=nvme,serial=one,addr=4",
@@ -51,9 +53,13 @@ func TestDisks(t *testing.T) {
 		"-blockdev", bad("badvirtio"), "-device", "virtio-blk-pci,drive=badvirtio,serial=four,disable-legacy=on,addr=7",
 		"-drive", good("ahci"), "-device", "ide-hd,drive=ahci,serial=five,bus=ide.1",
 		"-blockdev", bad("badahci"), "-device", "ide-hd,drive=badahci,serial=six,bus=ide.3",
+		"-device", "piix3-ide,id=old,addr=8", "-drive", good("ide"), "-device", "ide-hd,drive=ide,serial=seven,bus=old.0,unit=0",
+		"-drive", "if=none,id=cd,media=cdrom,readonly=on,format=raw,file=" + cd, "-device", "ide-cd,drive=cd,serial=eight,bus=old.0,unit=1",
 	}})
 	list := `(?m)^ahci0p1 +QEMU HARDDISK +five +64 +512 +0 ok
 ahci0p3 +QEMU HARDDISK +six +64 +512 +0 ok
+ide0c0d0 +QEMU HARDDISK +seven +64 +512 +0 ok
+ide0c0d1 +QEMU DVD-ROM +eight +1 +2048 +0 ok
 nvme0n1 +QEMU NVMe Ctrl +one +64 +512 +0 ok
 nvme0n2 .* 24 .* ok
 nvme1n1 +QEMU NVMe Ctrl +two +64 +512 +0 ok
@@ -74,6 +80,13 @@ vd1 +virtio block device +four +64 +512 +0 ok$`
 	h.reset(registers, "nvme0n1", "00:04.0", 0, "writel", 0x14, 0)    // CC: not enabled
 	h.reset(registers, "ahci0p1", "00:1f.2", 5, "writel", 4, 1<<31|1) // GHC: reset
 	h.reset(registers, "vd0", "00:06.0", 4, "writeb", 0x14, 0)        // the device status
+	const old = 16 << 20                                              // each of its commands is twenty exits
+	if got := h.ok(fmt.Sprintf("disk-test ide0c0d0 1 %d", old>>20)); !strings.Contains(got, ", 0 failed") {
+		t.Error(got)
+	}
+	if got := h.ok("disk-hash ide0c0d1 0 0x100000"); !strings.Contains(got, sum) {
+		t.Errorf("the CD: %s, want %s", got, sum)
+	}
 	const medium = "the medium cannot be read or written there"
 	for name, why := range map[string]string{"nvme1n1": medium, "vd1": medium, "ahci0p3": "error 0x4: the device has failed"} {
 		h.goesOn(name, why)
@@ -81,15 +94,15 @@ vd1 +virtio block device +four +64 +512 +0 ok$`
 	h.removed()
 	h.poweroff()
 	// Of virtio QEMU's emulator may lose some (CAVEATS.md, "Emulator").
-	if lost := regexp.MustCompile(`(?m)^.*((nvme|ahci).*interrupt was lost|no interrupts|every millisecond).*$`).FindString(h.Transcript()); lost != "" {
+	if lost := regexp.MustCompile(`(?m)^.*((nvme|ahci|ide).*interrupt was lost|no interrupts|every millisecond).*$`).FindString(h.Transcript()); lost != "" {
 		t.Errorf("a disk was not driven by interrupts: %s", lost)
 	}
 	// Two disks are at the AHCI controller.
 	if n := strings.Count(h.Transcript(), ": resetting it\n"); n != 4 {
 		t.Errorf("%d resets, want 4", n)
 	}
-	for _, name := range []string{"nvme", "ahci", "virtio"} {
-		checkExercise(t, image[name], 1, size)
+	for name, moved := range map[string]uint64{"nvme": size, "ahci": size, "ide": old, "virtio": size} {
+		checkExercise(t, image[name], 1, moved)
 	}
 }
 
@@ -163,6 +176,18 @@ func (h *host) removed() {
 		h.t.Errorf("disks:\n%s", all)
 	}
 	h.fails("disk-hash nvme1n1 0 512", "the device is gone")
+}
+
+// cdFile makes a file of 1 MiB that is not all the same, and returns its sum.
+func cdFile(t *testing.T) (name, sum string) {
+	t.Helper()
+	b := make([]byte, 1<<20)
+	exercise.Fill(b, 8, 0, 1)
+	name = filepath.Join(t.TempDir(), "cd.iso")
+	if err := os.WriteFile(name, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return name, fmt.Sprintf("%x", sha256.Sum256(b))
 }
 
 // emptyDisk makes a file of size zeros.

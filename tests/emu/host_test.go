@@ -39,6 +39,7 @@ type host struct {
 	t     *testing.T
 	marks int // see sh
 	cpus  int
+	dir   string // of Bochs' files
 }
 
 // start runs a machine without waiting for anything. Zero fields of c are the

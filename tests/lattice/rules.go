@@ -90,7 +90,7 @@ var rules = []rule{
 	{pkg: "dom0/platform", ours: "hv/abi hv/bus dom0/hcall dom0/event dom0/ioreq dom0/guestmem dom0/devmodel/... dom0/problem dom0/account dom0/board dom0/domain dom0/console", std: any},
 	{pkg: "dom0/api", ours: "hv/abi dom0/hcall dom0/config dom0/config/near dom0/problem dom0/account dom0/domain dom0/files dom0/hardware dom0/network drivers/block drivers/pci", std: any},
 	{pkg: "dom0/cli", ours: "dom0/api", std: any},
-	{pkg: "dom0", ours: "hv/abi boot/kernel boot/layout boot/churn dom0/... drivers/nic", std: any, mods: any},
+	{pkg: "dom0", ours: "hv/abi hv/insn boot/kernel boot/layout boot/churn dom0/... drivers/nic", std: any, mods: any},
 	{pkg: "drivers/...", ours: "drivers/...", std: any, mods: tamago},
 
 	// Programs of the developer's host, and tests.

@@ -51,6 +51,7 @@ var targets = []target{
 	{"dom0/network/dhcp", "FuzzParse"},
 	{"drivers/ahci", "FuzzHostile"},
 	{"drivers/e1000", "FuzzHostile"},
+	{"drivers/ide", "FuzzHostile"},
 	{"drivers/nvme", "FuzzHostile"},
 	{"drivers/pci", "FuzzCapabilities"},
 	{"drivers/virtio/disk", "FuzzHostile"},

@@ -45,6 +45,12 @@ const bochsNIC = `pci: enabled=1, chipset=i440fx, slot1=e1000
 e1000: enabled=1, mac=52:54:00:12:34:56, ethmod=vnet, ethdev="."
 `
 
+// bochsDisk is a disk on the second channel. Its geometry is made up from its size, so that
+// a disk ends with a whole cylinder of 516,096 bytes.
+const bochsDisk = `ata1: enabled=1, ioaddr1=0x170, ioaddr2=0x370, irq=15
+ata1-%s: type=disk, path="%s", mode=flat, cylinders=0
+`
+
 // amdModels are the models of Bochs 2.7 with AMD-V and nested paging.
 var amdModels = []string{"phenom_8650_toliman", "zambezi", "trinity_apu", "ryzen"}
 
@@ -109,11 +115,16 @@ func (c Config) spawnBochs(iso, com1 string) (*Machine, error) {
 	if c.ICount {
 		ips = 1_000_000_000
 	}
-	nic := ""
+	more := ""
 	if c.NIC != NoNIC {
-		nic = bochsNIC
+		more = bochsNIC
 	}
-	rc := fmt.Sprintf(bochsRC, c.MemMiB, c.CPU, c.SMP, ips, iso, com1, panics, nic)
+	for i, file := range c.Disks {
+		if file, err := filepath.Abs(file); err == nil {
+			more += fmt.Sprintf(bochsDisk, [bochsIDE]string{"master", "slave"}[i], file)
+		}
+	}
+	rc := fmt.Sprintf(bochsRC, c.MemMiB, c.CPU, c.SMP, ips, iso, com1, panics, more)
 	for name, text := range map[string]string{"bochsrc": rc, "bochsdbg": commands} {
 		if err := os.WriteFile(filepath.Join(c.Dir, name), []byte(text), 0o644); err != nil {
 			return nil, err

@@ -121,7 +121,7 @@ type Config struct {
 	// IOMMU is the machine's, default none; QEMU only.
 	IOMMU IOMMU
 
-	// Disks are files that are its disks, on DiskBus, default NVMe; QEMU only.
+	// Disks are files that are its disks, on DiskBus, default NVMe; in Bochs IDE.
 	Disks   []string
 	DiskBus Bus
 	// NIC is the machine's network card, default none. A machine that boots over the
@@ -195,8 +195,8 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Accel == InBochs && c.IOMMU != NoIOMMU {
 		return c, errors.New("emu: Bochs has no IOMMU")
 	}
-	if c.Accel == InBochs && len(c.Disks) > 0 {
-		return c, errors.New("emu: disks need QEMU")
+	if err := c.checkDisks(); err != nil {
+		return c, err
 	}
 	if c.Accel == InBochs && (c.Boot != BootISO || len(c.Args) > 0) {
 		return c, errors.New("emu: Bochs boots from a CD and takes no arguments")

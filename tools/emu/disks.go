@@ -4,6 +4,7 @@
 package emu
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -11,11 +12,12 @@ import (
 // Bus is what the machine's disks are attached to.
 type Bus string
 
-// The buses of QEMU.
+// The buses of QEMU. Bochs has IDE only.
 const (
 	NVMe   Bus = ""
 	AHCI   Bus = "ahci" // a controller of its own, beside the machine's
 	Virtio Bus = "virtio"
+	IDE    Bus = "ide"
 )
 
 // ParseBus checks a DISKBUS value; the empty string is NVMe.
@@ -23,14 +25,30 @@ func ParseBus(s string) (Bus, error) {
 	switch b := Bus(s); b {
 	case NVMe, "nvme":
 		return NVMe, nil
-	case AHCI, Virtio:
+	case AHCI, Virtio, IDE:
 		return b, nil
 	}
-	return "", fmt.Errorf("DISKBUS=%s: want nvme, ahci or virtio", s)
+	return "", fmt.Errorf("DISKBUS=%s: want nvme, ahci, virtio or ide", s)
 }
 
-// ahciPorts is how many disks a controller has.
-const ahciPorts = 6
+// How many disks a controller has, and of IDE in Bochs, where the boot CD is on the other
+// channel.
+const (
+	ahciPorts = 6
+	ideDrives = 4
+	bochsIDE  = 2
+)
+
+// checkDisks refuses what there is no place for.
+func (c Config) checkDisks() error {
+	switch {
+	case c.Accel == InBochs && len(c.Disks) > 0 && c.DiskBus != IDE:
+		return errors.New("emu: Bochs has IDE disks only")
+	case c.Accel == InBochs && len(c.Disks) > bochsIDE, c.DiskBus == IDE && len(c.Disks) > ideDrives:
+		return errors.New("emu: too many IDE disks")
+	}
+	return nil
+}
 
 // diskArgs attaches the images c.Disks, of which the nth has the serial number diskN.
 func (c Config) diskArgs() (a []string) {
@@ -47,6 +65,11 @@ func (c Config) diskArgs() (a []string) {
 				a = append(a, "-device", fmt.Sprintf("ich9-ahci,id=sata%d", i/ahciPorts))
 			}
 			a = append(a, "-device", fmt.Sprintf("ide-hd,bus=sata%d.%d,drive=%s,serial=%s", i/ahciPorts, i%ahciPorts, id, id))
+		case IDE:
+			if i == 0 {
+				a = append(a, "-device", "piix3-ide,id=old")
+			}
+			a = append(a, "-device", fmt.Sprintf("ide-hd,bus=old.%d,unit=%d,drive=%s,serial=%s", i/2, i%2, id, id))
 		case Virtio:
 			more := ""
 			if c.IOMMU != NoIOMMU {

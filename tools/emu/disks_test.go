@@ -20,6 +20,8 @@ func TestDiskArgs(t *testing.T) {
 			"-drive if=none,id=disk1,format=qcow2,file=c.qcow2 -device nvme,drive=disk1,serial=disk1"},
 		{AHCI, Intel, "-drive if=none,id=disk0,format=raw,file=a,,b.img -device ich9-ahci,id=sata0 -device ide-hd,bus=sata0.0,drive=disk0,serial=disk0 " +
 			"-drive if=none,id=disk1,format=qcow2,file=c.qcow2 -device ide-hd,bus=sata0.1,drive=disk1,serial=disk1"},
+		{IDE, NoIOMMU, "-drive if=none,id=disk0,format=raw,file=a,,b.img -device piix3-ide,id=old -device ide-hd,bus=old.0,unit=0,drive=disk0,serial=disk0 " +
+			"-drive if=none,id=disk1,format=qcow2,file=c.qcow2 -device ide-hd,bus=old.0,unit=1,drive=disk1,serial=disk1"},
 		{Virtio, NoIOMMU, "-drive if=none,id=disk0,format=raw,file=a,,b.img -device virtio-blk-pci,drive=disk0,serial=disk0 " +
 			"-drive if=none,id=disk1,format=qcow2,file=c.qcow2 -device virtio-blk-pci,drive=disk1,serial=disk1"},
 		{Virtio, AMD, "-drive if=none,id=disk0,format=raw,file=a,,b.img -device virtio-blk-pci,drive=disk0,serial=disk0,disable-legacy=on,iommu_platform=on " +

@@ -15,7 +15,7 @@
 //	ACCEL      tcg, kvm or bochs; default kvm where it has nested virtualization
 //	           of that kind, else Bochs for vmx and QEMU's tcg for svm
 //	DISKS      images of disks, separated by spaces
-//	DISKBUS    nvme (default), ahci or virtio: what they are attached to
+//	DISKBUS    nvme (default), ahci, virtio or ide: what they are attached to
 //	IOMMU      intel, amd or none (default): QEMU's VT-d or AMD-Vi
 //	NIC        virtio (default), e1000e, e1000 or none: QEMU's network card
 //	HOSTFWD    ports of this host that lead to the machine's, as "2222:22 8080:80"
