@@ -202,15 +202,14 @@ func (m *Manager) build(d *dom, p *plan, paused bool) (err error) {
 		a.Flags |= abi.CreateKVM
 	}
 	hcall.SetText(a.Name[:], p.cfg.Name)
-	if err := m.HV.Create(&a); err != nil {
+	if err := m.arrive(d, &a); err != nil {
 		return err
 	}
-	d.id = a.ID
 	defer func() {
 		if err != nil {
+			err = errors.Join(err, m.undo(a.ID))
 			d.gone = true
 			m.forget(a.ID)
-			err = errors.Join(err, m.undo(a.ID))
 		}
 	}()
 	if err := m.furnish(&a, p); err != nil {
@@ -220,13 +219,26 @@ func (m *Manager) build(d *dom, p *plan, paused bool) (err error) {
 	if err := m.HV.SetRecord(a.ID, rec); err != nil {
 		return err
 	}
-	m.mu.Lock()
-	m.doms[a.ID] = d
-	m.mu.Unlock()
 	if paused {
 		return nil
 	}
 	return m.HV.Unpause(a.ID)
+}
+
+// arrive makes a domain that has nothing yet, and its entry. Everybody finds it in the
+// hypervisor's list from now on: who wants to do something to it waits for op, so that its
+// memory does not go while it is filled.
+//
+// Preconditions: d.op is held.
+func (m *Manager) arrive(d *dom, a *abi.CreateArgs) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.HV.Create(a); err != nil {
+		return err
+	}
+	d.id = a.ID
+	m.doms[a.ID] = d
+	return nil
 }
 
 // furnish gives a new domain its memory, operating system and devices.

@@ -108,6 +108,38 @@ func TestCreateFailsAnywhere(t *testing.T) {
 	}
 }
 
+// A domain that is being made is found by its name; who destroys it waits until it is made.
+func TestDestroyWhileMade(t *testing.T) {
+	r := newRig(t)
+	free := r.Free()
+	loading, loaded := make(chan bool), make(chan bool)
+	r.load.gate = func() {
+		loading <- true
+		<-loaded
+	}
+	made, destroyed := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := r.Create(r.cfg("web", 16), false)
+		made <- err
+	}()
+	<-loading
+	r.Manager.mu.Lock()
+	d := r.doms[1]
+	r.Manager.mu.Unlock()
+	if d == nil || d.op.TryLock() {
+		t.Fatal("a domain whose kernel is being loaded is anybody's")
+	}
+	go func() { destroyed <- r.Destroy("web") }()
+	loaded <- true
+	if err := <-made; err != nil {
+		t.Error(err)
+	}
+	if err := <-destroyed; err != nil {
+		t.Error(err)
+	}
+	r.wantClean(free)
+}
+
 // When even undoing fails, the user is told what remains and can remove it.
 func TestUndoFails(t *testing.T) {
 	r := newRig(t)

@@ -126,7 +126,7 @@ type Manager struct {
 	defining sync.Mutex
 	dumping  sync.Mutex // serializes the making of dumps; after dom.op, before mu
 
-	// mu guards what follows. It is not held over hypercalls.
+	// mu guards what follows. It is not held over hypercalls, but for that of arrive.
 	mu     sync.Mutex
 	doms   map[uint32]*dom
 	making map[string]string // names of domains being made, and their UUIDs
