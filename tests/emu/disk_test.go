@@ -34,7 +34,7 @@ func TestDisks(t *testing.T) {
 	good := func(name string) string { return "if=none,id=" + name + ",format=raw,file=" + image[name] }
 	bad := func(name string) string {
 		return `{"driver":"raw","node-name":"` + name + `","file":{"driver":"blkdebug","image":{"driver":"file","filename":"` + image[name] +
-			`"},"inject-error":[{"event":"none","iotype":"read","errno":5,"sector":4096}]}}`
+			`"},"inject-error":[{"event":"none","iotype":"read","errno":5,"sector":4096},{"event":"none","iotype":"flush","errno":5}]}}`
 	}
 	files, _ := protocols()
 	volume := diskImage(t, "files.img", tree(t, map[string]string{
@@ -135,7 +135,8 @@ func (h *host) reset(socket, disk, function string, bar int, width string, regis
 	h.see(verbTime, prompt)
 }
 
-// goesOn reads where a disk has a bad block, and where it has none, and works on.
+// goesOn reads where a disk has a bad block, and where it has none, and works on. What was
+// written cannot be flushed.
 func (h *host) goesOn(name, why string) {
 	h.t.Helper()
 	const zeros = "sha256 30e14955ebf1352266dc2ff8067e68104607e750abb9d3b36582b8af909fcb58 of 1048576 bytes"
@@ -146,6 +147,7 @@ func (h *host) goesOn(name, why string) {
 	if got := h.ok("disk-test " + name + " 2 4"); !strings.Contains(got, " reads, ") {
 		h.t.Error(got)
 	}
+	h.fails("disk-speed -f -n 1 "+name, name+": flush: ", why)
 	if all := h.ok("disks"); !regexp.MustCompile(`(?m)^` + name + ` .* 512 +[1-9][0-9]* ok$`).MatchString(all) {
 		h.t.Errorf("disks:\n%s", all)
 	}

@@ -285,7 +285,11 @@ func (q *Queue) complete(a Answer) (finished, bool) {
 		q.waiting = append(q.waiting, j)
 		return finished{}, false
 	}
-	if a.Err != nil {
+	switch {
+	case a.Err == nil:
+	case j.r.Op == block.Flush:
+		a.Err = fmt.Errorf("flush: %w", a.Err)
+	default:
 		a.Err = fmt.Errorf("blocks %d to %d: %w", j.r.Start, j.r.Start+max(uint64(j.r.Blocks), 1)-1, a.Err)
 	}
 	return finished{j.r, a.Err}, true
