@@ -49,7 +49,7 @@ func main() {
 		host.Notify("error: " + err.Error())
 	}
 	options := strings.Fields(hcall.Text(info.CmdLine[:]))
-	net, clock := newNetwork(options, host.Notify)
+	net, clock := newNetwork(hv, options, host.Notify)
 	machine := newHardware(hv, events, int(start.NumCPUs), net, host.Notify)
 	budget := account.New(kernel.ReadStats().FreeFrames * hcall.PageSize)
 	devices := platform.New(hv, events, direct, budget.Account("a guest"))

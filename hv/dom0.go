@@ -31,7 +31,7 @@ func buildDom0(m *part.Machine, info *mb.Info, fw *acpi.Tables, opts cmdline.Opt
 	if len(info.Modules) == 0 {
 		fatal("no boot module: the first one must be the dom0 image (QEMU: -initrd dom0; GRUB: module2 /boot/dom0)")
 	}
-	m.EpochNS = epoch(m.TSCHz)
+	m.EpochNS.Store(epoch(m.TSCHz))
 	p := &builder.Params{
 		Image: moduleRange(info.Modules[0]), Bytes: defaultDom0, VCPUs: max(1, opts.Dom0VCPUs),
 		Top: top(info), RSDP: fw.Root.Addr, Windows: windows(info),

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
@@ -122,7 +123,7 @@ func TestErrors(t *testing.T) {
 	e1 := func(_ any, err error) error { return err }
 	_, _, logErr := c.Log(0)
 	calls := map[string]error{
-		"host": e1(c.Host()), "version": e1(c.Version()), "power": c.Power(0), "log": logErr,
+		"host": e1(c.Host()), "version": e1(c.Version()), "power": c.Power(0), "wall": c.SetWall(time.Unix(1, 0)), "log": logErr,
 		"write": e1(c.ConsoleWrite([]byte("x"))), "read": e1(c.ConsoleRead(make([]byte, 1))),
 		"key": c.DebugKey('h'), "send": c.EventSend(1), "start": c.StartVCPU(1, 0, 0, 0),
 		"counts": e1(c.ExitCounts(1)), "trace": e1(c.Trace(0)), "create": c.Create(&abi.CreateArgs{}),
@@ -153,6 +154,14 @@ func TestErrors(t *testing.T) {
 	}
 	if err := c.SetRecord(1, make([]byte, abi.RecordLen+1)); !errors.Is(err, abi.TooBig) {
 		t.Error(err)
+	}
+}
+
+func TestSetWall(t *testing.T) {
+	m := hcalltest.New(256<<20, 2)
+	want := time.Date(2031, 2, 3, 4, 5, 6, 7, time.UTC)
+	if err := m.Client().SetWall(want); err != nil || !m.Wall().Equal(want) {
+		t.Error(m.Wall(), err)
 	}
 }
 

@@ -34,6 +34,12 @@ func (c *Client) Power(op abi.Power) error {
 	return fail(abi.CallPower, st, "change power state")
 }
 
+// SetWall has the hypervisor tell guests that it is t now.
+func (c *Client) SetWall(t time.Time) error {
+	st, _ := c.call(abi.CallSetWall, uint64(t.UnixNano()), 0, 0, 0, 0)
+	return fail(abi.CallSetWall, st, "set the wall clock to %v", t)
+}
+
 // maxLog bounds Log: a ring cannot be larger, whatever the hypervisor answers.
 const maxLog = 4 << 20
 

@@ -5,6 +5,7 @@ package network
 
 import (
 	"encoding/binary"
+	"flag"
 	"io"
 	"math/rand/v2"
 	"net/netip"
@@ -176,6 +177,8 @@ func TestMartian(t *testing.T) {
 	}
 }
 
+var malformed = flag.Int("malformed", 200_000, "how many frames TestMalformed sends")
+
 // TestMalformed sends random frames: nothing of it makes the stack panic, and it goes on.
 func TestMalformed(t *testing.T) {
 	t.Parallel()
@@ -185,7 +188,7 @@ func TestMalformed(t *testing.T) {
 		h := &hostile{r: r}
 		rnd := rand.New(rand.NewPCG(4, 2))
 		b := make([]byte, 2000)
-		for h.sent < 100_000 {
+		for h.sent < *malformed/2 {
 			n := 5 + rnd.IntN(len(b)-5)
 			if rnd.IntN(3) > 0 {
 				n = 5 + rnd.IntN(80)

@@ -63,6 +63,8 @@ const (
 	CallIRQMask    // (handle, 1 or 0): the interrupt waits, or not any more
 	CallIRQUnbind  // (handle)
 	CallIRQDone    // (handle): of IRQLine, that its interrupt has been seen to; it may come again
+
+	CallSetWall // (ns since 1970, UTC): that is the time now; BadArg if the machine would have started before 1970
 	CallEnd
 )
 

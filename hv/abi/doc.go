@@ -69,7 +69,8 @@
 //	   PCIFunction and NoDevice, were added to it
 //	5  DomainInfo.Absent and Started, TriggerUnplug and TriggerPlug; CallSchedSlice,
 //	   HostInfo.IOMMU, and CallPCIAssign to CallIRQDone were added to it
-//	6  SharedInfo.Ready, and Masked in place of a mask for each port
+//	6  SharedInfo.Ready, and Masked in place of a mask for each port; CallSetWall was
+//	   added to it
 package abi
 
 // Version is the version of this contract. It changes with every incompatible

@@ -6,6 +6,7 @@ package hcalltest
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"ringo/hv/abi"
 )
@@ -26,6 +27,9 @@ func (m *Machine) invoke(nr abi.Call, a [5]uint64, ports *[]uint32) (abi.Status,
 			return abi.BadArg, 0
 		}
 		m.power = append(m.power, abi.Power(a[0]))
+		return abi.OK, 0
+	case abi.CallSetWall:
+		m.wall = time.Unix(0, int64(a[0]))
 		return abi.OK, 0
 	case abi.CallLog:
 		return m.readLog(a[0], a[1], a[2])

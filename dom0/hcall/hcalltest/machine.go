@@ -14,6 +14,7 @@ import (
 	"encoding/binary"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"ringo/dom0/hcall"
 	"ringo/hv/abi"
@@ -71,6 +72,7 @@ type Machine struct {
 	lostLine bool
 	out      []byte
 	power    []abi.Power
+	wall     time.Time
 	keys     []byte
 	trace    []abi.TraceRecord
 	exits    abi.ExitCounts

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"ringo/dom0/hcall"
 	"ringo/hv/abi"
@@ -144,6 +145,13 @@ func (m *Machine) Powered() []abi.Power {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.power)
+}
+
+// Wall is what the wall clock was set to.
+func (m *Machine) Wall() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.wall
 }
 
 // SetTrace sets the records of every CPU's trace ring.

@@ -19,7 +19,7 @@ func (b *build) startInfo() (err error) {
 		return err
 	}
 	info = abi.StartInfo{
-		Magic: abi.StartMagic, TSCHz: b.m.TSCHz, EpochNS: b.m.EpochNS,
+		Magic: abi.StartMagic, TSCHz: b.m.TSCHz, EpochNS: b.m.EpochNS.Load(),
 		ImageStart: uint64(b.imageAt), ImageSize: b.img.End - b.img.Base,
 		Top: uint64(b.p.Top), PoolStart: uint64(b.next), PoolEnd: uint64(b.end),
 		SharedInfo: uint64(b.d.SharedInfoAt()), RSDP: uint64(b.p.RSDP),

@@ -55,6 +55,13 @@ func debugKey(c *Context) (abi.Status, uint64) {
 	return abi.OK, 0
 }
 
+func setWall(c *Context) (abi.Status, uint64) {
+	if !c.m.SetWall(c.arg[0]) {
+		return abi.BadArg, 0
+	}
+	return abi.OK, 0
+}
+
 func domCreate(c *Context) (abi.Status, uint64) {
 	a := view[abi.CreateArgs](c)
 	d, st := c.m.Create(a)

@@ -15,7 +15,7 @@ import (
 // offsets of Linux's struct kvm_clock_pairing (arch/x86/include/uapi/asm/kvm_para.h).
 func TestClockPairing(t *testing.T) {
 	r := newRig(t)
-	r.m.EpochNS = 1_700_000_000_000_000_041
+	r.m.EpochNS.Store(1_700_000_000_000_000_041)
 	r.m.TSC = func() uint64 { return 7 } // nanoseconds
 	d := r.create("g")
 	for again := abi.Again; again == abi.Again; {
@@ -58,5 +58,41 @@ func TestClockPairing(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(10, func() { pair(at, 0) }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestSetWall: guests that ask for the wall time get the one that was set last, also those
+// that have run before.
+func TestSetWall(t *testing.T) {
+	r := newRig(t)
+	now := uint64(1000)
+	r.m.TSC = func() uint64 { return now } // nanoseconds
+	d := r.create("g")
+	for again := abi.Again; again == abi.Again; {
+		again, _ = r.call(r.dom0, abi.CallDomPopulate, uint64(d.ID), 0, mm.MiB, 0)
+	}
+	v, le := d.VCPUs[0], binary.LittleEndian
+	if st, _ := r.call(d, abi.CallSetWall, 5_000_000_000); st != abi.Denied {
+		t.Error("a guest: ", st)
+	}
+	if st, _ := r.call(r.dom0, abi.CallDomUnpause, uint64(d.ID)); st != abi.OK {
+		t.Fatal(st)
+	}
+	now += 500
+	b := make([]byte, 12)
+	for _, wall := range []uint64{1_700_000_000_000_000_000, 1_600_000_000_000_000_100, 1000} {
+		if st, _ := r.call(r.dom0, abi.CallSetWall, wall+500); st != abi.OK {
+			t.Fatal(wall, st)
+		}
+		// The guest's clock is 500 ns old.
+		if n := testing.AllocsPerRun(10, func() { v.WallClock(0x100) }); n != 0 {
+			t.Errorf("%v allocations", n)
+		}
+		if !d.Read(0x100, b) || uint64(le.Uint32(b[4:]))*1e9+uint64(le.Uint32(b[8:])) != wall {
+			t.Errorf("%d: %x", wall, b)
+		}
+	}
+	if st, _ := r.call(r.dom0, abi.CallSetWall, 1499); st != abi.BadArg {
+		t.Error("before 1970: ", st)
 	}
 }

@@ -57,4 +57,6 @@ var calls = [abi.NumCalls]call{
 	abi.CallIRQMask - abi.CallBase:    {run: irqMask},
 	abi.CallIRQUnbind - abi.CallBase:  {run: irqUnbind},
 	abi.CallIRQDone - abi.CallBase:    {run: irqDone},
+
+	abi.CallSetWall - abi.CallBase: {run: setWall},
 }

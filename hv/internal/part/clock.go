@@ -14,7 +14,7 @@ import (
 func (d *Domain) startClock() {
 	m := d.machine
 	now := m.Now()
-	d.clock = pvclock.Base{Rate: pvclock.NewRate(m.TSCHz), WallNS: m.EpochNS + m.NS(now)}
+	d.clock = pvclock.Base{Rate: pvclock.NewRate(m.TSCHz)}
 	if d.Privileged() {
 		return
 	}
@@ -60,14 +60,18 @@ func (v *VCPU) publishTime(paused bool) {
 // SystemTime is MSR_KVM_SYSTEM_TIME_NEW.
 func (v *VCPU) SystemTime() uint64 { return v.clock.Read() }
 
-// WallClock is a write to MSR_KVM_WALL_CLOCK_NEW.
+// WallClock is a write to MSR_KVM_WALL_CLOCK_NEW: the wall time, as it is known now, when
+// the guest's clock began.
 func (v *VCPU) WallClock(val uint64) bool {
 	a, ok := pvclock.WallAddr(val)
 	if !ok {
 		return false
 	}
 	if hpa, _, ok := v.Dom.ramAt(a, 12, pt.Write); ok {
-		v.clock.PublishWall(v.Dom.machine.Phys, hpa, &v.Dom.clock)
+		m := v.Dom.machine
+		b := v.Dom.clock
+		b.WallNS = m.EpochNS.Load() + m.NS(-v.Dom.offset)
+		v.clock.PublishWall(m.Phys, hpa, &b)
 	}
 	return true
 }
@@ -76,5 +80,16 @@ func (v *VCPU) WallClock(val uint64) bool {
 func (v *VCPU) PairClock(b []byte) {
 	m := v.Dom.machine
 	now := m.Now()
-	pvclock.Pair(b, m.EpochNS+m.NS(now), now+v.Time.Offset)
+	pvclock.Pair(b, m.EpochNS.Load()+m.NS(now), now+v.Time.Offset)
+}
+
+// SetWall has it be ns nanoseconds since 1970 now, for guests that ask from now on. It
+// reports false if TSC 0 would be before 1970.
+func (m *Machine) SetWall(ns uint64) bool {
+	up := m.NS(m.Now())
+	if ns < up {
+		return false
+	}
+	m.EpochNS.Store(ns - up)
+	return true
 }

@@ -45,7 +45,7 @@ type Machine struct {
 	Spec    spec.Plan
 	CPUs    []*pcpu.CPU
 	TSCHz   uint64
-	EpochNS uint64 // wall time at TSC 0, ns since 1970 UTC
+	EpochNS atomic.Uint64 // wall time at TSC 0, ns since 1970 UTC; CallSetWall changes it
 	// HostCPUID is the CPUID instruction of this machine.
 	HostCPUID func(leaf, sub uint32) policy.Result
 	// TSC reads it. ThisCPU is the CPU whose runner is calling, -1 for other
