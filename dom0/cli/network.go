@@ -32,8 +32,8 @@ asked when there is an address, and every 17 minutes.`
 	fetchHelp = `  fetch http://10.0.0.1/debian/vmlinuz vmlinuz
   create name=g kernel=net:vmlinuz ...
 The file is kept in dom0's memory, until fetch -d NAME or the end of the machine. Its
-SHA-256 is printed, as it is by fetch without arguments for all files. http only: for
-https there are no certificates.`
+SHA-256 is printed, as it is by fetch without arguments for all files. A
+server of https must be known to one of Mozilla's authorities.`
 )
 
 // networkVerbs are those about dom0's network.

@@ -149,6 +149,6 @@ func plain(err error, to netip.AddrPort) error {
 // Client is an HTTP client over the network.
 func (n *Network) Client() *http.Client {
 	return &http.Client{Transport: &http.Transport{
-		DialContext: n.Dial, TLSHandshakeTimeout: connectTime, ResponseHeaderTimeout: 30 * time.Second, DisableCompression: true, DisableKeepAlives: true,
+		DialContext: n.Dial, DialTLSContext: n.dialSecure, ResponseHeaderTimeout: 30 * time.Second, DisableCompression: true, DisableKeepAlives: true,
 	}}
 }

@@ -18,6 +18,7 @@
 package network
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -42,6 +43,9 @@ type Options struct {
 	Settings []Setting
 	// Log takes lines for people.
 	Log func(line string)
+	// Roots are the certificates by which servers of https are believed, nil for those of
+	// public authorities.
+	Roots *x509.CertPool
 	// Clock is nil for the time that there is.
 	Clock tcpip.Clock
 }

@@ -6,13 +6,18 @@ package network
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
+	"log"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -139,6 +144,54 @@ func TestHTTP(t *testing.T) {
 		if _, err := r.us.Client().Get(url); err == nil || err.Error() != want {
 			t.Errorf("%s: %v, want %s", url, err, want)
 		}
+	}
+}
+
+// TestHTTPS fetches from a server that is who it says, and from none that is not.
+func TestHTTPS(t *testing.T) {
+	t.Parallel()
+	own := httptest.NewUnstartedServer(nil) // for its certificate, of example.com
+	own.StartTLS()
+	pair := own.TLS.Certificates[0]
+	roots := x509.NewCertPool()
+	roots.AddCert(own.Certificate())
+	own.Close()
+	for _, c := range []struct {
+		roots      *x509.CertPool
+		host, want string
+	}{
+		{roots, "example.com", ""},
+		{roots, "10.0.2.2", "valid for"},
+		{nil, "example.com", "unknown authority"},
+	} {
+		r := newRig(t, nic.Info{}, Options{Roots: c.roots}, nil)
+		serveDNS(t, r)
+		l, err := gonet.ListenTCP(r.them.stack, tcpip.FullAddress{Port: 443}, ipv4.ProtocolNumber)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { fmt.Fprint(w, q.TLS.ServerName) }), ErrorLog: log.New(io.Discard, "", 0)}
+		go func() { _ = s.Serve(tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}})) }()
+		t.Cleanup(func() { s.Close() })
+		r.ready()
+		body, _, err := r.us.Get(context.Background(), "https://"+c.host+"/x")
+		if c.want != "" {
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s: %v, want %s", c.host, err, c.want)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(body)
+		body.Close()
+		if string(b) != c.host || err != nil {
+			t.Errorf("%q, %v", b, err)
+		}
+	}
+	if publicRoots().Equal(x509.NewCertPool()) {
+		t.Error("no public authorities")
 	}
 }
 

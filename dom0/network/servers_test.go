@@ -52,7 +52,7 @@ func serveDNS(t *testing.T, r *rig) {
 		m.Response, m.Additionals = true, nil
 		name := strings.TrimSuffix(q.Name.String(), ".")
 		switch {
-		case name != "files.test" && name != "time.test":
+		case name != "files.test" && name != "time.test" && name != "example.com":
 			m.RCode = dnsmessage.RCodeNameError
 		case q.Type == dnsmessage.TypeA:
 			m.Answers = []dnsmessage.Resource{{
