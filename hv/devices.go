@@ -5,6 +5,7 @@ package main
 
 import (
 	"math"
+	"time"
 
 	"ringo/boot/acpi"
 	"ringo/boot/cmdline"
@@ -47,6 +48,9 @@ func connectDevices(m *part.Machine, dom0 *part.Domain, t *pci.Table, guard *iom
 		Target: func() uint32 { return kernel.APICID(max(m.ThisCPU(), 0)) },
 		Attach: func(abi.PCIAddr) abi.Status { return abi.OK }, Detach: func(abi.PCIAddr) bool { return true },
 		Message: pci.Message, Silence: func(abi.PCIAddr, uint8) {},
+		Storm: func(a abi.PCIAddr) {
+			dbg.At(dbg.Warning).S("pci: an interrupt of ").S(iommu.Name(a)).S(" comes too fast: it is kept away for 20 ms, now and whenever it does").End()
+		},
 		Raise: m.Events.Raise, Kept: kept(m.RAM, fw, physBits()),
 		KeptPorts: keptPorts(fw, opts), In: insn.In, Out: insn.Out,
 	}
@@ -55,6 +59,7 @@ func connectDevices(m *part.Machine, dom0 *part.Domain, t *pci.Table, guard *iom
 	}
 	connectLines(&host, fw, guard, opts)
 	t.Connect(host)
+	go t.Calm(func() { time.Sleep(pci.StormTime) })
 	t.OfferPorts(func(first uint16, size uint64, p *pci.PortRange) error { return dom0.Ports.Add(first, size, p) })
 }
 

@@ -22,6 +22,7 @@ const (
 // device is what the table knows of a function beside its description.
 type device struct {
 	state   state
+	told    bool   // that it interrupts too fast
 	mapped  uint8  // base addresses that dom0 has, a bit for each
 	until   uint64 // leaving, resetting: when to look, or to give up, in ns
 	command uint16 // at boot, without bus mastering
@@ -62,6 +63,8 @@ type Host struct {
 	// MaskPin, UnmaskPin and DropPin, which masks it for good, are by vector.
 	Pin                         func(gsi uint32, edge bool, vector uint8, apic uint32) bool
 	MaskPin, UnmaskPin, DropPin func(vector uint8)
+	// Storm says that a function's interrupts come too fast, once for each.
+	Storm func(a abi.PCIAddr)
 	// Raise raises an event port of dom0.
 	Raise func(port uint32)
 	// Kept are physical addresses that are no device's to decode: start, end. KeptPorts are
@@ -76,7 +79,7 @@ type Host struct {
 // Connect lets functions be given away.
 //
 // Preconditions: it is called once, before the first hypercall.
-func (t *Table) Connect(h Host) { t.host = h }
+func (t *Table) Connect(h Host) { t.host, t.storm = h, make(chan struct{}, 1) }
 
 // find returns the index of the function with an address, -1 if there is none.
 func (t *Table) find(a abi.PCIAddr) int {

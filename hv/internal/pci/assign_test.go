@@ -32,6 +32,7 @@ type rig struct {
 	pins     map[uint8]uint32 // global system interrupts by vector
 	edges    map[uint8]bool
 	pinned   []string
+	stormy   uint8
 }
 
 // Functions of a rig: an Express one with MSI-X and a reset, one with MSI, a bridge, and

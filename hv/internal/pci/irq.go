@@ -12,6 +12,7 @@ type irq struct {
 	entry    int
 	port     uint32
 	vector   uint8 // 0: the entry is free
+	masked   bool  // dom0 does not want it
 	line     int   // of IRQLine: its index, and who of its users this is
 	user     int
 }
@@ -77,12 +78,22 @@ func (t *Table) has(i int, kind abi.IRQKind, entry uint64) bool {
 }
 
 // Deliver raises the port of a vector's interrupt, or those of all that share its line.
-// It may be called on any CPU; nothing of it allocates or locks.
+// It may be called on any CPU; nothing of it allocates, or locks for long.
 func (t *Table) Deliver(vector uint8) {
 	switch p := t.ports[vector].Load(); {
 	case p&isLine != 0:
-		t.lines[p&^isLine].deliver(t.host.Raise)
+		l := &t.lines[p&^isLine]
+		if t.paces[vector].fast(stormLine, t.host.Now) {
+			if !l.edge {
+				l.change(0, rest)
+			}
+			t.keepAway(vector)
+		}
+		l.deliver(t.host.Raise)
 	case p != 0:
+		if t.paces[vector].fast(stormMessage, t.host.Now) {
+			t.keepAway(vector)
+		}
 		t.host.Raise(p)
 	}
 }
@@ -103,7 +114,8 @@ func (t *Table) Mask(handle, on uint64) abi.Status {
 	if q == nil || on > 1 {
 		return abi.BadArg
 	}
-	t.mask(q, on == 1)
+	q.masked = on == 1
+	t.mask(q, q.masked)
 	return abi.OK
 }
 

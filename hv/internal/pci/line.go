@@ -29,7 +29,8 @@ type line struct {
 	vector uint8 // 0: the entry is free
 	// state has three sets of users: whom to tell of an interrupt, from bit 0 on; who has
 	// been told and is not done, from owed on; and who holds the line back because its
-	// device cannot be masked, from quiet on.
+	// device cannot be masked, from quiet on. The bit rest holds it back as well: it has
+	// come too fast.
 	state atomic.Uint64
 	ports [maxUsers]atomic.Uint32 // 0: there is no such user
 }
@@ -38,6 +39,7 @@ const (
 	users = 1<<maxUsers - 1
 	owed  = maxUsers
 	quiet = 2 * maxUsers
+	rest  = 1 << (3 * maxUsers)
 )
 
 // isLine marks the index of a line among what vectors lead to.

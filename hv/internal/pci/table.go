@@ -52,6 +52,8 @@ type Table struct {
 	irqs    [abi.NumDevicePorts]irq
 	lines   [maxLines]line
 	ports   [256]atomic.Uint32 // by vector: 0 none, or a line
+	paces   [256]pace
+	storm   chan struct{} // there is a vector that must rest
 
 	offered map[owner]*PortRange // does not change after OfferPorts
 }
