@@ -130,8 +130,9 @@ func Start(cfg Config) (*Channel, error) {
 	if err != nil {
 		return nil, err
 	}
-	if (c.table.Addr|bounce.Addr+maxTransfer)>>32 != 0 {
-		return nil, errors.New("its bus master reaches memory below 4 GiB only")
+	if c.Master != nil && (c.table.Addr|bounce.Addr+maxTransfer)>>32 != 0 {
+		c.Log("its bus master reaches memory below 4 GiB only: its drives are slow")
+		c.Master = nil
 	}
 	c.q = queue.New("channel", c, 1, bounce)
 	c.find()

@@ -24,7 +24,7 @@ func (c *Channel) Fits(data []dma.Segment) bool {
 	pieces := 0
 	for _, s := range data {
 		n := uint64(len(s.Bytes))
-		if n == 0 || n%2 != 0 || s.Addr%2 != 0 || (s.Addr+n)>>32 != 0 {
+		if n == 0 || n%2 != 0 || c.Master != nil && (s.Addr%2 != 0 || (s.Addr+n)>>32 != 0) {
 			return false
 		}
 		pieces += int((s.Addr+n-1)>>16 - s.Addr>>16 + 1)

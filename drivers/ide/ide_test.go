@@ -44,7 +44,7 @@ func target(master bool, change func(*idetest.Channel)) func() *blocktest.Target
 		}
 		return &blocktest.Target{
 			Device: dev, SetFate: dev.SetFate, Polling: dev.NoIRQ, Lies: idetest.Lies, Recovers: true,
-			Words: !master || dev.Drives[0].Identity[99]&1 == 0,
+			Words: !master || dev.Far != 0 || dev.Drives[0].Identity[99]&1 == 0,
 			Start: func(log func(string)) (blocktest.Disk, error) {
 				c, err := start(dev, master, log)
 				if err != nil {
@@ -61,6 +61,7 @@ func TestConformance(t *testing.T) {
 	for name, make := range map[string]func() *blocktest.Target{
 		"usual":     target(true, nil),
 		"by words":  target(false, nil),
+		"far":       target(true, func(c *idetest.Channel) { c.Far = 4 << 30 }),
 		"polled":    target(true, func(c *idetest.Channel) { c.NoIRQ = true }),
 		"no DMA":    target(true, func(c *idetest.Channel) { c.Drives[0].Word(49, 1<<9) }),
 		"short LBA": target(true, func(c *idetest.Channel) { c.Drives[0].Word(83, 1<<14).Word(169, 0) }),

@@ -31,6 +31,7 @@ const Lies = 3
 type Channel struct {
 	Drives [2]*atatest.Drive
 	NoIRQ  bool
+	Far    uint64 // added to where its memory begins: there the bus master does not reach
 	// Fate is asked about each command of drive 0 that reads or writes.
 	Fate blocktest.Fate
 
@@ -86,7 +87,7 @@ func (c *Channel) Alloc(size, align int) (dma.Segment, error) {
 		return dma.Segment{}, dma.ErrMemory
 	}
 	c.used = at + size
-	return dma.Segment{Addr: Base + uint64(at), Bytes: c.mem[at : at+size : at+size]}, nil
+	return dma.Segment{Addr: Base + c.Far + uint64(at), Bytes: c.mem[at : at+size : at+size]}, nil
 }
 
 func (c *Channel) ram(a uint32, n int) []byte {
