@@ -21,7 +21,13 @@ func tiny(name, mode string) string {
 // hear waits until the console has said something, at any time.
 func (h *host) hear(text string) {
 	h.t.Helper()
-	for began := time.Now(); !strings.Contains(h.Transcript(), text); time.Sleep(100 * time.Millisecond) {
+	h.hearSince(0, text)
+}
+
+// hearSince is hear from a length of the transcript on.
+func (h *host) hearSince(at int, text string) {
+	h.t.Helper()
+	for began := time.Now(); !strings.Contains(h.Transcript()[at:], text); time.Sleep(100 * time.Millisecond) {
 		if time.Since(began) > guestTime {
 			h.t.Fatalf("nobody says %q", text)
 		}
@@ -144,9 +150,12 @@ func (h *host) verbs() {
 		{"trigger other init", "reboots: INIT of its boot processor: restarting"},
 		{"reboot -w -F other", "does not reboot: resetting it"},
 	} {
-		n, old := strings.Count(h.Transcript(), "restarting"), h.list()["other"].id
+		old := h.list()["other"].id
+		before := h.Transcript()
+		n := strings.Count(before, "restarting")
 		h.ok(c[0])
-		h.hear(`domain "other" ` + c[1])
+		h.hearSince(len(before), `domain "other" `+c[1])
+		h.hearSince(len(before), "restarting") // or the line stands in the midst of list
 		h.until(c[0], func(rows map[string]row) bool {
 			return rows["other"].id > old && !strings.Contains(rows["other"].state, "p")
 		})
