@@ -20,7 +20,7 @@ import (
 var goLine = regexp.MustCompile(`(?m)^go (\S+)$`)
 
 // needed is a module that go.mod needs, as "go mod download -json" says where it is.
-type needed struct{ Path, Dir, GoMod string }
+type needed struct{ Path, Version, Dir, GoMod string }
 
 // newer returns the modules of root's go.mod that want a later patch release of Go than
 // the compiler has, which refuses those. They are in the same language.
@@ -54,17 +54,25 @@ func newer(root, release string) (found []needed, err error) {
 }
 
 // lower makes a folder in dir that is the module m but for its go.mod, which wants no
-// more than the release, and returns its name. Another process may make the same one.
+// more than the release, and returns its name, which is the same on all machines: the
+// images keep it. Another process may make the same one.
 func lower(m needed, dir, release string) (string, error) {
 	b, err := os.ReadFile(m.GoMod)
 	if err != nil {
 		return "", err
 	}
 	b = goLine.ReplaceAll(b, []byte("go "+release))
-	sum := sha256.Sum256(append([]byte(m.Dir+"\n"), b...))
+	sum := sha256.Sum256([]byte(m.Path + "@" + m.Version + "\n" + string(b)))
 	name := filepath.Join(dir, fmt.Sprintf("%s-%x", filepath.Base(m.Path), sum[:6]))
-	if _, err := os.Stat(name); err == nil {
+	entries, err := os.ReadDir(m.Dir)
+	if err != nil {
+		return "", err
+	}
+	if leads(name, m.Dir, entries) {
 		return name, nil
+	}
+	if err := os.RemoveAll(name); err != nil { // it may lead to where modules were before
+		return "", err
 	}
 	tmp, err := os.MkdirTemp(dir, "new-")
 	if err != nil {
@@ -72,10 +80,6 @@ func lower(m needed, dir, release string) (string, error) {
 	}
 	defer os.RemoveAll(tmp)
 	if err := os.WriteFile(filepath.Join(tmp, "go.mod"), b, 0o644); err != nil {
-		return "", err
-	}
-	entries, err := os.ReadDir(m.Dir)
-	if err != nil {
 		return "", err
 	}
 	for _, e := range entries {
@@ -92,4 +96,17 @@ func lower(m needed, dir, release string) (string, error) {
 		}
 	}
 	return name, nil
+}
+
+// leads reports whether the folder name has the entries of dir.
+func leads(name, dir string, entries []os.DirEntry) bool {
+	for _, e := range entries {
+		if e.Name() == "go.mod" {
+			continue
+		}
+		if to, err := os.Readlink(filepath.Join(name, e.Name())); err != nil || to != filepath.Join(dir, e.Name()) {
+			return false
+		}
+	}
+	return true
 }

@@ -40,6 +40,18 @@ func TestLower(t *testing.T) {
 	if again, err := lower(m, dir, "1.26.0"); again != got || err != nil {
 		t.Errorf("once more: %s, %v, want %s", again, err, got)
 	}
+	moved := t.TempDir()
+	if err := os.CopyFS(moved, os.DirFS(src)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(src); err != nil {
+		t.Fatal(err)
+	}
+	m.Dir, m.GoMod = moved, filepath.Join(moved, "go.mod")
+	again, err := lower(m, dir, "1.26.0")
+	if b, rerr := os.ReadFile(filepath.Join(again, "late.go")); again != got || err != nil || rerr != nil || string(b) != files["late.go"] {
+		t.Errorf("from another place: %s, %v, %q, %v, want %s", again, err, b, rerr, got)
+	}
 	if other, err := lower(m, dir, "1.26.1"); other == got || err != nil {
 		t.Errorf("for another release: %s, %v", other, err)
 	}

@@ -125,6 +125,9 @@ func (t *Toolchain) older(dir, release string) error {
 		if err != nil {
 			return err
 		}
+		if rel, err := filepath.Rel(t.root, name); err == nil && filepath.IsLocal(rel) {
+			name = "./" + rel // so that the images are the same from another folder
+		}
 		edit = append(edit, "-replace="+m.Path+"="+name)
 	}
 	if _, err := t.run(nil, append(edit, filepath.Join(tmp, "go.mod"))...); err != nil {
