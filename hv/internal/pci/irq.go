@@ -13,6 +13,7 @@ type irq struct {
 	port     uint32
 	vector   uint8 // 0: the entry is free
 	masked   bool  // dom0 does not want it
+	resting  bool  // a message that has come too fast
 	line     int   // of IRQLine: its index, and who of its users this is
 	user     int
 }
@@ -115,7 +116,7 @@ func (t *Table) Mask(handle, on uint64) abi.Status {
 		return abi.BadArg
 	}
 	q.masked = on == 1
-	t.mask(q, q.masked)
+	t.mask(q, q.masked || q.resting)
 	return abi.OK
 }
 

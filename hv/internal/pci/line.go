@@ -45,14 +45,14 @@ const (
 // isLine marks the index of a line among what vectors lead to.
 const isLine = 1 << 31
 
-// deliver tells all users of an interrupt. The pin is masked. If there is nobody to tell,
-// it stays so until there is.
+// deliver tells all users of an interrupt. The pin is masked, unless it is an edge's. If
+// there is nobody to tell, it stays so until there is.
 func (l *line) deliver(raise func(port uint32)) {
 	var told uint64
 	for {
 		old := l.state.Load()
 		told = old & users
-		if l.state.CompareAndSwap(old, old|told<<owed) {
+		if l.edge || l.state.CompareAndSwap(old, old|told<<owed) {
 			break
 		}
 	}

@@ -10,8 +10,9 @@ import (
 )
 
 // An interrupt that comes so often within so many nanoseconds is kept away for as long, so
-// that it takes a part of a CPU only, whatever its device does. A network card that is told to
-// has 20,000 a second at most, a fast disk a tenth of what a message may have.
+// that it takes a part of a CPU only. A network card that is told to has 20,000 a second at
+// most, a fast disk a tenth of what a message may have. Those are counted that the runner
+// has taken, and a device that ignores its mask is not stopped.
 const (
 	StormTime    = 20e6
 	stormLine    = 1000
@@ -53,12 +54,12 @@ func (t *Table) Calm(sleep func()) {
 		}
 		t.each(&resting, t.rest)
 		sleep()
-		t.each(&resting, t.wake)
 		t.mu.Lock()
 		for i := range t.lines {
 			t.free(&t.lines[i], rest)
 		}
 		t.mu.Unlock()
+		t.each(&resting, t.wake)
 	}
 }
 
@@ -81,25 +82,24 @@ func (t *Table) rest(q *irq) {
 		d.told = true
 		t.host.Storm(t.Functions[q.function].Addr)
 	}
-	switch {
-	case q.kind != abi.IRQLine:
+	if q.kind != abi.IRQLine {
+		q.resting = true
 		t.mask(q, true)
-	case t.lines[q.line].edge:
+	} else if l := &t.lines[q.line]; l.edge {
+		l.change(0, rest)
 		t.host.MaskPin(q.vector)
 	}
 }
 
-// wake lets an interrupt come again. What came meanwhile may have been lost.
+// wake lets an interrupt come again; lines do already. What came meanwhile may have been
+// lost, unless it is a level.
 func (t *Table) wake(q *irq) {
+	q.resting = false
 	switch {
-	case q.masked:
+	case q.masked, q.kind == abi.IRQLine && !t.lines[q.line].edge:
 		return
 	case q.kind != abi.IRQLine:
 		t.mask(q, false)
-	case t.lines[q.line].edge:
-		t.host.UnmaskPin(q.vector)
-	default:
-		return
 	}
 	t.host.Raise(q.port)
 }

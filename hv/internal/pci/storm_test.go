@@ -95,6 +95,8 @@ func TestStormMessage(t *testing.T) {
 	r.told()
 	r.stormy = 0x40
 	r.storm(func() {
+		r.Mask(h, 1)
+		r.Mask(h, 0)
 		if mask() == 0 {
 			t.Error("it may come")
 		}
@@ -114,8 +116,20 @@ func TestStormMessage(t *testing.T) {
 	r, _, _ = ports(t)
 	r.host.Storm = func(abi.PCIAddr) {}
 	r.Assign(ideAt)
-	r.Bind(ideAt, abi.IRQLine, 0, abi.PortDevice)
+	h, st = r.Bind(ideAt, abi.IRQLine, 0, abi.PortDevice)
+	r.want("bind", st, abi.OK)
 	r.stormy = 0x40
-	r.storm(func() { r.sees("an edge", "[] [mask 0x40]") })
+	r.storm(func() {
+		r.sees("an edge", "[] [mask 0x40]")
+		r.Deliver(0x40) // one was on its way
+		r.Done(h)
+		r.sees("done", "[320] []")
+		r.Mask(h, 1)
+		r.Mask(h, 0)
+		r.sees("and not any more masked", "[] [mask 0x40]")
+	})
 	r.sees("afterwards", "[320] [unmask 0x40]")
+	r.Deliver(0x40)
+	r.storm(func() { r.told() })
+	r.sees("nothing is waited for", "[320] [unmask 0x40]")
 }
