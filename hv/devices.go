@@ -74,6 +74,11 @@ func kept(ram []mm.Range[mm.HPA], fw *acpi.Tables, bits uint8) [][2]uint64 {
 	for _, r := range append(iommuRegisters(fw), ram...) {
 		out = append(out, [2]uint64{uint64(r.Start), uint64(r.End())})
 	}
+	if fw.MADT != nil { // they need not be where they usually are
+		for _, a := range fw.MADT.IOAPICs {
+			out = append(out, [2]uint64{uint64(a.Addr), uint64(a.Addr) + mm.PageSize})
+		}
+	}
 	for i := range fw.ECAM {
 		e := &fw.ECAM[i]
 		out = append(out, [2]uint64{uint64(e.Config(e.First, 0, 0)), uint64(e.Config(e.Last, 31, 7)) + pci.ExtendedSize})

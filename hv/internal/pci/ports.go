@@ -78,8 +78,8 @@ func (t *Table) OfferPorts(add func(first uint16, size uint64, p *PortRange) err
 	}
 }
 
-// keptPorts reports whether a base address has ports of the board's or of the
-// hypervisor's.
+// keptPorts reports whether a base address has ports of the board's, of the
+// hypervisor's, or of a function that dom0 cannot have.
 func (t *Table) keptPorts(b *abi.PCIBAR) bool {
 	if b.Flags&abi.BARFixed != 0 {
 		return false
@@ -87,6 +87,15 @@ func (t *Table) keptPorts(b *abi.PCIBAR) bool {
 	for _, k := range t.host.KeptPorts {
 		if b.Addr < uint64(k[1]) && uint64(k[0]) < b.Addr+b.Size {
 			return true
+		}
+	}
+	for i := range t.Functions {
+		if f := &t.Functions[i]; !givable(f) {
+			for _, o := range f.BAR {
+				if o.Flags&abi.BARPort != 0 && o.Addr != 0 && b.Addr < o.Addr+max(o.Size, 1) && o.Addr < b.Addr+b.Size {
+					return true
+				}
+			}
 		}
 	}
 	return false

@@ -13,12 +13,14 @@ import (
 
 // An IDE controller whose first channel is that of the AT, and whose second one is where
 // its registers say; and a function that claims ports of the board, one that claims some
-// of the controller's, and one whose base address is beyond the last port.
+// of the controller's, one whose base address is beyond the last port, and one that claims
+// a display's.
 var (
 	ideAt  = at(0, 10, 0)
 	board  = at(0, 11, 0)
 	thief  = at(0, 12, 0)
 	beyond = at(0, 13, 0)
+	greedy = at(0, 14, 0)
 )
 
 // ports is a rig with these, whose accesses to ports it notes.
@@ -33,6 +35,8 @@ func ports(t *testing.T) (r *rig, bus map[uint16]*PortRange, said *[]string) {
 	r.add(board, 0x11112222, 0x020000, 3).bar(0, 0xcf9, 0xfffffffc)
 	r.add(thief, 0x11112222, 0x020000, 3).bar(0, 0xc201, 0xfffffff0)
 	r.add(beyond, 0x11112222, 0x020000, 3).bar(0, 0xfffffff1, 0xfffffff0)
+	r.add(greedy, 0x11112222, 0x020000, 3).bar(0, 0xe001, 0xfffff000)
+	r.add(at(0, 15, 0), 0x11113333, 0x030000, 3).bar(0, 0xef81, 0xffffff80)
 	host := r.host
 	host.KeptPorts = [][2]uint32{{0, 0x1000}}
 	said = new([]string)
@@ -106,7 +110,7 @@ func TestPorts(t *testing.T) {
 // What is the board's or another function's, or cannot be, is refused.
 func TestPortsRefused(t *testing.T) {
 	r, _, _ := ports(t)
-	for _, a := range []abi.PCIAddr{board, thief, beyond} {
+	for _, a := range []abi.PCIAddr{board, thief, beyond, greedy} {
 		r.want("assign", r.Assign(a), abi.OK)
 		r.want(fmt.Sprintf("%#x", uint32(a)), r.give(a, 0), abi.Denied)
 	}
