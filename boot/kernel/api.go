@@ -175,10 +175,9 @@ func AllocVector() uint8 {
 	return 0
 }
 
-// FreeVector gives a vector back. Its descriptor must be closed, its pin masked.
+// FreeVector gives a vector back. Its descriptor must be closed, its pin dropped.
 func FreeVector(v uint8) {
 	atomic.AndUint64(&posted[v/64], ^(1 << (v % 64)))
-	atomic.StoreUint64(&pins[v].chip, 0)
 	w := &vectorsUsed[v/64]
 	for old := w.Load(); !w.CompareAndSwap(old, old&^(1<<(v%64))); old = w.Load() {
 	}

@@ -53,11 +53,10 @@ func pinStore(chip uint64, reg, v uint32) {
 
 //go:nosplit
 func (p *pin) set(chip uint64, n, low, high uint32) {
-	reg := pinTable + 2*n
-	p.chip, p.reg, p.low = chip, reg, low
-	pinStore(chip, reg, low|pinMask) // nothing comes of a half
-	pinStore(chip, reg+1, high)
-	pinStore(chip, reg, low)
+	p.chip, p.reg, p.low = chip, pinTable+2*n, low
+	p.mask() // nothing comes of a half
+	pinStore(chip, p.reg+1, high)
+	p.unmask() // whoever had it before may have left it waiting
 }
 
 //go:nosplit
