@@ -166,10 +166,10 @@ func (t *Table) command(a abi.PCIAddr, off, on uint32) {
 // Mapped is a part of a base address, of which dom0 gets the pages.
 type Mapped struct{ Start, Size uint64 }
 
-// Map has give map the pages of a base address into dom0, in at most two parts, and lets
-// the function decode it. Ports need no pages. They are those that hold no interrupt messages. Exists is a
-// base address that shares a page with one of a function that is not dom0's. What give
-// refuses is the result; unmap, as in [Table.Release], then takes back what it has given.
+// Map has give map the pages of a base address that hold no interrupt messages into dom0,
+// in at most two parts, and lets the function decode it; ports it opens. Exists is a base
+// address that shares a page with one of a function that is not dom0's. What give refuses is
+// the result; unmap, as in [Table.Release], then takes back what it has given.
 func (t *Table) Map(a abi.PCIAddr, bar uint64, give func(Mapped) abi.Status, unmap func(Mapped) bool) (addr uint64, st abi.Status) {
 	t.mu.Lock() // so that the function is dom0's until it is noted what dom0 has of it
 	defer t.mu.Unlock()
