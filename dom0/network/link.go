@@ -24,7 +24,12 @@ const (
 	batchMost = 32
 )
 
-// link joins the stack and a card: a stack.LinkEndpoint and stack.GSOEndpoint.
+var (
+	_ stack.LinkEndpoint = (*link)(nil)
+	_ stack.GSOEndpoint  = (*link)(nil)
+)
+
+// link joins the stack and a card.
 type link struct {
 	dev  nic.Device
 	info nic.Info

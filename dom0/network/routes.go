@@ -89,8 +89,10 @@ func (i *Interface) ways() (all []way) {
 // maxLearnt bounds what routers may tell a card, of each kind.
 const maxLearnt = 16
 
-// advertised is what the stack tells of router advertisements: an ipv6.NDPDispatcher. Its
-// methods must not call the stack.
+var _ ipv6.NDPDispatcher = advertised{}
+
+// advertised is what the stack tells of router advertisements. Its methods must not call
+// the stack.
 type advertised struct{ n *Network }
 
 // on calls f for a card, and has the routes made anew.

@@ -189,6 +189,14 @@ func Used2() {}
 func Later() {}
 func Assembly()
 func unexported() {}`,
+		"mm/c.go": `package mm
+import ( "io"; "ringo/mm/b" )
+type R struct{}
+var _ io.ByteScanner = (*R)(nil)
+func (*R) UnreadByte() error { return nil }
+type S struct{}
+var _ b.Reader = S{}
+func (S) ReadRune() {}`,
 		"mm/b/b.go":           "package b\nfunc Far(int) {}\nfunc Near() { Near2() }\nfunc Near2() {}\n",
 		"mm/a_test.go":        "package mm\nvar _ = Three\nfunc TestX() { T{}.N(); b.Near() }\n",
 		"mm/mmtest/f.go":      "package mmtest\nimport \"ringo/mm\"\nvar _ = mm.Four\nfunc Fake() {}\n",
@@ -208,7 +216,7 @@ func unexported() {}`,
 	}
 	slices.Sort(got)
 	want := []string{
-		"mm/a.go:4: Four", "mm/a.go:4: Three", "mm/a.go:5: G", "mm/a.go:6: I", "mm/a.go:8: N", "mm/b/b.go:3: Near",
+		"mm/a.go:4: Four", "mm/a.go:4: Three", "mm/a.go:5: G", "mm/a.go:6: I", "mm/a.go:8: N", "mm/b/b.go:3: Near", "mm/c.go:8: ReadRune",
 		"tests/lint/unused.go: mm.Gone needs no exception", "tests/lint/unused.go: mm.Used needs no exception",
 	}
 	if d := cmp.Diff(want, got); d != "" {

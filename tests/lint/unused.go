@@ -22,6 +22,7 @@ type use struct {
 	named    map[string]bool // "folder Name": unqualified, in its own package
 	imported map[string]bool // "folder Name": as pkg.Name
 	text     map[string]bool // names in assembly
+	asserted map[string]bool // "folder Type": that it has a library's interface
 }
 
 // unused returns a line for each exported function, method, type, constant,
@@ -59,7 +60,7 @@ func (u *use) has(dir string, d declaration) bool {
 	case u.text[d.name] || d.tagged:
 		return true
 	case d.member:
-		return u.selected[d.name] || implied[d.name] || d.field && slices.Contains(layouts, dir)
+		return u.selected[d.name] || implied[d.name] || d.field && slices.Contains(layouts, dir) || u.asserted[dir+" "+d.of]
 	}
 	// Words of a manual come in groups: one that is used keeps the others.
 	return slices.ContainsFunc(d.group, func(name string) bool {
@@ -71,19 +72,11 @@ func (u *use) has(dir string, d declaration) bool {
 // the contract with dom0: they have all of its fields.
 var layouts = []string{"hv/abi", "boot/acpi", "boot/mb"}
 
-// implied are methods that the standard library, the runtime or the TCP/IP stack (a link's,
-// and an NDP dispatcher's) call.
+// implied are methods that the standard library and the runtime call.
 var implied = map[string]bool{
 	"String": true, "Error": true, "Unwrap": true, "Read": true, "Write": true, "Close": true,
 	"Len": true, "Less": true, "Swap": true, "UnmarshalText": true, "MarshalText": true,
 	"UnmarshalJSON": true, "MarshalJSON": true, "Sys": true,
-
-	"WritePackets": true, "MaxHeaderLength": true, "SetLinkAddress": true, "IsAttached": true, "SetOnCloseAction": true,
-	"GSOMaxSize": true, "AddHeader": true, "ParseHeader": true,
-	"OnDuplicateAddressDetectionResult": true, "OnOffLinkRouteUpdated": true, "OnOffLinkRouteInvalidated": true,
-	"OnOnLinkPrefixDiscovered": true, "OnOnLinkPrefixInvalidated": true, "OnAutoGenAddress": true,
-	"OnAutoGenAddressDeprecated": true, "OnAutoGenAddressInvalidated": true, "OnRecursiveDNSServerOption": true,
-	"OnDNSSearchListOption": true, "OnDHCPv6Configuration": true,
 }
 
 // kept are names that stay without a user, and why. One that has a user, or is
@@ -134,6 +127,7 @@ type declaration struct {
 	pos           token.Pos
 	member, field bool     // a method or a field; a field
 	tagged        bool     // a field that an encoder knows
+	of            string   // the type of a method
 	group         []string // names declared together with it, itself among them
 }
 
@@ -148,7 +142,11 @@ func (f *File) declared() []declaration {
 	for _, d := range f.Go.Decls {
 		switch d := d.(type) {
 		case *ast.FuncDecl:
-			add(d.Name, declaration{member: d.Recv != nil, group: []string{d.Name.Name}})
+			m := declaration{member: d.Recv != nil, group: []string{d.Name.Name}}
+			if m.member {
+				m.of = typeName(d.Recv.List[0].Type)
+			}
+			add(d.Name, m)
 		case *ast.GenDecl:
 			group := names(d)
 			for _, s := range d.Specs {
@@ -174,6 +172,26 @@ func (f *File) declared() []declaration {
 	return all
 }
 
+// typeName returns the name in T, *T, (*T)(nil) and T{}, or "".
+func typeName(e ast.Expr) string {
+	for {
+		switch x := e.(type) {
+		case *ast.Ident:
+			return x.Name
+		case *ast.StarExpr:
+			e = x.X
+		case *ast.ParenExpr:
+			e = x.X
+		case *ast.CallExpr:
+			e = x.Fun
+		case *ast.CompositeLit:
+			e = x.Type
+		default:
+			return ""
+		}
+	}
+}
+
 // isStruct reports whether a type is a structure.
 func isStruct(e ast.Expr) bool {
 	_, ok := e.(*ast.StructType)
@@ -194,7 +212,7 @@ func names(d *ast.GenDecl) (all []string) {
 
 // mentions collects what product code and tools mention.
 func mentions(files []*File) *use {
-	u := &use{map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
+	u := &use{map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
 	for _, f := range files {
 		switch {
 		case f.isTest() || f.isFake() || f.in("tests"):
@@ -241,6 +259,14 @@ func (u *use) file(f *File) {
 			for _, m := range n.Methods.List {
 				for _, name := range m.Names {
 					u.selected[name.Name] = true
+				}
+			}
+		case *ast.ValueSpec:
+			// var _ other.Interface = (*T)(nil): whoever has that interface calls the methods
+			// of T. Of which T has more, this is not seen.
+			if x, ok := n.Type.(*ast.SelectorExpr); ok && n.Names[0].Name == "_" && len(n.Values) == 1 {
+				if p, ok := x.X.(*ast.Ident); ok && dirs[p.Name] == "" {
+					u.asserted[dir+" "+typeName(n.Values[0])] = true
 				}
 			}
 		case *ast.Ident:
