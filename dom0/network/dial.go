@@ -146,9 +146,13 @@ func plain(err error, to netip.AddrPort) error {
 	return err
 }
 
+// maxHeader is how long what an HTTP server says before a file may be: by default that
+// would be as much as some machines have left.
+const maxHeader = 64 << 10
+
 // Client is an HTTP client over the network.
 func (n *Network) Client() *http.Client {
 	return &http.Client{Transport: &http.Transport{
-		DialContext: n.Dial, DialTLSContext: n.dialSecure, ResponseHeaderTimeout: 30 * time.Second, DisableCompression: true, DisableKeepAlives: true,
+		DialContext: n.Dial, DialTLSContext: n.dialSecure, ResponseHeaderTimeout: 30 * time.Second, MaxResponseHeaderBytes: maxHeader, DisableCompression: true, DisableKeepAlives: true,
 	}}
 }

@@ -43,7 +43,7 @@ func (n *Network) Get(ctx context.Context, address string) (body io.ReadCloser, 
 	if r.StatusCode != http.StatusOK {
 		r.Body.Close()
 		cancel(nil)
-		return nil, 0, fmt.Errorf("the server says %s", r.Status)
+		return nil, 0, fmt.Errorf("the server says %d %s", r.StatusCode, http.StatusText(r.StatusCode))
 	}
 	p := &patient{r: r.Body, cancel: cancel, ctx: ctx}
 	p.timer = time.AfterFunc(silence, func() { cancel(errSilence) })

@@ -123,10 +123,18 @@ func TestHTTP(t *testing.T) {
 		t.Fatal(err)
 	}
 	go func() {
-		_ = http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { fmt.Fprintf(w, "%s %s", q.Host, q.URL.Path) }))
+		_ = http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			if q.URL.Path == "/long" {
+				w.Header().Set("X", strings.Repeat("x", 2*maxHeader))
+			}
+			fmt.Fprintf(w, "%s %s", q.Host, q.URL.Path)
+		}))
 	}()
 	defer l.Close()
 	r.ready()
+	if _, _, err := r.us.Get(context.Background(), "http://files.test/long"); err == nil || !strings.Contains(err.Error(), "exceeded 65536 bytes") {
+		t.Errorf("a server that says too much: %v", err)
+	}
 	resp, err := r.us.Client().Get("http://files.test/kernel")
 	if err != nil {
 		t.Fatal(err)
@@ -161,7 +169,7 @@ func TestHTTPS(t *testing.T) {
 		host, want string
 	}{
 		{roots, "example.com", ""},
-		{roots, "10.0.2.2", "valid for"},
+		{roots, "10.0.2.2", "10.0.2.2: the server's certificate is not for this name"},
 		{nil, "example.com", "unknown authority"},
 	} {
 		r := newRig(t, nic.Info{}, Options{Roots: c.roots}, nil)

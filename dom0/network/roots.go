@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -31,6 +32,8 @@ var publicRoots = sync.OnceValue(func() *x509.CertPool {
 	return p
 })
 
+var errName = errors.New("the server's certificate is not for this name")
+
 // dialSecure is Dial of a server that proves to be the one of that name or address.
 func (n *Network) dialSecure(ctx context.Context, proto, addr string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(addr)
@@ -50,6 +53,9 @@ func (n *Network) dialSecure(ctx context.Context, proto, addr string) (net.Conn,
 	s := tls.Client(c, &tls.Config{ServerName: host, RootCAs: roots})
 	if err := s.HandshakeContext(ctx); err != nil {
 		c.Close()
+		if errors.As(err, new(x509.HostnameError)) { // which says what the server has made up
+			err = errName
+		}
 		return nil, fmt.Errorf("%s: %w", host, err)
 	}
 	return s, nil

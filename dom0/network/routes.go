@@ -163,8 +163,10 @@ func (a advertised) OnAutoGenAddressInvalidated(tcpip.NICID, tcpip.AddressWithPr
 
 // OnRecursiveDNSServerOption implements ipv6.NDPDispatcher.
 func (a advertised) OnRecursiveDNSServerOption(id tcpip.NICID, all []tcpip.Address, lifetime time.Duration) {
-	end := a.n.clock.Now().Add(lifetime)
+	now := a.n.clock.Now()
+	end := now.Add(lifetime)
 	a.on(id, func(i *Interface) {
+		i.advertised = slices.DeleteFunc(i.advertised, func(o server) bool { return !now.Before(o.end) })
 		for _, x := range all {
 			s := server{fromAddress(x), end}
 			if k := slices.IndexFunc(i.advertised, func(o server) bool { return o.addr == s.addr }); k >= 0 {

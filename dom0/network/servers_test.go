@@ -170,3 +170,31 @@ func TestSettings(t *testing.T) {
 		t.Errorf("%+v %v %v", all, ntp, errs)
 	}
 }
+
+// TestAdvertisedServers: DNS servers that routers tell of are used for as long as they say. Those
+// whose time is over keep no others away.
+func TestAdvertisedServers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nic.Info{}, Options{}, nil)
+	r.ready()
+	i := r.us.Interfaces()[0]
+	known := func() int { return len(r.us.DNS()) + len(i.Status().DNS) }
+	before := known()
+	var all []tcpip.Address
+	for n := range byte(2 * maxLearnt) {
+		all = append(all, tcpip.AddrFrom16([16]byte{0xfe, 0x80, 15: n}))
+	}
+	a := advertised{r.us}
+	a.OnRecursiveDNSServerOption(i.id, all, time.Hour)
+	if n := known(); n != before+2*maxLearnt {
+		t.Errorf("%d servers, %d before", n, before)
+	}
+	a.OnRecursiveDNSServerOption(i.id, all, 0)
+	if n := known(); n != before {
+		t.Errorf("%d servers whose time is over", n-before)
+	}
+	a.OnRecursiveDNSServerOption(i.id, []tcpip.Address{tcpip.AddrFrom16([16]byte{0xfe, 0x80, 15: 99})}, time.Hour)
+	if n := known(); n != before+2 {
+		t.Errorf("%d servers, %d before: want one more", n, before)
+	}
+}

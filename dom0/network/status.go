@@ -63,7 +63,9 @@ func (i *Interface) Status() Status {
 		s.DNS, s.Server, s.Left = slices.Clone(l.DNS), l.Server, l.Ends.Sub(i.n.clock.Now())
 	}
 	for _, d := range i.advertised {
-		s.DNS = append(s.DNS, d.addr)
+		if i.n.clock.Now().Before(d.end) {
+			s.DNS = append(s.DNS, d.addr)
+		}
 	}
 	return s
 }

@@ -128,7 +128,7 @@ func (f *File) accept(r *http.Response, from int64) error {
 	case r.StatusCode == http.StatusOK:
 		return errRanges
 	case r.StatusCode != http.StatusPartialContent:
-		return fmt.Errorf("is refused by its server: %s", r.Status)
+		return fmt.Errorf("is refused by its server: %d %s", r.StatusCode, http.StatusText(r.StatusCode))
 	}
 	var first, last, size int64
 	if n, _ := fmt.Sscanf(r.Header.Get("Content-Range"), "bytes %d-%d/%d", &first, &last, &size); n != 3 || first != from || last != size-1 {
