@@ -120,9 +120,11 @@ func (c Config) spawnBochs(iso, com1 string) (*Machine, error) {
 		more = bochsNIC
 	}
 	for i, file := range c.Disks {
-		if file, err := filepath.Abs(file); err == nil {
-			more += fmt.Sprintf(bochsDisk, [bochsIDE]string{"master", "slave"}[i], file)
+		file, err := filepath.Abs(file)
+		if err != nil {
+			return nil, err
 		}
+		more += fmt.Sprintf(bochsDisk, [bochsIDE]string{"master", "slave"}[i], file)
 	}
 	rc := fmt.Sprintf(bochsRC, c.MemMiB, c.CPU, c.SMP, ips, iso, com1, panics, more)
 	for name, text := range map[string]string{"bochsrc": rc, "bochsdbg": commands} {

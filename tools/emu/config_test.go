@@ -100,8 +100,14 @@ func TestNICArgs(t *testing.T) {
 func TestConfigRefuses(t *testing.T) {
 	good := Config{HV: "hv", Dir: "d"}
 	for name, change := range map[string]func(*Config){
-		"no hv":          func(c *Config) { c.HV = "" },
-		"NIC in Bochs":   func(c *Config) { c.Accel, c.Boot, c.NIC = InBochs, BootISO, E1000E },
+		"no hv":        func(c *Config) { c.HV = "" },
+		"NIC in Bochs": func(c *Config) { c.Accel, c.Boot, c.NIC = InBochs, BootISO, E1000E },
+		"qcow2 in Bochs": func(c *Config) {
+			c.Accel, c.Boot, c.Disks, c.DiskBus = InBochs, BootISO, []string{"a.qcow2"}, IDE
+		},
+		"three disks in Bochs": func(c *Config) {
+			c.Accel, c.Boot, c.Disks, c.DiskBus = InBochs, BootISO, []string{"a", "b", "c"}, IDE
+		},
 		"forwards":       func(c *Config) { c.Forwards = []string{"1:2"} },
 		"fifth serial":   func(c *Config) { c.COM = 5 },
 		"no dir":         func(c *Config) { c.Dir = "" },

@@ -6,6 +6,7 @@ package emu
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -44,17 +45,21 @@ func (c Config) checkDisks() error {
 	switch {
 	case c.Accel == InBochs && len(c.Disks) > 0 && c.DiskBus != IDE:
 		return errors.New("emu: Bochs has IDE disks only")
+	case c.Accel == InBochs && slices.ContainsFunc(c.Disks, isQCOW2):
+		return errors.New("emu: disks in Bochs are raw")
 	case c.Accel == InBochs && len(c.Disks) > bochsIDE, c.DiskBus == IDE && len(c.Disks) > ideDrives:
 		return errors.New("emu: too many IDE disks")
 	}
 	return nil
 }
 
+func isQCOW2(file string) bool { return strings.HasSuffix(file, ".qcow2") }
+
 // diskArgs attaches the images c.Disks, of which the nth has the serial number diskN.
 func (c Config) diskArgs() (a []string) {
 	for i, file := range c.Disks {
 		format := "raw"
-		if strings.HasSuffix(file, ".qcow2") {
+		if isQCOW2(file) {
 			format = "qcow2"
 		}
 		id := fmt.Sprintf("disk%d", i)

@@ -15,7 +15,8 @@
 //	ACCEL      tcg, kvm or bochs; default kvm where it has nested virtualization
 //	           of that kind, else Bochs for vmx and QEMU's tcg for svm
 //	DISKS      images of disks, separated by spaces
-//	DISKBUS    nvme (default), ahci, virtio or ide: what they are attached to
+//	DISKBUS    nvme (default), ahci, virtio or ide: what they are attached to; in
+//	           Bochs ide
 //	IOMMU      intel, amd or none (default): QEMU's VT-d or AMD-Vi
 //	NIC        virtio (default), e1000e, e1000 or none: QEMU's network card
 //	HOSTFWD    ports of this host that lead to the machine's, as "2222:22 8080:80"
@@ -111,17 +112,8 @@ func settings(getenv func(string) string) (c emu.Config, err error) {
 	if c.Accel == emu.InBochs && c.IOMMU != emu.NoIOMMU {
 		return c, fmt.Errorf("IOMMU=%s: Bochs, which emulates VT-x here, has none", c.IOMMU)
 	}
-	if c.DiskBus, err = emu.ParseBus(getenv("DISKBUS")); err != nil {
+	if err := disks(&c, getenv); err != nil {
 		return c, err
-	}
-	for _, name := range strings.Fields(getenv("DISKS")) {
-		if _, err := os.Stat(name); err != nil {
-			return c, fmt.Errorf("DISKS: %w", err)
-		}
-		c.Disks = append(c.Disks, name)
-	}
-	if c.Accel == emu.InBochs && c.Disks != nil {
-		return c, errors.New("DISKS: Bochs, which emulates VT-x here, gets none")
 	}
 	if err := network(&c, getenv); err != nil {
 		return c, err
@@ -138,6 +130,27 @@ func settings(getenv func(string) string) (c emu.Config, err error) {
 	c.HVArgs = getenv("HVARGS")
 	c.Modules = emu.Modules(strings.Fields(getenv("FILES"))...)
 	return c, nil
+}
+
+// disks reads what is about disks.
+func disks(c *emu.Config, getenv func(string) string) (err error) {
+	bus := getenv("DISKBUS")
+	if c.DiskBus, err = emu.ParseBus(bus); err != nil {
+		return err
+	}
+	for _, name := range strings.Fields(getenv("DISKS")) {
+		if _, err := os.Stat(name); err != nil {
+			return fmt.Errorf("DISKS: %w", err)
+		}
+		c.Disks = append(c.Disks, name)
+	}
+	if c.Accel == emu.InBochs && c.Disks != nil {
+		if bus != "" && c.DiskBus != emu.IDE {
+			return fmt.Errorf("DISKBUS=%s: Bochs, which emulates VT-x here, has ide only", bus)
+		}
+		c.DiskBus = emu.IDE
+	}
+	return nil
 }
 
 // network reads what is about the network card.

@@ -60,7 +60,13 @@ func TestSettingsBochs(t *testing.T) {
 	if _, err := settings(env("ACCEL", "bochs", "BOOT", "iso")); err != nil {
 		t.Error(err)
 	}
-	for _, c := range [][2]string{{"BOOT", "kernel"}, {"BOOT", "pxe"}, {"QEMU_ARGS", "-s"}, {"IOMMU", "intel"}, {"DISKS", "main.go"}, {"NIC", "e1000"}, {"BACKEND", "svm"}} {
+	if got, err := settings(env("ACCEL", "bochs", "DISKS", "main.go")); err != nil || got.DiskBus != emu.IDE || len(got.Disks) != 1 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := settings(env("ACCEL", "bochs", "DISKS", "main.go", "DISKBUS", "nvme")); err == nil || !strings.Contains(err.Error(), "DISKBUS=nvme") {
+		t.Error(err)
+	}
+	for _, c := range [][2]string{{"BOOT", "kernel"}, {"BOOT", "pxe"}, {"QEMU_ARGS", "-s"}, {"IOMMU", "intel"}, {"NIC", "e1000"}, {"BACKEND", "svm"}} {
 		if _, err := settings(env("ACCEL", "bochs", c[0], c[1])); err == nil || !strings.Contains(err.Error(), c[0]) {
 			t.Errorf("%s=%s: %v", c[0], c[1], err)
 		}
