@@ -9,7 +9,8 @@
 // on the standard output, and build/bench.json or build/bench-vmx.json. ROWS in the
 // environment leaves rows out: ROWS="guest" is what the small guest measures, life what
 // domains take to come and go, linux what takes a Debian, memory what takes four, disk
-// what takes a machine with disks, idle what takes eight guests.
+// what takes a machine with disks, net what takes one with a network card, idle what
+// takes eight guests.
 package main
 
 import (
