@@ -254,6 +254,30 @@ func TestCD(t *testing.T) {
 // A controller that somebody else resets has forgotten its commands: they are given
 // again, and none is taken for done. What is plugged in later is seen.
 func TestReset(t *testing.T) {
+	for _, sees := range []func(*Disk){
+		func(d *Disk) { d.q.Service() }, // an interrupt that was on its way
+		func(d *Disk) { // an error
+			if why := d.recover(); why != wasReset {
+				t.Error(why)
+			}
+		},
+	} {
+		resetBehind(t, sees)
+	}
+	run(t, func(*ahcitest.Device) {}, func(r *rig) {
+		r.dev.Reset()
+		time.Sleep(Timeout)
+		r.dev.Plug(3, atatest.NewDisk("SERIAL2", 100))
+		time.Sleep(time.Second)
+		if r.disk(1) == nil {
+			t.Errorf("what is plugged in is not seen; %q", r.log)
+		}
+	})
+}
+
+// resetBehind resets a controller behind its driver's back, which sees it in one way or the
+// other.
+func resetBehind(t *testing.T, sees func(*Disk)) {
 	blocktest.With(t, target(nil), func(r *blocktest.Rig) {
 		dev := r.Device.(*ahcitest.Device)
 		slow := true
@@ -272,7 +296,7 @@ func TestReset(t *testing.T) {
 		time.Sleep(time.Second)
 		dev.Do(func() { slow = false })
 		dev.Reset()
-		r.Disk.(onPort0).q.Service() // an interrupt that was on its way
+		sees(r.Disk.(onPort0).Disk)
 		r.OK(block.Request{Op: block.Flush})
 		for i := range cap(done) {
 			if err := <-done; err != nil {
@@ -286,15 +310,6 @@ func TestReset(t *testing.T) {
 			t.Errorf("%d resets; %s", dev.Resets(), r.Log())
 		}
 		r.Model(1, 2)
-	})
-	run(t, func(*ahcitest.Device) {}, func(r *rig) {
-		r.dev.Reset()
-		time.Sleep(Timeout)
-		r.dev.Plug(3, atatest.NewDisk("SERIAL2", 100))
-		time.Sleep(time.Second)
-		if r.disk(1) == nil {
-			t.Errorf("what is plugged in is not seen; %q", r.log)
-		}
 	})
 }
 

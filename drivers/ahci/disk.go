@@ -109,12 +109,7 @@ func (d *Disk) Port() int { return d.p.n }
 func (d *Disk) Dead() error { return d.keeper.Dead() }
 
 // close has what the disk holds put on the medium, and ends it.
-func (d *Disk) close() (err error) {
-	if d.Dead() == nil {
-		err = d.Sync()
-	}
-	return d.keeper.Close(func() error { return err })
-}
+func (d *Disk) close() error { return d.keeper.Close(nil, d.Disk) }
 
 // Disable implements [queue.Device], as do Enable and Check.
 func (d *Disk) Disable() error { return d.p.stop() }
@@ -143,6 +138,9 @@ func (d *Disk) Enable() error {
 	return nil
 }
 
+// wasReset is why a port must be reset that has stopped by itself.
+const wasReset = "it was reset, and not by its driver"
+
 // Check looks for errors and another medium.
 func (d *Disk) Check() string {
 	p := d.p
@@ -153,7 +151,7 @@ func (d *Disk) Check() string {
 	case !p.linked():
 		return "its link is down"
 	case !p.started():
-		return "it was reset, and not by its driver"
+		return wasReset
 	case d.replug.Swap(false):
 		return "it was plugged in again"
 	case p.failed.Load() || p.regs.Read32(portIS)&irqErrors != 0:

@@ -23,8 +23,11 @@ func (d *Disk) recover() string {
 	p := d.p
 	d.q.Pause()
 	sact, ci, tfd := p.regs.Read32(portSACT), p.regs.Read32(portCI), p.regs.Read32(portTFD)
-	if !p.linked() {
+	switch {
+	case !p.linked():
 		return "its link is down"
+	case !p.started(): // what the port does not have any more has not ended
+		return wasReset
 	}
 	queued, plain := d.queued&^d.fresh, d.plain&^d.fresh
 	if queued|plain == 0 {

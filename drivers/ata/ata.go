@@ -89,7 +89,7 @@ func ParseIdentity(b []byte, packet bool) (i Identity, err error) {
 	if word(83)>>14 == 1 {
 		i.Long = word(83)&(1<<10) != 0
 	}
-	i.Blocks = uint64(le.Uint32(b[120:]))
+	i.Blocks = min(uint64(le.Uint32(b[120:])), 1<<28) // what 28 bits name
 	if i.Long {
 		i.Blocks = le.Uint64(b[200:])
 	}

@@ -41,7 +41,7 @@ func (d *Disk) ask(cmd ata.Command, n int) ([]byte, error) {
 		}
 		most := sector
 		if cmd.Op == ata.OpPacket {
-			most = int(c.Command.Read8(regLBA+1)) | int(c.Command.Read8(regLBA+2))<<8
+			most = c.count()
 		}
 		for i := 0; i < most; i += 2 { // all that it has, or it waits for ever
 			if w := c.Command.Read16(regData); at+2 <= n {

@@ -97,8 +97,7 @@ type command struct {
 	read bool
 	data []dma.Segment // what is left to move word by word, from byte at of the first
 	at   int
-	left int  // bytes
-	none bool // there is nothing to do
+	left int // bytes
 }
 
 // ErrEmpty is of a channel without drives.
@@ -222,6 +221,9 @@ func (c *Channel) await(mask, want uint8, most time.Duration) bool {
 
 // Disable implements [queue.Device], as do Enable and Check: the channel is held in reset.
 func (c *Channel) Disable() error {
+	if c.q != nil {
+		c.q.Pause() // or an interrupt looks at a command that is gone
+	}
 	if c.Master != nil {
 		c.Master.Write8(masterCommand, 0)
 	}
@@ -257,11 +259,11 @@ func (c *Channel) Enable() error {
 		if err := d.identify(was.Packet); err != nil {
 			return err
 		}
-		if d.id.Model != was.Model || d.id.Serial != was.Serial {
-			return errors.New("it is another drive")
-		}
 		if was.Packet {
 			d.id.Blocks = was.Blocks
+		}
+		if d.id.Model != was.Model || d.id.Serial != was.Serial || d.id.Blocks != was.Blocks {
+			return errors.New("it is another drive")
 		}
 	}
 	c.Control.Write8(0, 0)
@@ -270,7 +272,7 @@ func (c *Channel) Enable() error {
 
 // Check asks ATAPI drives why a command has failed, and for a medium.
 func (c *Channel) Check() string {
-	if c.Command.Read8(regStatus) == 0xff && !c.Present() {
+	if c.Control.Read8(0) == 0xff && !c.Present() {
 		return "it is gone"
 	}
 	if c.failed.Load() {
@@ -311,11 +313,10 @@ func (d *Disk) Drive() int { return int(d.drive) }
 func (c *Channel) Dead() error { return c.keeper.Dead() }
 
 // Close has what the drives hold put on the medium, and ends the channel.
-func (c *Channel) Close() (err error) {
+func (c *Channel) Close() error {
+	var all []*queue.Disk
 	for _, d := range c.disks {
-		if c.Dead() == nil && !d.id.Packet {
-			err = errors.Join(err, d.Sync())
-		}
+		all = append(all, d.Disk)
 	}
-	return c.keeper.Close(func() error { return err })
+	return c.keeper.Close(nil, all...)
 }

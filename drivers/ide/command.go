@@ -38,10 +38,6 @@ func (c *Channel) Give(_ int, r *block.Request, data []dma.Segment) bool {
 		return false
 	}
 	d := r.Driver.(*Disk)
-	if r.Op == block.Flush && !d.id.Volatile {
-		c.now = command{busy: true, d: d, none: true} // the other drive's requests need it
-		return true
-	}
 	cmd := d.id.Command(r, false, 0)
 	if r.Op == block.Discard {
 		b := c.table.Slice(dma.Page-ata.TrimSize, dma.Page)
@@ -178,7 +174,11 @@ func (c *Channel) move() {
 	if !c.spin(ata.StatusBusy, 0) || c.Control.Read8(0)&ata.StatusData == 0 {
 		return
 	}
-	for n := min(sector, c.now.left); n > 0; n -= 2 {
+	most := sector
+	if c.now.d.id.Packet {
+		most = c.count()
+	}
+	for n := min(most, c.now.left); n > 0; n -= 2 {
 		b := c.now.data[0].Bytes[c.now.at:]
 		if c.now.read {
 			le.PutUint16(b, c.Command.Read16(regData))
@@ -193,6 +193,11 @@ func (c *Channel) move() {
 	c.pause()
 }
 
+// count is how many bytes an ATAPI drive has now ("Byte Count").
+func (c *Channel) count() int {
+	return int(c.Command.Read8(regLBA+1)) | int(c.Command.Read8(regLBA+2))<<8
+}
+
 // Ring does nothing: Give has told the drive.
 func (c *Channel) Ring() {}
 
@@ -202,16 +207,18 @@ func (c *Channel) Next() (a queue.Answer, ok bool) {
 	switch {
 	case !n.busy || c.failed.Load() || c.wrong != "":
 		return a, false
-	case n.none:
-		c.now = command{}
-		return a, true
 	case c.Control.Read8(0)&ata.StatusBusy != 0, n.dma && c.Master.Read8(masterStatus)&masterIRQ == 0:
 		return a, false
 	}
 	fault := false
 	if n.dma {
 		c.Master.Write8(masterCommand, 0)
-		fault = c.Master.Read8(masterStatus)&(masterError|masterActive) == masterError
+		s := c.Master.Read8(masterStatus)
+		if s&masterActive != 0 { // it may still write memory, which is not given back before it cannot
+			c.wrong = errStuck.Error()
+			return a, false
+		}
+		fault = s&masterError != 0
 	}
 	status := c.Command.Read8(regStatus) // this ends the interrupt
 	if n.dma {

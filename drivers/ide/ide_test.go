@@ -14,6 +14,7 @@ import (
 	"ringo/drivers/ata/atatest"
 	"ringo/drivers/block"
 	"ringo/drivers/block/blocktest"
+	"ringo/drivers/dma"
 	"ringo/drivers/ide/idetest"
 )
 
@@ -94,7 +95,7 @@ func TestCD(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			dev := idetest.New()
 			cd := atatest.NewCD(0)
-			dev.Drives[1] = cd
+			dev.Drives[1], dev.Piece = cd, 300
 			c, err := start(dev, master, func(string) {})
 			if err != nil || len(c.Disks()) != 2 {
 				t.Fatalf("%v, %d drives", err, len(c.Disks()))
@@ -106,9 +107,11 @@ func TestCD(t *testing.T) {
 			if err := do(d, q); !errors.Is(err, block.ErrInvalid) {
 				t.Errorf("without a medium: %v", err)
 			}
-			cd.Sense = [][2]byte{{6, 0x28}}
-			cd.Medium = blocktest.NewMedium(100, 2048)
-			cd.Medium.Write(8, []byte(strings.Repeat("x", 2048)), true)
+			dev.Do(func() {
+				cd.Sense = [][2]byte{{6, 0x28}}
+				cd.Medium = blocktest.NewMedium(100, 2048)
+				cd.Medium.Write(8, []byte(strings.Repeat("x", 2048)), true)
+			})
 			time.Sleep(Timeout)
 			if i := d.Info(); i.Blocks != 100 || !i.ReadOnly || d.Drive() != 1 {
 				t.Errorf("%+v", i)
@@ -120,7 +123,7 @@ func TestCD(t *testing.T) {
 				sense [2]byte
 				want  error
 			}{{[2]byte{3, 0x11}, block.ErrMedia}, {[2]byte{5, 0x21}, block.ErrInvalid}, {[2]byte{6, 0x29}, nil}} {
-				cd.Sense = [][2]byte{s.sense}
+				dev.Do(func() { cd.Sense = [][2]byte{s.sense} })
 				if err := do(d, q); !errors.Is(err, s.want) {
 					t.Errorf("%v: %v", s.sense, err)
 				}
@@ -137,6 +140,59 @@ func TestCD(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A bus master that does not stop may write memory still: the drive's answer is none.
+func TestStuckAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dev := idetest.New()
+		c, err := start(dev, true, func(string) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, _ := dev.Alloc(512, 4096)
+		dev.Stick()
+		if err := do(c.Disks()[0], block.Request{Op: block.Read, Blocks: 1, Data: []dma.Segment{data}}); !errors.Is(err, block.ErrDevice) || !dev.Stopped() {
+			t.Errorf("%v, stopped %v", err, dev.Stopped())
+		}
+		_ = c.Close()
+	})
+}
+
+// A drive that is another one after a reset gets no requests of the one before.
+func TestAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dev := idetest.New()
+		c, err := start(dev, true, func(string) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		dev.SetFate(func(blocktest.Command) blocktest.Fault {
+			dev.Drives[0] = atatest.NewDisk("SERIAL1", 1<<19)
+			return blocktest.Fault{Drop: true}
+		})
+		data, _ := dev.Alloc(512, 4096)
+		if err := do(c.Disks()[0], block.Request{Op: block.Write, Blocks: 1, Data: []dma.Segment{data}}); !errors.Is(err, block.ErrDevice) || !strings.Contains(err.Error(), "another drive") {
+			t.Error(err)
+		}
+		_ = c.Close()
+	})
+}
+
+// A drive with addresses of 28 bits has no more blocks than those name.
+func TestShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dev := idetest.New()
+		dev.Drives[0].Word(83, 1<<14).Word(61, 0xffff)
+		c, err := start(dev, true, func(string) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := c.Disks()[0].Info().Blocks; n != 1<<28 {
+			t.Errorf("%d blocks", n)
+		}
+		_ = c.Close()
+	})
 }
 
 // Channels without drives, and drives that say strange things, are left out with a reason.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"ringo/drivers/block"
@@ -129,6 +130,7 @@ func silent(r *Rig) {
 	time.Sleep(time.Second) // what the start of the device has caused is over
 	r.Fate(func(Command) Fault { return Fault{Silent: true} })
 	r.OK(block.Request{Op: block.Write, Start: 7, Blocks: 1, Data: r.Block("here")})
+	synctest.Wait() // the request ends before its line is written
 	if r.Polling == r.Said("an interrupt was lost") || r.Resets() != 1 {
 		r.T.Errorf("%d resets; %s", r.Resets(), r.Log())
 	}
@@ -266,6 +268,11 @@ func closes(t *testing.T, make func() *Target) {
 	})
 	if got := rig.Kept(3); !strings.HasPrefix(string(got), "cached") {
 		t.Errorf("%q", got[:8])
+	}
+	var err error
+	rig.Disk.Submit(0, &block.Request{Op: block.Read, Blocks: 1, Data: rig.Block(""), Done: func(_ *block.Request, e error) { err = e }})
+	if !errors.Is(err, block.ErrGone) {
+		t.Errorf("a disk that is closed: %v", err)
 	}
 }
 

@@ -46,12 +46,16 @@ func (d *Disk) Submit(queue int, r *block.Request) {
 		return
 	}
 	r.Driver = d.driver
-	d.queues[uint(queue)%uint(len(d.queues))].submit(job{r: r})
+	d.queues[uint(queue)%uint(len(d.queues))].submit(job{r: r, through: r.FUA && i.Volatile}, false)
 }
 
-// Sync puts what the disk has cached on the medium, and waits for that.
-func (d *Disk) Sync() error {
+// sync puts what the disk has cached on the medium, and waits for that, also where the
+// queues are closed.
+func (d *Disk) sync() error {
+	if !d.Info().Volatile {
+		return nil
+	}
 	done := make(chan error, 1)
-	d.Submit(0, &block.Request{Op: block.Flush, Done: func(_ *block.Request, err error) { done <- err }})
+	d.queues[0].submit(job{r: &block.Request{Op: block.Flush, Driver: d.driver, Done: func(_ *block.Request, err error) { done <- err }}}, true)
 	return <-done
 }

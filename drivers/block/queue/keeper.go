@@ -4,6 +4,7 @@
 package queue
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -268,19 +269,31 @@ func (k *Keeper) Dead() error {
 	return k.dead
 }
 
-// Close takes no more requests, waits for those that the device has, lets shutdown put
-// what the device holds on the medium, and disables it.
-func (k *Keeper) Close(shutdown func() error) error {
-	close(k.quit)
-	<-k.ended
-	if k.Dead() != nil {
-		return nil
+// Close takes no more requests, waits for those that the device has, has what disks hold
+// put on the medium, and disables the device after shutdown, which may be nil.
+func (k *Keeper) Close(shutdown func() error, disks ...*Disk) (err error) {
+	for _, q := range k.queues {
+		q.close()
 	}
 	for _, q := range k.queues {
 		q.drain(k.Timeout)
+	}
+	for _, d := range disks {
+		if k.Dead() == nil {
+			err = errors.Join(err, d.sync())
+		}
+	}
+	close(k.quit)
+	<-k.ended
+	if k.Dead() != nil {
+		return err
+	}
+	for _, q := range k.queues {
 		q.Pause()
 	}
-	err := shutdown()
+	if shutdown != nil {
+		err = errors.Join(err, shutdown())
+	}
 	k.halt()
 	k.fail(errClosed)
 	return err

@@ -70,7 +70,7 @@ type Answer struct {
 // Queue is requests that are with a device, and those that wait for it.
 type Queue struct {
 	// FlushAfter says that the device cannot write through its cache: a request with FUA
-	// is followed by a flush. It is set before the queue is used.
+	// is followed by a flush, if its disk has a cache. It is set before the queue is used.
 	FlushAfter bool
 
 	c      Commands
@@ -86,6 +86,7 @@ type Queue struct {
 	// by unlock.
 	mu      sync.Mutex
 	live    bool // the device serves it
+	closed  bool // it takes no more requests
 	dead    error
 	wrong   string // as Broken
 	slots   []slot
@@ -100,9 +101,10 @@ type Queue struct {
 
 // job is a request on its way.
 type job struct {
-	r     *block.Request
-	tries int
-	flush bool // the data is there, a flush is not
+	r       *block.Request
+	tries   int
+	through bool // it must not stay in a cache
+	flush   bool // the data is there, a flush is not
 }
 
 // slot is a command that the device has.
@@ -132,10 +134,14 @@ func New(name string, c Commands, slots int, bounce dma.Segment) *Queue {
 	return q
 }
 
-// submit takes a request.
-func (q *Queue) submit(j job) {
+// submit takes a request; last says that it is one for which a closed queue is open.
+func (q *Queue) submit(j job, last bool) {
 	q.mu.Lock()
-	if err := q.dead; err != nil {
+	err := q.dead
+	if err == nil && q.closed && !last {
+		err = errClosed
+	}
+	if err != nil {
 		q.unlock()
 		j.r.Done(j.r, err)
 		return
@@ -280,7 +286,7 @@ func (q *Queue) complete(a Answer) (finished, bool) {
 		q.waiting = append(q.waiting, j)
 		return finished{}, false
 	}
-	if a.Err == nil && j.r.FUA && q.FlushAfter && !j.flush && (j.r.Op == block.Write || j.r.Op == block.WriteZeroes) {
+	if a.Err == nil && j.through && q.FlushAfter && !j.flush && (j.r.Op == block.Write || j.r.Op == block.WriteZeroes) {
 		j.flush = true
 		q.waiting = append(q.waiting, j)
 		return finished{}, false

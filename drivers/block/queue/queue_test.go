@@ -5,6 +5,7 @@ package queue
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,11 +17,12 @@ import (
 // instant is a device that answers all that it was given when it is rung.
 type instant struct {
 	given, answers []int
-	data           []byte // of the last command, as the device sees it
-	odd            bool   // no data fits
-	full, hold     bool   // no room; no answers
-	rung           func() // of the interrupt
-	looked         bool   // somebody has found no answer
+	ops            []block.Op // of all that it was ever given
+	data           []byte     // of the last command, as the device sees it
+	odd            bool       // no data fits
+	full, hold     bool       // no room; no answers
+	rung           func()     // of the interrupt
+	looked         bool       // somebody has found no answer
 }
 
 func (i *instant) Fits([]dma.Segment) bool { return !i.odd }
@@ -29,7 +31,7 @@ func (i *instant) Give(slot int, r *block.Request, data []dma.Segment) bool {
 	if i.full {
 		return false
 	}
-	i.given = append(i.given, slot)
+	i.given, i.ops = append(i.given, slot), append(i.ops, r.Op)
 	i.data = nil
 	if len(data) == 1 {
 		i.data = data[0].Bytes
@@ -66,11 +68,70 @@ func (i *instant) Enable() error  { return nil }
 func on(t *testing.T, slots int, test func(i *instant, q *Queue, d *Disk)) {
 	synctest.Test(t, func(t *testing.T) {
 		i := &instant{}
-		q := New("queue", i, slots, dma.Segment{Addr: 1 << 20, Bytes: make([]byte, 4096)})
-		k := Keep(i, Config{Timeout: time.Second, Present: func() bool { return true }, Stop: func() {}, Log: func(string) {}}, []*Queue{q})
-		test(i, q, NewDisk(block.Info{Blocks: 100, BlockSize: 512, MaxBlocks: 8, MaxEmpty: 8, Volatile: true}, 1, []*Queue{q}))
-		if err := k.Close(func() error { return nil }); err != nil {
+		k, q, d := keep(i, slots)
+		test(i, q, d)
+		if err := k.Close(nil); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+func keep(i *instant, slots int) (*Keeper, *Queue, *Disk) {
+	q := New("queue", i, slots, dma.Segment{Addr: 1 << 20, Bytes: make([]byte, 4096)})
+	q.FlushAfter = true
+	k := Keep(i, Config{Timeout: time.Second, Present: func() bool { return true }, Stop: func() {}, Log: func(string) {}}, []*Queue{q})
+	return k, q, NewDisk(block.Info{Blocks: 100, BlockSize: 512, MaxBlocks: 8, MaxEmpty: 8, Volatile: true}, 1, []*Queue{q})
+}
+
+// A queue that is closed takes nothing more; what it has comes to its end, and what was
+// acknowledged is flushed then.
+func TestClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := &instant{hold: true}
+		k, q, d := keep(i, 4)
+		var ends []error
+		r := block.Request{Op: block.Write, Blocks: 1, Data: []dma.Segment{{Addr: 1, Bytes: make([]byte, 512)}}}
+		r.Done = func(_ *block.Request, err error) { ends = append(ends, err) }
+		first, late := r, r
+		d.Submit(0, &first)
+		go func() {
+			time.Sleep(10 * time.Millisecond)
+			d.Submit(0, &late)
+			q.mu.Lock()
+			i.hold = false
+			i.Ring()
+			q.unlock()
+		}()
+		shut := 0
+		err := k.Close(func() error {
+			shut = len(i.ops)
+			return nil
+		}, d)
+		if err != nil || len(ends) != 2 || !errors.Is(ends[0], block.ErrGone) || ends[1] != nil {
+			t.Errorf("%v, %v", err, ends)
+		}
+		if shut != 2 || i.ops[0] != block.Write || i.ops[1] != block.Flush {
+			t.Errorf("the device was asked for %v, for %d of it before the end", i.ops, shut)
+		}
+	})
+}
+
+// What must be on the medium is flushed where the device cannot write through its cache,
+// and only on disks that have one.
+func TestThrough(t *testing.T) {
+	on(t, 4, func(i *instant, q *Queue, d *Disk) {
+		i.rung = q.Service
+		other := NewDisk(block.Info{Blocks: 100, BlockSize: 512, MaxBlocks: 8}, 2, []*Queue{q})
+		for _, d := range []*Disk{other, d} {
+			done := false
+			r := block.Request{Op: block.Write, FUA: true, Blocks: 1, Data: []dma.Segment{{Addr: 1, Bytes: make([]byte, 512)}}}
+			r.Done = func(_ *block.Request, err error) { done = err == nil }
+			if d.Submit(0, &r); !done {
+				t.Error("it is not done")
+			}
+		}
+		if !slices.Equal(i.ops, []block.Op{block.Write, block.Write, block.Flush}) {
+			t.Errorf("the device was asked for %v", i.ops)
 		}
 	})
 }

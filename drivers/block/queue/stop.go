@@ -22,6 +22,13 @@ func (q *Queue) Open() {
 	q.unlock()
 }
 
+// close takes no more requests.
+func (q *Queue) close() {
+	q.mu.Lock()
+	q.closed = true
+	q.unlock()
+}
+
 // Pause gives the device nothing more, and takes nothing from it, until Open.
 func (q *Queue) Pause() {
 	q.mu.Lock()

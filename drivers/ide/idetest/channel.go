@@ -32,6 +32,7 @@ type Channel struct {
 	Drives [2]*atatest.Drive
 	NoIRQ  bool
 	Far    uint64 // added to where its memory begins: there the bus master does not reach
+	Piece  int    // most bytes of an ATAPI drive at a time, if not 0: less than it may give
 	// Fate is asked about each command of drive 0 that reads or writes.
 	Fate blocktest.Fate
 
@@ -110,6 +111,9 @@ func (c *Channel) Bind(f func()) error {
 	c.set(func() { c.handler = f })
 	return nil
 }
+
+// Do calls f in a moment in which no drive is asked for anything.
+func (c *Channel) Do(f func()) { c.set(f) }
 
 func (c *Channel) set(f func()) {
 	c.mu.Lock()

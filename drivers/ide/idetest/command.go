@@ -154,7 +154,7 @@ func (c *Channel) finish(r *request) {
 		c.end(0, f.Silent)
 	default:
 		r.out = out
-		r.left = min(len(out), r.limit)
+		r.left = c.piece(r)
 		c.status = 0x58
 		c.irq(f.Silent)
 	}
@@ -190,6 +190,15 @@ func (c *Channel) pieces() (all [][]byte) {
 	}
 }
 
+// piece is how many bytes a drive gives at a time.
+func (c *Channel) piece(r *request) int {
+	n := min(len(r.out), r.limit)
+	if r.c.Op == 0xa0 && c.Piece > 0 {
+		n = min(n, c.Piece)
+	}
+	return n
+}
+
 // readData is a word from the drive.
 func (c *Channel) readData(n int) (v uint16) {
 	r := c.now
@@ -204,7 +213,7 @@ func (c *Channel) readData(n int) (v uint16) {
 	}
 	switch {
 	case len(r.out) > 0:
-		r.left = min(len(r.out), r.limit)
+		r.left = c.piece(r)
 		c.irq(r.fault.Silent)
 	case r.c.Op == 0xa0:
 		c.end(0, false) // packets end with an interrupt of their own

@@ -111,7 +111,10 @@ func (d *Disk) start(queues int) (err error) {
 		}
 	}
 	d.d.Ready()
-	d.serial = d.identify()
+	ok := false
+	if d.serial, ok = d.identify(); !ok {
+		return d.Enable() // or its answer may come when it is taken for another request's
+	}
 	return nil
 }
 
@@ -180,12 +183,7 @@ func (d *Disk) Dead() error { return d.keeper.Dead() }
 
 // Close takes no more requests, waits for those that the device has, has what it holds
 // put on the medium, and resets it.
-func (d *Disk) Close() (err error) {
-	if d.Dead() == nil {
-		err = d.Sync()
-	}
-	return d.keeper.Close(func() error { return err })
-}
+func (d *Disk) Close() error { return d.keeper.Close(nil, d.Disk) }
 
 // info describes the disk.
 func (d *Disk) info() block.Info {

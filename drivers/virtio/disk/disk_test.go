@@ -71,6 +71,22 @@ func TestInfo(t *testing.T) {
 	})
 }
 
+// A serial number that comes too late is not another request's answer.
+func TestLateSerial(t *testing.T) {
+	make := target(1, 64, func(d *disktest.Device) { d.Late = 1500 * time.Millisecond })
+	blocktest.With(t, make, func(r *blocktest.Rig) {
+		asked := 0
+		r.Fate(func(blocktest.Command) blocktest.Fault {
+			asked++
+			return blocktest.Fault{Delay: 2 * time.Second}
+		})
+		r.OK(block.Request{Op: block.Write, Start: 7, Blocks: 1, Data: r.Block("here")})
+		if asked != 1 || r.Disk.Info().Serial != "" {
+			t.Errorf("asked %d times; %s", asked, r.Log())
+		}
+	})
+}
+
 // A disk that grows is seen to grow.
 func TestResize(t *testing.T) {
 	blocktest.With(t, target(1, 64, nil), func(r *blocktest.Rig) {

@@ -168,16 +168,17 @@ func failure(status uint8) (err error, again bool) {
 // not have.
 const identifyTime = time.Second
 
-// identify asks the device for its serial number.
-func (d *Disk) identify() string {
+// identify asks the device for its serial number. ok is false if it has not answered: it
+// still has the question.
+func (d *Disk) identify() (serial string, ok bool) {
 	q := d.queues[0]
 	m, err := d.d.Arena.Alloc(slotSize+idLen, slotSize)
 	if err != nil {
-		return ""
+		return "", true
 	}
 	id := m.Slice(slotSize, slotSize+idLen)
 	if !q.add(0, m.Slice(0, slotSize), typeGetID, 0, append(q.begin(m), ring.Buffer{Addr: id.Addr, Len: idLen, Write: true})) {
-		return ""
+		return "", true
 	}
 	q.Kick()
 	for end := time.Now().Add(identifyTime); ; time.Sleep(100 * time.Microsecond) {
@@ -185,11 +186,11 @@ func (d *Disk) identify() string {
 			break
 		}
 		if time.Now().After(end) || q.Queue.Broken() != nil {
-			return "" // one that is broken is the keeper's to reset
+			return "", false
 		}
 	}
 	if m.Bytes[slotStatus] != statusOK {
-		return ""
+		return "", true
 	}
-	return text(id.Bytes)
+	return text(id.Bytes), true
 }

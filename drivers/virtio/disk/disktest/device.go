@@ -6,6 +6,7 @@ package disktest
 
 import (
 	"encoding/binary"
+	"time"
 
 	"ringo/drivers/block"
 	"ringo/drivers/block/blocktest"
@@ -20,8 +21,8 @@ const Lies = 5
 // Device is a virtio block device.
 type Device struct {
 	*virtiotest.Device
-	// Short is how many bytes of its serial number the device gives; Mute: none, ever.
-	Mute   bool
+	Mute   bool          // it never says its serial number
+	Late   time.Duration // or so late
 	fate   blocktest.Fate
 	medium *blocktest.Medium
 }
@@ -78,9 +79,13 @@ func (d *Device) serve(r *virtiotest.Request) {
 	kind := le.Uint32(r.Out)
 	op, ok := ops[kind]
 	if kind == 8 && r.Room() == 21 {
-		if !d.Mute {
-			n := r.Write(0, []byte("SERIAL1\x00\x1b[1m"))
-			d.answer(r, 0, n)
+		say := func() { d.answer(r, 0, r.Write(0, []byte("SERIAL1\x00\x1b[1m"))) }
+		switch {
+		case d.Mute:
+		case d.Late > 0:
+			d.After(d.Late, say)
+		default:
+			say()
 		}
 		return
 	}
