@@ -98,17 +98,22 @@ func TestFrames(t *testing.T) {
 
 // TestLarge receives frames that the device has joined, in many buffers.
 func TestLarge(t *testing.T) {
+	t.Run("256", func(t *testing.T) { large(t, 256, 64_000) })
+	t.Run("16", func(t *testing.T) { large(t, 16, 30_000) })
+}
+
+// large receives frames of at most so many bytes by a queue of a size.
+func large(t *testing.T, size, most int) {
 	t.Parallel()
-	r := start(t, all, nil)
+	r := start(t, all, func(d *ethertest.Device) { d.Sizes[0] = size })
 	rnd := rand.New(rand.NewPCG(3, 3))
 	var want [][]byte
 	for range 500 {
-		b := make([]byte, 60+rnd.IntN(64_000))
+		b := make([]byte, 60+rnd.IntN(most))
 		for i := range b {
 			b[i] = byte(rnd.Uint32())
 		}
-		for !r.Receive(b) {
-		}
+		nictest.Eventually(t, "room", func() bool { return r.Receive(b) })
 		want = append(want, b)
 	}
 	nictest.Eventually(t, "all frames", func() bool { n, _, _, _ := r.Counts(); return n == len(want) })

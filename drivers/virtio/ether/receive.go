@@ -60,8 +60,8 @@ func (x *receiver) fill() {
 func (d *device) Receive(frames []nic.Frame) (n int) {
 	x := &d.rx
 	merge := d.has(featureMerge)
-	// Half of the buffers stay with the device.
-	for n < len(frames) && len(x.held)+len(x.part) < len(x.buffers)/2 && x.wrong == "" {
+	// Half of the buffers stay with the device, but for those of a frame that has begun.
+	for n < len(frames) && (x.missing > 0 || 2*len(x.held) < len(x.buffers)) && x.wrong == "" {
 		token, size, ok := x.q.Next()
 		if !ok {
 			break
@@ -94,7 +94,7 @@ func (x *receiver) take(b *buffer, size int, merge bool) bool {
 		if merge {
 			x.missing = int(le.Uint16(h[10:]))
 		}
-		if x.missing < 1 || x.missing > maxParts {
+		if x.missing < 1 || x.missing > min(maxParts, len(x.buffers)) {
 			x.wrong = fmt.Sprintf("a frame in %d buffers", x.missing)
 			return false
 		}
