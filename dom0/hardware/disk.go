@@ -152,21 +152,21 @@ func (h *Hardware) Speed(d *Disk, op block.Op, size uint64, depth, count int) er
 	errs := make([]error, depth)
 	for n := range depth {
 		data := []dma.Segment{h.data.Slice(n*int(size), (n+1)*int(size))}
-		wait.Go(func() { errs[n] = d.goOn(op, n, data, uint32(blocks), &left) })
+		wait.Go(func() { errs[n] = d.goOn(op, n, data, blocks, i.Blocks/blocks, &left) })
 	}
 	wait.Wait()
 	return errors.Join(errs...)
 }
 
-// goOn does op until nothing is left to be done, or something fails.
-func (d *Disk) goOn(op block.Op, n int, data []dma.Segment, blocks uint32, left *atomic.Int64) error {
+// goOn does op, at one of so many places, until nothing is left to be done, or something
+// fails.
+func (d *Disk) goOn(op block.Op, n int, data []dma.Segment, blocks, places uint64, left *atomic.Int64) error {
 	rng := rand.New(rand.NewPCG(uint64(n), 0))
-	places := d.Info().Blocks / uint64(blocks)
 	end := make(chan error, 1)
 	r := block.Request{Done: func(_ *block.Request, err error) { end <- err }}
 	for left.Add(-1) >= 0 {
 		if r.Op = op; op != block.Flush {
-			r.Start, r.Blocks, r.Data = rng.Uint64N(places)*uint64(blocks), blocks, data
+			r.Start, r.Blocks, r.Data = rng.Uint64N(places)*blocks, uint32(blocks), data
 		}
 		d.Submit(n%d.Queues(), &r)
 		if err := <-end; err != nil {

@@ -218,3 +218,36 @@ func TestArena(t *testing.T) {
 		}
 	}
 }
+
+// emptied is a disk whose medium is taken out after the first look.
+type emptied struct {
+	block.Device
+	looks int
+}
+
+func (d *emptied) Queues() int { return 1 }
+
+func (d *emptied) Info() block.Info {
+	i := block.Info{Blocks: 100, BlockSize: 512, MaxBlocks: 8}
+	if d.looks++; d.looks > 1 {
+		i.Blocks = 0
+	}
+	return i
+}
+
+func (d *emptied) Submit(_ int, r *block.Request) {
+	i := d.Info()
+	r.Done(r, block.Check(&i, r))
+}
+
+// A disk without blocks fails what is asked of it, also if it had some before.
+func TestEmptied(t *testing.T) {
+	r := newRig(&machine{all: []abi.PCIFunction{controller}}, nvmetest.New())
+	d := &Disk{Device: &emptied{}}
+	if err := r.Speed(d, block.Read, 512, 1, 1); !errors.Is(err, block.ErrInvalid) {
+		t.Error(err)
+	}
+	if _, err := r.Exercise(d, 1, 1<<20, 1<<20, false); !errors.Is(err, block.ErrInvalid) {
+		t.Error(err)
+	}
+}

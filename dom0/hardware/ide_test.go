@@ -137,7 +137,8 @@ func TestPortWindow(t *testing.T) {
 	if !slices.Equal(said, []uint32{0x1f701, 1, 0x1f002, 2, 0x1f004, 3, 0x1f404, 4}) {
 		t.Errorf("%#x", said)
 	}
-	for _, f := range []func(){func() { w.Read8(8) }, func() { w.Read16(1) }, func() { w.Read64(4) }, func() { w.Write32(6, 0) }} {
+	one := PortIO{}.Window(0x3f6, 1)
+	for _, f := range []func(){func() { one.Read16(0) }, func() { w.Read8(8) }, func() { w.Read16(1) }, func() { w.Read64(4) }, func() { w.Write32(6, 0) }} {
 		func() {
 			defer func() {
 				if recover() == nil {

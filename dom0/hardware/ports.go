@@ -23,7 +23,7 @@ type ports struct {
 
 // at checks an access.
 func (p ports) at(off uint32, size uint8) uint16 {
-	if off%uint32(size) != 0 || off > p.size-uint32(size) {
+	if off%uint32(size) != 0 || uint64(off)+uint64(size) > uint64(p.size) {
 		panic("hardware: an access outside a device's ports, or unaligned")
 	}
 	return p.first + uint16(off)

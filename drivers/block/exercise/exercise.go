@@ -114,6 +114,9 @@ const flushEvery = 16
 func Run(d block.Device, data dma.Segment, j Job) (Result, error) {
 	info := d.Info()
 	p := NewPlan(j.Seed, info)
+	if p.blocks == 0 {
+		return Result{}, fmt.Errorf("there are no blocks: %w", block.ErrInvalid)
+	}
 	r := &run{d: d, seed: j.Seed, size: info.BlockSize, writes: make([]uint16, p.blocks), ended: make(chan *request, Depth+1), check: make([]byte, info.BlockSize)}
 	p.Skip(j.Start, r.size, r.writes)
 	all := make([]*request, Depth)
@@ -126,6 +129,12 @@ func Run(d block.Device, data dma.Segment, j Job) (Result, error) {
 		all[i] = q
 		r.free = append(r.free, q)
 	}
+	idle := func() bool { return len(r.free) == Depth && !r.flushing }
+	defer func() { // where it ends early, others are on their way, in data that is given back
+		for !idle() {
+			_ = r.end(<-r.ended)
+		}
+	}()
 	for n := 0; r.res.Bytes < j.Size; n++ {
 		s := p.Next()
 		if err := r.wait(func() bool { return len(r.free) > 0 && !overlaps(all, s) }); err != nil {
@@ -136,7 +145,6 @@ func Run(d block.Device, data dma.Segment, j Job) (Result, error) {
 			r.beginFlush(n % d.Queues()) // of what has ended, while others are on their way
 		}
 	}
-	idle := func() bool { return len(r.free) == Depth && !r.flushing }
 	if err := r.wait(idle); err != nil || !j.Flush {
 		return r.res, err
 	}
