@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -61,7 +62,10 @@ func TestNetwork(t *testing.T) {
 	}
 	h.fails(fmt.Sprintf("fetch http://10.0.2.2:%d/none x", port), "the server says 404 Not Found")
 	// The clock of a machine that has just been started is this host's.
-	if got := h.ok("ntp -s"); !strings.HasPrefix(got, "time     2033-") {
+	switch got := h.ok("ntp -s"); {
+	case os.Getenv("TOOLCHAIN") == "tamago":
+		t.Log("left out: dom0's clock, which TamaGo's runtime does not let anybody set")
+	case !strings.HasPrefix(got, "time     2033-"):
 		t.Errorf("ntp -s:\n%s", got)
 	}
 	h.ok(fmt.Sprintf("fetch http://10.0.2.2:%d/kernel micro.elf", port))
