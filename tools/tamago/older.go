@@ -68,11 +68,13 @@ func lower(m needed, dir, release string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if leads(name, m.Dir, entries) {
-		return name, nil
-	}
-	if err := os.RemoveAll(name); err != nil { // it may lead to where modules were before
-		return "", err
+	if _, err := os.Stat(name); err == nil {
+		if leads(name, m.Dir, entries) {
+			return name, nil
+		}
+		if err := os.RemoveAll(name); err != nil { // it leads to where modules were before
+			return "", err
+		}
 	}
 	tmp, err := os.MkdirTemp(dir, "new-")
 	if err != nil {
