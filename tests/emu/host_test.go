@@ -256,6 +256,27 @@ func (h *host) sh(command string) string {
 	return strings.TrimRight(out, "\n")
 }
 
+// configWrite has QEMU's monitor write a register of a PCI function by the ports 0xcf8
+// and 0xcfc. hv uses them at any time, so the machine stands still meanwhile, and finds
+// the address that it has set itself.
+func (h *host) configWrite(address uint32, write string) {
+	h.t.Helper()
+	monitor := func(line, want string) string {
+		text, err := h.Monitor.HMP(line)
+		m := regexp.MustCompile(want).FindStringSubmatch(strings.TrimSpace(text))
+		if err != nil || m == nil {
+			h.t.Fatalf("%s: %q, %v", line, text, err)
+		}
+		return m[len(m)-1]
+	}
+	monitor("stop", "^$")
+	old := monitor("i/w 0xcf8", `= (0x[0-9a-f]+)$`)
+	monitor(fmt.Sprintf("o/w 0xcf8 %#x", address), "^$")
+	monitor(write, "^$")
+	monitor("o/w 0xcf8 "+old, "^$")
+	monitor("cont", "^$")
+}
+
 // poweroff switches the machine off and checks that it says so.
 func (h *host) poweroff() {
 	h.t.Helper()
