@@ -32,13 +32,15 @@ func (f *Function) AddDisk(suffix string, d block.Device, health func() error) {
 	f.h.AddDisk(f.Name+suffix, d, health)
 }
 
-// AddDisk takes up a disk that is no function's.
+// AddDisk takes up a disk that is no function's. It takes the place of one with its name
+// that works no more.
 func (h *Hardware) AddDisk(name string, d block.Device, health func() error) {
 	x := &Disk{Device: d, Name: name, health: health}
 	if h.cache != nil {
 		x.reader = h.cache.Reader(x)
 	}
 	h.mu.Lock()
+	h.disks = slices.DeleteFunc(h.disks, func(d *Disk) bool { return d.Name == name && d.Health() != nil })
 	h.disks = append(h.disks, x)
 	slices.SortFunc(h.disks, func(a, b *Disk) int { return cmp.Compare(a.Name, b.Name) })
 	h.mu.Unlock()

@@ -251,3 +251,17 @@ func TestEmptied(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A disk that is plugged in has the name of the one that was taken out, in its place.
+func TestReplaced(t *testing.T) {
+	r := newRig(&machine{}, nvmetest.New())
+	close(r.ready)
+	var gone error
+	r.AddDisk("a", &emptied{}, func() error { return gone })
+	r.AddDisk("b", &emptied{}, func() error { return errors.New("gone") })
+	gone = errors.New("taken out")
+	r.AddDisk("a", &emptied{}, func() error { return nil })
+	if all := r.Disks(); len(all) != 2 || r.Disk("a").Health() != nil || all[1].Name != "b" {
+		t.Error(all)
+	}
+}

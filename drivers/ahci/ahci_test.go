@@ -273,6 +273,22 @@ func TestReset(t *testing.T) {
 			t.Errorf("what is plugged in is not seen; %q", r.log)
 		}
 	})
+	// Nor are ports left out whose disk was taken out before; with another disk, whose
+	// keeper sees the reset, and without.
+	for _, other := range []*atatest.Drive{nil, atatest.NewDisk("SERIAL3", 100)} {
+		run(t, func(d *ahcitest.Device) { d.Drives[1] = other }, func(r *rig) {
+			n := len(r.disks)
+			r.dev.Unplug(0)
+			time.Sleep(Timeout)
+			r.dev.Reset()
+			time.Sleep(Timeout)
+			r.dev.Plug(0, atatest.NewDisk("SERIAL2", 100))
+			time.Sleep(time.Second)
+			if d := r.disk(n); d == nil || d.Info().Serial != "SERIAL2" || d.Dead() != nil {
+				t.Errorf("what is plugged in at a port whose disk is gone is not seen; %q", r.log)
+			}
+		})
+	}
 }
 
 // resetBehind resets a controller behind its driver's back, which sees it in one way or the

@@ -190,14 +190,14 @@ func (d *Controller) interrupt() {
 }
 
 // revive is what a controller needs that was reset, and not by us: interrupts, and that
-// ports without a device see when one comes. The others have keepers.
+// ports without a device that works see when one comes. The others have keepers.
 func (d *Controller) revive() {
 	if d.Regs.Read32(regGHC)&ghcIRQ != 0 {
 		return
 	}
 	d.Regs.Write32(regGHC, ghcEnable|ghcIRQ)
 	for _, p := range d.ports {
-		if p.disk.Load() != nil {
+		if p.works() {
 			continue
 		}
 		select {
@@ -207,15 +207,23 @@ func (d *Controller) revive() {
 	}
 }
 
+// reviveTime is how often a controller is asked whether it was reset: where no disk is
+// left, no keeper notices.
+const reviveTime = 10 * time.Second
+
 // watch looks after what is plugged in and taken out.
 func (d *Controller) watch() {
 	defer close(d.ended)
+	t := time.NewTicker(reviveTime)
+	defer t.Stop()
 	for {
 		select {
 		case <-d.quit:
 			return
 		case p := <-d.plug:
 			p.plugChange()
+		case <-t.C:
+			d.revive() // of one that is gone all bits are set
 		}
 	}
 }

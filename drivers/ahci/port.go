@@ -83,6 +83,12 @@ func (p *port) put64(off uint32, v uint64) {
 // started reports whether the port takes commands, as we have left it.
 func (p *port) started() bool { return p.regs.Read32(portCMD)&cmdStart != 0 }
 
+// works reports whether the port has a device that somebody looks after.
+func (p *port) works() bool {
+	d := p.disk.Load()
+	return d != nil && d.Dead() == nil
+}
+
 // linked reports whether a device is connected, and active.
 func (p *port) linked() bool {
 	s := p.regs.Read32(portSSTS)
@@ -160,8 +166,8 @@ func (p *port) plugged() {
 func (p *port) plugChange() {
 	time.Sleep(debounce)
 	switch d := p.disk.Load(); {
-	case d == nil || d.Dead() != nil:
-		if d == nil && p.regs.Read32(portCMD)&cmdReceive == 0 {
+	case !p.works():
+		if p.regs.Read32(portCMD)&cmdReceive == 0 {
 			_ = p.start() // see Controller.revive
 		}
 		p.plugged()
