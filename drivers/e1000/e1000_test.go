@@ -164,12 +164,13 @@ func TestOffloads(t *testing.T) {
 		func(f *nic.Frame) { f.SumStart = 3000 }, func(f *nic.Frame) { f.SumStart = 0 }, func(f *nic.Frame) { f.Segment, f.Headers = 100, 3 },
 		func(f *nic.Frame) { f.Segment, f.Headers = 100, 4000 }, func(f *nic.Frame) { f.Pieces = [][]byte{make([]byte, 5)} },
 		func(f *nic.Frame) { f.Pieces = [][]byte{make([]byte, 3000)} }, func(f *nic.Frame) { f.Pieces, f.Segment = [][]byte{make([]byte, 70_000)}, 1000 },
+		func(f *nic.Frame) { f.Sum, f.Segment, f.Headers = false, 50, 54 },
 	} {
 		bad := f
 		change(&bad)
 		r.Send(t, bad)
 	}
-	if c := r.Dev.Counters(); c.TxErrors != 7 {
+	if c := r.Dev.Counters(); c.TxErrors != 8 {
 		t.Errorf("%+v", c)
 	}
 }
