@@ -92,28 +92,41 @@ func (h *host) protocol(name, says string) {
 		h.see(verbTime, "module boot:mod-a one two: 6 bytes: first\n")
 		h.see(verbTime, "module boot:mod-b: 16 bytes: second\n")
 	}
-	h.wall()
+	h.wall(time.Now().UTC().Year())
 	h.see(verbTime, "booted\n")
 	h.detach()
 	h.ok("destroy " + name)
 }
 
 // wall sees that a guest's paravirtual clock and its clock chip have the same time, and
-// that it is about the right one.
-func (h *host) wall() {
+// that it is about the right one, but in the given year.
+func (h *host) wall(year int) {
 	h.t.Helper()
-	var n [4]int64
-	for i, s := range h.seeRE(verbTime, `wall (\d+) paired (\d+) chip (\d+) paired (\d+)\n`)[1:] {
+	var n [5]int64
+	for i, s := range h.seeRE(verbTime, `wall (\d+) paired (\d+) chip (\d+) (\d+) paired (\d+)\n`)[1:] {
 		n[i], _ = strconv.ParseInt(s, 10, 64)
 	}
-	began, before, chip, after := n[0], n[1], n[2]>>4*10+n[2]&15, n[3]
-	if off := time.Since(time.Unix(before, 0)).Abs(); off > time.Hour { // an emulator may be slow
+	began, before, after := n[0], n[1], n[4]
+	now := time.Now().UTC()
+	now = now.AddDate(year-now.Year(), 0, 0)
+	if off := now.Sub(time.Unix(before, 0)).Abs(); off > time.Hour { // an emulator may be slow
 		h.t.Errorf("a guest's time is %v off: %v", off, n)
 	}
-	if began > before || before-began > 3600 || before > after || (chip-before%60+61)%60 > after-before+2 {
-		h.t.Errorf("a guest's clocks do not agree: %v, the chip has %d seconds", n, chip)
+	if began > before || before-began > 3600 || before > after {
+		h.t.Errorf("a guest's clocks do not agree: %v", n)
+	}
+	if year != time.Now().UTC().Year() && !dom0Clock {
+		h.t.Log("left out: clock chips, which go by dom0's clock, which TamaGo's runtime does not let anybody set")
+		return
+	}
+	seconds, tens := n[2]>>4*10+n[2]&15, n[3]>>4*10+n[3]&15
+	if (seconds-before%60+61)%60 > after-before+2 || tens != int64(time.Unix(before, 0).UTC().Year()%100) {
+		h.t.Errorf("a guest's clocks do not agree: %v, the chip has %d seconds in the year %d", n, seconds, tens)
 	}
 }
+
+// dom0Clock says that dom0's clock can be set.
+var dom0Clock = os.Getenv("TOOLCHAIN") != "tamago"
 
 // sector starts the boot sector.
 func (h *host) sector() {

@@ -187,7 +187,8 @@ func (p *prog) boot() {
 
 // wall prints seconds since 1970: those of KVM's record of the wall time when the guest
 // began, and those of KVM_HC_CLOCK_PAIRING (Linux, Documentation/virt/kvm/x86/msr.rst and
-// hypercalls.rst) before and after it asks the clock chip, of which it prints register 0.
+// hypercalls.rst) before and after it asks the clock chip, of which it prints the seconds
+// and the year.
 func (p *prog) wall() {
 	p.Lea(RAX, p.buffer)
 	p.Mov(RBX, RAX)
@@ -197,13 +198,16 @@ func (p *prog) wall() {
 	p.Load(R12, At(RBX, 4), 4)
 	p.print("wall ", R12)
 	p.paired()
-	p.MovImm(RDX, 0x70)
-	p.MovImm(RAX, 0)
-	p.Out(1)
-	p.MovImm(RDX, 0x71)
-	p.In(1)
-	p.Mov(R12, RAX)
-	p.print(" chip ", R12)
+	p.print(" chip")
+	for _, register := range []uint64{0, 9} {
+		p.MovImm(RDX, 0x70)
+		p.MovImm(RAX, register)
+		p.Out(1)
+		p.MovImm(RDX, 0x71)
+		p.In(1)
+		p.Mov(R12, RAX)
+		p.print(" ", R12)
+	}
 	p.paired()
 	p.line("")
 }
