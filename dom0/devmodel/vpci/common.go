@@ -160,3 +160,31 @@ func set64(r *[3]*uint64, off uint64, size uint8, val uint64) {
 		*p = *p&0xffff_ffff | val<<32
 	}
 }
+
+// config reads the device configuration.
+func (d *Device) config(off uint64, size uint8) (v uint64) {
+	if d.kind.Config == nil {
+		return 0
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	b := d.kind.Config()
+	for i := range uint64(size) {
+		if off+i < uint64(len(b)) {
+			v |= uint64(b[off+i]) << (8 * i)
+		}
+	}
+	return v
+}
+
+// setConfig writes it, as far as the device lets that be done.
+func (d *Device) setConfig(off uint64, size uint8, val uint64) {
+	if d.kind.SetConfig == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.resetting {
+		d.kind.SetConfig(off, size, val)
+	}
+}

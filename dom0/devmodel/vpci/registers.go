@@ -20,6 +20,8 @@ const (
 	offISR    = 0x1000
 	offTable  = 0x2000
 	offPBA    = 0x2800
+	offDevice = 0x3000 // the device configuration
+	deviceLen = 0x100
 	memoryLen = 0x4000
 
 	// BellSize is the number of ports of a queue's doorbell.
@@ -33,6 +35,7 @@ const (
 	cfgCommon  = 1
 	cfgNotify  = 2
 	cfgISR     = 3
+	cfgDevice  = 4
 	cfgPCI     = 5
 	capLen     = 16
 	pciCfgLen  = capLen + 4
@@ -64,6 +67,9 @@ func (d *Device) build() {
 	d.msix = f.AddMSIX(1+len(d.queues), barMemory, offTable, offPBA-offTable)
 	f.AddCapability(capVendor, structure(capLen, cfgCommon, barMemory, offCommon, commonLen), nil)
 	f.AddCapability(capVendor, structure(capLen, cfgISR, barMemory, offISR, 1), nil)
+	if d.kind.Config != nil {
+		f.AddCapability(capVendor, structure(capLen, cfgDevice, barMemory, offDevice, deviceLen), nil)
+	}
 	f.AddCapability(capVendor, binary.LittleEndian.AppendUint32(
 		structure(capLen+4, cfgNotify, barNotify, 0, size), multiplier), nil)
 	// Access to the ranges through configuration space: bar, offset and length are
@@ -91,6 +97,8 @@ type registers struct{ d *Device }
 func (r registers) Read(off uint64, size uint8, now uint64) uint64 {
 	d := r.d
 	switch {
+	case off >= offDevice:
+		return d.config(off-offDevice, size)
 	case off >= offTable:
 		return d.msix.Read(off-offTable, size, now)
 	case off == offISR:
@@ -106,6 +114,8 @@ func (r registers) Read(off uint64, size uint8, now uint64) uint64 {
 // Write answers a write of a register.
 func (r registers) Write(off uint64, size uint8, val, now uint64) {
 	switch {
+	case off >= offDevice:
+		r.d.setConfig(off-offDevice, size, val)
 	case off >= offTable:
 		r.d.msix.Write(off-offTable, size, val, now)
 	case off < commonLen:

@@ -37,7 +37,11 @@ func (d *Device) start() {
 		d.work.Go(func() {
 			defer r.work.Done()
 			defer d.rescue()
-			d.serve(r, i, l, q.vector)
+			if q := d.queue(r, i, l, q.vector); d.kind.Serve != nil {
+				d.serveAll(q)
+			} else {
+				d.serve(q)
+			}
 		})
 		d.Kick(i) // what was made available before
 	}
@@ -70,64 +74,84 @@ func (d *Device) reset() {
 // rescue is deferred by the device's goroutines.
 func (d *Device) rescue() {
 	if v := recover(); v != nil {
+		d.needsReset()
 		d.failed(v)
 	}
 }
 
-// serve is the goroutine of queue i.
-func (d *Device) serve(r *run, i int, l ring.Layout, vector uint16) {
-	var dev *ring.Device
+// queue is queue i, whose ring is not looked for yet.
+func (d *Device) queue(r *run, i int, l ring.Layout, vector uint16) *Queue {
+	return &Queue{nil, i, l.Features, d.queues[i].kick, r.stop, d, l, vector}
+}
+
+// open finds the ring, and reports whether it is in memory.
+//
+// Preconditions: the RAM is pinned.
+func (q *Queue) open() (ok bool) {
+	if q.Device == nil {
+		q.Device, _ = ring.NewDevice(q.d.mem, q.layout)
+	}
+	return q.Device != nil
+}
+
+// serveAll serves a queue of a device that does so by itself.
+func (d *Device) serveAll(q *Queue) {
+	if !d.mem.Pin() {
+		return
+	}
+	defer d.mem.Unpin()
+	if q.open() {
+		d.kind.Serve(q)
+	}
+	if q.Device == nil || q.Broken() != nil {
+		q.Fail()
+	}
+}
+
+// serve serves a queue of a device that handles requests one by one.
+func (d *Device) serve(q *Queue) {
 	for {
 		select {
-		case <-r.stop:
+		case <-q.Stop:
 			return
-		case <-d.queues[i].kick:
+		case <-q.Kicked:
 		}
 		if !d.mem.Pin() {
 			return
 		}
-		if !d.pass(r, i, &dev, l, vector) {
-			d.needsReset()
+		if !d.pass(q) {
+			q.Fail()
 			return
 		}
 	}
 }
 
-// pass makes the queue's ring if there is none yet, serves what is in it and gives up
-// the pin. It reports whether the queue is sound.
-func (d *Device) pass(r *run, i int, dev **ring.Device, l ring.Layout, vector uint16) bool {
+// pass serves what is in a queue and gives up the pin. It reports whether the queue is
+// sound.
+func (d *Device) pass(q *Queue) bool {
 	defer d.mem.Unpin()
-	if *dev == nil {
-		made, err := ring.NewDevice(d.mem, l)
-		if err != nil {
-			return false
-		}
-		*dev = made
-	}
-	return d.drain(r, i, *dev, vector)
+	return q.open() && d.drain(q)
 }
 
 // drain serves requests until there are none, and reports whether the queue is
 // sound.
-func (d *Device) drain(r *run, i int, dev *ring.Device, vector uint16) bool {
-	dev.Busy()
+func (d *Device) drain(q *Queue) bool {
+	q.Busy()
 	for {
 		select {
-		case <-r.stop:
+		case <-q.Stop:
 			return true
 		default:
 		}
-		req, ok := dev.Next()
+		req, ok := q.Next()
 		if !ok {
-			if dev.Broken() != nil || dev.Sleep() {
-				return dev.Broken() == nil
+			if q.Broken() != nil || q.Sleep() {
+				return q.Broken() == nil
 			}
 			continue
 		}
-		n := d.kind.Handle(i, dev, req, r.stop)
-		dev.Done(req, n)
-		if dev.Interrupt() {
-			d.interrupt(isrQueue, vector)
-		}
+		n := d.kind.Handle(q.Index, q.Device, req, q.Stop)
+		q.Done(req, n)
+		q.Tell()
 	}
 }

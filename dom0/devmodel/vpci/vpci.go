@@ -24,7 +24,9 @@
 //	resets while requests are served      the reset ends when they have ended
 //	resets in a loop                      one reset at a time
 //	goes away                             Stop ends the goroutines; RAM is pinned
-//	                                      only while requests are served
+//	                                      only while queues are served
+//	finds a mistake in a back end         the panic ends one queue: the device
+//	                                      needs a reset, and a line says why
 package vpci
 
 import (
@@ -52,8 +54,42 @@ type Kind struct {
 	Class    uint32 // PCI class
 	Features uint64 // of the device type
 	Queues   []int  // their largest sizes, powers of two
-	Handle   Handler
+	// Handle serves requests one by one, where Serve is nil.
+	Handle Handler
+	// Serve serves a queue: it is called in the queue's goroutine, returns when Stop is
+	// closed or the ring is broken, and leaves nothing behind that uses the guest's RAM,
+	// which is pinned meanwhile.
+	Serve func(q *Queue)
+	// Config returns the device configuration (VIRTIO 1.2, "Device Configuration
+	// Space"), SetConfig takes a write of it, and Reset is told of resets. They are
+	// called with the device locked, and may be nil.
+	Config    func() []byte
+	SetConfig func(off uint64, size uint8, val uint64)
+	Reset     func()
 }
+
+// Queue is a queue of the device from DRIVER_OK to the next reset.
+type Queue struct {
+	*ring.Device
+	Index    int
+	Features uint64          // what the driver has accepted
+	Kicked   <-chan struct{} // it has notified the queue, or [Device.Kick] was called
+	Stop     <-chan struct{} // closed: the queue is served no more
+
+	d      *Device
+	layout ring.Layout
+	vector uint16
+}
+
+// Tell interrupts the driver, if it wants to know of what was given back.
+func (q *Queue) Tell() {
+	if q.Interrupt() {
+		q.d.interrupt(isrQueue, q.vector)
+	}
+}
+
+// Fail says that the driver has broken the rules: it has to reset the device.
+func (q *Queue) Fail() { q.d.needsReset() }
 
 // Bells takes the doorbell of a queue to a port, or with ok false away. It must
 // not block for long.
@@ -88,7 +124,8 @@ type Device struct {
 	msix  *pcihost.MSIX
 	bells Bells
 	quit  chan struct{} // closed by Stop
-	// failed is told that a queue's goroutine has panicked, and ended.
+	// failed is told that a queue's goroutine has panicked, and ended: the device needs
+	// a reset.
 	failed func(v any)
 	once   sync.Once
 	work   sync.WaitGroup // goroutines
@@ -120,7 +157,7 @@ type queue struct {
 
 // New makes a device of a kind whose requests are in mem, to be put into a slot of
 // a pcihost.Host. failed is called, with the value, when a goroutine of the device
-// has panicked: its queue is served no more.
+// has panicked: its queue is served no more until the driver resets the device.
 func New(k Kind, mem Memory, bells Bells, failed func(v any)) *Device {
 	d := &Device{kind: k, mem: mem, bells: bells, failed: failed, quit: make(chan struct{})}
 	d.queues = make([]queue, len(k.Queues))
@@ -137,6 +174,9 @@ func (d *Device) clear() {
 	d.status, d.featSel, d.drvSel, d.drvFeat, d.queueSel, d.isr = 0, 0, 0, 0, 0, 0
 	d.configVec = noVector
 	d.SetINTx(false)
+	if d.kind.Reset != nil {
+		d.kind.Reset()
+	}
 	for i := range d.queues {
 		q := &d.queues[i]
 		*q = queue{size: d.kind.Queues[i], vector: noVector, kick: q.kick}

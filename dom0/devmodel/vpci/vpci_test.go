@@ -309,6 +309,10 @@ func TestWindow(t *testing.T) {
 	default:
 		t.Error("not notified")
 	}
+	set(barMemory, offDevice+8, 4) // no configuration
+	if r.config(int(at)+16, 1, 4); e.Read(at+16, 4, 0) != 0 {
+		t.Error("a configuration")
+	}
 	for _, c := range [][3]uint64{{2, 0, 4}, {0, memoryLen, 4}, {0, 0xffff_fffe, 2}, {0, 1, 2}, {0, 0, 3}, {0, 0, 0}, {0, 0, 0x100}} {
 		set(c[0], c[1], c[2])
 		r.config(int(at)+16, 0xff, 4)
@@ -362,8 +366,8 @@ func TestFailed(t *testing.T) {
 	drv.Add([]ring.Buffer{{Addr: 0x4000, Len: 6, Write: true}}, nil)
 	r.let <- false
 	r.d.Kick(0)
-	if v := <-r.failed; v != "handler" {
-		t.Errorf("failed: %v", v)
+	if v := <-r.failed; v != "handler" || r.r(regStatus, 1) != 15|statusNeedsReset {
+		t.Errorf("failed: %v, status %#x", v, r.r(regStatus, 1))
 	}
 	r.m.pins.Wait()
 	r.reset()
@@ -371,4 +375,55 @@ func TestFailed(t *testing.T) {
 	if len(r.failed) != 0 {
 		t.Error("failed twice")
 	}
+}
+
+// A device may serve its queues by itself, and have a configuration.
+func TestServeAll(t *testing.T) {
+	r := &rig{t: t, m: &memory{}, p: &platform{make(chan uint32, 100), make(chan bool, 100)}, failed: make(chan any, 100)}
+	served, resets := make(chan *Queue), 0
+	conf := []byte{1, 2, 3, 4, 5, 6}
+	r.d = New(Kind{
+		ID: 2, Queues: []int{8, 8}, Features: 1 << 5,
+		Serve: func(q *Queue) {
+			served <- q
+			<-q.Stop
+			if q.Features&(1<<5) == 0 {
+				panic("served")
+			}
+		},
+		Config:    func() []byte { return conf },
+		SetConfig: func(off uint64, _ uint8, val uint64) { conf[off] = byte(val) },
+		Reset:     func() { resets++ },
+	}, r.m, func(int, uint64, bool) {}, func(v any) { r.failed <- v })
+	r.regs = registers{r.d}
+	r.host = pcihost.New(r.p)
+	r.host.Add(1, r.d.Function)
+	r.config(4, 7, 2)
+	r.ready(good, 1<<5)
+	if q := <-served; q.Index != 0 || q.Features != featureVersion1|1<<5 {
+		t.Errorf("queue %d, features %#x", q.Index, q.Features)
+	}
+	if v := r.r(offDevice+4, 4); v != 0x0605 {
+		t.Errorf("configuration %#x", v)
+	}
+	if r.w(offDevice+1, 9, 1); conf[1] != 9 {
+		t.Error("configuration not written")
+	}
+	r.reset()
+	if resets != 3 { // the first, that of ready, this one
+		t.Errorf("%d resets", resets)
+	}
+	r.m.pins.Wait()
+	l := good
+	l.Desc = 1 << 40
+	if r.ready(l, 0); !<-r.p.line {
+		t.Error("no interrupt")
+	}
+	r.ready(good, 0)
+	<-served
+	r.d.Stop()
+	if v := <-r.failed; v != "served" {
+		t.Errorf("failed: %v", v)
+	}
+	r.m.pins.Wait()
 }
