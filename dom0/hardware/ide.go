@@ -45,7 +45,7 @@ func startIDE(f *Function) (rest func() error, err error) {
 		}
 		going = append(going, c)
 		for _, d := range c.Disks() {
-			f.AddDisk(fmt.Sprintf("c%dd%d", n, d.Drive()), d, c.Dead)
+			f.AddDisk(fmt.Sprintf("c%dd%d", n, d.Drive()), d, d.Dead)
 		}
 	}
 	if len(going) == 0 {

@@ -118,9 +118,7 @@ func Start(cfg Config) (*Channel, error) {
 		c.Stop()
 		return nil, err
 	}
-	if err := c.release(); err != nil {
-		return nil, err
-	}
+	c.release()
 	var err error
 	if c.table, err = c.Arena.Alloc(dma.Page, dma.Page); err != nil {
 		return nil, err
@@ -185,6 +183,7 @@ func (c *Channel) signature(drive uint8) (packet, ok bool) {
 		return false, false
 	}
 	if !c.await(ata.StatusBusy, 0, readyTime) {
+		c.Log(fmt.Sprintf("drive %d is left out: %v", drive, errBusy))
 		return false, false
 	}
 	s := uint16(c.Command.Read8(regLBA+1)) | uint16(c.Command.Read8(regLBA+2))<<8
@@ -236,38 +235,61 @@ func (c *Channel) Disable() error {
 }
 
 // release ends a reset.
-func (c *Channel) release() error {
+func (c *Channel) release() {
 	time.Sleep(5 * time.Millisecond)
 	c.Control.Write8(0, controlQuiet)
 	time.Sleep(5 * time.Millisecond)
-	c.choose(0, 0)
-	if !c.await(ata.StatusBusy, 0, readyTime) {
-		return errBusy
-	}
-	return nil
 }
 
-// Enable finds the drives again.
-func (c *Channel) Enable() error {
+// Enable finds the drives again. One that it does not find is lost, with its requests; the
+// channel goes on as long as there is another one.
+func (c *Channel) Enable() (err error) {
 	c.failed.Store(false)
 	c.wrong = ""
-	if err := c.release(); err != nil {
+	c.release()
+	var lost [2]error
+	left := 0
+	for _, d := range c.disks {
+		if d.Lost() != nil {
+			continue
+		}
+		if lost[d.drive] = d.again(); lost[d.drive] != nil {
+			err = lost[d.drive]
+			continue
+		}
+		left++
+	}
+	if left == 0 {
 		return err
 	}
 	for _, d := range c.disks {
-		was := d.id
-		if err := d.identify(was.Packet); err != nil {
-			return err
-		}
-		if was.Packet {
-			d.id.Blocks = was.Blocks
-		}
-		if d.id.Model != was.Model || d.id.Serial != was.Serial || d.id.Blocks != was.Blocks {
-			return errors.New("it is another drive")
+		if err := lost[d.drive]; err != nil {
+			c.Log(fmt.Sprintf("drive %d is lost: %v", d.drive, err))
+			d.Lose(fmt.Errorf("it was lost by a reset, %v: %w", err, block.ErrDevice))
 		}
 	}
 	c.Control.Write8(0, 0)
 	return nil
+}
+
+// again looks whether a drive that was reset is the one that it was.
+func (d *Disk) again() error {
+	d.c.choose(d.drive, 0)
+	if !d.c.await(ata.StatusBusy, 0, readyTime) {
+		return errBusy
+	}
+	was := d.id
+	err := d.identify(was.Packet)
+	if was.Packet {
+		d.id.Blocks = was.Blocks
+	}
+	if err == nil && (d.id.Model != was.Model || d.id.Serial != was.Serial || d.id.Blocks != was.Blocks) {
+		err = errors.New("it is another drive")
+	}
+	if err != nil {
+		d.id = was
+	}
+	return err
 }
 
 // Check asks ATAPI drives why a command has failed, and for a medium.
@@ -286,7 +308,7 @@ func (c *Channel) Check() string {
 		c.q.Open()
 	}
 	for _, d := range c.disks {
-		if d.id.Packet && d.id.Blocks == 0 {
+		if d.id.Packet && d.id.Blocks == 0 && d.Lost() == nil {
 			c.look(d)
 		}
 	}
@@ -309,14 +331,21 @@ func (c *Channel) Disks() []*Disk { return c.disks }
 // Drive is the drive's number on its channel, 0 or 1.
 func (d *Disk) Drive() int { return int(d.drive) }
 
-// Dead returns why the channel does nothing any more, or nil.
-func (c *Channel) Dead() error { return c.keeper.Dead() }
+// Dead returns why the drive does nothing any more, or nil.
+func (d *Disk) Dead() error {
+	if err := d.Lost(); err != nil {
+		return err
+	}
+	return d.c.keeper.Dead()
+}
 
 // Close has what the drives hold put on the medium, and ends the channel.
 func (c *Channel) Close() error {
 	var all []*queue.Disk
 	for _, d := range c.disks {
-		all = append(all, d.Disk)
+		if d.Lost() == nil {
+			all = append(all, d.Disk)
+		}
 	}
 	return c.keeper.Close(nil, all...)
 }

@@ -34,7 +34,6 @@ type drive0 struct {
 	c *Channel
 }
 
-func (d drive0) Dead() error  { return d.c.Dead() }
 func (d drive0) Close() error { return d.c.Close() }
 
 func target(master bool, change func(*idetest.Channel)) func() *blocktest.Target {
@@ -179,6 +178,64 @@ func TestAnother(t *testing.T) {
 	})
 }
 
+// A drive that a reset does not bring back is lost, with what waits for it; the other one
+// of its channel is not.
+func TestLost(t *testing.T) {
+	for want, lose := range map[string]func(dev *idetest.Channel, n int){
+		"has no answer": func(dev *idetest.Channel, n int) { dev.Drives[n] = nil },
+		"busy":          func(dev *idetest.Channel, n int) { dev.Drives[n].Unready = true },
+		"another drive": func(dev *idetest.Channel, n int) { dev.Drives[n] = atatest.NewDisk("SERIAL9", 1<<20) },
+	} {
+		for n := range 2 {
+			synctest.Test(t, func(t *testing.T) { loseOne(t, want, n, lose) })
+		}
+	}
+}
+
+func loseOne(t *testing.T, want string, n int, lose func(dev *idetest.Channel, n int)) {
+	dev := idetest.New()
+	dev.Drives[1] = atatest.NewDisk("SERIAL2", 1<<20)
+	var said string
+	c, err := start(dev, true, func(s string) { said += s })
+	if err != nil || len(c.Disks()) != 2 {
+		t.Fatal(err)
+	}
+	dropped := false
+	dev.SetFate(func(blocktest.Command) (f blocktest.Fault) {
+		if !dropped {
+			lose(dev, n)
+		}
+		f.Drop, dropped = !dropped, true
+		return f
+	})
+	data, _ := dev.Alloc(512, 4096)
+	q := block.Request{Op: block.Write, Blocks: 1, Data: []dma.Segment{data}}
+	var done [2]chan error
+	for i := range done {
+		done[i] = make(chan error)
+		go func() { done[i] <- do(c.Disks()[i], q) }()
+		synctest.Wait()
+	}
+	for i, d := range c.Disks() {
+		lost := i == n
+		for _, err := range []error{<-done[i], do(d, q), d.Dead()} {
+			if lost && (!errors.Is(err, block.ErrDevice) || !strings.Contains(err.Error(), want)) || !lost && err != nil {
+				t.Errorf("drive %d of which %d is lost: %v", i, n, err)
+			}
+		}
+	}
+	if !strings.Contains(said, fmt.Sprintf("drive %d is lost", n)) {
+		t.Error(said)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	synctest.Wait()
+	if w := dev.Wrongs(); len(w) > 0 {
+		t.Errorf("%q", w)
+	}
+}
+
 // A drive with addresses of 28 bits has no more blocks than those name.
 func TestShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -204,6 +261,7 @@ func TestStrange(t *testing.T) {
 		"good":    {func(c *idetest.Channel) {}, ""},
 		"nothing": {func(c *idetest.Channel) { c.Drives[0] = nil }, "no drives"},
 		"gone":    {func(c *idetest.Channel) { c.Vanish() }, "no drives"},
+		"busy":    {func(c *idetest.Channel) { c.Drives[0].Unready = true }, "busy"},
 		"no LBA":  {func(c *idetest.Channel) { c.Drives[0].Word(49, 0) }, "no LBA"},
 		"empty":   {func(c *idetest.Channel) { c.Drives[0].Word(100, 0).Word(101, 0) }, "0 blocks"},
 	} {

@@ -14,6 +14,7 @@ type Disk struct {
 	queues []*Queue
 	info   atomic.Pointer[block.Info]
 	driver any
+	lost   atomic.Pointer[error]
 }
 
 var _ block.Device = (*Disk)(nil)
@@ -46,7 +47,26 @@ func (d *Disk) Submit(queue int, r *block.Request) {
 		return
 	}
 	r.Driver = d.driver
-	d.queues[uint(queue)%uint(len(d.queues))].submit(job{r: r, through: r.FUA && i.Volatile}, false)
+	d.queues[uint(queue)%uint(len(d.queues))].submit(d, job{r: r, through: r.FUA && i.Volatile}, false)
+}
+
+// Lose ends one disk of a device that has others: its requests fail with err, those that
+// wait and those to come.
+//
+// Preconditions: the device has none of them; the disk has a driver of its own.
+func (d *Disk) Lose(err error) {
+	d.lost.CompareAndSwap(nil, &err)
+	for _, q := range d.queues {
+		q.drop(d)
+	}
+}
+
+// Lost returns why the disk was lost, or nil.
+func (d *Disk) Lost() error {
+	if err := d.lost.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // sync puts what the disk has cached on the medium, and waits for that, also where the
@@ -56,6 +76,6 @@ func (d *Disk) sync() error {
 		return nil
 	}
 	done := make(chan error, 1)
-	d.queues[0].submit(job{r: &block.Request{Op: block.Flush, Driver: d.driver, Done: func(_ *block.Request, err error) { done <- err }}}, true)
+	d.queues[0].submit(d, job{r: &block.Request{Op: block.Flush, Driver: d.driver, Done: func(_ *block.Request, err error) { done <- err }}}, true)
 	return <-done
 }

@@ -134,10 +134,14 @@ func New(name string, c Commands, slots int, bounce dma.Segment) *Queue {
 	return q
 }
 
-// submit takes a request; last says that it is one for which a closed queue is open.
-func (q *Queue) submit(j job, last bool) {
+// submit takes a request of a disk's; last says that it is one for which a closed queue is
+// open.
+func (q *Queue) submit(d *Disk, j job, last bool) {
 	q.mu.Lock()
 	err := q.dead
+	if err == nil {
+		err = d.Lost()
+	}
 	if err == nil && q.closed && !last {
 		err = errClosed
 	}

@@ -5,6 +5,7 @@ package queue
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"ringo/drivers/block"
@@ -98,6 +99,23 @@ func (q *Queue) stop(err error) {
 	q.unlock()
 	for _, r := range all {
 		r.Done(r, err)
+	}
+}
+
+// drop ends the requests that wait for a disk, which is lost.
+func (q *Queue) drop(d *Disk) {
+	q.mu.Lock()
+	var all []*block.Request
+	q.waiting = slices.DeleteFunc(q.waiting, func(j job) bool {
+		of := j.r.Driver == d.driver
+		if of {
+			all = append(all, j.r)
+		}
+		return of
+	})
+	q.unlock()
+	for _, r := range all {
+		r.Done(r, d.Lost())
 	}
 }
 

@@ -219,8 +219,11 @@ func (p ports) Write32(off uint32, v uint32) { p.put(off, 4, v) }
 func (c *Channel) drive() *atatest.Drive { return c.Drives[c.regs[6]>>4&1] }
 
 func (c *Channel) readControl(uint32, int) uint32 {
-	if c.drive() == nil {
+	switch d := c.drive(); {
+	case d == nil:
 		return 0
+	case d.Unready:
+		return 0x80
 	}
 	return uint32(c.status)
 }
