@@ -53,6 +53,7 @@ func newRig(t *testing.T) *rig {
 	add("stick.imgp1", []byte("no image"))
 	add("usb.img", disk)
 	r := &rig{}
+	changed := &drive{next: iso}
 	dirty := bytes.Clone(disk[5*mib:][:8*mib])
 	dirty[1024+0x3a] = 0 // the state of an ext4
 	r.Files = New(Options{
@@ -69,10 +70,28 @@ func newRig(t *testing.T) *rig {
 				{"nvme0n2", bytes.NewReader(dirty), int64(len(dirty)), 512},
 				{"sick", failing{}, 1 << 30, 512},
 				{"mad", failing{panics: true}, 1 << 30, 512},
+				{"cd", changed, changed.Size(), 2048},
 			}
 		},
 	})
 	return r
+}
+
+// drive says that its medium is another one when it is read after Forget.
+type drive struct {
+	memory
+	next   []byte
+	forgot bool
+}
+
+func (d *drive) Forget()     { d.forgot = true }
+func (d *drive) Size() int64 { return int64(len(d.memory)) }
+
+func (d *drive) ReadAt(b []byte, off int64) (int, error) {
+	if d.forgot {
+		d.memory = d.next
+	}
+	return bytes.NewReader(d.memory).ReadAt(b, off)
 }
 
 // failing is a disk that cannot be read.
@@ -93,7 +112,7 @@ func TestOpen(t *testing.T) {
 		"boot:cd.iso/boot/vmlinuz": "a kernel", "boot:cd.iso/link": "a kernel",
 		"boot:usb.imgp2/boot/initrd.gz": "an initrd", "boot:usb.imgp1/VMLINUZ": "a FAT's",
 		"disk:nvme0n1p2/boot/vmlinuz": "a kernel", "disk:nvme0n1p2//boot/../../boot/vmlinuz/": "a kernel",
-		"disk:nvme0n2/boot/vmlinuz": "a kernel", "http://server/vmlinuz": "a server's",
+		"disk:nvme0n2/boot/vmlinuz": "a kernel", "disk:cd/boot/vmlinuz": "a kernel", "http://server/vmlinuz": "a server's",
 	} {
 		src, err := r.Open(name)
 		if err != nil {
@@ -134,7 +153,7 @@ func TestMistakes(t *testing.T) {
 		"disk:nvme0n1p3/x":           `disk:nvme0n1p3 holds swap space, which is not read here: FAT, ISO 9660 and ext2, ext3, ext4 are`,
 		"disk:nvme0n1p2":             `"disk:nvme0n1p2" is a folder: files disk:nvme0n1p2/ lists what is in it`,
 		"disk:nvme0n":                `no disk "nvme0n" (did you mean "disk:nvme0n1"?)`,
-		"disk:sata/x":                `no disk "sata": there is nvme0n1, nvme0n2, sick, mad`,
+		"disk:sata/x":                `no disk "sata": there is nvme0n1, nvme0n2, sick, mad, cd`,
 		"disk:sick/x":                `disk:sick the device does not answer`,
 		"disk:sickp1/x":              `disk sick cannot be read: the device does not answer`,
 		"http://server/none":         `"http://server/none" is not on its server`,

@@ -61,6 +61,7 @@ func (f *Files) List(folder string) (list []File, err error) {
 
 // volumes are a disk and its partitions, as folders, with what is known of them.
 func volumes(d Disk) []File {
+	d = d.fresh()
 	name := diskPrefix + d.Name
 	out := []File{{Name: name + "/", Size: d.Size}}
 	t, err := part.Read(d.R, d.Size, d.Block)

@@ -35,10 +35,8 @@ func (f *Files) place(name string) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
+	d = d.fresh()
 	r, size := d.R, d.Size
-	if forget, ok := r.(interface{ Forget() }); ok {
-		forget.Forget() // somebody may have written it since
-	}
 	var table part.Table
 	if number != 0 {
 		if table, err = part.Read(d.R, d.Size, d.Block); err != nil {
@@ -57,6 +55,20 @@ func (f *Files) place(name string) (*place, error) {
 		f.warn(fmt.Sprintf("warning: %s (%s) %s", volume, p.fs.Kind, p.fs.Warning))
 	}
 	return p, nil
+}
+
+// fresh returns the disk as it is now: somebody may have written it since it was read, and
+// a drive may have another medium, of which some say only when they are asked for data.
+func (d Disk) fresh() Disk {
+	if r, ok := d.R.(interface {
+		Forget()
+		Size() int64
+	}); ok {
+		r.Forget()
+		_, _ = d.R.ReadAt(make([]byte, imageBlock), 0)
+		d.Size = r.Size()
+	}
+	return d
 }
 
 // device finds a disk or a boot module by name, and the number of the partition that

@@ -49,19 +49,33 @@ func NewCache(mem dma.Arena) (*Cache, error) {
 type Reader struct {
 	c    *Cache
 	dev  Device
-	info Info
-	per  uint64 // blocks of a line
-	size int64
-	last uint64 // the line that was used last; guarded by c.mu
+	now  *shape // guarded by c.mu, as what follows
+	last uint64 // the line that was used last
+}
+
+// shape is how a disk is made up of lines. It does not change: a disk that does, since its
+// medium is another one, gets another.
+type shape struct {
+	size      int64
+	blocks    uint64
+	blockSize int
+	per       uint64 // blocks of a line
 }
 
 // Reader returns a reader of a disk.
-func (c *Cache) Reader(d Device) *Reader {
-	r := &Reader{c: c, dev: d, info: d.Info(), last: 1 << 63}
-	block := uint64(r.info.BlockSize)
-	r.per = min(cacheLine/block, 1<<(bits.Len32(max(r.info.MaxBlocks, 1))-1))
-	r.size = int64(r.info.Blocks * block)
-	return r
+func (c *Cache) Reader(d Device) *Reader { return &Reader{c: c, dev: d, last: 1 << 63} }
+
+// shape returns that of the medium that there is.
+func (r *Reader) shape() *shape {
+	i := r.dev.Info()
+	s := shape{blocks: i.Blocks, blockSize: i.BlockSize, size: int64(i.Blocks) * int64(i.BlockSize)}
+	s.per = min(cacheLine/uint64(i.BlockSize), 1<<(bits.Len32(max(i.MaxBlocks, 1))-1))
+	r.c.mu.Lock()
+	defer r.c.mu.Unlock()
+	if r.now == nil || *r.now != s {
+		r.now = &s
+	}
+	return r.now
 }
 
 // line is a part of a disk in memory.
@@ -69,7 +83,8 @@ type line struct {
 	mem     dma.Segment
 	r       Request
 	of      *Reader // whose part
-	index   uint64  // and which; both are valid unless state is empty
+	shape   *shape
+	index   uint64 // and which; all are valid unless state is empty
 	state   lineState
 	err     error // of a line that has failed
 	users   int
@@ -86,8 +101,8 @@ const (
 	lineFailed
 )
 
-// Size is that of the disk, in bytes.
-func (r *Reader) Size() int64 { return r.size }
+// Size is that of the disk, or of the medium that is in it now, in bytes.
+func (r *Reader) Size() int64 { return r.shape().size }
 
 // Forget drops what is kept of the disk, since the disk may have been written.
 func (r *Reader) Forget() {
@@ -109,17 +124,18 @@ func (r *Reader) ReadAt(b []byte, off int64) (n int, err error) {
 	if off < 0 {
 		return 0, ErrInvalid
 	}
-	unit := int64(r.per) * int64(r.info.BlockSize)
+	s := r.shape()
+	unit := int64(s.per) * int64(s.blockSize)
 	for n < len(b) {
-		if off >= r.size {
+		if off >= s.size {
 			return n, io.EOF
 		}
-		l, err := r.take(uint64(off / unit))
+		l, err := r.take(s, uint64(off/unit))
 		if err != nil {
 			return n, err
 		}
 		from := off % unit
-		to := min(unit, r.size-(off-from))
+		to := min(unit, s.size-(off-from))
 		k := copy(b[n:], l.mem.Bytes[from:to])
 		r.release(l)
 		n, off = n+k, off+int64(k)
@@ -128,20 +144,20 @@ func (r *Reader) ReadAt(b []byte, off int64) (n int, err error) {
 }
 
 // take returns a line, read, which the caller releases.
-func (r *Reader) take(index uint64) (*line, error) {
+func (r *Reader) take(s *shape, index uint64) (*line, error) {
 	r.c.mu.Lock()
 	defer r.c.mu.Unlock()
 	ahead := index == r.last+1
 	r.last = index
-	l := r.claim(index)
+	l := r.claim(s, index)
 	for l == nil {
 		r.c.ready.Wait() // all lines have users
-		l = r.claim(index)
+		l = r.claim(s, index)
 	}
 	r.c.now++
 	l.used = r.c.now
 	if ahead {
-		r.readAhead(index)
+		r.readAhead(s, index)
 	}
 	for l.state == lineBusy {
 		r.c.ready.Wait()
@@ -158,20 +174,20 @@ func (r *Reader) take(index uint64) (*line, error) {
 // user; nil when all lines have users.
 //
 // Preconditions: r.c.mu is held.
-func (r *Reader) claim(index uint64) *line {
-	if l := r.find(index); l != nil {
+func (r *Reader) claim(s *shape, index uint64) *line {
+	if l := r.find(s, index); l != nil {
 		l.users++
 		return l
 	}
-	return r.start(index)
+	return r.start(s, index)
 }
 
 // readAhead asks for the lines after one, as far as there is room for them.
 //
 // Preconditions: r.c.mu is held.
-func (r *Reader) readAhead(index uint64) {
-	for i := index + 1; i < index+cacheAhead && i*r.per < r.info.Blocks; i++ {
-		l := r.claim(i)
+func (r *Reader) readAhead(s *shape, index uint64) {
+	for i := index + 1; i < index+cacheAhead && i*s.per < s.blocks; i++ {
+		l := r.claim(s, i)
 		if l == nil {
 			return
 		}
@@ -183,9 +199,9 @@ func (r *Reader) readAhead(index uint64) {
 // is asked for again.
 //
 // Preconditions: r.c.mu is held.
-func (r *Reader) find(index uint64) *line {
+func (r *Reader) find(s *shape, index uint64) *line {
 	for i := range r.c.lines {
-		if l := &r.c.lines[i]; l.of == r && l.index == index && !l.dropped && (l.state == lineBusy || l.state == lineFull) {
+		if l := &r.c.lines[i]; l.of == r && l.shape == s && l.index == index && !l.dropped && (l.state == lineBusy || l.state == lineFull) {
 			return l
 		}
 	}
@@ -196,7 +212,7 @@ func (r *Reader) find(index uint64) *line {
 // is the user, or returns nil when all are in use.
 //
 // Preconditions: r.c.mu is held.
-func (r *Reader) start(index uint64) *line {
+func (r *Reader) start(s *shape, index uint64) *line {
 	var l *line
 	for i := range r.c.lines {
 		if x := &r.c.lines[i]; x.users == 0 && x.state != lineBusy && (l == nil || x.used < l.used) {
@@ -207,11 +223,11 @@ func (r *Reader) start(index uint64) *line {
 		return nil
 	}
 	r.c.now++
-	l.of, l.index, l.state, l.err, l.dropped, l.used, l.users = r, index, lineBusy, nil, false, r.c.now, 1
-	start := index * r.per
-	count := min(r.per, r.info.Blocks-start)
+	l.of, l.shape, l.index, l.state, l.err, l.dropped, l.used, l.users = r, s, index, lineBusy, nil, false, r.c.now, 1
+	start := index * s.per
+	count := min(s.per, s.blocks-start)
 	l.r = Request{
-		Op: Read, Start: start, Blocks: uint32(count), Data: []dma.Segment{l.mem.Slice(0, int(count)*r.info.BlockSize)},
+		Op: Read, Start: start, Blocks: uint32(count), Data: []dma.Segment{l.mem.Slice(0, int(count)*s.blockSize)},
 		Done: func(_ *Request, err error) { r.done(l, err) },
 	}
 	r.c.mu.Unlock() // a driver may answer at once

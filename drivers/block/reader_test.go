@@ -82,6 +82,33 @@ func TestReaderKeeps(t *testing.T) {
 	}
 }
 
+// TestReaderMedium: a drive's medium may be another one, of another size, or none.
+func TestReaderMedium(t *testing.T) {
+	d, r := disk(t, 1<<20, 1<<16)
+	first := d.Bytes
+	for i, size := range []int{1 << 20, 0, 5<<20 + 512, 3 << 16, 1 << 20} {
+		d.Bytes = make([]byte, size)
+		if i == 0 {
+			d.Bytes = first
+		}
+		rand.NewChaCha8([32]byte{byte(i)}).Read(d.Bytes)
+		if d.Is.Blocks = uint64(size / 512); i == 3 {
+			d.Is.MaxBlocks = 9 // lines are where others were
+		}
+		r.Forget()
+		b := make([]byte, 6<<20)
+		if n, err := r.ReadAt(b, 0); r.Size() != int64(size) || n != size || err != io.EOF || !bytes.Equal(b[:n], d.Bytes) {
+			t.Errorf("medium %d of %d bytes: size %d, %d bytes, %v", i, size, r.Size(), n, err)
+		}
+	}
+	r.Size()
+	d.Is.MaxBlocks = 100
+	b := make([]byte, 1<<20) // not forgotten, but not mistaken
+	if n, err := r.ReadAt(b, 0); n != len(b) || err != nil || !bytes.Equal(b, d.Bytes) {
+		t.Error(n, err)
+	}
+}
+
 // TestReaderErrors are of one part only, and of one time.
 func TestReaderErrors(t *testing.T) {
 	d, r := disk(t, 4<<20, 1<<16)
