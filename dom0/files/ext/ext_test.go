@@ -97,6 +97,9 @@ func TestLinks(t *testing.T) {
 	}
 	for _, args := range []string{"-t ext4", "-t ext2 -b 1024", "-t ext4 -O inline_data -I 512"} {
 		f := open(t, make2fs(t, dir, args))
+		if f.Root.Info().Folder == 0 {
+			t.Error("a look through a folder costs nothing")
+		}
 		for _, name := range []string{"vmlinuz", "boot/root", "boot/old/up", "boot/long", "deep"} {
 			if b, err := fs.ReadFile(f, name); string(b) != "six" {
 				t.Errorf("%s: %q, %v", name, b, err)

@@ -78,8 +78,11 @@ func (v *volume) inode(n uint32) (*inode, error) {
 	if x.size > math.MaxInt64 {
 		return nil, damaged("a file of %d bytes", x.size)
 	}
-	if x.info.Mode.IsRegular() {
+	switch {
+	case x.info.Mode.IsRegular():
 		x.info.Size = int64(x.size)
+	case x.info.Mode.IsDir():
+		x.info.Folder = int64(x.size)
 	}
 	if x.flags&flagInline != 0 {
 		x.overrun = inlineData(b)

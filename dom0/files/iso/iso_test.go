@@ -36,6 +36,9 @@ func TestReadsWhatXorrisoMakes(t *testing.T) {
 			if f.Kind != "iso9660" || f.Label != "MY LABEL" {
 				t.Errorf("%q %q", f.Kind, f.Label)
 			}
+			if f.Root.Info().Folder < sector {
+				t.Error("a look through a folder costs nothing")
+			}
 			if b, err := fs.ReadFile(f, "link"); rock && (err != nil || len(b) != 512) {
 				t.Error(len(b), err)
 			}

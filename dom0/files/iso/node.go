@@ -79,8 +79,11 @@ func (n *node) add(r record) {
 		n.refuse = errInterleaved
 	}
 	n.pieces = append(n.pieces, piece{(r.at() + r.attributes()) * n.v.block, r.size()})
-	if n.info.Mode.IsRegular() {
+	switch {
+	case n.info.Mode.IsRegular():
 		n.info.Size += int64(r.size())
+	case n.info.Mode.IsDir():
+		n.info.Folder = int64(n.pieces[0].size)
 	}
 }
 

@@ -7,8 +7,8 @@
 // # Threats
 //
 // The disk is hostile input. What a path costs is bounded by the limits of this
-// package: links that are followed, entries that a listing holds, bytes of a folder
-// that are looked at. Names may hold anything but a slash; whoever shows them quotes
+// package: links that are followed, entries that a listing holds, bytes of folders
+// that are looked at, of one and on the whole way. Names may hold anything but a slash; whoever shows them quotes
 // them.
 package tree
 
@@ -29,6 +29,11 @@ const (
 	MaxLinks = 40
 	// MaxTarget is the longest target of a symbolic link, in bytes.
 	MaxTarget = 4096
+	// maxWork is how much of folders may have to be read on the way to a file, in bytes,
+	// and nameWork what looking for a name counts at least: links may lead through
+	// the same folders tens of thousands of times.
+	maxWork  = 128 << 20
+	nameWork = 16 << 10
 	// maxEntries is how many entries a listing holds.
 	maxEntries = 4096
 )
@@ -37,6 +42,7 @@ const (
 var (
 	ErrDamaged = errors.New("the file system is damaged")
 	ErrLinks   = errors.New("its symbolic links lead too far")
+	ErrWork    = errors.New("the way there leads through too many folders, or too long ones")
 	ErrMany    = errors.New("the folder has too many entries to list")
 	ErrLong    = errors.New("the folder is longer than the 16 MiB that are read of one")
 )
@@ -58,6 +64,7 @@ type Node interface {
 type Info struct {
 	Mode     fs.FileMode // type and permissions
 	Size     int64       // of a file, in bytes
+	Folder   int64       // of a folder: how much of the disk a look through it reads
 	Modified time.Time
 }
 
@@ -108,6 +115,7 @@ type walk struct {
 	fs    *FS
 	at    []Node
 	links int
+	work  int64 // as maxWork counts it
 }
 
 // follow goes on by the names of rest and returns where that leads.
@@ -124,6 +132,9 @@ func (w *walk) follow(rest []string) (Node, error) {
 		case name == "..":
 			w.at = w.at[:max(len(w.at)-1, 1)]
 			continue
+		}
+		if w.work += max(here.Info().Folder, nameWork); w.work > maxWork {
+			return nil, ErrWork
 		}
 		n, err := w.fs.child(here, name)
 		if err != nil {

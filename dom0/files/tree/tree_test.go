@@ -18,14 +18,17 @@ type node struct {
 	target   string
 	children map[string]*node
 	many     int // so many children more
+	long     int64
+	looks    int
 	broken   error
 }
 
-func (n *node) Info() Info                 { return Info{Mode: n.mode, Size: 5} }
+func (n *node) Info() Info                 { return Info{Mode: n.mode, Size: 5, Folder: n.long} }
 func (n *node) ReadAt([]byte, int64) error { return n.broken }
 func (n *node) Target() (string, error)    { return n.target, nil }
 
 func (n *node) Each(f func(Entry) bool) error {
+	n.looks++
 	for name, c := range n.children {
 		if !f(Entry{name, func() (Node, error) { return c, c.broken }}) {
 			return nil
@@ -76,5 +79,29 @@ func TestFind(t *testing.T) {
 	list, err := fs.ReadDir(f, ".")
 	if err != nil || !slices.IsSortedFunc(list, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) }) || len(list) != len(f.Root.(*node).children)-1 {
 		t.Error(list, err)
+	}
+}
+
+// TestWork: whatever links and folders are, the way to a file ends soon.
+func TestWork(t *testing.T) {
+	for _, c := range []struct {
+		path  string // of each of forty links, to the next one
+		long  int64  // of their folder
+		looks int    // that the folder bears
+		want  error
+	}{
+		{strings.Repeat("d/../", 800), 100, maxWork / nameWork, ErrWork},
+		{strings.Repeat("d/../", 100), 100, 41 * 101, nil},
+		{"", MaxFolder, 8, ErrWork},
+		{"", MaxFolder / 8, 41, nil},
+	} {
+		root := dir(map[string]*node{"d": dir(nil), "l40": {}})
+		root.long = c.long
+		for i := range MaxLinks {
+			root.children[fmt.Sprint("l", i)] = link(c.path + fmt.Sprint("l", i+1))
+		}
+		if _, err := (&FS{Root: root}).Open("l0"); !errors.Is(err, c.want) || root.looks > c.looks {
+			t.Errorf("%.10s, %d bytes: %v, %d looks", c.path, c.long, err, root.looks)
+		}
 	}
 }
