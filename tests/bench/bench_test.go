@@ -198,3 +198,14 @@ func TestRowNames(t *testing.T) {
 		t.Errorf("in Bochs: %v, %v", rows, err)
 	}
 }
+
+// What is taken is the mean of all rounds that make profile has seen.
+func TestProfiledMean(t *testing.T) {
+	out := "interrupt: 9058.4 instructions, the mean of the shorter half of 9 rounds; of all 9306.0\n    642.2   7.1%  dom0 runtime.stealWork\n"
+	if got, err := profiledMean([]byte(out)); got != 9306 || err != nil {
+		t.Errorf("%v, %v", got, err)
+	}
+	if _, err := profiledMean([]byte("profile: no whole round\n")); err == nil {
+		t.Error("no figure is no error")
+	}
+}

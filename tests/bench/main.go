@@ -130,6 +130,7 @@ func bench() error {
 		{"memory", values.weighMemory},
 		{"disks", values.measureDisks},
 		{"the network", values.measureNetwork},
+		{"an interrupt", values.measureInterrupt},
 		{"idle guests", values.measureIdle},
 	} {
 		fmt.Fprintln(os.Stderr, "measuring:", step.name)

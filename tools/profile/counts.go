@@ -18,6 +18,8 @@ const rounds = 200
 type counts struct {
 	syms  symbols
 	at    uint64 // where the loop begins
+	halt  uint64 // if not 0, a round begins behind the hypervisor's HLT there, and ends at at
+	timer uint64 // the timer's handler: a round that begins there is none
 	done  [][]place
 	open  []place // of the round that has not ended
 	began bool
@@ -36,11 +38,17 @@ func (c *counts) full() bool { return len(c.done) >= rounds }
 
 // add counts the next instruction.
 func (c *counts) add(pc uint64, guest bool) {
-	if guest && pc == c.at {
+	switch {
+	case c.halt != 0 && !guest && pc == c.halt:
+		c.began, c.open = true, c.open[:0]
+		return
+	case guest && pc == c.at:
 		if c.began {
 			c.done = append(c.done, slices.Clone(c.open))
 		}
-		c.began, c.open = true, c.open[:0]
+		c.began, c.open = c.halt == 0, c.open[:0]
+	case c.halt != 0 && !guest && pc == c.timer && len(c.open) == 0:
+		c.began = false
 	}
 	if c.began {
 		c.open = append(c.open, place{pc, guest})
@@ -50,7 +58,7 @@ func (c *counts) add(pc uint64, guest bool) {
 // check reports whether there is anything to show.
 func (c *counts) check() error {
 	if len(c.done) == 0 {
-		return errors.New("the trace holds no whole round of the guest's loop")
+		return errors.New("the trace holds no whole round")
 	}
 	return nil
 }

@@ -7,7 +7,9 @@
 // environment, as make passes them:
 //
 //	FIGURE   the exit, a name of the micro guest's mode "bench"; default cpuid. Or
-//	         disk_read: dom0 reads 4 KiB of an NVMe disk, and waits for it
+//	         disk_read: dom0 reads 4 KiB of an NVMe disk, and waits for it; interrupt:
+//	         from a network card's message to its driver's goroutine, in a machine that
+//	         sleeps; ping: dom0 sends an echo request, and waits for the answer
 //	BACKEND  svm (default), in QEMU; vmx, in Bochs
 //	BY       func (default), or line: lines of source instead of functions
 //
@@ -22,6 +24,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
@@ -74,8 +77,8 @@ func read(getenv func(string) string) (s settings, err error) {
 	default:
 		return s, fmt.Errorf("BY=%s: want func or line", b)
 	}
-	if s.figure == diskRead && s.bochs {
-		return s, errors.New("FIGURE=disk_read: Bochs has no NVMe disk")
+	if s.bochs && slices.Contains([]string{diskRead, interrupt, ping}, s.figure) {
+		return s, fmt.Errorf("FIGURE=%s: Bochs has no such device", s.figure)
 	}
 	return s, nil
 }
@@ -145,8 +148,13 @@ func (s settings) create(m *emu.Machine) error {
 
 // begin starts the guest and returns the address of its loop.
 func (s settings) begin(m *emu.Machine, syms symbols) (uint64, error) {
-	if s.figure == diskRead {
+	switch s.figure {
+	case diskRead:
 		return beginReads(m, syms)
+	case ping:
+		return beginPings(m, syms)
+	case interrupt:
+		return beginInterrupts(m, syms)
 	}
 	if err := s.create(m); err != nil {
 		return 0, err

@@ -29,8 +29,10 @@ func TestRead(t *testing.T) {
 			t.Errorf("%s: no error", bad)
 		}
 	}
-	if _, err := read(env("FIGURE", diskRead, "BACKEND", "vmx")); err == nil {
-		t.Error("Bochs has an NVMe disk")
+	for _, f := range []string{diskRead, interrupt, ping} {
+		if _, err := read(env("FIGURE", f, "BACKEND", "vmx")); err == nil {
+			t.Errorf("Bochs has what %s takes", f)
+		}
 	}
 	if got, err := read(env("FIGURE", diskRead)); err != nil || got.figure != diskRead {
 		t.Errorf("%+v, %v", got, err)
@@ -117,5 +119,29 @@ func TestGuest(t *testing.T) {
 	}
 	if g := loop.FindStringSubmatch("loop: no such figure"); g == nil || g[1] != "" {
 		t.Errorf("%q", g)
+	}
+}
+
+// Where the machine sleeps first, a round is from its HLT on, unless the timer ended that.
+func TestCountsAsleep(t *testing.T) {
+	const at, halt, timer = windowBase + 7, 100, 200
+	c := newCounts(symbols{}, at)
+	c.halt, c.timer = halt, timer
+	run := func(pcs ...uint64) {
+		for _, pc := range pcs {
+			c.add(pc, pc > windowBase)
+		}
+	}
+	const x = windowBase + 1
+	run(x, at, x, x)             // it was awake
+	run(halt, x, x, x, at, x)    // a round of three
+	run(halt, timer, x, x, at)   // the timer's
+	run(halt, x, halt, x, at, x) // of one
+	var b bytes.Buffer
+	if err := c.write(&b, settings{figure: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, _ := strings.Cut(b.String(), "\n"); got != "x: 1.0 instructions, the mean of the shorter half of 2 rounds; of all 2.0" {
+		t.Error(got)
 	}
 }

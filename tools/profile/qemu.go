@@ -29,9 +29,25 @@ func (s settings) inQEMU(c emu.Config, syms symbols) (*counts, error) {
 	file := filepath.Join(c.Dir, "trace")
 	c.Args = []string{"-D", file}
 	enough := int64(traceBytes)
-	if s.figure == diskRead {
+	var sends *sender
+	var err error
+	switch s.figure {
+	case diskRead:
 		c.Args = append(c.Args, theDisk...)
 		enough *= 5 // a round is longer
+	case ping:
+		c.NIC, c.HVArgs = emu.VirtioNIC, "ntp=10.0.2.2" // which does not answer
+		c.Args = append(c.Args, clockArgs...)
+		enough *= 8
+	case interrupt:
+		var card []string
+		if sends, card, err = newSender(); err != nil {
+			return nil, err
+		}
+		defer sends.conn.Close()
+		c.HVArgs = "ip=none"
+		c.Args = append(append(c.Args, card...), clockArgs...)
+		enough *= 6
 	}
 	m, err := emu.Start(c)
 	if err != nil {
@@ -47,9 +63,14 @@ func (s settings) inQEMU(c emu.Config, syms symbols) (*counts, error) {
 			return nil, err
 		}
 	}
-	for end := time.Now().Add(deadline); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(deadline); ; time.Sleep(5 * time.Millisecond) {
 		if st, err := os.Stat(file); err == nil && st.Size() >= enough {
 			break
+		}
+		if sends != nil {
+			if err := sends.send(m); err != nil {
+				return nil, err
+			}
 		}
 		if time.Now().After(end) {
 			return nil, fmt.Errorf("QEMU has not written %d bytes of log", enough)
@@ -62,6 +83,11 @@ func (s settings) inQEMU(c emu.Config, syms symbols) (*counts, error) {
 	}
 	defer f.Close()
 	p := newCounts(syms, at)
+	if s.figure == interrupt {
+		if p.halt, p.timer, err = syms.sleep(); err != nil {
+			return nil, err
+		}
+	}
 	for lines := bufio.NewScanner(f); lines.Scan() && !p.full(); {
 		if pc, guest, ok := parseExec(lines.Text()); ok {
 			p.add(pc, guest)
