@@ -5,10 +5,13 @@ package emu
 
 import (
 	"bytes"
+	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,8 +22,9 @@ import (
 // makeRun is "make run" with pipes for standard input and output.
 type makeRun struct {
 	*emu.Console
-	cmd *exec.Cmd
-	in  io.WriteCloser
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	stderr *bytes.Buffer // to be read when the command has ended
 }
 
 func startMake(t *testing.T, vars ...string) *makeRun {
@@ -35,8 +39,8 @@ func startMake(t *testing.T, vars ...string) *makeRun {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = theirs, &stderr
+	stderr := new(bytes.Buffer)
+	cmd.Stdout, cmd.Stderr = theirs, stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +54,7 @@ func startMake(t *testing.T, vars ...string) *makeRun {
 			t.Log(stderr.String())
 		}
 	})
-	return &makeRun{emu.NewConsole(out, in, 64<<20), cmd, in}
+	return &makeRun{emu.NewConsole(out, in, 64<<20), cmd, in, stderr}
 }
 
 // TestMakeRun is the acceptance session, by "make run" itself, for each way of
@@ -100,10 +104,16 @@ func wait(cmd *exec.Cmd) error {
 }
 
 // testMakeRunBlind pipes all input at once, ending with an end of file, as
-// printf does.
+// printf does. A port of this host leads to the machine's.
 func testMakeRunBlind(t *testing.T) {
 	x := file(t, "x.toml", "name = \"x\"\nmemory = \"160MiB\"\n[boot]\nkernel = \"boot:vmlinux.lz4\"\ninitrd = \"boot:initrd.gz\"\n")
-	r := startMake(t, "SMP=1", "MEM=768", "FILES="+x, "HVARGS=loglvl=info")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	r := startMake(t, "SMP=1", "MEM=768", "FILES="+x, "HVARGS=loglvl=info", fmt.Sprintf("HOSTFWD=%d:22", port))
 	if err := r.Send("files\ncreate x.toml\nlist\npoweroff\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -113,6 +123,9 @@ func testMakeRunBlind(t *testing.T) {
 	}
 	if err := wait(r.cmd); err != nil {
 		t.Errorf("make run: %v", err)
+	}
+	if want := fmt.Sprintf("\nrun: 127.0.0.1:%d leads to the machine's port 22\n", port); !strings.Contains(r.stderr.String(), want) {
+		t.Errorf("make run says nothing of the port:\n%s", r.stderr)
 	}
 }
 
