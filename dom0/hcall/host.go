@@ -180,7 +180,7 @@ func (c *Client) PCIAssign(a abi.PCIAddr) error {
 
 // PCIMap maps a base address of a function at GPA == HPA.
 func (c *Client) PCIMap(a abi.PCIAddr, bar int) error {
-	st, _ := c.call(abi.CallPCIMap, uint64(a), uint64(bar), 0, 0, 0)
+	st, _ := c.finish(abi.CallPCIMap, [5]uint64{uint64(a), uint64(bar)}, nil)
 	return fail(abi.CallPCIMap, st, "map base address %d of PCI function %#x", bar, uint32(a))
 }
 

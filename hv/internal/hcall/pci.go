@@ -59,7 +59,7 @@ func pciMap(c *Context) (abi.Status, uint64) {
 	}
 	d := c.from.Dom
 	give := func(p pci.Mapped) abi.Status { return d.MapDevice(mm.HPA(p.Start), p.Size) }
-	addr, st := c.s.PCI.Map(a, c.arg[1], give, c.unmap)
+	addr, st := c.s.PCI.Map(a, c.arg[1], give)
 	return st, addr
 }
 

@@ -22,10 +22,11 @@ const (
 // device is what the table knows of a function beside its description.
 type device struct {
 	state   state
-	told    bool   // that it interrupts too fast
-	mapped  uint8  // base addresses that dom0 has, a bit for each
-	until   uint64 // leaving, resetting: when to look, or to give up, in ns
-	command uint16 // at boot, without bus mastering
+	told    bool      // that it interrupts too fast
+	mapped  uint8     // base addresses that dom0 has, a bit for each
+	upto    [6]uint64 // of those in memory: the end of the pages that dom0 has, 0: none
+	until   uint64    // leaving, resetting: when to look, or to give up, in ns
+	command uint16    // at boot, without bus mastering
 
 	express, advanced, msi, msix uint16 // registers of capabilities, 0: none
 
@@ -167,10 +168,11 @@ func (t *Table) command(a abi.PCIAddr, off, on uint32) {
 type Mapped struct{ Start, Size uint64 }
 
 // Map has give map the pages of a base address that hold no interrupt messages into dom0,
-// in at most two parts, and lets the function decode it; ports it opens. Exists is a base
-// address that shares a page with one of a function that is not dom0's. What give refuses is
-// the result; unmap, as in [Table.Release], then takes back what it has given.
-func (t *Table) Map(a abi.PCIAddr, bar uint64, give func(Mapped) abi.Status, unmap func(Mapped) bool) (addr uint64, st abi.Status) {
+// and lets the function decode it; ports it opens. It is Again while there is more than
+// mapStep to do. Exists is a base address that shares a page with one of a function that is
+// not dom0's. What give refuses is the result; what it had mapped before stays dom0's, as the
+// function does, until Release.
+func (t *Table) Map(a abi.PCIAddr, bar uint64, give func(Mapped) abi.Status) (addr uint64, st abi.Status) {
 	t.mu.Lock() // so that the function is dom0's until it is noted what dom0 has of it
 	defer t.mu.Unlock()
 	i, st := t.own(a)
@@ -191,34 +193,51 @@ func (t *Table) Map(a abi.PCIAddr, bar uint64, give func(Mapped) abi.Status, unm
 	if d.mapped&(1<<bar) != 0 {
 		return b.Addr, abi.OK
 	}
-	start, end := b.Addr&^(pageSize-1), (b.Addr+b.Size+pageSize-1)&^(pageSize-1)
+	start, end := pagesOf(b)
 	if st := t.mayMap(i, start, end); st != abi.OK {
 		return 0, st
 	}
-	parts := []Mapped{{start, end - start}}
-	if from, to, ok := t.messagePages(i, int(bar)); ok {
-		parts = []Mapped{{start, from - start}, {to, end - to}}
-	}
-	for n, p := range parts {
-		if p.Size == 0 {
-			continue
-		}
-		if st := give(p); st != abi.OK {
-			if n > 0 && parts[0].Size > 0 {
-				unmap(parts[0])
+	at := max(d.upto[bar], start)
+	for stop := min(end, at+mapStep); at < stop; d.upto[bar] = at {
+		p := t.withoutMessages(i, int(bar), Mapped{at, stop - at})
+		if p.Size > 0 {
+			if st := give(p); st != abi.OK {
+				return 0, st
 			}
-			return 0, st
 		}
+		at = p.Start + p.Size
+	}
+	if at < end {
+		return 0, abi.Again
 	}
 	d.mapped |= 1 << bar
 	t.command(a, 0, commandMemory)
 	return b.Addr, abi.OK
 }
 
+// pagesOf are the pages that hold a base address.
+func pagesOf(b *abi.PCIBAR) (start, end uint64) {
+	return b.Addr &^ (pageSize - 1), (b.Addr + b.Size + pageSize - 1) &^ (pageSize - 1)
+}
+
+// withoutMessages returns the first part of p that holds no interrupt messages, which is
+// empty, at p's end, if there is none.
+func (t *Table) withoutMessages(i, bar int, p Mapped) Mapped {
+	end := p.Start + p.Size
+	if from, to, ok := t.messagePages(i, bar); ok && from < end && p.Start < to {
+		if p.Start < from {
+			return Mapped{p.Start, from - p.Start}
+		}
+		p.Start = min(to, end)
+	}
+	return Mapped{p.Start, end - p.Start}
+}
+
 // Bounds of what is mapped.
 const (
 	pageSize  = 4096
 	maxWindow = 1 << 38 // bytes of a base address
+	mapStep   = 1 << 30 // of those in one call
 )
 
 // mayMap reports whether nobody else has anything in a range.

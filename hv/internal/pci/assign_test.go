@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"time"
 
 	"ringo/hv/abi"
 )
@@ -131,7 +130,7 @@ func (r *rig) give(a abi.PCIAddr, bar uint64) (st abi.Status) {
 		}
 		r.mapped = append(r.mapped, p)
 		return abi.OK
-	}, r.unmap)
+	})
 	return st
 }
 
@@ -173,79 +172,6 @@ func TestAssign(t *testing.T) {
 	}
 	r.at[plain].reg[0] = ^uint32(0)
 	r.want("one that was taken out", r.Assign(plain), abi.NoDevice)
-}
-
-// Pages with messages are left out, and what is not a device's, or another's, is refused.
-func TestMap(t *testing.T) {
-	r := newRig(t)
-	r.want("one that is free", r.give(disk, 0), abi.Denied)
-	r.Assign(disk)
-	r.want("the disk", r.give(disk, 0), abi.OK)
-	if want := []Mapped{{0xe0_0000_0000, 0x2000}, {0xe0_0000_3000, 0x1000}}; !slices.Equal(r.mapped, want) || r.addr != 0xe0<<32 {
-		t.Errorf("%v, %#x", r.mapped, r.addr)
-	}
-	r.want("a second time", r.give(disk, 0), abi.OK)
-	if len(r.mapped) != 2 || r.addr != 0xe0<<32 {
-		t.Errorf("a second time: %v", r.mapped)
-	}
-	for _, bar := range []uint64{1, 5, 6, ^uint64(0)} {
-		r.want("no base address", r.give(disk, bar), abi.BadArg)
-	}
-	r.Assign(plain)
-	r.want("ports that were not offered", r.give(plain, 3), abi.Denied)
-	r.want("a page with another's registers", r.give(plain, 2), abi.Exists)
-	r.Assign(beside)
-	r.mapped = nil
-	r.want("with both", r.give(plain, 2), abi.OK)
-	if r.addr != 0xfd000800 || !slices.Equal(r.mapped, []Mapped{{0xfd000000, 0x1000}}) {
-		t.Errorf("with both: %v, %#x", r.mapped, r.addr)
-	}
-	r.want("the disk's end", r.release(disk, 1e7), abi.OK)
-	r.Assign(disk)
-	r.Functions[0].BAR[0].Addr = 0xfee00000 &^ 0x3fff
-	r.want("local APICs", r.give(disk, 0), abi.Denied)
-}
-
-// What cannot be mapped as a whole is not mapped.
-func TestMapFails(t *testing.T) {
-	for _, refused := range []uint64{0xe0_0000_0000, 0xe0_0000_3000} {
-		r := newRig(t)
-		r.Assign(disk)
-		r.refused = refused
-		r.want("no memory", r.give(disk, 0), abi.NoMemory)
-		if len(r.mapped) != 0 {
-			t.Errorf("%#x: %v are mapped", refused, r.mapped)
-		}
-		r.refused = 0
-		r.want("later", r.give(disk, 0), abi.OK)
-		if len(r.mapped) != 2 {
-			t.Errorf("%#x: %v are mapped later", refused, r.mapped)
-		}
-	}
-}
-
-// A function that is being given back on another CPU gets nothing mapped: what is mapped
-// is dom0's as long as the function is.
-func TestMapMeanwhile(t *testing.T) {
-	r := newRig(t)
-	r.Assign(plain)
-	ended := make(chan abi.Status, 1)
-	_, st := r.Map(plain, 0, func(p Mapped) abi.Status {
-		go func() { ended <- r.release(plain, 0) }()
-		select {
-		case st := <-ended:
-			t.Error("given back while it is being mapped")
-			ended <- st
-		case <-time.After(20 * time.Millisecond):
-		}
-		r.mapped = append(r.mapped, p)
-		return abi.OK
-	}, nil)
-	r.want("map", st, abi.OK)
-	r.want("release", <-ended, abi.OK)
-	if len(r.mapped) != 0 {
-		t.Errorf("%v are still mapped", r.mapped)
-	}
 }
 
 // Of configuration space dom0 writes what is listed, and nothing else changes.

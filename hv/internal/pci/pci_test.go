@@ -234,14 +234,17 @@ func TestQuiesce(t *testing.T) {
 	kinds := []struct {
 		class, before, after, flags uint32
 	}{
-		{0x010802, 0x0010_0507, 0x0010_0503, abi.PCIStopped},
-		{0x020000, 4, 0, abi.PCIStopped},
-		{0x020000, 3, 3, 0},
+		{0x010802, 0x0010_0107, 0x0010_0503, abi.PCIStopped},
+		{0x020000, 4, 0x400, abi.PCIStopped},
+		{0x020000, 3, 0x403, 0},
+		{0x020000, 0x403, 0x403, 0},
+		{0x080600, 7, 3, abi.PCIStopped},
+		{0x080600, 3, 3, 0},
 		{0x060400, 7, 7, 0},
 		{0x030000, 7, 7, abi.PCIMaster},
 		{0x0c0330, 6, 6, abi.PCIMaster},
-		{0x0c0500, 5, 1, abi.PCIStopped},
-		{0xff0000, 7, 3, abi.PCIStopped},
+		{0x0c0500, 5, 0x401, abi.PCIStopped},
+		{0xff0000, 7, 0x403, abi.PCIStopped},
 	}
 	for i, k := range kinds {
 		d := m.add(at(0, uint8(i), 0), 0x11112222, k.class, k.before)
@@ -249,7 +252,7 @@ func TestQuiesce(t *testing.T) {
 		d.reg[regCaps/4] = 0
 	}
 	tab := NewTable(NewSpace(m, nil))
-	if n := tab.Quiesce(); n != 4 {
+	if n := tab.Quiesce(); n != 5 {
 		t.Errorf("%d stopped", n)
 	}
 	for i, k := range kinds {

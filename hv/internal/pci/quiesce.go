@@ -16,24 +16,34 @@ const (
 
 func baseClass(f *abi.PCIFunction) uint32 { return f.Class >> 16 }
 
-// Quiesce takes the bus from all functions that firmware, or a loader, has left
-// working: a network card may still write what it receives to memory that is somebody
-// else's by now. It returns how many there were.
+// Quiesce takes the bus and their interrupt lines from all functions that firmware, or a
+// loader, has left working: a network card may still write what it receives to memory that
+// is somebody else's by now, and a line that one asserts for nobody keeps others' quiet. It
+// returns how many there were that had the bus.
 //
 // Bridges pass on what others do. Displays and USB controllers are left alone as well,
 // since firmware shows and reads keys with them for the hypervisor's own console, from
-// memory that it has reserved.
+// memory that it has reserved. System devices (timers, IOMMUs) are the hypervisor's.
 func (t *Table) Quiesce() (n int) {
 	for i := range t.Functions {
 		f := &t.Functions[i]
 		command := t.space.Load(f.Addr, regCommand) & 0xffff
+		master, quiet := command&commandMaster != 0, command&^commandMaster
 		switch {
-		case command&commandMaster == 0:
 		case baseClass(f) == classBridge:
+			continue
 		case baseClass(f) == classDisplay, f.Class>>8 == classUSB:
-			f.Flags |= abi.PCIMaster
-		default:
-			t.space.Store(f.Addr, regCommand, command&^commandMaster)
+			if master {
+				f.Flags |= abi.PCIMaster
+			}
+			continue
+		case baseClass(f) != classSystem:
+			quiet |= commandNoLine
+		}
+		if quiet != command {
+			t.space.Store(f.Addr, regCommand, quiet)
+		}
+		if master {
 			f.Flags |= abi.PCIStopped
 			n++
 		}

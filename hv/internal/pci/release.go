@@ -80,26 +80,29 @@ func (t *Table) present(i int) bool {
 	return uint16(t.space.Load(f.Addr, regID)) == f.Vendor
 }
 
-// unmapAll takes the base addresses away.
+// unmapAll takes the base addresses away, from their ends on, a mapStep in one call.
 func (t *Table) unmapAll(i int, unmap func(Mapped) bool) bool {
 	f, d := &t.Functions[i], &t.devices[i]
 	for bar := range f.BAR {
-		if d.mapped&(1<<bar) == 0 {
-			continue
-		}
-		if p := t.offered[owner{i, uint64(bar)}]; p != nil {
-			if !p.close() {
-				return false
-			}
-			d.mapped &^= 1 << bar
-			continue
-		}
-		b := &f.BAR[bar]
-		start, end := b.Addr&^(pageSize-1), (b.Addr+b.Size+pageSize-1)&^(pageSize-1)
-		if !unmap(Mapped{start, end - start}) {
+		if p := t.offered[owner{i, uint64(bar)}]; p != nil && d.mapped&(1<<bar) != 0 && !p.close() {
 			return false
 		}
 		d.mapped &^= 1 << bar
+		if d.upto[bar] == 0 {
+			continue
+		}
+		start, _ := pagesOf(&f.BAR[bar])
+		from := start
+		if d.upto[bar]-start > mapStep {
+			from = d.upto[bar] - mapStep
+		}
+		if !unmap(Mapped{from, d.upto[bar] - from}) {
+			return false
+		}
+		if d.upto[bar] = from; from > start {
+			return false
+		}
+		d.upto[bar] = 0
 	}
 	return true
 }
