@@ -30,10 +30,6 @@ func seeds(simulated string) []string {
 	return []string{"./hv/internal/sched", "-run", "^TestSeeds$", "-count=1", "-timeout", suiteTimeout.String(), "-args", "-simulated=" + simulated}
 }
 
-// malformed has dom0's network get a million frames that are none, instead of a fifth of
-// them.
-var malformed = []string{"./dom0/network", "-run", "^TestMalformed$", "-count=1", "-timeout", suiteTimeout.String(), "-args", "-malformed=1000000"}
-
 // suiteTimeout and longTimeout bound the suite; a busy machine may need minutes for
 // the tests of a package, too.
 const (
@@ -105,11 +101,6 @@ func check(emu, long bool) error {
 		}
 		if err := sum.test(seeds(simulated)); err != nil {
 			return err
-		}
-		if long {
-			if err := sum.test(malformed); err != nil {
-				return err
-			}
 		}
 		args := []string{suite, "-v", "-count=1", "-timeout", suiteTimeout.String()}
 		if long {
