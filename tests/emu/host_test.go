@@ -300,8 +300,12 @@ func (h *host) info() map[string]string {
 }
 
 // free is the free memory in bytes.
+//
+// The verb disks waits until all drivers of dom0 have started: page tables grow by the
+// registers that they map.
 func (h *host) free() uint64 {
 	h.t.Helper()
+	h.do("disks")
 	n, err := strconv.ParseUint(h.info()["free_bytes"], 10, 64)
 	if err != nil {
 		h.t.Fatal(err)
