@@ -119,12 +119,13 @@ func (b *Backend) Enable(n int) error {
 		return err
 	}
 	c := &cpu{
-		index: n,
-		host:  uint64(pages) + mm.PageSize,
-		asids: newASIDs(f.asids),
-		kick:  b.env.Kick(n),
-		cr3:   insn.CR3(),
-		xcr0:  uint32(f.xcr0),
+		index:  n,
+		host:   uint64(pages) + mm.PageSize,
+		asids:  newASIDs(f.asids),
+		kick:   b.env.Kick(n),
+		cr3:    insn.CR3(),
+		xcr0:   uint32(f.xcr0),
+		oracle: newOracle(f.asids),
 	}
 	c.gdtBase, _ = insn.SGDT()
 	c.idtBase, _ = insn.SIDT()

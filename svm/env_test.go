@@ -43,7 +43,10 @@ func newMachine(t *testing.T, r Registers, cpus int) *machine {
 		t.Fatal(err)
 	}
 	for i := range cpus {
-		b.cpus[i] = &cpu{host: uint64(i+1) << 40, index: i, asids: newASIDs(b.f.asids), kick: b.env.Kick(i), xcr0: uint32(b.f.xcr0)}
+		b.cpus[i] = &cpu{
+			host: uint64(i+1) << 40, index: i, asids: newASIDs(b.f.asids), kick: b.env.Kick(i), xcr0: uint32(b.f.xcr0),
+			oracle: newOracle(b.f.asids),
+		}
 	}
 	return &machine{b, env}
 }

@@ -15,7 +15,7 @@ import (
 // shows a missing flush (both flush everything at every entry), so builds with
 // the tag invariants check each entry against the model.
 type oracle struct {
-	tags [65536]tagged
+	tags []tagged // by identifier
 }
 
 type tagged struct {
@@ -23,6 +23,10 @@ type tagged struct {
 	root mm.HPA
 	gen  uint64
 }
+
+// newOracle has all memory that it needs for that many identifiers: no entry may find
+// that there is none.
+func newOracle(asids uint32) oracle { return oracle{make([]tagged, min(asids, 65536))} }
 
 // seen samples the tables' generation before an entry is prepared. It also
 // checks that nothing has taken away what keeps the host in control.
@@ -47,7 +51,7 @@ func (v *VCPU) entered(seen uint64) {
 	switch {
 	case refused:
 	case b.tlbControl == tlbFlushAll:
-		clear(o.tags[:])
+		clear(o.tags)
 	case b.tlbControl == tlbFlushASID:
 		o.tags[b.asid] = tagged{}
 	}
