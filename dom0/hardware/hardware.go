@@ -121,6 +121,8 @@ func New(o Options) *Hardware {
 		if d := driverOf(&all[i]); d != nil {
 			h.found = append(h.found, match{&all[i], d})
 			size += d.Memory
+		} else if line := unknown(&all[i]); line != "" {
+			o.Log(line)
 		}
 	}
 	if len(h.found) == 0 {
@@ -136,6 +138,15 @@ func New(o Options) *Hardware {
 	h.data, _ = h.arena.Alloc(bufferSize, dma.Page)
 	h.cache, _ = block.NewCache(h.arena)
 	return h
+}
+
+// unknown is a line about a controller of disks or a network card without a driver: who
+// misses it reads why. What else there is, `pci` shows.
+func unknown(f *abi.PCIFunction) string {
+	if base := f.Class >> 16; base != 1 && base != 2 {
+		return ""
+	}
+	return fmt.Sprintf("%v, %s %04x:%04x, is not used: there is no driver for it", pci.Addr(f.Addr), pci.Class(f.Class), f.Vendor, f.Device)
 }
 
 func driverOf(f *abi.PCIFunction) *Driver {

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -184,6 +185,26 @@ func TestRefused(t *testing.T) {
 		if released := m.calls[len(m.calls)-1] == "release 0"; released != (call != abi.CallPCIAssign) {
 			t.Errorf("calls %v", m.calls)
 		}
+	}
+}
+
+// Each device that is of no use has a line that says why.
+func TestUseless(t *testing.T) {
+	empty := controller
+	empty.BAR[0].Addr = 0
+	m := &machine{all: []abi.PCIFunction{
+		empty, {Addr: 0x10, Class: 0x010000, Vendor: 0x1af4, Device: 0x1048}, {Addr: 0x18, Class: 0x020000, Vendor: 0x10ec, Device: 0x8139},
+		{Addr: 0x20, Class: 0x030000, Vendor: 0x1234, Device: 0x1111},
+	}}
+	r := newRig(m, nvmetest.New())
+	r.Start()
+	want := []string{
+		"00:02.0, SCSI controller 1af4:1048, is not used: there is no driver for it",
+		"00:03.0, Ethernet controller 10ec:8139, is not used: there is no driver for it",
+		"nvme0 at 00:01.0 is not used: firmware has left its base address 0 empty",
+	}
+	if !slices.Equal(r.log, want) {
+		t.Errorf("%q", r.log)
 	}
 }
 
