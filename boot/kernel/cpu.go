@@ -69,6 +69,7 @@ type cpu struct {
 	// Under klock.
 	runner   uint64 // background thread bound to this CPU, 0 none
 	sliceEnd uint64 // TSC, 0 none
+	deferred uint64 // the slice wants an end, see defers: 1, or more with each leave
 	holdEnd  uint64 // TSC at which a preemption that was held back is due, 0 none
 	armAt    uint64 // TSC wanted by Arm, 0 none
 	timers   uint64 // first of the threads that sleep on this CPU's timer

@@ -56,7 +56,9 @@
 //
 // # Threads
 //
-// Ordinary threads share one queue and run in slices of 2 ms. A CPU's runner
+// Ordinary threads share one queue and run in slices of 2 ms while others wait there for
+// their CPU: one that has a CPU alone goes on, and those that are too many share the
+// others. A CPU's runner
 // (see [Runner]) fills the time they leave, and gets half of it if they leave
 // none. Who sleeps for 10 ms, as the runtime's monitor alone does, sleeps for 40.
 // klock guards all of that; mmlock the address space; the order is klock,

@@ -13,6 +13,9 @@ import "runtime"
 // sliceOrdinaryNS is the slice of an ordinary thread.
 const sliceOrdinaryNS = 2_000_000
 
+// sliceAlways says that a slice has an end also when nobody waits.
+const sliceAlways = false
+
 //go:nosplit
 func hookBoot() {}
 

@@ -11,7 +11,7 @@ import (
 )
 
 // Scheduling. Ordinary threads share one queue in order of arrival and run in
-// slices. A runner belongs to one CPU and fills the time that ordinary threads
+// slices while others wait in it (see share). A runner belongs to one CPU and fills the time that ordinary threads
 // leave; when they leave none, the two alternate: what ordinary threads use
 // while the runner is ready is its credit ("debt"), and once that reaches a
 // millisecond the runner gets it back undisturbed.
@@ -37,7 +37,9 @@ func ready(t *thread, front bool) {
 		poke(cpuAt(uint32(bits.TrailingZeros64(t.aff))))
 		return
 	}
+	t.woken = 0
 	if front {
+		t.woken = 1
 		runq.pushFront(t)
 	} else {
 		runq.push(t)
@@ -48,7 +50,8 @@ func ready(t *thread, front bool) {
 	}
 	if m == 0 {
 		if !front {
-			return // slices end soon
+			share(t)
+			return
 		}
 		if m = atomicOnline() & t.aff; m == 0 {
 			return
@@ -61,6 +64,68 @@ func ready(t *thread, front bool) {
 		}
 	}
 	poke(cpuAt(i))
+}
+
+// share gives a thread that has to wait for a CPU one whose slice will end. A slice has
+// an end only while somebody waits, since in a partition each change of the timer is an
+// exit: the end is set here, where one begins to wait, and in choose, where one goes on
+// waiting. So for each thread in the queue there is always a CPU that it may run on and
+// that has been told to reschedule, or has an end of its slice (see deferred for the one
+// exception). Preconditions: klock; t is in the queue.
+//
+//go:nosplit
+func share(t *thread) {
+	c := self()
+	switch {
+	case t.aff>>(c.id&63)&1 == 0:
+		if m := atomicOnline() & t.aff; m != 0 {
+			poke(cpuAt(uint32(bits.TrailingZeros64(m))))
+		}
+	case c.resched != 0 || c.sliceEnd != 0: // it comes to t by itself
+	default:
+		now := insn.RDTSC()
+		if defers(thr(c.cur), c.armed, now, scale(deferMostNS, tscPerNS)) {
+			c.deferred = 1
+			return
+		}
+		limit(c, now)
+	}
+}
+
+// limit gives the slice of c an end. Preconditions: klock, own CPU.
+//
+//go:nosplit
+func limit(c *cpu, now uint64) {
+	c.deferred = 0
+	c.sliceEnd = now + sliceOrdinary
+	rearm(c, now)
+}
+
+// deferMostNS is how late the timer may look whether a slice wants an end.
+const deferMostNS = 50_000_000
+
+// defers reports whether the slice of t, which has made another thread ready, needs no
+// end yet. One that an interrupt woke, as it does dom0's event thread, is about to block
+// when it has woken who does the work. Should it not, the slice gets its end when the
+// thread leaves the layer for the second time (see leave): by another call, by an
+// interrupt, or by the one of the timer, which is set (armed) for no later than most
+// from now.
+//
+//go:nosplit
+func defers(t *thread, armed, now, most uint64) bool {
+	return t.woken != 0 && armed-1 < now+most // 0 is never
+}
+
+// overdue reports, each time that c leaves the layer, whether an end that its slice was
+// not given yet is due: not with the call that made the other thread ready.
+//
+//go:nosplit
+func overdue(c *cpu) bool {
+	if c.deferred == 0 || c.resched != 0 {
+		return false // a new slice begins with its end
+	}
+	c.deferred++
+	return c.deferred > 2
 }
 
 // poke makes a CPU reschedule. Preconditions: klock.
@@ -131,15 +196,18 @@ func pick(debt, protect, limit, ordinary uint64) (runner bool, slice uint64) {
 func reschedule(c *cpu) {
 	now := insn.RDTSC()
 	account(c, now)
-	c.resched = 0
+	c.resched, c.deferred = 0, 0
+	bit := uint64(1) << (c.id & 63)
 	cur := thr(c.cur)
 	if cur.state == stRunning && cur.class != clsIdle {
 		cur.state = stReady
-		if cur.class == clsOrdinary {
+		if cur.class == clsOrdinary && cur.aff&bit == 0 {
+			ready(cur, false) // on another CPU
+		} else if cur.class == clsOrdinary {
+			cur.woken = 0
 			runq.push(cur)
 		}
 	}
-	bit := uint64(1) << (c.id & 63)
 	var ord *thread
 	for a := runq.head; a != 0; a = thr(a).next {
 		if thr(a).aff&bit != 0 {
@@ -188,6 +256,19 @@ func spread() {
 	}
 }
 
+// waits reports whether one of the threads from a on may run on the CPU of that bit.
+// Preconditions: klock.
+//
+//go:nosplit
+func waits(a, bit uint64) bool {
+	for ; a != 0; a = thr(a).next {
+		if thr(a).aff&bit != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 //go:nosplit
 func choose(c *cpu, ord, rn, idle *thread, now uint64) (uint64, *thread) {
 	switch {
@@ -201,7 +282,9 @@ func choose(c *cpu, ord, rn, idle *thread, now uint64) (uint64, *thread) {
 		}
 		return 0, ord
 	case ord != nil:
-		c.sliceEnd = now + sliceOrdinary
+		if sliceAlways || waits(ord.next, 1<<(c.id&63)) {
+			c.sliceEnd = now + sliceOrdinary
+		}
 		return 0, ord
 	case rn != nil:
 		return 0, rn

@@ -180,6 +180,10 @@ func sysSetaffinity(c *cpu, t *thread) uint64 {
 		if n.state == stRunning && m>>(n.cpu&63)&1 == 0 {
 			poke(cpuAt(n.cpu))
 		}
+		if n.state == stReady { // who would have come to it may no longer
+			runq.remove(n)
+			ready(n, false)
+		}
 	}
 	klock.unlock()
 	return r

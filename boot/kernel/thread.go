@@ -81,7 +81,9 @@ type thread struct {
 	timer       uint64 // when its P's next timer was when it blocked
 	tick, probe uint32
 
-	_  [5]uint64
+	woken uint64 // 1: by an interrupt, and has not been preempted since
+
+	_  [4]uint64
 	fp [fpSize]byte // 64-byte aligned
 }
 

@@ -17,6 +17,11 @@ import (
 //go:nosplit
 func leave(c *cpu) {
 	hookLeave()
+	if overdue(c) {
+		klock.lock()
+		limit(c, insn.RDTSC())
+		klock.unlock()
+	}
 	for {
 		if c.resched != 0 {
 			klock.lock()

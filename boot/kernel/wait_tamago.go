@@ -30,6 +30,7 @@ import (
 
 const (
 	sliceOrdinaryNS = 250_000
+	sliceAlways     = true // threads that spin are found when one ends
 
 	lullNS     = 50_000
 	probeNS    = 30_000
