@@ -174,7 +174,7 @@ func (c *Client) pciFunction(n uint64) (f abi.PCIFunction, st abi.Status) {
 
 // PCIAssign makes a function dom0's.
 func (c *Client) PCIAssign(a abi.PCIAddr) error {
-	st, _ := c.call(abi.CallPCIAssign, uint64(a), 0, 0, 0, 0)
+	st, _ := c.finish(abi.CallPCIAssign, [5]uint64{uint64(a)}, func(uint64) { time.Sleep(time.Millisecond) })
 	return fail(abi.CallPCIAssign, st, "take PCI function %#x", uint32(a))
 }
 

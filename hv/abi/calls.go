@@ -55,7 +55,7 @@ const (
 	CallPCIRead     // (PCIAddr, register, bytes 1, 2 or 4) -> value of an aligned register of a function's configuration space
 	CallSchedSlice  // (us) -> microseconds that a vCPU runs while others wait, from now on; 0 asks only, BadArg for less than MinSlice or more than MaxSlice
 
-	CallPCIAssign  // (PCIAddr): the function is dom0's, quiet: see "PCI functions of the machine"
+	CallPCIAssign  // (PCIAddr): the function is dom0's, quiet, in power state D0: see "PCI functions of the machine"; continued
 	CallPCIMap     // (PCIAddr, base address 0 to 5) -> its address: memory is mapped into dom0 there, uncached, but for interrupt messages of MSI-X; ports are opened to it, unless they are the board's; continued
 	CallPCIWrite   // (PCIAddr, register, bytes 1, 2 or 4, value): Denied where nothing of the register is dom0's
 	CallPCIRelease // (PCIAddr): the function is nobody's, quiet, and reset if it can be; continued

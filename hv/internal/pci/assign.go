@@ -7,12 +7,13 @@ import "ringo/hv/abi"
 
 // state is where a function is in its life.
 //
-//	free --Assign--> assigned --Release--> leaving, resetting --> free | broken
+//	free --Assign--> waking --> assigned --Release--> leaving, resetting --> free | broken
 type state uint8
 
 // The states. What is not assigned neither writes memory nor interrupts.
 const (
 	free     state = iota
+	waking         // on its way to dom0: it comes to full power
 	assigned       // dom0 has it
 	leaving        // what it has begun is waited for
 	resetting
@@ -25,7 +26,7 @@ type device struct {
 	told    bool      // that it interrupts too fast
 	mapped  uint8     // base addresses that dom0 has, a bit for each
 	upto    [6]uint64 // of those in memory: the end of the pages that dom0 has, 0: none
-	until   uint64    // leaving, resetting: when to look, or to give up, in ns
+	until   uint64    // waking, leaving, resetting: when to look, or to give up, in ns
 	command uint16    // at boot, without bus mastering
 
 	express, advanced, msi, msix uint16 // registers of capabilities, 0: none
@@ -106,8 +107,8 @@ func (t *Table) own(a abi.PCIAddr) (int, abi.Status) {
 	return i, abi.OK
 }
 
-// Assign gives a function to dom0, quiet. Denied are those that the hypervisor uses, or
-// that others work through.
+// Assign gives a function to dom0, quiet and with full power, which it may have to be Again
+// for. Denied are those that the hypervisor uses, or that others work through.
 func (t *Table) Assign(a abi.PCIAddr) abi.Status {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -121,12 +122,16 @@ func (t *Table) Assign(a abi.PCIAddr) abi.Status {
 		return abi.Denied
 	case d.state == assigned:
 		return abi.Exists
-	case d.state != free:
+	case d.state != free && d.state != waking:
 		return abi.Busy
+	case d.state == waking && t.host.Now() < d.until:
+		return abi.Again
 	case uint16(t.space.Load(a, regID)) != f.Vendor:
 		return abi.NoDevice // it was taken out
 	}
-	d.command = uint16(t.space.Load(a, regCommand)) &^ commandMaster
+	if !t.powerUp(i) {
+		return abi.Again
+	}
 	d.express, d.advanced = t.capability(a, capExpress), t.capability(a, capAdvanced)
 	d.msi, d.msix = t.capability(a, capMSI), t.capability(a, capMSIX)
 	t.quiet(i)
@@ -138,6 +143,35 @@ func (t *Table) Assign(a abi.PCIAddr) abi.Status {
 	d.state = assigned
 	f.Flags |= abi.PCIAssigned
 	return abi.OK
+}
+
+// How a function has its power ("Power Management Capability Structure"; "PCI Function
+// Power States" for the time).
+const (
+	powerControl = 4
+	powerState   = 3
+	powerEvent   = 1 << 15 // forgotten when it is written
+	wakeTime     = 10e6    // from D3hot to D0 before it may be touched, in ns
+)
+
+// powerUp begins to bring a function to power state D0, and reports whether it is there. It
+// may have lost what firmware has written.
+func (t *Table) powerUp(i int) bool {
+	a, d := t.Functions[i].Addr, &t.devices[i]
+	if d.state == waking {
+		t.restore(i)
+		d.state = free
+		return true
+	}
+	d.command = uint16(t.space.Load(a, regCommand)) &^ commandMaster
+	at := t.capability(a, capPower)
+	if at == 0 || t.space.Load(a, at+powerControl)&powerState == 0 {
+		return true
+	}
+	v := t.space.Load(a, at+powerControl)
+	t.space.Store(a, at+powerControl, v&^(powerState|powerEvent))
+	d.state, d.until = waking, t.host.Now()+wakeTime
+	return false
 }
 
 // givable reports whether dom0 can have a function.

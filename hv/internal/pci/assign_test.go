@@ -174,6 +174,29 @@ func TestAssign(t *testing.T) {
 	r.want("one that was taken out", r.Assign(plain), abi.NoDevice)
 }
 
+// A function without power gets it, and what it has lost meanwhile.
+func TestAssignWakes(t *testing.T) {
+	r := newRig(t)
+	d := r.at[disk]
+	d.reg[0x84/4] = 3
+	r.want("in D3hot", r.Assign(disk), abi.Again)
+	if d.reg[0x84/4] != 0 || len(r.attached) != 0 {
+		t.Errorf("state %d, attached: %v", d.reg[0x84/4], r.attached)
+	}
+	d.reg[1], d.reg[4], d.reg[5] = 0, 0, 0
+	r.now += wakeTime - 1
+	r.want("too early", r.Assign(disk), abi.Again)
+	if d.reg[5] != 0 {
+		t.Error("touched too early")
+	}
+	r.now++
+	r.want("awake", r.Assign(disk), abi.OK)
+	if d.reg[5] != 0xe0 || r.command(disk) != 0x403 || !r.attached[disk] {
+		t.Errorf("base address %#x, command %#x, attached: %v", d.reg[5], r.command(disk), r.attached)
+	}
+	r.want("again", r.Assign(disk), abi.Exists)
+}
+
 // Of configuration space dom0 writes what is listed, and nothing else changes.
 func TestWrite(t *testing.T) {
 	r := newRig(t)
