@@ -4,6 +4,7 @@
 package network
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -143,7 +144,7 @@ func ipHeaderRight(proto tcpip.NetworkProtocolNumber, b []byte) bool {
 // WritePackets implements stack.LinkWriter. It waits for room rather than lose packets,
 // for a while.
 func (l *link) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
-	var frames [batchMost]nic.Frame
+	frames := batches.Get().(*[batchMost]nic.Frame)
 	all := pkts.AsSlice()
 	for sent := 0; sent < len(all); {
 		n := min(len(all)-sent, batchMost)
@@ -151,10 +152,18 @@ func (l *link) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 			l.frame(&frames[i], all[sent+i])
 		}
 		l.send(frames[:n])
+		for i := range n {
+			clear(frames[i].Pieces) // they are the packets'
+		}
 		sent += n
 	}
+	batches.Put(frames)
 	return len(all), nil
 }
+
+// batches are frames that nobody sends now, with room for their pieces: to make them
+// anew takes longer than to send one.
+var batches = sync.Pool{New: func() any { return new([batchMost]nic.Frame) }}
 
 // send gives frames to the card.
 func (l *link) send(frames []nic.Frame) {
@@ -184,7 +193,15 @@ func (l *link) send(frames []nic.Frame) {
 
 // frame makes a card's frame of a packet.
 func (l *link) frame(f *nic.Frame, pkt *stack.PacketBuffer) {
-	*f = nic.Frame{Pieces: append(f.Pieces[:0], pkt.AsSlices()...)}
+	*f = nic.Frame{Pieces: f.Pieces[:0]}
+	views, unused := pkt.AsViewList()
+	for v := views.Front(); v != nil; v = v.Next() {
+		b := v.AsSlice()
+		skip := min(unused, len(b))
+		if unused -= skip; skip < len(b) {
+			f.Pieces = append(f.Pieces, b[skip:])
+		}
+	}
 	g := &pkt.GSOOptions
 	if g.Type == stack.GSONone || g.Type == stack.GSOGvisor || !l.info.Checksum {
 		return

@@ -24,19 +24,24 @@ type Pinger struct {
 	to   netip.Addr
 	ep   tcpip.Endpoint
 	wq   waiter.Queue
-	data []byte
+	came chan struct{}
 	seq  uint16
+
+	request []byte
+	answer  bytes.Buffer
 }
 
 // NewPinger returns one with requests of size bytes.
 func (n *Network) NewPinger(to netip.Addr, size int) (*Pinger, error) {
-	p := &Pinger{n: n, to: to, data: make([]byte, size)}
-	for i := range p.data {
-		p.data[i] = byte(i)
+	p := &Pinger{n: n, to: to, request: make([]byte, echoLen+size)}
+	for i := range size {
+		p.request[echoLen+i] = byte(i)
 	}
 	number := icmp.ProtocolNumber4
+	p.request[0] = uint8(header.ICMPv4Echo)
 	if to.Is6() {
 		number = icmp.ProtocolNumber6
+		p.request[0] = uint8(header.ICMPv6EchoRequest)
 	}
 	var err tcpip.Error
 	if p.ep, err = n.stack.NewEndpoint(number, protocol(to), &p.wq); err != nil {
@@ -46,6 +51,9 @@ func (n *Network) NewPinger(to netip.Addr, size int) (*Pinger, error) {
 		p.ep.Close()
 		return nil, fmt.Errorf("%v: %s", to, err)
 	}
+	entry, came := waiter.NewChannelEntry(waiter.ReadableEvents | waiter.EventErr | waiter.EventHUp)
+	p.wq.EventRegister(&entry)
+	p.came = came
 	return p, nil
 }
 
@@ -58,19 +66,10 @@ const echoLen = header.ICMPv4MinimumSize
 // Once sends a request and waits for its answer, until ctx ends. It returns how long that
 // took.
 func (p *Pinger) Once(ctx context.Context) (time.Duration, error) {
-	entry, came := waiter.NewChannelEntry(waiter.ReadableEvents | waiter.EventErr | waiter.EventHUp)
-	p.wq.EventRegister(&entry)
-	defer p.wq.EventUnregister(&entry)
 	p.seq++
-	b := make([]byte, echoLen+len(p.data))
-	b[0] = uint8(header.ICMPv4Echo)
-	if p.to.Is6() {
-		b[0] = uint8(header.ICMPv6EchoRequest)
-	}
-	binary.BigEndian.PutUint16(b[6:], p.seq)
-	copy(b[echoLen:], p.data)
+	binary.BigEndian.PutUint16(p.request[6:], p.seq)
 	start := time.Now()
-	if _, err := p.ep.Write(bytes.NewReader(b), tcpip.WriteOptions{}); err != nil {
+	if _, err := p.ep.Write(bytes.NewReader(p.request), tcpip.WriteOptions{}); err != nil {
 		return 0, fmt.Errorf("%v: %s", p.to, err)
 	}
 	for {
@@ -78,7 +77,7 @@ func (p *Pinger) Once(ctx context.Context) (time.Duration, error) {
 			return time.Since(start), err
 		}
 		select {
-		case <-came:
+		case <-p.came: // or an old one, from before
 		case <-ctx.Done():
 			return 0, ctx.Err()
 		}
@@ -88,16 +87,16 @@ func (p *Pinger) Once(ctx context.Context) (time.Duration, error) {
 // answered takes what has come, and reports whether the answer is there.
 func (p *Pinger) answered() (bool, error) {
 	for {
-		var w bytes.Buffer
-		_, err := p.ep.Read(&w, tcpip.ReadOptions{})
+		p.answer.Reset()
+		_, err := p.ep.Read(&p.answer, tcpip.ReadOptions{})
 		if _, ok := err.(*tcpip.ErrWouldBlock); ok {
 			return false, nil
 		}
 		if err != nil {
 			return false, fmt.Errorf("%v: %s", p.to, err)
 		}
-		b := w.Bytes()
-		if len(b) == echoLen+len(p.data) && binary.BigEndian.Uint16(b[6:]) == p.seq && bytes.Equal(b[echoLen:], p.data) {
+		b := p.answer.Bytes()
+		if len(b) == len(p.request) && binary.BigEndian.Uint16(b[6:]) == p.seq && bytes.Equal(b[echoLen:], p.request[echoLen:]) {
 			return true, nil
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 )
 
@@ -73,13 +74,34 @@ func (n *Network) SpeedPing(ctx context.Context, to netip.Addr, size int, count 
 		return err
 	}
 	defer p.Close()
+	// One timer looks after all of them: an answer has from one to two times connectTime.
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var answers atomic.Int64
+	go func() {
+		t := time.NewTicker(connectTime)
+		defer t.Stop()
+		for last := int64(-1); ; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-t.C:
+			}
+			now := answers.Load()
+			if now == last {
+				cancel(context.DeadlineExceeded)
+			}
+			last = now
+		}
+	}()
 	for range count {
-		one, cancel := context.WithTimeout(ctx, connectTime)
-		_, err := p.Once(one)
-		cancel()
-		if err != nil {
+		if _, err := p.Once(ctx); err != nil {
+			if ctx.Err() != nil {
+				err = context.Cause(ctx)
+			}
 			return fmt.Errorf("%v: %w", to, err)
 		}
+		answers.Add(1)
 	}
 	return nil
 }

@@ -80,10 +80,12 @@ const (
 type Card struct {
 	Config
 	hw      Hardware
-	irq     chan struct{}
-	quit    chan struct{}
-	ended   chan struct{}
 	started bool
+	ended   chan struct{}
+	// wake is all that the goroutine waits for: to leave a select of several channels takes
+	// as long as much of what it does. Who wakes it says why before.
+	wake         chan struct{}
+	ticked, quit atomic.Bool
 	// Relink has the link looked at, also before a second is over.
 	Relink  atomic.Bool
 	handler nic.Handler
@@ -105,13 +107,13 @@ type Card struct {
 // New returns a card of hardware that is started before the card is. Whoever makes it
 // calls Wake at each interrupt.
 func New(c Config, hw Hardware) *Card {
-	return &Card{Config: c, hw: hw, irq: make(chan struct{}, 1), quit: make(chan struct{}), ended: make(chan struct{}), moved: time.Now()}
+	return &Card{Config: c, hw: hw, wake: make(chan struct{}, 1), ended: make(chan struct{}), moved: time.Now()}
 }
 
 // Wake has the goroutine look at the device. It does not block.
 func (c *Card) Wake() {
 	select {
-	case c.irq <- struct{}{}:
+	case c.wake <- struct{}{}: // else it has not begun to look
 	default:
 	}
 }
@@ -172,7 +174,8 @@ func (c *Card) Start(h nic.Handler) {
 
 // Close implements [nic.Device].
 func (c *Card) Close() {
-	close(c.quit)
+	c.quit.Store(true)
+	c.Wake()
 	if c.started {
 		<-c.ended
 	}
@@ -200,20 +203,24 @@ func (c *Card) run() {
 	if c.Polling {
 		period = pollTime
 	}
-	timer := time.NewTimer(period)
+	timer := time.AfterFunc(period, func() {
+		c.ticked.Store(true)
+		c.Wake()
+	})
 	defer timer.Stop()
 	frames := make([]nic.Frame, batch)
 	looked := time.Now()
 	for {
-		select {
-		case <-c.quit:
+		<-c.wake
+		switch {
+		case c.quit.Load():
 			return
-		case <-c.irq:
+		case c.ticked.Swap(false):
+			timer.Reset(period)
+		default:
 			c.mu.Lock()
 			c.counters.Interrupts++
 			c.mu.Unlock()
-		case <-timer.C:
-			timer.Reset(period)
 		}
 		c.serve(frames)
 		if now := time.Now(); now.Sub(looked) >= lookTime {
@@ -242,7 +249,7 @@ func (c *Card) serve(frames []nic.Frame) {
 			c.mu.Unlock()
 			c.handler.Receive(frames[:n])
 			c.hw.Recycle()
-			if c.closing() {
+			if c.quit.Load() {
 				return
 			}
 			c.room()
@@ -263,15 +270,6 @@ func (c *Card) serve(frames []nic.Frame) {
 	c.mu.Unlock()
 	if why != "" {
 		c.trouble(why)
-	}
-}
-
-func (c *Card) closing() bool {
-	select {
-	case <-c.quit:
-		return true
-	default:
-		return false
 	}
 }
 
