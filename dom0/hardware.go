@@ -12,6 +12,7 @@ import (
 	"ringo/dom0/hardware"
 	"ringo/dom0/hcall"
 	"ringo/dom0/network"
+	"ringo/dom0/storage"
 	"ringo/drivers/nic"
 	"ringo/hv/insn"
 )
@@ -36,6 +37,18 @@ func disks(h *hardware.Hardware) (all []files.Disk) {
 		if r := d.Reader(); r != nil {
 			all = append(all, files.Disk{Name: d.Name, R: r, Size: r.Size(), Block: d.Info().BlockSize})
 		}
+	}
+	return all
+}
+
+// sources are the disks of the machine that domains can have.
+func sources(h *hardware.Hardware) (all []storage.Source) {
+	for _, d := range h.Disks() {
+		s := storage.Source{Name: d.Name, Device: d}
+		if r := d.Reader(); r != nil {
+			s.R = r
+		}
+		all = append(all, s)
 	}
 	return all
 }

@@ -26,6 +26,7 @@ import (
 	"ringo/dom0/files"
 	"ringo/dom0/hcall"
 	"ringo/dom0/platform"
+	"ringo/dom0/storage"
 	"ringo/dom0/store"
 	"ringo/hv/abi"
 )
@@ -61,9 +62,14 @@ func main() {
 		Memory: direct, Modules: start.Modules[:start.NumModules], Fetched: fetched, Warn: host.Notify, Web: fromWeb(net),
 		Disks: func() []files.Disk { return disks(machine) },
 	})
+	domainDisks := storage.New(storage.Options{
+		Disks: func() []storage.Source { return sources(machine) }, Open: found.Open,
+		Snapshots: budget.Account("a snapshot"), Most: reservable / 2,
+		Confined: hcall.Text(info.IOMMU[:]) != "", Memory: deviceMemory, Notify: host.Notify,
+	})
 	manager := domain.New(domain.Options{
 		HV: hv, Loader: domain.Images{Account: budget.Account("unpacking")}, Files: found,
-		Devices: devices, Memory: direct, Store: defined, Dumps: budget.Account("a dump"), DumpMost: reservable / 2, Notify: host.Notify, Tell: host.Tell,
+		Devices: devices, Memory: direct, Storage: domainDisks, Store: defined, Dumps: budget.Account("a dump"), DumpMost: reservable / 2, Notify: host.Notify, Tell: host.Tell,
 	})
 	events.Handle(abi.PortDomainState, manager.StateChanged, nil)
 	startCPUs(int(start.NumCPUs))
@@ -81,7 +87,7 @@ func main() {
 
 	shell := &cli.Shell{
 		API: &api.API{
-			Manager: manager, HV: hv, Hardware: machine, Budget: budget, Hostname: hostname, Release: abi.Release, Now: time.Now,
+			Manager: manager, HV: hv, Hardware: machine, Budget: budget, Storage: domainDisks, Hostname: hostname, Release: abi.Release, Now: time.Now,
 			Network: net, Clock: clock, Fetched: fetched,
 		},
 		Terminal: platform.Terminal{Platform: devices, Host: host},

@@ -21,6 +21,7 @@ import (
 	"ringo/dom0/hcall"
 	"ringo/dom0/network"
 	"ringo/dom0/problem"
+	"ringo/dom0/storage"
 )
 
 // API is what verbs work on. Its fields are set before the first call; calls may
@@ -29,7 +30,8 @@ type API struct {
 	Manager  *domain.Manager
 	HV       *hcall.Client
 	Hardware *hardware.Hardware
-	Budget   *account.Budget // of dom0's memory
+	Budget   *account.Budget  // of dom0's memory
+	Storage  *storage.Storage // who has which disk; nil: nobody has any
 	Hostname string
 	Release  string // version of dom0
 	Now      func() time.Time

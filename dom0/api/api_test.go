@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ringo/dom0/account"
+	"ringo/dom0/config"
 	"ringo/dom0/domain"
 	"ringo/dom0/files"
 	"ringo/dom0/hardware"
@@ -23,6 +24,7 @@ import (
 	"ringo/dom0/hcall/hcalltest"
 	"ringo/dom0/loader"
 	"ringo/dom0/problem"
+	"ringo/dom0/storage"
 	"ringo/drivers/block"
 	"ringo/hv/abi"
 )
@@ -345,6 +347,18 @@ func TestEveryVerb(t *testing.T) {
 		t.Errorf("%+v", fn)
 	}
 	a.Hardware = withDisk(a.HV, m)
+	a.Storage = storage.New(storage.Options{Disks: func() []storage.Source { return []storage.Source{{Name: "d0", Device: a.Hardware.Disk("d0")}} }})
+	if _, err := a.Storage.Open(storage.Owner{Name: "Domain-0"}, []config.Disk{{Device: "d0", ReadOnly: true}}); err != nil {
+		t.Fatal(err)
+	}
+	blocks, err := BlockList.Call(a, Ref{"Domain-0"})
+	if got := show(BlockList.Name, blocks, err); got != `[{"name":"d0","size":1048576,"read_only":true,"reads":0,"read":0,"writes":0,"written":0,"flushes":0,"errors":0}]` {
+		t.Error(got)
+	}
+	if _, err := DiskExercise.Call(a, DiskTest{Name: "d0", Size: 1}); err == nil || !strings.Contains(err.Error(), "d0 is in use by") {
+		t.Error(err)
+	}
+	a.Storage = nil
 	list, err := DiskList.Call(a, None{})
 	if got := show(DiskList.Name, list, err); got != `[{"name":"d0","model":"M","serial":"S","firmware":"","size":1048576,"block_size":512,"cache":false,"state":"ok","reads":0,"writes":0,"flushes":0,"errors":0}]` {
 		t.Error(got)

@@ -120,6 +120,13 @@ var (
 		if err != nil {
 			return out, err
 		}
+		if a.Storage != nil {
+			release, err := a.Storage.Use(in.Name, "disk-test")
+			if err != nil {
+				return out, err
+			}
+			defer release()
+		}
 		r, err := a.Hardware.Exercise(d, in.Seed, in.Start, in.Size, in.Flush)
 		return DiskTested{r.Reads, r.Writes, r.Failed, r.Bytes}, diskProblem(in.Name, err)
 	})

@@ -35,6 +35,8 @@ type Config struct {
 	// there. Some kernels are linked to higher addresses than they need memory.
 	Base uint64
 	RNG  bool // an entropy device
+	// Disks is how many there are, FirstDisk+i is the slot of disk i.
+	Disks int
 	// DebugExit says that there is a port to end the machine with a code.
 	DebugExit bool
 }
@@ -53,7 +55,12 @@ const (
 	PCIHost // ConfigPorts, the apertures for I/O and memory, and its own function
 	RNG     // in a slot of the PCIHost
 	Hotplug // of CPUs: its events and its registers
+	Disk    // in a slot of the PCIHost, from FirstDisk on
 )
+
+// FirstDisk is the slot of the first disk. Those below are for other devices, so that
+// what an installed system calls them does not change with how many disks there are.
+const FirstDisk = 8
 
 // Span is a range that a device answers: ports, or guest physical addresses.
 type Span struct {
@@ -108,6 +115,10 @@ func New(c Config) (*Machine, error) {
 	}
 	if c.RNG {
 		m.Devices = append(m.Devices, Device{Kind: RNG, Slot: 1, Spans: function(1)})
+	}
+	for i := range c.Disks {
+		slot := FirstDisk + i
+		m.Devices = append(m.Devices, Device{Kind: Disk, Slot: slot, Spans: function(uint64(slot))})
 	}
 	return m, m.describe()
 }

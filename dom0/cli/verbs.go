@@ -122,6 +122,7 @@ func hostVerbs() []verb {
 		{name: "pci", alias: []string{"lspci"}, args: "[-v] [-x] [ADDRESS]", flags: "vx", most: 1,
 			short: "list the machine's PCI functions", text: pciHelp, run: pciList},
 		{name: "disks", args: "[-v]", flags: "v", short: "list the machine's disks; -v with partitions and file systems", run: disks},
+		{name: "block-list", alias: []string{"domblklist"}, args: "DOMAIN", least: 1, most: 1, kind: argDomain, short: "list a domain's disks, and what it has done with them", run: blockList},
 		{name: "disk-hash", args: "DISK [START [SIZE]]", least: 1, most: 3, short: "hash what a disk contains", text: diskHashHelp, run: diskHash},
 		{name: "disk-speed", args: "[-f] [-s BYTES] [-d DEPTH] [-n COUNT] DISK", flags: "fs:d:n:", least: 1, most: 1, short: "see how long reads or flushes of a disk take", text: diskSpeedHelp, run: diskSpeed},
 		{name: "disk-test", args: "[-f] DISK NUMBER MIB", flags: "f", least: 3, most: 3, short: "test a disk, and destroy what is on it", text: diskTestHelp, run: diskTest},
@@ -192,7 +193,7 @@ is changed when it is started the next time.`
 
 // later are xl's and virsh's verbs that this version does not have: the answer
 // to them is not "unknown".
-var later = strings.Fields(`save restore migrate snapshot clone mem-max block-list
+var later = strings.Fields(`save restore migrate snapshot clone mem-max
 	block-attach block-detach network-list network-attach network-detach`)
 
 // find returns the verb with a name or alias, nil if there is none.

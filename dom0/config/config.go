@@ -23,6 +23,12 @@
 //	initrd = "boot:initrd.gz"
 //	cmdline = "console=ttyS0"
 //	modules = ["boot:a args", "boot:b"] # for multiboot and PVH kernels
+//	[[disk]]
+//	device = "nvme0n1p2"     # of this machine, the domain has it alone; or
+//	image = "boot:disk.img"  # a file, raw: with readonly or snapshot
+//	readonly = false
+//	snapshot = false         # what is written is kept in memory, and gone at the end
+//	serial = "data"          # for /dev/disk/by-id
 package config
 
 import (
@@ -84,10 +90,16 @@ type Boot struct {
 	Firmware string   `toml:"firmware,omitempty" json:"firmware,omitempty"` // bios | uefi
 }
 
-// Disk is a block device: a volume or an image file.
+// Disk is a block device: a disk or a partition of the machine, or an image file.
 type Disk struct {
-	Volume string `toml:"volume,omitempty" json:"volume,omitempty"`
+	Device string `toml:"device,omitempty" json:"device,omitempty"`
 	Image  string `toml:"image,omitempty" json:"image,omitempty"`
+	Volume string `toml:"volume,omitempty" json:"volume,omitempty"`
+	// ReadOnly says that the guest cannot write it. With Snapshot it can, but what it has
+	// written is in dom0's memory, and gone when the domain is, or restarts.
+	ReadOnly bool   `toml:"readonly,omitempty" json:"readonly,omitempty"`
+	Snapshot bool   `toml:"snapshot,omitempty" json:"snapshot,omitempty"`
+	Serial   string `toml:"serial,omitempty" json:"serial,omitempty"`
 }
 
 // NIC is a network interface.
@@ -128,6 +140,10 @@ const (
 	maxFile    = 255
 	maxModules = abi.MaxModules
 	maxCPU     = 64 // of the affinity mask
+	maxSerial  = 20
+
+	// MaxDisks is how many disks a domain can have.
+	MaxDisks = 24
 )
 
 // Default returns the configuration that a file or command line completes.

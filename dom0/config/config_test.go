@@ -30,7 +30,7 @@ func TestParse(t *testing.T) {
 		Name: "web1", VCPUs: 2, Memory: Size{512 << 20}, CPUWeight: 100, Cap: 50, CPUs: "0-3,^1",
 		OnPoweroff: Preserve, OnReboot: Destroy, OnCrash: Restart, RNG: true,
 		Boot: Boot{Kernel: "boot:vmlinuz", Initrd: "boot:initrd.gz", Cmdline: "console=ttyS0"},
-		Disk: []Disk{{Volume: "pool0/web1"}, {Image: "boot:disk.img"}},
+		Disk: []Disk{{Volume: "pool0/web1"}, {Image: "boot:disk.img", Snapshot: true}},
 		NIC:  []NIC{{Network: "default", MAC: "52:54:00:12:34:56"}},
 	}
 	if d := cmp.Diff(want, got); d != "" {
@@ -207,6 +207,7 @@ func TestSet(t *testing.T) {
 	for _, kv := range []string{
 		"name=g", "kernel=boot:vmlinuz", "initrd=boot:i.gz", "cmdline=console=ttyS0 quiet", "memory=64MiB",
 		"vcpus=3", "boot.kernel=boot:bzImage", "on_crash=preserve", "cpus=0",
+		"disk=nvme0n1p2,serial=data", "disk=boot:x.img,snapshot", "disk=vd0,readonly",
 	} {
 		k, v, _ := strings.Cut(kv, "=")
 		if err := c.Set(k, v); err != nil {
@@ -216,6 +217,7 @@ func TestSet(t *testing.T) {
 	want := Default()
 	want.Name, want.VCPUs, want.Memory, want.OnCrash, want.CPUs = "g", 3, Size{64 << 20}, Preserve, "0"
 	want.Boot = Boot{Kernel: "boot:bzImage", Initrd: "boot:i.gz", Cmdline: "console=ttyS0 quiet"}
+	want.Disk = []Disk{{Device: "nvme0n1p2", Serial: "data"}, {Image: "boot:x.img", Snapshot: true}, {Device: "vd0", ReadOnly: true}}
 	if d := cmp.Diff(want, c); d != "" {
 		t.Error(d)
 	}
@@ -225,7 +227,7 @@ func TestSet(t *testing.T) {
 		{"vcpus", "two", `vcpus: "two" is not a whole number`},
 		{"rng", "maybe", `rng: "maybe" is neither true nor false`},
 		{"boot", "x", `boot cannot be given on the command line: write it in a file`},
-		{"disk", "x", `disk cannot be given on the command line: write it in a file`},
+		{"disk", "x,fast", `disk: "fast" is not known: write SOURCE,readonly or SOURCE,snapshot or SOURCE,serial=TEXT`},
 		{"boot.kernel.x", "x", `boot.kernel.x: "x" is not a table`},
 		{"", "x", `unknown key ""`},
 	} {
@@ -283,6 +285,13 @@ func TestValidate(t *testing.T) {
 		{func(c *Config) { c.NIC = []NIC{{}} }, "nic 1: network is missing"},
 		{func(c *Config) { c.NIC = []NIC{{Network: "d", MAC: "5"}} }, "nic 1: mac: "},
 		{func(c *Config) { c.NIC = []NIC{{Network: "d", MAC: "01:00:00:00:00:00"}} }, "group address"},
+		{func(c *Config) { c.Disk = []Disk{{}} }, "give one of device, image and volume"},
+		{func(c *Config) { c.Disk = []Disk{{Device: "vd0", Image: "boot:x"}} }, "disk 1: give one of"},
+		{func(c *Config) { c.Disk = []Disk{{Device: "vd0"}, {Image: "boot:x"}} }, "disk 2: image: files cannot be written: add readonly = true"},
+		{func(c *Config) { c.Disk = []Disk{{Device: "vd0", ReadOnly: true, Snapshot: true}} }, "not both"},
+		{func(c *Config) { c.Disk = []Disk{{Device: "vd0", Serial: "012345678901234567890"}} }, "serial: "},
+		{func(c *Config) { c.Disk = []Disk{{Device: "vd0", Serial: "a\n"}} }, "serial: "},
+		{func(c *Config) { c.Disk = make([]Disk, MaxDisks+1) }, "disk: 25 are too many: at most 24"},
 	} {
 		x := Default()
 		x.Name = "ok"
@@ -304,11 +313,14 @@ func TestHypervisor(t *testing.T) {
 
 func TestUnsupported(t *testing.T) {
 	for i, c := range []*Config{
-		{Disk: []Disk{{}}}, {NIC: []NIC{{}}}, {Boot: Boot{Firmware: "bios"}},
+		{Disk: []Disk{{Volume: "x"}}}, {NIC: []NIC{{}}}, {Boot: Boot{Firmware: "bios"}},
 	} {
 		if !strings.Contains(c.Unsupported(), "not supported yet") {
 			t.Errorf("%d: %q", i, c.Unsupported())
 		}
+	}
+	if s := (&Config{Disk: []Disk{{Device: "vd0"}}}).Unsupported(); s != "" {
+		t.Error(s)
 	}
 	if s := Default().Unsupported(); s != "" {
 		t.Error(s)

@@ -23,7 +23,7 @@ var flat = map[string]string{
 func Keys() []string {
 	var keys []string
 	for _, k := range fieldNames(reflect.TypeFor[Config]()) {
-		if k != "boot" && k != "disk" && k != "nic" {
+		if k != "boot" && k != "nic" {
 			keys = append(keys, k)
 		}
 	}
@@ -32,6 +32,9 @@ func Keys() []string {
 
 // Set changes one key from the command line; value has no quotes any more.
 func (c *Config) Set(key, value string) error {
+	if key == "disk" {
+		return c.addDisk(value)
+	}
 	full := key
 	if f, ok := flat[key]; ok {
 		full = f
@@ -71,5 +74,32 @@ func (c *Config) Set(key, value string) error {
 	default:
 		return fmt.Errorf("%s cannot be given on the command line: write it in a file", key)
 	}
+	return nil
+}
+
+// addDisk adds a disk that is written as SOURCE[,readonly][,snapshot][,serial=TEXT]. A
+// source with a colon is an image, one without a device.
+func (c *Config) addDisk(value string) error {
+	source, rest, _ := strings.Cut(value, ",")
+	d := Disk{Device: source}
+	if strings.Contains(source, ":") {
+		d = Disk{Image: source}
+	}
+	for rest != "" {
+		var word string
+		word, rest, _ = strings.Cut(rest, ",")
+		name, text, given := strings.Cut(word, "=")
+		switch {
+		case name == "readonly" && !given:
+			d.ReadOnly = true
+		case name == "snapshot" && !given:
+			d.Snapshot = true
+		case name == "serial" && given:
+			d.Serial = text
+		default:
+			return fmt.Errorf("disk: %q is not known: write SOURCE,readonly or SOURCE,snapshot or SOURCE,serial=TEXT", short(word))
+		}
+	}
+	c.Disk = append(c.Disk, d)
 	return nil
 }

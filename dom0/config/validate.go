@@ -132,9 +132,12 @@ func CutModule(s string) (file, args string) {
 }
 
 func (c *Config) validateDevices() error {
-	for i, d := range c.Disk {
-		if (d.Volume == "") == (d.Image == "") {
-			return fmt.Errorf("disk %d: give either volume or image", i+1)
+	if len(c.Disk) > MaxDisks {
+		return fmt.Errorf("disk: %d are too many: at most %d", len(c.Disk), MaxDisks)
+	}
+	for i := range c.Disk {
+		if err := c.Disk[i].validate(); err != nil {
+			return fmt.Errorf("disk %d: %w", i+1, err)
 		}
 	}
 	for i, n := range c.NIC {
@@ -144,6 +147,30 @@ func (c *Config) validateDevices() error {
 		if err := checkMAC(n.MAC); n.MAC != "" && err != nil {
 			return fmt.Errorf("nic %d: mac: %w", i+1, err)
 		}
+	}
+	return nil
+}
+
+func (d *Disk) validate() error {
+	given := 0
+	for _, s := range []string{d.Device, d.Image, d.Volume} {
+		if s != "" {
+			given++
+		}
+		if len(s) > maxFile {
+			return fmt.Errorf("a name is longer than %d bytes", maxFile)
+		}
+	}
+	printable := strings.IndexFunc(d.Serial, func(r rune) bool { return r < ' ' || r > '~' }) < 0
+	switch {
+	case given != 1:
+		return fmt.Errorf("give one of device, image and volume")
+	case d.ReadOnly && d.Snapshot:
+		return fmt.Errorf("give readonly or snapshot, not both")
+	case d.Image != "" && !d.ReadOnly && !d.Snapshot:
+		return fmt.Errorf("image: files cannot be written: add readonly = true, or snapshot = true to keep what is written in memory")
+	case len(d.Serial) > maxSerial || !printable:
+		return fmt.Errorf("serial: %q is none: use 1 to %d letters of ASCII", short(d.Serial), maxSerial)
 	}
 	return nil
 }
@@ -167,9 +194,12 @@ func checkMAC(s string) error {
 // Unsupported names the first setting that this version of the toolstack cannot
 // honour yet, "" if there is none.
 func (c *Config) Unsupported() string {
+	for i, d := range c.Disk {
+		if d.Volume != "" {
+			return fmt.Sprintf("disk %d: volume: volumes are not supported yet: give device or image", i+1)
+		}
+	}
 	switch {
-	case len(c.Disk) > 0:
-		return "disk: disks are not supported yet: remove [[disk]] and boot from an initrd"
 	case len(c.NIC) > 0:
 		return "nic: networks are not supported yet: remove [[nic]]"
 	case c.Boot.Firmware != "":

@@ -24,6 +24,7 @@ import (
 	"ringo/dom0/guestmem"
 	"ringo/dom0/hcall"
 	"ringo/dom0/loader"
+	"ringo/dom0/storage"
 	"ringo/dom0/store"
 	"ringo/hv/abi"
 )
@@ -90,6 +91,9 @@ type Attachment struct {
 
 	Machine *board.Machine
 	Memory  *guestmem.Memory
+	// Disks are those of the machine, in its order. Attach closes them when it fails, else
+	// Detach does.
+	Disks []*storage.Disk
 }
 
 // Options are what a [Manager] works with. HV, Loader, Files, Devices and
@@ -100,6 +104,7 @@ type Options struct {
 	Files   Files
 	Devices Devices
 	Memory  Memory
+	Storage *storage.Storage // nil: domains have no disks
 	Store   store.Store      // of definitions; nil is one in memory, without a limit
 	Dumps   *account.Account // what dumps are kept in; nil has no limit
 	// DumpMost is how many bytes all dumps may have; 0 is no limit.

@@ -88,7 +88,7 @@ func (m *Manager) memory(id uint32) (*guestmem.Memory, error) {
 func (m *Manager) view(ext []abi.Extent) *guestmem.Memory {
 	var all []guestmem.Extent
 	for _, e := range ext {
-		all = append(all, guestmem.Extent{GPA: e.GPA, Bytes: m.Memory.Slice(e.HPA, e.Size)})
+		all = append(all, guestmem.Extent{GPA: e.GPA, Bus: e.HPA, Bytes: m.Memory.Slice(e.HPA, e.Size)})
 	}
 	return guestmem.New(all)
 }

@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"strconv"
 	"strings"
 
 	"ringo/dom0/config/near"
@@ -74,7 +73,7 @@ func (d Disk) fresh() Disk {
 // device finds a disk or a boot module by name, and the number of the partition that
 // is asked for, or 0.
 func (f *Files) device(volume string) (d Disk, number int, err error) {
-	base, number := cutPartition(volume)
+	base, number := part.Cut(volume)
 	for _, name := range []string{volume, base} {
 		if name != volume && number == 0 {
 			break
@@ -116,20 +115,6 @@ func (f *Files) noDisk(name string) error {
 		remedy = "there is " + strings.Join(known, ", ")
 	}
 	return problem.New(problem.NotFound, remedy, "no disk %q", name)
-}
-
-// cutPartition divides "nvme0n1p2" into the name of a disk and a number, which is 0
-// where there is none.
-func cutPartition(s string) (name string, number int) {
-	i := strings.LastIndexByte(s, 'p')
-	if i < 1 {
-		return s, 0
-	}
-	n, err := strconv.ParseUint(s[i+1:], 10, 16)
-	if err != nil || n == 0 {
-		return s, 0
-	}
-	return s[:i], int(n)
 }
 
 // has says which partitions a disk has, as a remedy.

@@ -17,11 +17,14 @@ package guestmem
 import (
 	"slices"
 	"sync"
+
+	"ringo/drivers/dma"
 )
 
-// Extent is RAM at [GPA, GPA+len(Bytes)).
+// Extent is RAM at [GPA, GPA+len(Bytes)), which devices of the machine find at Bus.
 type Extent struct {
 	GPA   uint64
+	Bus   uint64
 	Bytes []byte
 }
 
@@ -52,7 +55,10 @@ func New(extents []Extent) *Memory {
 // it is not contiguous in dom0. It returns nil when a is not RAM, or n is 0.
 //
 // Preconditions: a pin is held for as long as the slice is used.
-func (m *Memory) RAM(a, n uint64) []byte {
+func (m *Memory) RAM(a, n uint64) []byte { return m.Segment(a, n).Bytes }
+
+// Segment is RAM, for devices of the machine as well.
+func (m *Memory) Segment(a, n uint64) (s dma.Segment) {
 	lo, hi := 0, len(m.extents)
 	for lo < hi { // the first extent that begins behind a
 		mid := int(uint(lo+hi) >> 1)
@@ -63,15 +69,15 @@ func (m *Memory) RAM(a, n uint64) []byte {
 		}
 	}
 	if lo == 0 || n == 0 {
-		return nil
+		return s
 	}
 	e := &m.extents[lo-1]
 	off, size := a-e.GPA, uint64(len(e.Bytes))
 	if off >= size {
-		return nil
+		return s
 	}
 	end := off + min(n, size-off)
-	return e.Bytes[off:end:end]
+	return dma.Segment{Addr: e.Bus + off, Bytes: e.Bytes[off:end:end]}
 }
 
 // Pin keeps the RAM until Unpin. It reports false, and does nothing, when the

@@ -11,7 +11,7 @@ import (
 
 func TestRAM(t *testing.T) {
 	low, high := make([]byte, 0x1000), make([]byte, 0x2000)
-	m := New([]Extent{{1 << 32, high}, {0x1000, low}})
+	m := New([]Extent{{1 << 32, 0x8000, high}, {0x1000, 0x4000, low}})
 	for _, c := range []struct {
 		a, n uint64
 		want []byte
@@ -26,6 +26,9 @@ func TestRAM(t *testing.T) {
 		if len(got) != len(c.want) || len(got) > 0 && &got[0] != &c.want[0] || cap(got) != len(got) {
 			t.Errorf("RAM(%#x, %#x): %d bytes, want %d", c.a, c.n, len(got), len(c.want))
 		}
+	}
+	if s := m.Segment(1<<32+0x1800, 16); s.Addr != 0x9800 || len(s.Bytes) != 16 {
+		t.Errorf("a segment at %#x", s.Addr)
 	}
 	if New(nil).RAM(0, 1) != nil {
 		t.Error("no memory has RAM")

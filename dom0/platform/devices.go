@@ -17,13 +17,14 @@ import (
 	"ringo/dom0/devmodel/vpci"
 	"ringo/dom0/devmodel/vrng"
 	"ringo/dom0/hcall"
+	"ringo/dom0/storage"
 	"ringo/hv/abi"
 	"ringo/hv/bus"
 )
 
 // furnish makes the devices of a machine; con is the other end of the serial port,
 // present the vCPUs that are there.
-func (p *Platform) furnish(g *guest, m *board.Machine, present uint32, con *console.Guest) error {
+func (p *Platform) furnish(g *guest, m *board.Machine, disks []*storage.Disk, present uint32, con *console.Guest) error {
 	around := &around{hv: p.hv, dom: g.id}
 	var host *pcihost.Host
 	for i := range m.Devices {
@@ -56,6 +57,13 @@ func (p *Platform) furnish(g *guest, m *board.Machine, present uint32, con *cons
 			devs = []bus.Device{g.plug.Events(), g.plug.Processors()}
 		case board.RNG:
 			p.virtio(g, host, d.Slot, vrng.Kind(rand.Reader, p.now))
+			devs = []bus.Device{host.Config(d.Slot), host.Config(d.Slot)}
+		case board.Disk:
+			k, err := disk(disks[d.Slot-board.FirstDisk], g.memory, m.CPUs)
+			if err != nil {
+				return err
+			}
+			p.virtio(g, host, d.Slot, k)
 			devs = []bus.Device{host.Config(d.Slot), host.Config(d.Slot)}
 		}
 		for i, s := range d.Spans {

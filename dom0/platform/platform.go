@@ -22,6 +22,7 @@ import (
 	"ringo/dom0/guestmem"
 	"ringo/dom0/hcall"
 	"ringo/dom0/ioreq"
+	"ringo/dom0/storage"
 	"ringo/hv/abi"
 )
 
@@ -66,6 +67,7 @@ type guest struct {
 	code   atomic.Uint64   // with which the guest ended itself, and ended; else 0
 	fault  atomic.Value    // string: how its devices failed, if they did
 	ends   []func()        // of devices: when they return, nothing of them is active
+	disks  []*storage.Disk
 	// release gives back what is reserved for the guest.
 	release func()
 
@@ -92,8 +94,9 @@ func (p *Platform) Room() error { return p.memory.Check(guestBytes) }
 func (p *Platform) Attach(a domain.Attachment) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	release, err := p.memory.Reserve(guestBytes)
+	release, err := p.memory.Reserve(guestBytes + diskBytes(a.Disks, a.VCPUs))
 	if err != nil {
+		closeDisks(a.Disks)
 		return err
 	}
 	con := p.consoles[a.UUID]
@@ -101,9 +104,9 @@ func (p *Platform) Attach(a domain.Attachment) error {
 		con = console.NewGuest()
 		p.consoles[a.UUID] = con
 	}
-	g := &guest{id: a.ID, port: a.Port, uuid: a.UUID, memory: a.Memory, release: release}
+	g := &guest{id: a.ID, port: a.Port, uuid: a.UUID, memory: a.Memory, disks: a.Disks, release: release}
 	g.models = ioreq.New(a.ID, a.VCPUs, p.pages.IOReqs(a.IOReq), p.hv, p.events.Quiet(a.Port))
-	if err := p.furnish(g, a.Machine, a.Present, con); err != nil {
+	if err := p.furnish(g, a.Machine, a.Disks, a.Present, con); err != nil {
 		g.stop()
 		return err
 	}
@@ -134,6 +137,7 @@ func (g *guest) stop() {
 	for _, f := range g.ends {
 		f()
 	}
+	closeDisks(g.disks) // nothing is under way in them
 	g.memory.Close()
 	g.release()
 }
@@ -141,13 +145,15 @@ func (g *guest) stop() {
 // Detach implements [domain.Devices].
 func (p *Platform) Detach(id uint32, again bool) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	g := p.guests[id]
+	p.mu.Unlock()
 	if g == nil {
 		return
 	}
 	p.events.Handle(g.port, nil, nil)
-	g.stop()
+	g.stop() // it waits for its disks, which other guests need not
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	delete(p.guests, id)
 	if !again {
 		p.close(g.uuid)

@@ -90,7 +90,6 @@ var kept = map[string]string{
 	"boot/kernel.LogEnd":         ground,
 	"boot/kernel.Phys":           ground,
 	"boot/kernel.SendNMI":        ground,
-	"dom0/account.Most":          "so tests see what was ever taken",
 	"dom0/hcall.StartVCPU":       "a dom0 with several vCPUs starts them by it",
 	"hv/internal/sched.Set":      pinned,
 	"hv/internal/sched.Removed":  "so tests see where an entity is in its life",

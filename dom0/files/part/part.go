@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"unicode/utf16"
 )
@@ -46,6 +47,20 @@ func (t *Table) Find(number int) (Partition, bool) {
 		}
 	}
 	return Partition{}, false
+}
+
+// Cut divides "nvme0n1p2" into the name of a disk and a number, which is 0
+// where there is none.
+func Cut(s string) (name string, number int) {
+	i := strings.LastIndexByte(s, 'p')
+	if i < 1 {
+		return s, 0
+	}
+	n, err := strconv.ParseUint(s[i+1:], 10, 16)
+	if err != nil || n == 0 {
+		return s, 0
+	}
+	return s[:i], int(n)
 }
 
 // ErrDamaged says that there was a table, and nothing of it can be used.

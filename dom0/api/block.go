@@ -1,0 +1,46 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package api
+
+import (
+	"ringo/dom0/config"
+	"ringo/drivers/block"
+)
+
+// Block is a disk of a domain.
+type Block struct {
+	Name     string `json:"name"` // as its configuration calls it
+	Serial   string `json:"serial,omitempty"`
+	Size     uint64 `json:"size"`
+	ReadOnly bool   `json:"read_only,omitempty"`
+	Snapshot bool   `json:"snapshot,omitempty"`
+	Reads    uint64 `json:"reads"` // requests that have ended, and what they moved
+	Read     uint64 `json:"read"`
+	Writes   uint64 `json:"writes"`
+	Written  uint64 `json:"written"`
+	Flushes  uint64 `json:"flushes"`
+	Errors   uint64 `json:"errors"` // requests that have failed
+}
+
+// BlockList is the disks of a domain, in the order of its configuration.
+var BlockList = add("block.list", func(a *API, in *Ref) ([]Block, error) {
+	out := []Block{}
+	d, err := a.Manager.Find(in.Domain)
+	if err != nil || a.Storage == nil {
+		return out, err
+	}
+	uuid, err := config.ParseUUID(d.UUID)
+	if err != nil {
+		return out, err
+	}
+	for _, d := range a.Storage.Of(uuid) {
+		i := d.Info()
+		b := Block{Name: d.Name, Serial: d.Serial, Size: i.Blocks * uint64(i.BlockSize), ReadOnly: i.ReadOnly, Snapshot: d.Snapshot, Errors: d.Errors()}
+		b.Reads, b.Read = d.Counted(block.Read)
+		b.Writes, b.Written = d.Counted(block.Write)
+		b.Flushes, _ = d.Counted(block.Flush)
+		out = append(out, b)
+	}
+	return out, nil
+})

@@ -1,0 +1,83 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package vblk
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+	"time"
+
+	"ringo/drivers/dma"
+	"ringo/drivers/virtio/ring"
+)
+
+// A header may be in pieces, and the status may follow data in its buffer.
+func TestFraming(t *testing.T) {
+	r := newRig(t, Config{Disk: newDisk(t, 512)})
+	r.start(0)
+	pattern(r.m.b[dataAt:dataAt+512], 9)
+	want := bytes.Clone(r.m.b[dataAt : dataAt+512])
+	r.do(typeOut, 0, dataAt, 512)
+	clear(r.m.b[0x4000:0x4010])
+	clear(r.m.b[dataAt : dataAt+512])
+	r.m.b[dataAt+512] = 0xee
+	r.drv.Add([]ring.Buffer{{Addr: 0x4000, Len: 5}, {Addr: 0x4005, Len: 11}, {Addr: dataAt, Len: 100, Write: true}, {Addr: dataAt + 100, Len: 413, Write: true}}, 0)
+	r.d.Kick(0)
+	<-r.told
+	if _, n, ok := r.drv.Next(); !ok || n != 513 || r.m.b[dataAt+512] != statusOK || !bytes.Equal(r.m.b[dataAt:dataAt+512], want) {
+		t.Errorf("%v, %d bytes, status %d", ok, n, r.m.b[dataAt+512])
+	}
+}
+
+// The reset waits for the disk, and more requests than there are slots are done in turn.
+func TestBusy(t *testing.T) {
+	d := newDisk(t, 512)
+	d.hold = make(chan struct{})
+	r := newRig(t, Config{Disk: d, Queues: 1, Bounce: func() []dma.Segment { d.far = true; return bouncePages() }})
+	r.start(ring.FeatureEventIndex)
+	r.ask(typeIn, 0, dataAt, 512)
+	for end := time.Now().Add(time.Second / 50); time.Now().Before(end); {
+		if r.w(20, 1, 0); r.rd(20, 1) == 0 {
+			// It may not have been taken yet.
+			r.start(ring.FeatureEventIndex)
+			r.ask(typeIn, 0, dataAt, 512)
+		}
+	}
+	close(d.hold)
+	r.start(ring.FeatureEventIndex)
+	r.n = 0
+	var all []int
+	for range 42 { // descriptors for three each
+		all = append(all, r.ask(typeIn, 0, dataAt, 512))
+	}
+	for _, n := range all {
+		if s := r.wait(n); s != statusOK {
+			t.Errorf("status %d", s)
+		}
+	}
+	if n := len(r.told); n > 42 {
+		t.Errorf("%d interrupts", n)
+	}
+}
+
+// A panic of the disk is reported, the queue ends, and after a reset all works again.
+func TestPanic(t *testing.T) {
+	d := newDisk(t, 512)
+	r := newRig(t, Config{Disk: d})
+	r.start(0)
+	d.bad = 1 << 40
+	r.ask(typeIn, 0, dataAt, 512)
+	if v := <-r.failed; fmt.Sprint(v) != "a mistake" {
+		t.Error(v)
+	}
+	if s := r.rd(20, 1); s != 15|64 {
+		t.Errorf("status %#x", s)
+	}
+	d.bad = 0
+	r.start(0)
+	if s := r.do(typeIn, 0, dataAt, 512); s != statusOK {
+		t.Errorf("status %d", s)
+	}
+}

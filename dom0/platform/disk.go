@@ -1,0 +1,53 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package platform
+
+import (
+	"ringo/dom0/devmodel/vblk"
+	"ringo/dom0/devmodel/vpci"
+	"ringo/dom0/guestmem"
+	"ringo/dom0/problem"
+	"ringo/dom0/storage"
+	"ringo/drivers/dma"
+)
+
+// queues is how many queues a guest with so many vCPUs has to a disk.
+func queues(d *storage.Disk, vcpus int) int { return min(d.Queues(), vcpus, vblk.MaxQueues) }
+
+// diskBytes is what dom0 keeps on its Go heap for a guest's disks at most.
+func diskBytes(all []*storage.Disk, vcpus int) (n uint64) {
+	for _, d := range all {
+		n += uint64(queues(d, vcpus) * vblk.QueueBytes)
+	}
+	return n
+}
+
+func closeDisks(all []*storage.Disk) {
+	for _, d := range all {
+		d.Close()
+	}
+}
+
+// disk is the device that a disk is for the guest.
+func disk(d *storage.Disk, mem *guestmem.Memory, vcpus int) (vpci.Kind, error) {
+	c := vblk.Config{Disk: d, Memory: mem, Serial: d.Serial, Queues: queues(d, vcpus)}
+	if d.Bounce == nil {
+		return vblk.Kind(c), nil
+	}
+	var all [][]dma.Segment
+	for range c.Queues {
+		pages := d.Bounce()
+		if pages == nil { // its requests would wait without end
+			return vpci.Kind{}, problem.New(problem.Full, "boot with a larger dom0_mem= on the hypervisor's command line",
+				"dom0 has no memory for the data of disk %s to pass through", d.Name)
+		}
+		all = append(all, pages)
+	}
+	c.Bounce = func() []dma.Segment {
+		pages := all[0]
+		all = all[1:]
+		return pages
+	}
+	return vblk.Kind(c), nil
+}

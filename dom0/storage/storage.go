@@ -1,0 +1,249 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package storage is the disks that domains have: disks of the machine and partitions,
+// images, and snapshots of both. Who writes one has it alone.
+//
+// # Threats
+//
+//	somebody does                         what happens
+//	------------------------------------  ---------------------------------------
+//	asks for what is not on the disk      the request fails, before the disk below
+//	                                      or the partition beside it sees it
+//	writes a snapshot without end         its memory is reserved from dom0's budget,
+//	                                      and writes fail when that is used up
+//	gives an image that cannot be read    errors of reads are I/O errors
+package storage
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"ringo/dom0/account"
+	"ringo/dom0/config"
+	"ringo/dom0/loader"
+	"ringo/dom0/problem"
+	"ringo/drivers/block"
+	"ringo/drivers/dma"
+)
+
+// Source is a disk of the machine. R is what it contains, nil if that cannot be read.
+type Source struct {
+	Name   string
+	Device block.Device
+	R      io.ReaderAt
+}
+
+// Options are where disks come from.
+type Options struct {
+	Disks func() []Source
+	// Open finds the file of an image.
+	Open func(name string) (loader.Source, error)
+	// Snapshots is what snapshots reserve memory from; they have Most bytes at most, all
+	// together.
+	Snapshots *account.Account
+	Most      uint64
+	// Confined says that disks of the machine reach dom0's memory only, of which Memory
+	// takes whole pages for good.
+	Confined bool
+	Memory   func(size int) (addr uint64, b []byte, ok bool)
+	Notify   func(line string)
+}
+
+// Owner is who has a disk.
+type Owner struct {
+	UUID [16]byte
+	Name string // of a domain, or what dom0 does with it
+}
+
+// Storage is all disks that domains have. Its methods are safe for concurrent use.
+type Storage struct {
+	o Options
+
+	mu     sync.Mutex // guards what follows
+	claims []*claim
+	open   map[[16]byte][]*Disk
+	kept   uint64          // bytes of snapshots
+	spare  [][]dma.Segment // memory to pass through that nobody has
+}
+
+// New returns the disks of o.
+func New(o Options) *Storage {
+	if o.Notify == nil {
+		o.Notify = func(string) {}
+	}
+	return &Storage{o: o, open: map[[16]byte][]*Disk{}}
+}
+
+// Disk is a disk of a domain.
+type Disk struct {
+	block.Device
+	Name     string // what the configuration calls it
+	Snapshot bool
+	Serial   string
+	// Bounce returns memory for a queue to pass its data through, nil: the disk reaches
+	// the guest's.
+	Bounce func() []dma.Segment
+
+	s      *Storage
+	counts [block.WriteZeroes + 1]atomic.Uint64
+	bytes  [block.Write + 1]atomic.Uint64
+	errors atomic.Uint64
+	ends   []func()
+	once   sync.Once
+}
+
+// Submit implements [block.Device]. It counts what has ended.
+func (d *Disk) Submit(queue int, r *block.Request) {
+	done, op, blocks := r.Done, r.Op, r.Blocks
+	r.Done = func(r *block.Request, err error) {
+		r.Done = done
+		d.count(op, blocks, err)
+		done(r, err)
+	}
+	d.Device.Submit(queue, r)
+}
+
+// count counts a request that has ended.
+func (d *Disk) count(op block.Op, blocks uint32, err error) {
+	d.counts[op].Add(1)
+	if err != nil {
+		d.errors.Add(1)
+	} else if op <= block.Write {
+		d.bytes[op].Add(uint64(blocks) * uint64(d.Info().BlockSize))
+	}
+}
+
+// Counted is how many requests of a kind have ended, and how many bytes those of Read or
+// Write have moved.
+func (d *Disk) Counted(op block.Op) (requests, bytes uint64) {
+	if op <= block.Write {
+		bytes = d.bytes[op].Load()
+	}
+	return d.counts[op].Load(), bytes
+}
+
+// Errors is how many requests have failed.
+func (d *Disk) Errors() uint64 { return d.errors.Load() }
+
+// Close gives the disk up, and forgets what a snapshot has. Nothing is under way.
+func (d *Disk) Close() {
+	d.once.Do(func() {
+		for _, f := range slices.Backward(d.ends) {
+			f()
+		}
+	})
+}
+
+// Check returns why a domain cannot have the disks of its configuration, or nil.
+func (s *Storage) Check(o Owner, all []config.Disk) error {
+	var found []*place
+	for i := range all {
+		p, err := s.find(&all[i])
+		if err != nil {
+			return fmt.Errorf("disk %d: %w", i+1, err)
+		}
+		found = append(found, p)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, p := range found {
+		if err := s.conflict(o, p, true); err != nil {
+			return fmt.Errorf("disk %d: %w", i+1, err)
+		}
+		for j, q := range found[:i] {
+			if p.overlaps(q) {
+				return fmt.Errorf("disk %d: %w", i+1, problem.New(problem.Invalid, "give each once", "disk %d is on the same blocks", j+1))
+			}
+		}
+	}
+	return nil
+}
+
+// Open takes the disks of a domain's configuration.
+func (s *Storage) Open(o Owner, all []config.Disk) (disks []*Disk, err error) {
+	defer func() {
+		if err != nil {
+			for _, d := range disks {
+				d.Close()
+			}
+			disks = nil
+		}
+	}()
+	for i := range all {
+		d, err := s.take(o, &all[i])
+		if err != nil {
+			return disks, fmt.Errorf("disk %d: %w", i+1, err)
+		}
+		disks = append(disks, d)
+	}
+	return disks, nil
+}
+
+// Of returns the disks that an owner has.
+func (s *Storage) Of(uuid [16]byte) []*Disk {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.open[uuid])
+}
+
+// take takes one disk.
+func (s *Storage) take(o Owner, c *config.Disk) (*Disk, error) {
+	p, err := s.find(c)
+	if err != nil {
+		return nil, err
+	}
+	release, err := s.claim(o, p)
+	if err != nil {
+		return nil, err
+	}
+	d := &Disk{Device: p.device, Name: p.name, Snapshot: c.Snapshot, Serial: c.Serial, s: s, ends: []func(){release}}
+	if c.Snapshot {
+		var mine uint64 // one must not have all of what there is
+		sn := newSnapshot(p.device, func(n uint64) (func(), error) { return s.reserve(&mine, n) }, func() {
+			s.o.Notify(fmt.Sprintf("error: domain %q: the snapshot of %s has no room in dom0's memory: writes fail", o.Name, p.name))
+		})
+		d.Device = sn
+		d.ends = append(d.ends, sn.close)
+	}
+	if p.real && s.o.Confined {
+		d.Bounce = d.pass
+	}
+	s.mu.Lock()
+	s.open[o.UUID] = append(s.open[o.UUID], d)
+	s.mu.Unlock()
+	d.ends = append(d.ends, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		left := slices.DeleteFunc(s.open[o.UUID], func(x *Disk) bool { return x == d })
+		if s.open[o.UUID] = left; len(left) == 0 {
+			delete(s.open, o.UUID)
+		}
+	})
+	return d, nil
+}
+
+// reserve takes memory for a snapshot, which has mine: half of what all may have at most.
+func (s *Storage) reserve(mine *uint64, n uint64) (release func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n > s.o.Most-min(s.kept, s.o.Most) || *mine+n > s.o.Most/2 {
+		return nil, errRoom
+	}
+	back, err := s.o.Snapshots.Reserve(n)
+	if err != nil {
+		return nil, err
+	}
+	s.kept += n
+	*mine += n
+	return func() {
+		back()
+		s.mu.Lock()
+		s.kept -= n
+		*mine -= n
+		s.mu.Unlock()
+	}, nil
+}
