@@ -19,9 +19,11 @@ func hasWord(s, w string) bool { return slices.Contains(strings.Fields(s), w) }
 // TestDemo is the session of the README: the demo guest to its shell and back.
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	h := boot(t, emu.Config{MemMiB: 1024})
+	d := newGuestDisks(t)
+	h := boot(t, emu.Config{MemMiB: 1024, Args: d.args, Modules: modules(d.module)})
+	h.ok("disks") // when their drivers have what they need
 	free := h.free()
-	h.ok("create demo.toml")
+	h.ok("create demo.toml" + d.settings)
 	h.attach("demo")
 	h.see(guestTime, "Linux version")
 	h.shell()
@@ -43,6 +45,7 @@ func TestDemo(t *testing.T) {
 	if !ok || r.mem != 256 || r.vcpus != 1 || r.id == 0 {
 		t.Errorf("list: %+v", r)
 	}
+	d.use(h)
 	testPause(h)
 	h.ok("dump-core demo")
 	if out := h.ok("dumps demo"); !strings.Contains(out, "Kernel:      6.1.0-") || !strings.Contains(out, "vCPU 0:      RIP 0xffffffff") {
@@ -70,6 +73,7 @@ func TestDemo(t *testing.T) {
 		t.Errorf("free memory %d, %d before the guest", got, free)
 	}
 	h.poweroff()
+	d.compare(t)
 }
 
 // testPause checks that a paused guest stands still, and goes on after it.

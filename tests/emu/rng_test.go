@@ -15,7 +15,9 @@ import (
 // the configuration has no such device.
 func TestRNG(t *testing.T) {
 	t.Parallel()
-	h := boot(t, emu.Config{MemMiB: 1280})
+	h := boot(t, emu.Config{MemMiB: 1280, Args: []string{
+		"-drive", "if=none,id=d,format=raw,file=" + emptyDisk(t, "d.img", 64<<20), "-device", "nvme,drive=d,serial=d",
+	}})
 	files := ` kernel=boot:vmlinux.lz4 initrd=boot:initrd.gz memory=256 cmdline="console=ttyS0 `
 	h.ok("create demo.toml")
 	h.attach("demo")
@@ -31,13 +33,13 @@ func TestRNG(t *testing.T) {
 	h.detach()
 	h.ok("destroy pin")
 
-	h.ok("create name=none rng=false" + files + `"`)
+	h.ok("create name=none rng=false disk=nvme0n1" + files + `"`)
 	h.attach("none")
 	h.shell()
-	if got := h.sh("cat /sys/bus/pci/devices/*/device"); got != "0x29c0" {
+	if got := h.sh("cat /sys/bus/pci/devices/*/device"); got != "0x29c0\n0x1042" {
 		t.Errorf("rng=false: devices %q", got)
 	}
-	h.detach()
+	destroyWriter(h, "none", "nvme0n1")
 	h.poweroff()
 }
 
