@@ -35,6 +35,8 @@ type Config struct {
 	// there. Some kernels are linked to higher addresses than they need memory.
 	Base uint64
 	RNG  bool // an entropy device
+	// NICs is how many network cards there are, FirstNIC+i is the slot of card i.
+	NICs int
 	// Disks is how many there are, FirstDisk+i is the slot of disk i.
 	Disks int
 	// DebugExit says that there is a port to end the machine with a code.
@@ -55,12 +57,17 @@ const (
 	PCIHost // ConfigPorts, the apertures for I/O and memory, and its own function
 	RNG     // in a slot of the PCIHost
 	Hotplug // of CPUs: its events and its registers
+	NIC     // in a slot of the PCIHost, from FirstNIC on
 	Disk    // in a slot of the PCIHost, from FirstDisk on
 )
 
-// FirstDisk is the slot of the first disk. Those below are for other devices, so that
-// what an installed system calls them does not change with how many disks there are.
-const FirstDisk = 8
+// FirstNIC and FirstDisk are the slots of the first network card and of the first disk:
+// what an installed system calls them, by their slots, does not change with how many
+// others there are.
+const (
+	FirstNIC  = 2
+	FirstDisk = 8
+)
 
 // Span is a range that a device answers: ports, or guest physical addresses.
 type Span struct {
@@ -90,6 +97,9 @@ type Machine struct {
 func New(c Config) (*Machine, error) {
 	m := &Machine{CPUs: c.CPUs, Present: c.Present, Topology: c.Topology}
 	var err error
+	if c.NICs > FirstDisk-FirstNIC {
+		return nil, fmt.Errorf("%d network cards are too many: at most %d", c.NICs, FirstDisk-FirstNIC)
+	}
 	if m.Memory, err = layout(c.Memory, c.Base); err != nil {
 		return nil, err
 	}
@@ -115,6 +125,10 @@ func New(c Config) (*Machine, error) {
 	}
 	if c.RNG {
 		m.Devices = append(m.Devices, Device{Kind: RNG, Slot: 1, Spans: function(1)})
+	}
+	for i := range c.NICs {
+		slot := FirstNIC + i
+		m.Devices = append(m.Devices, Device{Kind: NIC, Slot: slot, Spans: function(uint64(slot))})
 	}
 	for i := range c.Disks {
 		slot := FirstDisk + i

@@ -29,6 +29,15 @@
 //	readonly = false
 //	snapshot = false         # what is written is kept in memory, and gone at the end
 //	serial = "data"          # for /dev/disk/by-id
+//	[[nic]]
+//	network = "default"      # default | private:NAME | bridge:UPLINK | none
+//	mac = "52:54:00:12:34:56" # left out: made of the UUID
+//	mtu = 1500
+//	vlan = 10                # of a private network or a bridge; the guest does not see it
+//	trunk = [10, 20]         # or VLANs that the guest uses itself
+//	forward = ["tcp:2222:22"] # the machine's port 2222 leads to the guest's 22
+//	unfiltered = false       # may send from addresses that are not its own
+//	link = "up"              # up | down
 package config
 
 import (
@@ -100,12 +109,6 @@ type Disk struct {
 	ReadOnly bool   `toml:"readonly,omitempty" json:"readonly,omitempty"`
 	Snapshot bool   `toml:"snapshot,omitempty" json:"snapshot,omitempty"`
 	Serial   string `toml:"serial,omitempty" json:"serial,omitempty"`
-}
-
-// NIC is a network interface.
-type NIC struct {
-	Network string `toml:"network,omitempty" json:"network,omitempty"`
-	MAC     string `toml:"mac,omitempty" json:"mac,omitempty"`
 }
 
 // Action is what happens to a domain that stopped.

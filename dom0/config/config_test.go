@@ -208,6 +208,7 @@ func TestSet(t *testing.T) {
 		"name=g", "kernel=boot:vmlinuz", "initrd=boot:i.gz", "cmdline=console=ttyS0 quiet", "memory=64MiB",
 		"vcpus=3", "boot.kernel=boot:bzImage", "on_crash=preserve", "cpus=0",
 		"disk=nvme0n1p2,serial=data", "disk=boot:x.img,snapshot", "disk=vd0,readonly",
+		"nic=default", "nic=private:a,mac=52:54:00:00:00:01,trunk=3,trunk=4,mtu=9000,link=down,unfiltered", "nic=forward=tcp:80:8080,forward=udp:53:53",
 	} {
 		k, v, _ := strings.Cut(kv, "=")
 		if err := c.Set(k, v); err != nil {
@@ -218,6 +219,10 @@ func TestSet(t *testing.T) {
 	want.Name, want.VCPUs, want.Memory, want.OnCrash, want.CPUs = "g", 3, Size{64 << 20}, Preserve, "0"
 	want.Boot = Boot{Kernel: "boot:bzImage", Initrd: "boot:i.gz", Cmdline: "console=ttyS0 quiet"}
 	want.Disk = []Disk{{Device: "nvme0n1p2", Serial: "data"}, {Image: "boot:x.img", Snapshot: true}, {Device: "vd0", ReadOnly: true}}
+	want.NIC = []NIC{
+		{Network: "default"}, {Network: "private:a", MAC: "52:54:00:00:00:01", Trunk: []int{3, 4}, MTU: 9000, Link: "down", Unfiltered: true},
+		{Forward: []string{"tcp:80:8080", "udp:53:53"}},
+	}
 	if d := cmp.Diff(want, c); d != "" {
 		t.Error(d)
 	}
@@ -228,6 +233,8 @@ func TestSet(t *testing.T) {
 		{"rng", "maybe", `rng: "maybe" is neither true nor false`},
 		{"boot", "x", `boot cannot be given on the command line: write it in a file`},
 		{"disk", "x,fast", `disk: "fast" is not known: write SOURCE,readonly or SOURCE,snapshot or SOURCE,serial=TEXT`},
+		{"nic", "default,mac", `nic: "mac" is not known: write NETWORK,mac=MAC,mtu=BYTES,vlan=VLAN,trunk=VLAN,forward=tcp:2222:22,link=down or unfiltered`},
+		{"nic", "mtu=big", `nic: mtu: "big" is not a whole number`},
 		{"boot.kernel.x", "x", `boot.kernel.x: "x" is not a table`},
 		{"", "x", `unknown key ""`},
 	} {
@@ -282,9 +289,6 @@ func TestValidate(t *testing.T) {
 		{func(c *Config) { c.Boot.Cmdline = "a\nb" }, "cmdline: must be one line"},
 		{func(c *Config) { c.Disk = []Disk{{}} }, "disk 1: "},
 		{func(c *Config) { c.Disk = []Disk{{Volume: "a", Image: "b"}} }, "disk 1: "},
-		{func(c *Config) { c.NIC = []NIC{{}} }, "nic 1: network is missing"},
-		{func(c *Config) { c.NIC = []NIC{{Network: "d", MAC: "5"}} }, "nic 1: mac: "},
-		{func(c *Config) { c.NIC = []NIC{{Network: "d", MAC: "01:00:00:00:00:00"}} }, "group address"},
 		{func(c *Config) { c.Disk = []Disk{{}} }, "give one of device, image and volume"},
 		{func(c *Config) { c.Disk = []Disk{{Device: "vd0", Image: "boot:x"}} }, "disk 1: give one of"},
 		{func(c *Config) { c.Disk = []Disk{{Device: "vd0"}, {Image: "boot:x"}} }, "disk 2: image: files cannot be written: add readonly = true"},

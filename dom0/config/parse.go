@@ -103,6 +103,10 @@ func kind(t reflect.Type) string {
 		return "a whole number"
 	case t.Kind() == reflect.String:
 		return "a string in quotes"
+	case t.Kind() == reflect.Slice && t.Elem().Kind() != reflect.Struct:
+		return "a list in brackets"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
 	case t.Kind() == reflect.Slice:
 		return "tables in double brackets, [[...]]"
 	}

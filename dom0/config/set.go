@@ -23,7 +23,7 @@ var flat = map[string]string{
 func Keys() []string {
 	var keys []string
 	for _, k := range fieldNames(reflect.TypeFor[Config]()) {
-		if k != "boot" && k != "nic" {
+		if k != "boot" {
 			keys = append(keys, k)
 		}
 	}
@@ -34,6 +34,9 @@ func Keys() []string {
 func (c *Config) Set(key, value string) error {
 	if key == "disk" {
 		return c.addDisk(value)
+	}
+	if key == "nic" {
+		return c.addNIC(value)
 	}
 	full := key
 	if f, ok := flat[key]; ok {

@@ -5,7 +5,6 @@ package config
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 )
 
@@ -140,15 +139,7 @@ func (c *Config) validateDevices() error {
 			return fmt.Errorf("disk %d: %w", i+1, err)
 		}
 	}
-	for i, n := range c.NIC {
-		if n.Network == "" {
-			return fmt.Errorf("nic %d: network is missing", i+1)
-		}
-		if err := checkMAC(n.MAC); n.MAC != "" && err != nil {
-			return fmt.Errorf("nic %d: mac: %w", i+1, err)
-		}
-	}
-	return nil
+	return c.validateNICs()
 }
 
 func (d *Disk) validate() error {
@@ -171,22 +162,6 @@ func (d *Disk) validate() error {
 		return fmt.Errorf("image: files cannot be written: add readonly = true, or snapshot = true to keep what is written in memory")
 	case len(d.Serial) > maxSerial || !printable:
 		return fmt.Errorf("serial: %q is none: use 1 to %d letters of ASCII", short(d.Serial), maxSerial)
-	}
-	return nil
-}
-
-func checkMAC(s string) error {
-	parts := strings.Split(s, ":")
-	ok := len(parts) == 6
-	for _, p := range parts {
-		_, err := strconv.ParseUint(p, 16, 8)
-		ok = ok && err == nil && len(p) == 2
-	}
-	if !ok {
-		return fmt.Errorf("%q is not an address: write 52:54:00:12:34:56", short(s))
-	}
-	if n, _ := strconv.ParseUint(parts[0], 16, 8); n&1 != 0 {
-		return fmt.Errorf("%q is a group address: the first octet must be even", short(s))
 	}
 	return nil
 }
