@@ -84,6 +84,7 @@ var drivers = []string{
 	"drivers/virtio/virtio_ring.ko", "drivers/virtio/virtio.ko", "drivers/virtio/virtio_pci_legacy_dev.ko",
 	"drivers/virtio/virtio_pci_modern_dev.ko", "drivers/virtio/virtio_pci.ko",
 	"drivers/char/hw_random/virtio-rng.ko", "drivers/block/virtio_blk.ko",
+	"net/core/failover.ko", "drivers/net/net_failover.ko", "drivers/net/virtio_net.ko",
 	"drivers/acpi/button.ko", "drivers/input/evdev.ko", // for acpid
 }
 

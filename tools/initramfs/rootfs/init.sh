@@ -11,6 +11,13 @@ hostname demo
 for m in @MODULES@; do
 	insmod /lib/$m
 done
+ip link set lo up
+for i in /sys/class/net/eth*; do
+	[ -e $i ] || continue
+	ip link set ${i##*/} up
+	udhcpc -b -t 2 -T 1 -i ${i##*/} >/dev/null 2>&1 & # runs /etc/udhcpc/default.script
+done
+wait # until there are addresses, or nobody has answered: it goes on asking
 acpid -l /dev/null -p /run/acpid.pid # runs /etc/acpi/PWRF/00000080 when the power button is pushed
 cd /root
 # What busybox's poweroff, reboot and halt send to process 1.

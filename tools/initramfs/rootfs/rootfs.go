@@ -26,6 +26,24 @@ sync
 poweroff -f
 `
 
+// leaseScript is what udhcpc runs for what a DHCP server says.
+const leaseScript = `#!/bin/sh
+case $1 in
+deconfig)
+	ifconfig $interface 0.0.0.0 ;;
+bound|renew)
+	ifconfig $interface $ip netmask $subnet
+	for r in $router; do
+		route add default gw $r dev $interface 2>/dev/null
+	done
+	[ -z "$domain" ] || echo "search $domain" >/etc/resolv.conf.$interface
+	for d in $dns; do
+		echo "nameserver $d" >>/etc/resolv.conf.$interface
+	done
+	[ ! -e /etc/resolv.conf.$interface ] || mv /etc/resolv.conf.$interface /etc/resolv.conf ;;
+esac
+`
+
 //go:embed init.sh
 var initScript string
 
@@ -63,7 +81,7 @@ func Demo(busybox []byte, applets []string, modules []Module) ([]byte, error) {
 // tree lists the files, directories first.
 func tree(busybox []byte, applets []string, modules []Module) []cpio.Entry {
 	var es []cpio.Entry
-	for _, d := range []string{"bin", "dev", "etc", "etc/acpi", "etc/acpi/PWRF", "lib", "proc", "root", "run", "sys", "tmp"} {
+	for _, d := range []string{"bin", "dev", "etc", "etc/acpi", "etc/acpi/PWRF", "etc/udhcpc", "lib", "proc", "root", "run", "sys", "tmp"} {
 		es = append(es, cpio.Entry{Name: d, Mode: cpio.Dir | 0o755})
 	}
 	file := func(name string, mode uint32, data string) {
@@ -78,6 +96,7 @@ func tree(busybox []byte, applets []string, modules []Module) []cpio.Entry {
 	}
 	file("init", 0o755, strings.NewReplacer("@READY@", Ready, "@MODULES@", strings.Join(names, " ")).Replace(initScript))
 	file("etc/acpi/PWRF/00000080", 0o755, powerScript)
+	file("etc/udhcpc/default.script", 0o755, leaseScript)
 	file("etc/profile", 0o644, "export PATH=/bin HOME=/root PS1='demo# '\n")
 	file("etc/passwd", 0o644, "root::0:0:root:/root:/bin/sh\n")
 	file("etc/group", 0o644, "root:x:0:\n")

@@ -33,8 +33,8 @@ func TestDemo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"bin", "dev", "etc", "etc/acpi", "etc/acpi/PWRF", "lib", "proc", "root", "run", "sys", "tmp", "dev/console",
-		"lib/virtio.ko", "lib/rng-core.ko", "init", "etc/acpi/PWRF/00000080", "etc/profile", "etc/passwd", "etc/group",
+	want := []string{"bin", "dev", "etc", "etc/acpi", "etc/acpi/PWRF", "etc/udhcpc", "lib", "proc", "root", "run", "sys", "tmp", "dev/console",
+		"lib/virtio.ko", "lib/rng-core.ko", "init", "etc/acpi/PWRF/00000080", "etc/udhcpc/default.script", "etc/profile", "etc/passwd", "etc/group",
 		"bin/busybox", "bin/ls", "bin/poweroff", "bin/sh", "TRAILER!!!"}
 	if d := cmp.Diff(want, list(data)); d != "" {
 		t.Errorf("-want +got\n%s", d)
