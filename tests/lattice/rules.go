@@ -67,6 +67,7 @@ var rules = []rule{
 	{pkg: "dom0/guestmem", ours: "drivers/dma", std: any},
 	{pkg: "dom0/devmodel/vpci", ours: "hv/bus dom0/devmodel/pcihost drivers/virtio/...", std: any},
 	{pkg: "dom0/devmodel/vblk", ours: "dom0/devmodel/vpci drivers/block drivers/dma drivers/virtio/...", std: any},
+	{pkg: "dom0/devmodel/vnet", ours: "dom0/devmodel/vpci drivers/nic drivers/nic/offload drivers/virtio/...", std: any},
 	{pkg: "dom0/devmodel/vrng", ours: "dom0/devmodel/vpci drivers/virtio/...", std: any},
 	{pkg: "dom0/devmodel/...", ours: "hv/bus", std: any},
 	{pkg: "dom0/acpi", ours: "hv/abi", std: any},

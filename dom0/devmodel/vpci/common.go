@@ -15,6 +15,7 @@ const (
 	regConfigVector  = 16
 	regNumQueues     = 18
 	regStatus        = 20
+	regGeneration    = 21
 	regQueueSelect   = 22
 	regQueueSize     = 24
 	regQueueVector   = 26
@@ -41,6 +42,7 @@ func (d *Device) common(b *[commonLen]byte) {
 	le.PutUint16(b[regConfigVector:], d.configVec)
 	le.PutUint16(b[regNumQueues:], uint16(len(d.queues)))
 	b[regStatus] = d.status
+	b[regGeneration] = d.generation
 	le.PutUint16(b[regQueueSelect:], d.queueSel)
 	q := d.selected()
 	if q == nil {

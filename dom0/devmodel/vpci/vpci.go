@@ -95,6 +95,16 @@ func (q *Queue) Fail() { q.d.needsReset() }
 // not block for long.
 type Bells func(q int, port uint64, ok bool)
 
+// Changed tells the driver that the device configuration is another one.
+func (q *Queue) Changed() {
+	d := q.d
+	d.mu.Lock()
+	d.generation++
+	vector := d.configVec
+	d.mu.Unlock()
+	d.interrupt(isrConfig, vector)
+}
+
 // Feature bits that every device has (VIRTIO 1.2, "Reserved Feature Bits").
 const (
 	featureVersion1 = 1 << 32
@@ -139,11 +149,14 @@ type Device struct {
 	drvSel    uint32
 	drvFeat   uint64
 	configVec uint16
-	queueSel  uint16
-	isr       uint8
-	queues    []queue
-	run       *run // while DRIVER_OK
-	stopped   bool
+	// generation counts changes of the device configuration (VIRTIO 1.2, "Common
+	// configuration structure layout", config_generation).
+	generation uint8
+	queueSel   uint16
+	isr        uint8
+	queues     []queue
+	run        *run // while DRIVER_OK
+	stopped    bool
 }
 
 // queue is what the driver sets for a queue.

@@ -11,6 +11,7 @@ type Device struct {
 	p      parts
 	next   uint16 // index in the available ring of the next request
 	done   uint16 // index in the used ring
+	later  uint16 // requests behind done that are written, and not published
 	told   uint16 // done when the driver was last told, or need not be
 	err    error
 	buffer []Buffer // of the request that Next returned, reused
@@ -125,11 +126,35 @@ func present(m Memory, b Buffer) bool {
 // Done gives a request back, of which the device has written n bytes. The driver
 // sees it at once; [Device.Interrupt] says whether it wants to hear of it.
 func (d *Device) Done(r Request, n uint32) {
-	at := ringHead + usedLen*(int(d.done)%d.p.Size)
+	d.Later(r, n)
+	d.Publish()
+}
+
+// Later gives a request back as Done does, but the driver sees it at the next call of
+// Publish, with all others since: such as the buffers of one packet, which must be used
+// together (VIRTIO 1.2, "Device Requirements: Processing of Incoming Packets").
+func (d *Device) Later(r Request, n uint32) {
+	at := ringHead + usedLen*(int(d.done+d.later)%d.p.Size)
 	store32(d.p.used.at(at), uint32(r.head))
 	store32(d.p.used.at(at+4), n)
-	d.done++
-	store16(d.p.used.at(2), d.done)
+	d.later++
+}
+
+// Publish shows the driver what Later was called for.
+func (d *Device) Publish() {
+	if d.later > 0 {
+		d.done, d.later = d.done+d.later, 0
+		store16(d.p.used.at(2), d.done)
+	}
+}
+
+// Undo forgets what Later was called for since the last Publish, and n requests that Next
+// has returned besides: Next returns all of them again.
+//
+// Preconditions: they are the last ones that Next has returned.
+func (d *Device) Undo(n int) {
+	d.next -= d.later + uint16(n)
+	d.later = 0
 }
 
 // Interrupt reports whether the driver is to be interrupted because of what was

@@ -132,11 +132,14 @@ func both(t *testing.T, size int, features uint64, m *memory, rnd *rand.Rand) {
 						room += uint64(b.Len)
 					}
 				}
-				dev.Done(taken[i], uint32(rnd.Uint64N(room+1)))
+				dev.Later(taken[i], uint32(rnd.Uint64N(room+1)))
+				if rnd.IntN(2) == 0 {
+					dev.Publish()
+				}
 				taken[i], ids[i] = taken[len(taken)-1], ids[len(ids)-1]
 				taken, ids = taken[:len(taken)-1], ids[:len(ids)-1]
 			}
-			if dev.Interrupt() {
+			if dev.Publish(); dev.Interrupt() {
 				drvBell = true
 			}
 		case 3: // the driver looks
@@ -259,6 +262,60 @@ func TestHostileDriver(t *testing.T) {
 }
 
 func noRequest(d *Device) bool { _, ok := d.Next(); return !ok }
+
+// TestUndo takes requests that are not served, and takes them again.
+func TestUndo(t *testing.T) {
+	m, l := newMemory(0x1000), layout(8, 0)
+	drv, err := NewDriver(m, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dev, err := NewDevice(m, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for round := range 20 {
+		for i := range 5 {
+			if !drv.Add([]Buffer{{base + 0x10_0000, 16, true}}, i) {
+				t.Fatal("no room")
+			}
+		}
+		next := func() Request {
+			r, ok := dev.Next()
+			if !ok {
+				t.Fatal(dev.Broken())
+			}
+			return r
+		}
+		dev.Later(next(), 1)
+		dev.Later(next(), 2)
+		next()
+		dev.Undo(1)
+		if _, _, ok := drv.Next(); ok {
+			t.Fatal("what was undone came back")
+		}
+		dev.Later(next(), 3)
+		dev.Publish()
+		next()
+		dev.Undo(1)
+		for range 4 {
+			dev.Later(next(), 4)
+		}
+		dev.Publish()
+		for i := range 5 {
+			want := uint32(4)
+			if i == 0 {
+				want = 3
+			}
+			if token, n, ok := drv.Next(); !ok || token != i || n != want {
+				t.Fatalf("round %d: request %v with %d bytes, %v", round, token, n, drv.Broken())
+			}
+		}
+		if _, ok := dev.Next(); ok {
+			t.Fatal("a request too many")
+		}
+	}
+}
 
 func TestHostileDevice(t *testing.T) {
 	for _, c := range []struct {
