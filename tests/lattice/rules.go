@@ -87,6 +87,7 @@ var rules = []rule{
 	{pkg: "dom0/domain", ours: "dom0/files dom0/storage dom0/dump hv/abi dom0/hcall dom0/guestmem dom0/config dom0/config/near dom0/problem dom0/account dom0/board dom0/loader dom0/store", std: any},
 	{pkg: "dom0/hardware", ours: "hv/abi dom0/event dom0/hcall drivers/...", std: any},
 	{pkg: "dom0/network/dhcp", std: any},
+	{pkg: "dom0/network/nat", std: any},
 	{pkg: "dom0/network", ours: "dom0/network/dhcp drivers/nic", std: any, mods: any},
 	{pkg: "dom0/console/vt", std: any},
 	{pkg: "dom0/console", ours: "dom0/console/vt", std: any, mods: any},

@@ -49,6 +49,7 @@ var targets = []target{
 	{"dom0/loader", "FuzzLoad"},
 	{"dom0/network", "FuzzFrames"},
 	{"dom0/network/dhcp", "FuzzParse"},
+	{"dom0/network/nat", "FuzzHostile"},
 	{"drivers/ahci", "FuzzHostile"},
 	{"drivers/e1000", "FuzzHostile"},
 	{"drivers/ide", "FuzzHostile"},
