@@ -88,6 +88,7 @@ var rules = []rule{
 	{pkg: "dom0/hardware", ours: "hv/abi dom0/event dom0/hcall drivers/...", std: any},
 	{pkg: "dom0/network/dhcp", std: any},
 	{pkg: "dom0/network/nat", std: any},
+	{pkg: "dom0/network/bridge", ours: "dom0/problem drivers/nic/...", std: any},
 	{pkg: "dom0/network", ours: "dom0/network/dhcp drivers/nic", std: any, mods: any},
 	{pkg: "dom0/console/vt", std: any},
 	{pkg: "dom0/console", ours: "dom0/console/vt", std: any, mods: any},
