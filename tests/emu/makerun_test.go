@@ -29,7 +29,7 @@ type makeRun struct {
 
 func startMake(t *testing.T, vars ...string) *makeRun {
 	t.Helper()
-	cmd := exec.Command("make", append([]string{"-s", "run"}, vars...)...)
+	cmd := exec.Command("make", append([]string{"-s", "run", "SERVER=none"}, vars...)...)
 	cmd.Dir = built.root
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -41,6 +41,13 @@ var (
 		{"mtools", []string{"mformat"}},
 		{"xorriso", []string{"xorriso"}},
 	}
+	// a root file system of packages
+	server = []need{
+		{"mmdebstrap", []string{"mmdebstrap"}},
+		{"fakeroot", []string{"fakeroot"}},
+		{"e2fsprogs", []string{"mke2fs", "/sbin/mke2fs"}},
+		{"fdisk", []string{"sfdisk", "/sbin/sfdisk"}},
+	}
 	uefi  = need{"ovmf", []string{"/usr/share/ovmf/OVMF.fd"}}
 	bochs = []need{
 		{"bochs", []string{"bochs-bin"}},
@@ -58,7 +65,8 @@ var tasks = map[string][]need{
 	"bochs":  append(bochs, iso...),
 	"gdb":    {{"gdb", []string{"gdb"}}},
 	"images": images,
-	"test":   slices.Concat([]need{qemu, rom, uefi}, iso, bochs, images),
+	"server": server,
+	"test":   slices.Concat([]need{qemu, rom, uefi}, iso, bochs, images, server),
 }
 
 // Tasks is the names that Missing knows, sorted.

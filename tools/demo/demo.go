@@ -88,6 +88,9 @@ var drivers = []string{
 	"drivers/acpi/button.ko", "drivers/input/evdev.ko", // for acpid
 }
 
+// allDrivers are those, and the server's.
+func allDrivers() []string { return slices.Concat(drivers, serverDrivers) }
+
 // driver is where module m is kept.
 func (f Files) driver(m string) string { return filepath.Join(f.Drivers, filepath.Base(m)) }
 
@@ -110,7 +113,7 @@ func kernel(log io.Writer, f Files) error {
 	}
 	files := []debian.File{{Pattern: "/boot/vmlinuz-*", Dst: f.Kernel}}
 	whole := isLinux(f.Kernel) == nil
-	for _, m := range drivers {
+	for _, m := range allDrivers() {
 		files = append(files, debian.File{Pattern: "/lib/modules/*/kernel/" + m, Dst: f.driver(m)})
 		_, err := os.Stat(f.driver(m))
 		whole = whole && err == nil
@@ -126,7 +129,7 @@ func kernel(log io.Writer, f Files) error {
 
 // installedDrivers takes the modules of an installed kernel.
 func installedDrivers(f Files, folder string) error {
-	for _, m := range drivers {
+	for _, m := range allDrivers() {
 		if err := refresh(f.driver(m), filepath.Join(folder, m)); err != nil {
 			return err
 		}

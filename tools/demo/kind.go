@@ -98,13 +98,9 @@ func pack(dst, busybox string, applets []string, driver func(m string) string) e
 	if err != nil {
 		return err
 	}
-	var modules []rootfs.Module
-	for _, m := range drivers {
-		b, err := os.ReadFile(driver(m))
-		if err != nil {
-			return err
-		}
-		modules = append(modules, rootfs.Module{Name: filepath.Base(m), Data: b})
+	modules, err := load(drivers, driver)
+	if err != nil {
+		return err
 	}
 	img, err := rootfs.Demo(data, applets, modules)
 	if err != nil {
@@ -112,4 +108,16 @@ func pack(dst, busybox string, applets []string, driver func(m string) string) e
 	}
 	os.Remove(dst) // it may be a hard link
 	return os.WriteFile(dst, img, 0o644)
+}
+
+// load reads modules, which driver finds.
+func load(names []string, driver func(m string) string) (modules []rootfs.Module, err error) {
+	for _, m := range names {
+		b, err := os.ReadFile(driver(m))
+		if err != nil {
+			return nil, err
+		}
+		modules = append(modules, rootfs.Module{Name: filepath.Base(m), Data: b})
+	}
+	return modules, nil
 }

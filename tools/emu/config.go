@@ -124,6 +124,9 @@ type Config struct {
 	// Disks are files that are its disks, on DiskBus, default NVMe; in Bochs IDE.
 	Disks   []string
 	DiskBus Bus
+	// Volatile are those of Disks to which nothing is written: what the machine writes to
+	// them is gone when it ends. QEMU only.
+	Volatile []string
 	// NIC is the machine's network card, default none. A machine that boots over the
 	// network has its own. QEMU only.
 	NIC NIC

@@ -53,6 +53,22 @@ func (c Config) checkDisks() error {
 	return nil
 }
 
+// DiskName is what dom0 calls the disk c.Disks[i] of QEMU.
+func (c Config) DiskName(i int) (string, error) {
+	switch c.DiskBus {
+	case AHCI:
+		return fmt.Sprintf("ahci%dp%d", i/ahciPorts, i%ahciPorts), nil
+	case Virtio:
+		return fmt.Sprintf("vd%d", i), nil
+	case IDE:
+		if i >= ideDrives {
+			return "", errors.New("DISKBUS=ide has no place for another disk")
+		}
+		return fmt.Sprintf("ide0c%dd%d", i/2, i%2), nil
+	}
+	return fmt.Sprintf("nvme%dn1", i), nil
+}
+
 func isQCOW2(file string) bool { return strings.HasSuffix(file, ".qcow2") }
 
 // diskArgs attaches the images c.Disks, of which the nth has the serial number diskN.
@@ -63,6 +79,9 @@ func (c Config) diskArgs() (a []string) {
 			format = "qcow2"
 		}
 		id := fmt.Sprintf("disk%d", i)
+		if slices.Contains(c.Volatile, file) {
+			format += ",snapshot=on"
+		}
 		a = append(a, "-drive", "if=none,id="+id+",format="+format+",file="+escapeComma(file))
 		switch c.DiskBus {
 		case AHCI:

@@ -33,3 +33,22 @@ func TestDiskArgs(t *testing.T) {
 		}
 	}
 }
+
+func TestVolatileDisk(t *testing.T) {
+	got := strings.Join(Config{Disks: []string{"a.img", "b.img"}, Volatile: []string{"b.img"}}.diskArgs(), " ")
+	if !strings.Contains(got, "id=disk0,format=raw,file=a.img") || !strings.Contains(got, "id=disk1,format=raw,snapshot=on,file=b.img") {
+		t.Error(got)
+	}
+}
+
+func TestDiskName(t *testing.T) {
+	for _, c := range []struct {
+		bus  Bus
+		i    int
+		want string
+	}{{NVMe, 0, "nvme0n1"}, {AHCI, 7, "ahci1p1"}, {Virtio, 2, "vd2"}, {IDE, 3, "ide0c1d1"}, {IDE, 4, ""}} {
+		if got, err := (Config{DiskBus: c.bus}).DiskName(c.i); got != c.want || (err == nil) != (c.want != "") {
+			t.Errorf("%s %d: %q, %v", c.bus, c.i, got, err)
+		}
+	}
+}

@@ -17,6 +17,8 @@
 //	DISKS      images of disks, separated by spaces
 //	DISKBUS    nvme (default), ahci, virtio or ide: what they are attached to; in
 //	           Bochs ide
+//	SERVER     none leaves out the server, a Debian on a disk of its own, which is
+//	           the last one; in Bochs there is none
 //	IOMMU      intel, amd or none (default): QEMU's VT-d or AMD-Vi
 //	NIC        virtio (default), e1000e, e1000 or none: QEMU's network card
 //	HOSTFWD    ports of this host that lead to the machine's, as "2222:22 8080:80"
@@ -67,7 +69,7 @@ func run(getenv func(string) string) (int, error) {
 		return statusFailed, err
 	}
 	work := filepath.Join(root, "build")
-	if err := prepare(&c, root, work); err != nil {
+	if err := prepare(&c, root, work, getenv("SERVER") != "none"); err != nil {
 		return statusFailed, err
 	}
 	if c.Dir, err = os.MkdirTemp(work, "run-"); err != nil {
@@ -117,6 +119,9 @@ func settings(getenv func(string) string) (c emu.Config, err error) {
 	}
 	if err := network(&c, getenv); err != nil {
 		return c, err
+	}
+	if s := getenv("SERVER"); s != "" && s != "none" {
+		return c, fmt.Errorf("SERVER=%s: want none, or nothing", s)
 	}
 	if c.SMP, err = number(getenv, "SMP", 2); err != nil {
 		return c, err
@@ -208,8 +213,9 @@ func task(c emu.Config) string {
 	return "iso"
 }
 
-// prepare gets all that c boots into the folder work, and names it in c.
-func prepare(c *emu.Config, root, work string) error {
+// prepare gets all that c boots into the folder work, and names it in c; with the server,
+// if it is wanted.
+func prepare(c *emu.Config, root, work string, wanted bool) error {
 	if err := debian.Ensure(os.Stderr, task(*c)); err != nil {
 		return err
 	}
@@ -223,6 +229,28 @@ func prepare(c *emu.Config, root, work string) error {
 	}
 	c.HV = img.HV
 	mods := []emu.Module{{Name: "dom0", Path: img.Dom0}}
-	c.Modules = append(append(mods, emu.Modules(files.Modules()...)...), c.Modules...)
+	mods = append(mods, emu.Modules(files.Modules()...)...)
+	if wanted && c.Accel != emu.InBochs {
+		if s, err := server(c, files); err != nil {
+			fmt.Fprintf(os.Stderr, "run: there is no server.toml: %v\n", err)
+		} else {
+			mods = append(mods, emu.Modules(s.Modules()...)...)
+		}
+	}
+	c.Modules = append(mods, c.Modules...)
 	return nil
+}
+
+// server prepares the server, whose disk comes behind all others. What it writes is gone
+// with the emulator: several can run at once.
+func server(c *emu.Config, files demo.Files) (demo.Server, error) {
+	name, err := c.DiskName(len(c.Disks))
+	if err != nil {
+		return demo.Server{}, err
+	}
+	s, err := files.Server(os.Stderr, name)
+	if err == nil {
+		c.Disks, c.Volatile = append(c.Disks, s.Disk), append(c.Volatile, s.Disk)
+	}
+	return s, err
 }

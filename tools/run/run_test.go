@@ -44,7 +44,7 @@ func TestSettings(t *testing.T) {
 }
 
 func TestSettingsRefuse(t *testing.T) {
-	for _, c := range [][2]string{{"SMP", "two"}, {"SMP", "0"}, {"MEM", "-1"}, {"BOOT", "floppy"}, {"ACCEL", "hax"}, {"BACKEND", "hvf"}, {"IOMMU", "via"}, {"DISKS", "missing.img"}, {"DISKBUS", "scsi"}, {"NIC", "rtl8139"}, {"HOSTFWD", "22"}, {"HOSTFWD", "x:22"}, {"QEMU_ARGS", "'"}} {
+	for _, c := range [][2]string{{"SMP", "two"}, {"SMP", "0"}, {"MEM", "-1"}, {"BOOT", "floppy"}, {"ACCEL", "hax"}, {"BACKEND", "hvf"}, {"IOMMU", "via"}, {"DISKS", "missing.img"}, {"DISKBUS", "scsi"}, {"NIC", "rtl8139"}, {"HOSTFWD", "22"}, {"HOSTFWD", "x:22"}, {"SERVER", "web"}, {"QEMU_ARGS", "'"}} {
 		if _, err := settings(env(c[0], c[1])); err == nil || !strings.Contains(err.Error(), c[0]) {
 			t.Errorf("%s=%s: %v", c[0], c[1], err)
 		}

@@ -58,18 +58,31 @@ type Module struct {
 // with or without a directory; modules are what init loads, in their order. The
 // result depends on the arguments only.
 func Demo(busybox []byte, applets []string, modules []Module) ([]byte, error) {
+	if err := usable(busybox); err != nil {
+		return nil, err
+	}
+	return pack(tree(busybox, applets, modules))
+}
+
+// usable checks that busybox needs nothing beside it.
+func usable(busybox []byte) error {
 	if !bytes.HasPrefix(busybox, []byte("\x7fELF")) {
-		return nil, errors.New("busybox is not an ELF file")
+		return errors.New("busybox is not an ELF file")
 	}
 	if bytes.Contains(busybox, []byte("/lib64/ld-linux-x86-64.so.2\x00")) || bytes.Contains(busybox, []byte("/lib/ld-linux.so.2\x00")) {
-		return nil, errors.New("busybox is linked dynamically: use the one of the package busybox-static")
+		return errors.New("busybox is linked dynamically: use the one of the package busybox-static")
 	}
+	return nil
+}
+
+// pack compresses an archive of es.
+func pack(es []cpio.Entry) ([]byte, error) {
 	var out bytes.Buffer
 	z, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
 	if err != nil {
 		return nil, err
 	}
-	if err := cpio.Write(z, tree(busybox, applets, modules)); err != nil {
+	if err := cpio.Write(z, es); err != nil {
 		return nil, err
 	}
 	if err := z.Close(); err != nil {

@@ -47,6 +47,32 @@ func TestDemo(t *testing.T) {
 	}
 }
 
+func TestSwitch(t *testing.T) {
+	b, err := Switch(fakeBusybox, []Module{{"virtio.ko", []byte("1")}, {"ext4.ko", []byte("2")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"bin", "dev", "lib", "proc", "sys", "dev/console", "lib/virtio.ko", "lib/ext4.ko", "init", "bin/busybox",
+		"bin/cat", "bin/cttyhack", "bin/echo", "bin/insmod", "bin/ls", "bin/mkdir", "bin/mount", "bin/setsid", "bin/sh", "bin/switch_root", "TRAILER!!!"}
+	if d := cmp.Diff(want, list(data)); d != "" {
+		t.Errorf("-want +got\n%s", d)
+	}
+	if !bytes.Contains(data, []byte("for m in virtio.ko ext4.ko; do\n")) {
+		t.Error("init does not load the modules")
+	}
+	if _, err := Switch([]byte("#!/bin/sh"), nil); err == nil {
+		t.Error("any busybox will do")
+	}
+}
+
 // list returns the names in an archive, walking its headers.
 func list(b []byte) (names []string) {
 	num := func(i int) (v int) {
