@@ -189,7 +189,7 @@ func TestInit(t *testing.T) {
 }
 
 func TestRowNames(t *testing.T) {
-	for s, want := range map[string]int{"": 7, "guest": 1, "linux memory": 2, "everything": 0} {
+	for s, want := range map[string]int{"": 8, "guest": 1, "linux memory": 2, "everything": 0} {
 		if rows, err := rowNames(s, onQEMU); len(rows) != want || (err != nil) != (want == 0) {
 			t.Errorf("%q: %v, %v", s, rows, err)
 		}

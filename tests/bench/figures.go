@@ -113,7 +113,9 @@ var figures = slices.Concat([]figure{
 	{name: perGuestFigure, unit: "KiB", target: 64},
 	{name: tablesFigure, unit: "KiB"},
 	{name: idleFigure, unit: "% of time", target: 95, more: true},
-}, diskFigures(), []figure{
+}, diskFigures(), guestDiskFigures(), []figure{
+	{name: diskBootFigure, unit: giga, target: 2.55, peers: both("3.05", ""), qemu: true},
+	{name: diskBootExitsFigure, unit: "exits", target: 8000, peers: both("59000", ""), qemu: true},
 	{name: receiveFigure, unit: insns, target: 3.6, peers: both("6.10", ""), qemu: true},
 	{name: sendFigure, unit: insns, target: 3.6, peers: both("5.70", ""), qemu: true},
 	{name: pingFigure, unit: insns, target: 24000, peers: both("53500", ""), qemu: true},

@@ -67,14 +67,15 @@ const (
 	linuxRows  = "linux"
 	memoryRows = "memory"
 	idleRows   = "idle"
-	diskRows   = "disk"
+	diskRows   = "disk" // of dom0
+	ioRows     = "io"   // of a guest
 	netRows    = "net"
 )
 
 // rowNames checks a value of ROWS, by default all parts; in Bochs eight guests take too
 // long to be among them.
 func rowNames(s, backend string) ([]string, error) {
-	all := []string{guestRows, lifeRows, linuxRows, memoryRows, diskRows, netRows, idleRows}
+	all := []string{guestRows, lifeRows, linuxRows, memoryRows, diskRows, ioRows, netRows, idleRows}
 	if s == "" && backend == onBochs {
 		return all[:4], nil
 	}
@@ -129,6 +130,8 @@ func bench() error {
 		{"domains that come and go", values.measureLife},
 		{"memory", values.weighMemory},
 		{"disks", values.measureDisks},
+		{"a guest's disk", values.measureGuestDisk},
+		{"a boot from it", values.measureDiskBoot},
 		{"the network", values.measureNetwork},
 		{"an interrupt", values.measureInterrupt},
 		{"idle guests", values.measureIdle},
