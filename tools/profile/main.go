@@ -7,7 +7,8 @@
 // environment, as make passes them:
 //
 //	FIGURE   the exit, a name of the micro guest's mode "bench"; default cpuid. Or
-//	         disk_read: dom0 reads 4 KiB of an NVMe disk, and waits for it; interrupt:
+//	         disk_read: dom0 reads 4 KiB of an NVMe disk, and waits for it; guest_read:
+//	         a Linux guest does so by virtio-blk; interrupt:
 //	         from a network card's message to its driver's goroutine, in a machine that
 //	         sleeps; ping: dom0 sends an echo request, and waits for the answer
 //	BACKEND  svm (default), in QEMU; vmx, in Bochs
@@ -77,7 +78,7 @@ func read(getenv func(string) string) (s settings, err error) {
 	default:
 		return s, fmt.Errorf("BY=%s: want func or line", b)
 	}
-	if s.bochs && slices.Contains([]string{diskRead, interrupt, ping}, s.figure) {
+	if s.bochs && slices.Contains([]string{diskRead, guestRead, interrupt, ping}, s.figure) {
 		return s, fmt.Errorf("FIGURE=%s: Bochs has no such device", s.figure)
 	}
 	return s, nil
@@ -120,6 +121,11 @@ func profile(getenv func(string) string) error {
 	}
 	c := emu.Config{HV: img.HV, MemMiB: 512, Dir: dir, Modules: []emu.Module{
 		{Name: "dom0", Path: img.Dom0}, {Name: "micro.elf", Path: filepath.Join(dir, "micro.elf")}}}
+	if s.figure == guestRead {
+		if err := addGuest(&c, out); err != nil {
+			return err
+		}
+	}
 	c.ICount = !s.bochs
 	collect := s.inQEMU
 	if s.bochs {
@@ -151,6 +157,8 @@ func (s settings) begin(m *emu.Machine, syms symbols) (uint64, error) {
 	switch s.figure {
 	case diskRead:
 		return beginReads(m, syms)
+	case guestRead:
+		return beginGuestReads(m, syms)
 	case ping:
 		return beginPings(m, syms)
 	case interrupt:

@@ -35,6 +35,9 @@ func (s settings) inQEMU(c emu.Config, syms symbols) (*counts, error) {
 	case diskRead:
 		c.Args = append(c.Args, theDisk...)
 		enough *= 5 // a round is longer
+	case guestRead:
+		c.Args = append(append(c.Args, theDisk...), clockArgs...)
+		enough *= 16
 	case ping:
 		c.NIC, c.HVArgs = emu.VirtioNIC, "ntp=10.0.2.2" // which does not answer
 		c.Args = append(c.Args, clockArgs...)
@@ -113,5 +116,8 @@ func parseExec(line string) (pc uint64, guest, ok bool) {
 	}
 	pc, err := strconv.ParseUint(f[1], 16, 64)
 	flags, err2 := strconv.ParseUint(f[2], 16, 64)
+	if flags&guestMode != 0 && (pc>>63 != 0 || flags&3 == 3 && pc < windowBase) {
+		pc = linux // and not dom0, which is elsewhere, and in ring 0
+	}
 	return pc, flags&guestMode != 0, err == nil && err2 == nil
 }

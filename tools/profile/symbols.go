@@ -48,12 +48,17 @@ const (
 	windowEnd  = 5 << 30
 )
 
+// linux stands for all addresses of a Linux guest.
+const linux = 1 << 63
+
 // name says what pc belongs to: the program, and there the function and the line.
 func (s symbols) name(pc uint64, guest bool) (function, line string) {
 	who, t := "hv", s.hv
 	switch {
 	case guest && pc >= windowBase && pc < windowEnd:
 		return "guest", "guest"
+	case guest && pc == linux:
+		return "Linux", "Linux"
 	case guest:
 		who, t = "dom0", s.dom0
 	}
