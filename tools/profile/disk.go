@@ -83,5 +83,10 @@ func beginGuestReads(m *emu.Machine, syms symbols) (uint64, error) {
 			return 0, fmt.Errorf("the guest does not read: %v\n%s%s", err, text, m.Last(3))
 		}
 	}
-	return at, m.Send(line + "1000000000\r")
+	// The log begins when it has been typed, which takes long.
+	if err := m.Send(line + "1000000000\r"); err != nil {
+		return 0, err
+	}
+	_, _, err = m.Expect(deadline, line+"1000000000")
+	return at, err
 }
