@@ -49,6 +49,7 @@ var targets = []target{
 	{"dom0/files/part", "FuzzRead"},
 	{"dom0/loader", "FuzzLoad"},
 	{"dom0/network", "FuzzFrames"},
+	{"dom0/network/bridge", "FuzzFilter"},
 	{"dom0/network/dhcp", "FuzzParse"},
 	{"dom0/network/nat", "FuzzHostile"},
 	{"drivers/ahci", "FuzzHostile"},

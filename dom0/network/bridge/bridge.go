@@ -19,6 +19,11 @@
 //	                                      from Join and cannot be learned away
 //	sends from many addresses             the same; a port without the filter has
 //	                                      [stationsMost] and others keep theirs
+//	says that it has addresses of IP      drops what claims those that dom0 has given to
+//	 of others                             others, in IP, ARP and neighbour discovery
+//	plays router or DHCP server           drops it
+//	hides that in fragments, headers,     drops what cannot be looked at
+//	 or other encapsulations
 //	changes a frame while it is passed    headers are a copy; data is its own
 //	sends what is no frame                drops it
 //	sends to groups that end at a bridge  drops it
@@ -30,7 +35,9 @@
 package bridge
 
 import (
+	"maps"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -69,6 +76,9 @@ type Options struct {
 	// Unfiltered ports send from any address, and get frames for addresses that nobody
 	// knows.
 	Unfiltered bool
+	// Leased ports send IPv4 from those addresses alone that Allow has named. Others have
+	// those that Allow has not named at another port.
+	Leased bool
 	// VLAN is where frames without a tag belong: 0 is the untagged network. With Trunk
 	// those have a tag, which must be among Trunk; frames without one pass if VLAN is not
 	// 0 or Trunk has 0.
@@ -99,6 +109,7 @@ type Switch struct {
 type state struct {
 	ports  []*Port // in the order of joining
 	static stations
+	owners map[netip.Addr]*Port // from Allow; nil: dom0's
 }
 
 // New returns a switch without ports.
@@ -128,7 +139,7 @@ func (s *Switch) Join(r Receiver, o Options) (*Port, error) {
 		return nil, problem.New(problem.Full, "", "network %q has %d ports, as many as there can be", s.name, portsMost)
 	}
 	s.used[p.id] = true
-	s.publish(append(slices.Clone(was.ports), p))
+	s.publish(append(slices.Clone(was.ports), p), was.owners)
 	if o.MAC.Valid() {
 		s.table.forget(func(e *station) bool { return e.key&macMask == number(o.MAC) })
 	}
@@ -157,8 +168,15 @@ func (s *Switch) check(o *Options) error {
 // publish makes the state of ports.
 //
 // Preconditions: s.mu is held.
-func (s *Switch) publish(ports []*Port) {
-	s.state.Store(&state{ports: ports, static: makeStations(ports)})
+func (s *Switch) publish(ports []*Port, owners map[netip.Addr]*Port) {
+	s.state.Store(&state{ports: ports, static: makeStations(ports), owners: owners})
+}
+
+// without is owners without those of a port.
+func without(owners map[netip.Addr]*Port, p *Port) map[netip.Addr]*Port {
+	owners = maps.Clone(owners)
+	maps.DeleteFunc(owners, func(_ netip.Addr, q *Port) bool { return q == p })
+	return owners
 }
 
 // Info describes a port.

@@ -50,7 +50,7 @@ func TestHostile(t *testing.T) {
 	}
 	one := func(b []byte) nic.Frame { return nic.Frame{Pieces: [][]byte{b}} }
 	sum := func(start, offset, segment, headers uint16) nic.Frame {
-		f := one(frame(mac(2), mac(1), 0x800, make([]byte, 200)...))
+		f := one(frame(mac(2), mac(1), 0x88b5, make([]byte, 200)...))
 		f.Sum, f.SumStart, f.SumOffset, f.Segment, f.Headers = true, start, offset, segment, headers
 		return f
 	}
@@ -59,19 +59,19 @@ func TestHostile(t *testing.T) {
 		{"nothing", guest, nic.Frame{}, Counters{Malformed: 1}},
 		{"a short one", guest, one(make([]byte, 13)), Counters{Malformed: 1}},
 		{"a long one", guest, one(make([]byte, 1<<17)), Counters{Malformed: 1}},
-		{"from a group", Options{Uplink: true}, one(frame(mac(2), broadcast, 0x800)), Counters{Malformed: 1}},
-		{"from nobody", Options{Uplink: true}, one(frame(mac(2), nic.MAC{}, 0x800)), Counters{Malformed: 1}},
-		{"from another guest", guest, one(frame(broadcast, mac(2), 0x800)), Counters{Spoofed: 1}},
-		{"from a stranger", guest, one(frame(broadcast, mac(9), 0x800)), Counters{Spoofed: 1}},
-		{"a loop", Options{Uplink: true}, one(frame(broadcast, mac(2), 0x800)), Counters{Spoofed: 1}},
+		{"from a group", Options{Uplink: true}, one(frame(mac(2), broadcast, 0x88b5)), Counters{Malformed: 1}},
+		{"from nobody", Options{Uplink: true}, one(frame(mac(2), nic.MAC{}, 0x88b5)), Counters{Malformed: 1}},
+		{"from another guest", guest, one(frame(broadcast, mac(2), 0x88b5)), Counters{Spoofed: 1}},
+		{"from a stranger", guest, one(frame(broadcast, mac(9), 0x88b5)), Counters{Spoofed: 1}},
+		{"a loop", Options{Uplink: true}, one(frame(broadcast, mac(2), 0x88b5)), Counters{Spoofed: 1}},
 		{"to a bridge", guest, one(frame(nic.MAC{1, 0x80, 0xc2, 0, 0, 0}, mac(1), 38)), Counters{InFrames: 1, InBytes: 14, Nowhere: 1}},
-		{"to itself", guest, one(frame(mac(1), mac(1), 0x800)), Counters{InFrames: 1, InBytes: 14, Nowhere: 1}},
-		{"to nobody", guest, one(frame(mac(7), mac(1), 0x800)), Counters{InFrames: 1, InBytes: 14, Nowhere: 1}},
-		{"a tag", guest, one(tagged(frame(mac(2), mac(1), 0x800), 10)), Counters{Untagged: 1}},
+		{"to itself", guest, one(frame(mac(1), mac(1), 0x88b5)), Counters{InFrames: 1, InBytes: 14, Nowhere: 1}},
+		{"to nobody", guest, one(frame(mac(7), mac(1), 0x88b5)), Counters{InFrames: 1, InBytes: 14, Nowhere: 1}},
+		{"a tag", guest, one(tagged(frame(mac(2), mac(1), 0x88b5), 10)), Counters{Untagged: 1}},
 		{"half a tag", guest, one(frame(mac(2), mac(1), 0x8100, 0)), Counters{Untagged: 1}},
-		{"two tags", Options{MAC: mac(1), Trunk: []uint16{10}}, one(tagged(tagged(frame(mac(2), mac(1), 0x800), 10), 10)), Counters{Untagged: 1}},
-		{"another's tag", Options{MAC: mac(1), Trunk: []uint16{10}}, one(tagged(frame(mac(2), mac(1), 0x800), 11)), Counters{Untagged: 1}},
-		{"no tag", Options{MAC: mac(1), Trunk: []uint16{10}}, one(frame(mac(2), mac(1), 0x800)), Counters{Untagged: 1}},
+		{"two tags", Options{MAC: mac(1), Trunk: []uint16{10}}, one(tagged(tagged(frame(mac(2), mac(1), 0x88b5), 10), 10)), Counters{Untagged: 1}},
+		{"another's tag", Options{MAC: mac(1), Trunk: []uint16{10}}, one(tagged(frame(mac(2), mac(1), 0x88b5), 11)), Counters{Untagged: 1}},
+		{"no tag", Options{MAC: mac(1), Trunk: []uint16{10}}, one(frame(mac(2), mac(1), 0x88b5)), Counters{Untagged: 1}},
 		{"a provider's tag", guest, one(frame(mac(2), mac(1), 0x88a8, 0, 10, 8, 0)), Counters{Untagged: 1}},
 		{"a sum beyond its end", guest, sum(14, 199, 0, 0), Counters{Malformed: 1}},
 		{"a sum in the addresses", guest, sum(2, 16, 0, 0), Counters{Malformed: 1}},
@@ -92,7 +92,7 @@ func TestHostile(t *testing.T) {
 func TestChange(t *testing.T) {
 	s := New("lan")
 	p, _ := join(t, s, Options{MAC: mac(1)})
-	b := frame(broadcast, mac(1), 0x800, make([]byte, 40)...)
+	b := frame(broadcast, mac(1), 0x88b5, make([]byte, 40)...)
 	want := string(b)
 	_, first := join(t, s, Options{MAC: mac(2)})
 	first.during = func() { copy(b[6:], []byte{2, 0, 0, 0, 0, 9, 0x81, 0, 0, 9}) }
@@ -112,39 +112,39 @@ func TestFlood(t *testing.T) {
 	up, far := join(t, s, Options{Uplink: true})
 	p, _ := join(t, s, Options{MAC: mac(1), Unfiltered: true})
 	guest, _ := join(t, s, Options{MAC: mac(2)})
-	up.Send(whole(frame(broadcast, nic.MAC{2, 9}, 0x800)))
+	up.Send(whole(frame(broadcast, nic.MAC{2, 9}, 0x88b5)))
 	rnd := rand.New(rand.NewPCG(1, 1))
 	for range 1_000_000 / batch {
 		var all [][]byte
 		for range batch {
 			n := rnd.Uint32()
-			all = append(all, frame(mac(2), nic.MAC{2, 3, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}, 0x800))
+			all = append(all, frame(mac(2), nic.MAC{2, 3, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}, 0x88b5))
 		}
 		p.Send(whole(all...))
 	}
-	p.Send(whole(frame(broadcast, mac(2), 0x800), frame(broadcast, nic.MAC{2, 9}, 0x800))) // it takes what is not another port's for ever
+	p.Send(whole(frame(broadcast, mac(2), 0x88b5), frame(broadcast, nic.MAC{2, 9}, 0x88b5))) // it takes what is not another port's for ever
 	if n := s.Ports()[1].Learned; n < stationsMost/2 || n > stationsMost {
 		t.Errorf("%d addresses", n)
 	}
 	far.take()
-	guest.Send(whole(frame(nic.MAC{2, 9}, mac(2), 0x800)))
+	guest.Send(whole(frame(nic.MAC{2, 9}, mac(2), 0x88b5)))
 	if got := far.take(); len(got) != 1 {
 		t.Errorf("%d frames to who was there before", len(got))
 	}
 	now = now.Add((ageing + 2) * time.Second)
-	p.Send(whole(frame(mac(2), nic.MAC{2, 8}, 0x800)))
+	p.Send(whole(frame(mac(2), nic.MAC{2, 8}, 0x88b5)))
 	if n := s.Ports()[1].Learned; n != 1 {
 		t.Errorf("%d addresses after a silence", n)
 	}
 	// Who moves is found where he is; a second later for who has just come.
-	up.Send(whole(frame(mac(2), nic.MAC{2, 8}, 0x800)))
+	up.Send(whole(frame(mac(2), nic.MAC{2, 8}, 0x88b5)))
 	if n := s.Ports()[1].Learned; n != 1 {
 		t.Error("an address moves twice in a second")
 	}
 	now = now.Add(time.Second)
-	up.Send(whole(frame(mac(2), nic.MAC{2, 8}, 0x800)))
+	up.Send(whole(frame(mac(2), nic.MAC{2, 8}, 0x88b5)))
 	far.take()
-	guest.Send(whole(frame(nic.MAC{2, 8}, mac(2), 0x800)))
+	guest.Send(whole(frame(nic.MAC{2, 8}, mac(2), 0x88b5)))
 	if got := far.take(); len(got) != 1 || s.Ports()[1].Learned != 0 {
 		t.Errorf("%d frames, %+v", len(got), s.Ports()[1])
 	}
@@ -158,12 +158,12 @@ func TestPanic(t *testing.T) {
 	q, bad := join(t, s, Options{MAC: mac(2), Fault: func(v any) { told = v }})
 	_, good := join(t, s, Options{MAC: mac(3)})
 	bad.panics = true
-	p.Send(whole(frame(broadcast, mac(1), 0x800), frame(mac(3), mac(1), 0x800)))
+	p.Send(whole(frame(broadcast, mac(1), 0x88b5), frame(mac(3), mac(1), 0x88b5)))
 	if got := good.take(); len(got) != 2 || told != "a mistake" || q.Counters().Faults != 1 || q.Counters().OutFrames != 0 {
 		t.Errorf("%d frames, %v, %+v", len(got), told, q.Counters())
 	}
 	bad.panics = false
-	p.Send(whole(frame(broadcast, mac(1), 0x800)))
+	p.Send(whole(frame(broadcast, mac(1), 0x88b5)))
 	if len(bad.take()) != 1 {
 		t.Error("it gets nothing any more")
 	}
@@ -182,7 +182,7 @@ func TestLeave(t *testing.T) {
 		go func() {
 			defer wg.Done()
 			for range rounds {
-				p.Send(whole(frame(broadcast, mac(1+i), 0x800), frame(mac(100), mac(1+i), 0x800), frame(nic.MAC{2, 1}, mac(1+i), 0x800)))
+				p.Send(whole(frame(broadcast, mac(1+i), 0x88b5), frame(mac(100), mac(1+i), 0x88b5), frame(nic.MAC{2, 1}, mac(1+i), 0x88b5)))
 			}
 		}()
 	}
@@ -208,10 +208,10 @@ func TestLeave(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				p.Send(whole(frame(broadcast, nic.MAC{2, 1}, 0x800), frame(broadcast, mac(100), 0x800)))
+				p.Send(whole(frame(broadcast, nic.MAC{2, 1}, 0x88b5), frame(broadcast, mac(100), 0x88b5)))
 				p.Leave()
 				gone.Store(true)
-				p.Send(whole(frame(broadcast, nic.MAC{2, 1}, 0x800)))
+				p.Send(whole(frame(broadcast, nic.MAC{2, 1}, 0x88b5)))
 				p.Leave()
 			}
 		}()
@@ -285,9 +285,9 @@ func TestNoAllocation(t *testing.T) {
 	}
 	up, _ := s.Join(&quiet{}, Options{Uplink: true})
 	data := make([]byte, 1000)
-	all := whole(frame(mac(2), mac(1), 0x800, data...), frame(broadcast, mac(1), 0x800), frame(nic.MAC{2, 5}, mac(1), 0x800), frame(mac(2), mac(1), 0x800, data...))
+	all := whole(frame(mac(2), mac(1), 0x88b5, data...), frame(broadcast, mac(1), 0x88b5), frame(nic.MAC{2, 5}, mac(1), 0x88b5), frame(mac(2), mac(1), 0x88b5, data...))
 	all[0].Sum, all[0].SumStart, all[0].SumOffset = true, 34, 6
-	in := whole(tagged(frame(mac(3), nic.MAC{2, 5}, 0x800), 0), frame(broadcast, nic.MAC{2, 6}, 0x800))
+	in := whole(tagged(frame(mac(3), nic.MAC{2, 5}, 0x88b5), 0), frame(broadcast, nic.MAC{2, 6}, 0x88b5))
 	if n := testing.AllocsPerRun(1000, func() { p.Send(all); up.Send(in) }); n >= 1 { // a collection may take the pool's
 		t.Errorf("%v allocations", n)
 	}
@@ -309,7 +309,7 @@ func BenchmarkSend(b *testing.B) {
 				_, _ = s.Join(&quiet{}, Options{Uplink: true})
 				var all [][]byte
 				for range n {
-					all = append(all, frame(mac(2), mac(1), 0x800, make([]byte, size-14)...))
+					all = append(all, frame(mac(2), mac(1), 0x88b5, make([]byte, size-14)...))
 				}
 				frames := whole(all...)
 				b.ResetTimer()

@@ -32,7 +32,7 @@ func TestCard(t *testing.T) {
 			if nic.MAC(b) != mac(9) || !frames[i].Verified {
 				t.Errorf("%x", b)
 			}
-			c.Send(whole(frame(nic.MAC(b[6:12]), mac(9), 0x800, b[14:]...)))
+			c.Send(whole(frame(nic.MAC(b[6:12]), mac(9), 0x88b5, b[14:]...)))
 		}
 		got.Add(int64(len(frames)))
 		inside.Add(-1)
@@ -40,7 +40,7 @@ func TestCard(t *testing.T) {
 	var want []string
 	var wg sync.WaitGroup
 	for i := range byte(100) {
-		want = append(want, string(frame(mac(1), mac(9), 0x800, i)))
+		want = append(want, string(frame(mac(1), mac(9), 0x88b5, i)))
 	}
 	for range 3 {
 		p, _ := s.Join(&quiet{}, Options{Unfiltered: true})
@@ -48,7 +48,7 @@ func TestCard(t *testing.T) {
 		go func() {
 			defer wg.Done()
 			for range 1000 {
-				f := whole(frame(mac(9), nic.MAC{2, 7}, 0x800, 1))
+				f := whole(frame(mac(9), nic.MAC{2, 7}, 0x88b5, 1))
 				f[0].Verified = true
 				p.Send(f)
 			}
@@ -59,7 +59,7 @@ func TestCard(t *testing.T) {
 		return got.Load()+int64(c.Counters().RxDropped) == 3000
 	})
 	for i := range byte(100) {
-		f := whole(frame(mac(9), mac(1), 0x800, i))
+		f := whole(frame(mac(9), mac(1), 0x88b5, i))
 		f[0].Verified = true
 		guest.Send(f)
 	}
@@ -71,8 +71,8 @@ func TestCard(t *testing.T) {
 		t.Errorf("%+v", n)
 	}
 	c.Close()
-	guest.Send(whole(frame(mac(9), mac(1), 0x800)))
-	c.Send(whole(frame(mac(1), mac(9), 0x800)))
+	guest.Send(whole(frame(mac(9), mac(1), 0x88b5)))
+	c.Send(whole(frame(mac(1), mac(9), 0x88b5)))
 	if !errors.Is(c.Dead(), nic.ErrGone) || c.Link().Up || len(k.take()) > 0 || c.Counters().RxFrames != 3100 {
 		t.Errorf("%v, %+v", c.Dead(), c.Counters())
 	}
@@ -97,20 +97,20 @@ func TestCardQueue(t *testing.T) {
 			got = append(got, string(b))
 		}
 		if more--; more >= 0 {
-			p.Send(whole(frame(mac(9), mac(1), 0x800, byte(more), 1, 2, 3)))
+			p.Send(whole(frame(mac(9), mac(1), 0x88b5, byte(more), 1, 2, 3)))
 		}
 		done <- struct{}{}
 		if more == 5 {
 			panic("a mistake")
 		}
 	}})
-	p.Send(whole(frame(mac(9), mac(1), 0x800, 10, 1, 2, 3)))
+	p.Send(whole(frame(mac(9), mac(1), 0x88b5, 10, 1, 2, 3)))
 	for range 11 {
 		<-done
 	}
 	var want []string
 	for i := range byte(11) {
-		want = append(want, string(frame(mac(9), mac(1), 0x800, 10-i, 1, 2, 3)))
+		want = append(want, string(frame(mac(9), mac(1), 0x88b5, 10-i, 1, 2, 3)))
 	}
 	nictest.Eventually(t, "the end", func() bool { return c.Counters().RxDropped == 1 })
 	c.Close()
@@ -125,10 +125,10 @@ func TestCardQueue(t *testing.T) {
 			return
 		}
 		for range waitFrames + 44 {
-			p.Send(whole(frame(mac(8), mac(1), 0x800)))
+			p.Send(whole(frame(mac(8), mac(1), 0x88b5)))
 		}
 	}})
-	p.Send(whole(frame(mac(8), mac(1), 0x800)))
+	p.Send(whole(frame(mac(8), mac(1), 0x88b5)))
 	bounded.Close()
 	if lost := bounded.Counters().RxDropped; n != waitFrames+1 || lost != 44 {
 		t.Errorf("%d frames, %d lost", n, lost)

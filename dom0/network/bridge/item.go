@@ -26,6 +26,8 @@ type item struct {
 	passed bool // somebody gets it
 	tagged bool // frame has a tag now
 	to     *Port
+	kind   int // of packet; -1: nobody has looked
+	packet packet
 
 	// head is the beginning of the frame without a tag: the sender's bytes, or in buf,
 	// where it begins at byte at.
@@ -50,7 +52,7 @@ func (w *work) open(it *item, f *nic.Frame) int {
 	if size < nic.HeaderLen || size > frameMost {
 		return malformed
 	}
-	it.frame, it.head, it.flood, it.to, it.passed, it.tagged, it.at, it.tag = *f, nil, 0, nil, false, false, 0, 0
+	it.frame, it.kind, it.head, it.flood, it.to, it.passed, it.tagged, it.at, it.tag = *f, -1, nil, 0, nil, false, false, 0, 0
 	if p.o.Uplink || p.o.own {
 		it.head = f.Pieces[0]
 	}

@@ -129,7 +129,7 @@ func random(rnd *rand.Rand, own nic.MAC, n int) []byte {
 	for i := range data {
 		data[i] = byte(rnd.Uint32())
 	}
-	kind := []uint16{0x800, 0x800, 0x800, 0x806, 0x86dd, 0x88a8, 0x9100, 0x8100}[rnd.IntN(8)]
+	kind := []uint16{0x88b5, 0x88b5, 0x88b5, 0x88b6, 0x88b7, 0x88a8, 0x9100, 0x8100}[rnd.IntN(8)]
 	b := frame(pick(), src, kind, append([]byte{byte(n >> 8), byte(n), 1, 2}, data...)...)
 	for range rnd.IntN(5) / 2 {
 		b = tagged(b, uint16(rnd.IntN(2)<<13|[]int{0, 10, 20, 30, 10, 20}[rnd.IntN(6)]))

@@ -4,6 +4,7 @@
 package bridge
 
 import (
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -22,6 +23,7 @@ type Port struct {
 	filtered bool   // sends from MAC alone
 	learns   bool   // has addresses that are not known yet
 	tags     tags
+	allowed  atomic.Pointer[[]netip.Addr]
 	count    [counts]atomic.Uint64
 	gate     gate
 	leaving  sync.Once
@@ -48,7 +50,7 @@ func (p *Port) Leave() {
 		s := p.s
 		s.mu.Lock()
 		p.gone.Store(true)
-		s.publish(slices.DeleteFunc(slices.Clone(s.state.Load().ports), func(q *Port) bool { return q == p }))
+		s.publish(slices.DeleteFunc(slices.Clone(s.state.Load().ports), func(q *Port) bool { return q == p }), without(s.state.Load().owners, p))
 		s.table.forget(func(e *station) bool { return e.port == p })
 		s.used[p.id] = false
 		s.mu.Unlock()
@@ -95,7 +97,7 @@ type Counters struct {
 	InFrames, InBytes   uint64
 	OutFrames, OutBytes uint64
 	Malformed           uint64 // no frame, or from a group's address
-	Spoofed             uint64 // from an address that is not the port's
+	Spoofed             uint64 // says that it is from, or has, an address that is not the port's
 	Untagged            uint64 // of a VLAN that the port is not in
 	Nowhere             uint64 // for nobody here
 	Offload             uint64 // out: sums and pieces that cannot be

@@ -83,7 +83,7 @@ func (w *work) take(f *nic.Frame) {
 		w.tally[why]++
 		return
 	}
-	if !w.source(it) {
+	if !w.source(it) || p.filtered && !w.honest(it) {
 		w.tally[spoofed]++
 		return
 	}
