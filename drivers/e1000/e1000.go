@@ -73,6 +73,8 @@ type chip struct {
 	enabled uint32 // causes of interrupts
 	rx      receiver
 	tx      sender
+	// promiscuous: frames for all addresses come.
+	promiscuous bool
 }
 
 var (

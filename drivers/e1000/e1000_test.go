@@ -129,6 +129,25 @@ func TestLink(t *testing.T) {
 	})
 }
 
+// TestPromiscuous: frames for other addresses come if they are wanted, also after a reset.
+func TestPromiscuous(t *testing.T) {
+	both(t, func(t *testing.T, newer bool) {
+		r := start(t, newer, func(d *e1000test.Device) { d.Filter = true })
+		nictest.Eventually(t, "the link", func() bool { return r.Dev.Link().Up })
+		r.Addresses(t, false)
+		r.Dev.Promiscuous(true)
+		r.Addresses(t, true)
+		r.dev.Hang()
+		_, f := nictest.Random(rand.New(rand.NewPCG(1, 2)))
+		r.Send(t, f)
+		nictest.Eventually(t, "a reset", func() bool { return r.Dev.Counters().Resets == 1 })
+		nictest.Eventually(t, "the link", func() bool { return r.Dev.Link().Up })
+		r.Addresses(t, true)
+		r.Dev.Promiscuous(false)
+		r.Addresses(t, false)
+	})
+}
+
 // TestOffloads has the 82574L compute checksums and cut segments.
 func TestOffloads(t *testing.T) {
 	r := start(t, true, nil)

@@ -41,9 +41,24 @@ func (d *chip) startReceive() {
 	for i := uint32(0); i < 128; i++ {
 		r.Write32(regMTA+4*i, 0)
 	}
-	r.Write32(regRCTL, rctlEnable|rctlBroadcast|rctlMulticast|rctlStripCRC)
+	r.Write32(regRCTL, d.control())
 	// All but one: when head and tail are the same, the device has none.
 	r.Write32(regRDT, entries-1)
+}
+
+// control is what RCTL has while frames come.
+func (d *chip) control() uint32 {
+	v := uint32(rctlEnable | rctlBroadcast | rctlMulticast | rctlStripCRC)
+	if d.promiscuous {
+		v |= rctlUnicast
+	}
+	return v
+}
+
+// Promiscuous implements card.Hardware.
+func (d *chip) Promiscuous(on bool) {
+	d.promiscuous = on
+	d.Regs.Write32(regRCTL, d.control())
 }
 
 // status is the last word of descriptor i: status, errors. The device writes it last.

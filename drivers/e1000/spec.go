@@ -74,6 +74,7 @@ const (
 	icrOther     = 1 << 24
 
 	rctlEnable      = 1 << 1
+	rctlUnicast     = 1 << 3 // for all addresses
 	rctlMulticast   = 1 << 4 // of all groups
 	rctlBroadcast   = 1 << 15
 	rctlStripCRC    = 1 << 26

@@ -132,6 +132,10 @@ type Device interface {
 	// copied: the bytes are the caller's. It never blocks. A device that is dead, and one
 	// without a link, takes all and loses them.
 	Send(frames []Frame) int
+	// Promiscuous has frames for all addresses come, also after a reset, or again only those
+	// for the card's own and for groups. A card that cannot tell them apart hands on all in
+	// any case.
+	Promiscuous(on bool)
 	// Dead returns why the device does nothing any more, nil if it does.
 	Dead() error
 	// Close ends the device: when it returns no memory is read or written by it, and no

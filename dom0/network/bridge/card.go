@@ -98,6 +98,10 @@ func (c *card) Send(frames []nic.Frame) int {
 	return len(frames)
 }
 
+// Promiscuous implements [nic.Device]: what is for other addresses the switch keeps to
+// those who have them.
+func (c *card) Promiscuous(bool) {}
+
 // Close implements [nic.Device].
 func (c *card) Close() {
 	if c.port == nil || c.dead.Swap(true) {

@@ -27,6 +27,7 @@ type Device struct {
 	MAC       nic.MAC
 	NoAddress bool // the registers have no address after a reset: it is in the EEPROM
 	NoIRQ     bool
+	Filter    bool // frames for other addresses do not come, unless RCTL says so
 	// Sent gets each frame that leaves.
 	Sent func(b []byte)
 	// Written changes what is written of a received frame: length, status, errors.

@@ -214,6 +214,10 @@ func (d *Device) Receive(frame []byte) bool {
 		d.mu.Unlock()
 		return false
 	}
+	if d.Filter && frame[0]&1 == 0 && nic.MAC(frame) != d.MAC && d.regs[0x100]&8 == 0 {
+		d.mu.Unlock()
+		return true
+	}
 	at := base + 16*uint64(d.regs[0x2810])
 	b := d.ram(at, 16)
 	last := dma.Segment{Addr: at, Bytes: b}.Word32(12)

@@ -30,8 +30,8 @@ import (
 	"ringo/drivers/nic"
 )
 
-// Hardware is what cards do differently. All but Send and Reap are called by one
-// goroutine; Send, Reap, Sleep, Check, Halt and Start with a lock held.
+// Hardware is what cards do differently. All but Send, Reap and Promiscuous are called by one
+// goroutine; Send, Reap, Sleep, Check, Halt, Start and Promiscuous with a lock held.
 type Hardware interface {
 	// Receive takes frames that have come, at most len(frames) of them, and returns how
 	// many. Their bytes stay until Recycle gives the memory back to the device.
@@ -45,6 +45,8 @@ type Hardware interface {
 	// Reap takes back what was sent. It returns how many frames the device still has, and
 	// how many were ever taken back, also by Send.
 	Reap() (pending int, sent uint64)
+	// Promiscuous has frames for all addresses come, from now on and after each Start.
+	Promiscuous(on bool)
 	// Link asks the device for its link.
 	Link() nic.Link
 	// Check returns why the device must be reset, "" if it need not be. It is called often;
@@ -162,6 +164,15 @@ func (c *Card) Send(frames []nic.Frame) int {
 		c.Wake() // to ask for an interrupt
 	}
 	return n
+}
+
+// Promiscuous implements [nic.Device].
+func (c *Card) Promiscuous(on bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead == nil {
+		c.hw.Promiscuous(on)
+	}
 }
 
 // Start implements [nic.Device].

@@ -6,6 +6,7 @@ package nictest
 import (
 	"bytes"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -115,6 +116,29 @@ func (r *Rig) Send(t *testing.T, frames ...nic.Frame) {
 		case <-time.After(10 * time.Second):
 			t.Log("nobody has told of room")
 		}
+	}
+}
+
+// Addresses asserts which frames the driver has come: those for its own address and for
+// groups, and those for others while it is promiscuous.
+func (r *Rig) Addresses(t *testing.T, others bool) {
+	t.Helper()
+	own, group, other := r.Dev.Info().MAC, nic.MAC{1, 0, 0x5e, 1, 2, 3}, nic.MAC{0x52, 0x54, 9, 9, 9, 9}
+	before, _, _, _ := r.Counts()
+	var want []nic.MAC
+	for _, to := range []nic.MAC{other, group, own} {
+		b := make([]byte, nic.MinFrame)
+		copy(b, to[:])
+		Eventually(t, "room", func() bool { return r.Receive(b) })
+		if to != other || others {
+			want = append(want, to)
+		}
+	}
+	Eventually(t, "the frames", func() bool { n, _, _, _ := r.Counts(); return n >= before+len(want) })
+	var got []nic.MAC
+	r.Frames(func(b []byte) { got = append(got, nic.MAC(b)) })
+	if got = got[before:]; !slices.Equal(got, want) {
+		t.Errorf("frames for %v, want %v", got, want)
 	}
 }
 

@@ -196,6 +196,9 @@ func (c *Card) put(f []byte) bool {
 	}
 }
 
+// Promiscuous implements [nic.Device]: it always is.
+func (c *Card) Promiscuous(bool) {}
+
 // Close implements [nic.Device].
 func (c *Card) Close() {
 	close(c.quit)

@@ -202,6 +202,11 @@ func (d *device) Start() error {
 	return d.enable()
 }
 
+// Promiscuous implements card.Hardware: without a control queue, which the driver does not
+// ask for, the device has nobody who would tell it what to leave out ("Packet Receive
+// Filtering").
+func (d *device) Promiscuous(bool) {}
+
 // Link implements card.Hardware.
 func (d *device) Link() nic.Link {
 	if !d.has(featureStatus) {

@@ -129,6 +129,15 @@ func large(t *testing.T, size, most int) {
 	}
 }
 
+// TestPromiscuous: a device without a control queue hands on frames for all addresses.
+func TestPromiscuous(t *testing.T) {
+	t.Parallel()
+	r := start(t, all, nil)
+	r.Addresses(t, true)
+	r.Dev.Promiscuous(true)
+	r.Addresses(t, true)
+}
+
 func TestLink(t *testing.T) {
 	t.Parallel()
 	r := start(t, all, nil)
