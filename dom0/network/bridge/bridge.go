@@ -24,6 +24,9 @@
 //	plays router or DHCP server           drops it
 //	hides that in fragments, headers,     drops what cannot be looked at
 //	 or other encapsulations
+//	does what its rules deny              drops it; it has [flowsMost] flows, and takes
+//	                                      places from its own alone
+//	sends more than its rate              drops it
 //	changes a frame while it is passed    headers are a copy; data is its own
 //	sends what is no frame                drops it
 //	sends to groups that end at a bridge  drops it
@@ -87,6 +90,10 @@ type Options struct {
 	// Uplink is a way to other switches: it is never filtered, gets frames for addresses
 	// that nobody knows, and without Trunk those of all VLANs.
 	Uplink bool
+	// Rules are what passes besides; nil: everything. Out and In bound how much does, out of
+	// the guest and in to it.
+	Rules   *Rules
+	Out, In Rate
 	// Fault is told what Deliver has panicked with; nil: nobody is.
 	Fault func(v any)
 
@@ -208,5 +215,5 @@ func (s *Switch) Ports() []Info {
 	return all
 }
 
-// second is the time in seconds since a second before the switch was made.
-func (s *Switch) second() uint32 { return uint32(s.now().Sub(s.begun)/time.Second) + 1 }
+// second is a time in seconds since a second before the switch was made.
+func (s *Switch) second(now time.Time) uint32 { return uint32(now.Sub(s.begun)/time.Second) + 1 }

@@ -24,6 +24,8 @@ type Port struct {
 	learns   bool   // has addresses that are not known yet
 	tags     tags
 	allowed  atomic.Pointer[[]netip.Addr]
+	wall     *firewall  // nil: none
+	rate     [2]*bucket // by direction; nil: none
 	count    [counts]atomic.Uint64
 	gate     gate
 	leaving  sync.Once
@@ -36,6 +38,7 @@ type Port struct {
 func newPort(s *Switch, r Receiver, o Options) *Port {
 	o.Trunk = slices.Clone(o.Trunk)
 	p := &Port{s: s, r: r, o: o, filtered: !o.Uplink && !o.Unfiltered, learns: (o.Uplink || o.Unfiltered) && !o.own, tags: makeTags(&o)}
+	p.wall, p.rate = newFirewall(o.Rules), [2]*bucket{in: newBucket(o.In), out: newBucket(o.Out)}
 	if o.MAC.Valid() {
 		p.key = number(o.MAC)
 	}
@@ -99,6 +102,8 @@ type Counters struct {
 	Malformed           uint64 // no frame, or from a group's address
 	Spoofed             uint64 // says that it is from, or has, an address that is not the port's
 	Untagged            uint64 // of a VLAN that the port is not in
+	Denied              uint64 // by rules, in both directions
+	Limited             uint64 // by rates, in both directions
 	Nowhere             uint64 // for nobody here
 	Offload             uint64 // out: sums and pieces that cannot be
 	Faults              uint64 // out: the receiver has panicked
@@ -114,6 +119,8 @@ const (
 	malformed
 	spoofed
 	untagged
+	denied
+	limited
 	nowhere
 	offloads
 	faults
@@ -126,7 +133,7 @@ func (p *Port) Counters() Counters {
 	n := func(i int) uint64 { return p.count[i].Load() }
 	return Counters{
 		InFrames: n(inFrames), InBytes: n(inBytes), OutFrames: n(outFrames), OutBytes: n(outBytes), Malformed: n(malformed), Spoofed: n(spoofed),
-		Untagged: n(untagged), Nowhere: n(nowhere), Offload: n(offloads), Faults: n(faults), Unlearned: n(unlearned),
+		Untagged: n(untagged), Denied: n(denied), Limited: n(limited), Nowhere: n(nowhere), Offload: n(offloads), Faults: n(faults), Unlearned: n(unlearned),
 	}
 }
 

@@ -5,6 +5,7 @@ package bridge
 
 import (
 	"sync"
+	"time"
 
 	"ringo/drivers/nic"
 	"ringo/drivers/nic/offload"
@@ -14,7 +15,8 @@ import (
 type work struct {
 	from   *Port
 	state  *state
-	now    uint32 // as Switch.second, 0: not asked for yet
+	now    uint32    // as Switch.second, 0: not asked for yet
+	clock  time.Time // when that was
 	items  [batch]item
 	n      int
 	floods int      // items that go to more than one port
@@ -87,6 +89,10 @@ func (w *work) take(f *nic.Frame) {
 		w.tally[spoofed]++
 		return
 	}
+	if why := w.permit(p, out, it); why != 0 {
+		w.tally[why]++
+		return
+	}
 	w.tally[inFrames]++
 	w.tally[inBytes] += uint64(it.frame.Len())
 	dst := it.destination()
@@ -149,9 +155,28 @@ func (w *work) find(dst uint64, vlan uint16) *Port {
 	return q
 }
 
+// permit reports whether a frame may pass a port in a direction: 0, or the counter of what
+// is against it.
+func (w *work) permit(p *Port, dir int, it *item) int {
+	if p.wall != nil {
+		k := w.packet(it)
+		if it.kind == broken || it.kind == good && !p.wall.pass(dir, k, w.time()) {
+			return denied
+		}
+	}
+	if b := p.rate[dir]; b != nil {
+		w.time()
+		if !b.take(it.frame.Len(), it.parts(), w.clock) {
+			return limited
+		}
+	}
+	return 0
+}
+
 func (w *work) time() uint32 {
 	if w.now == 0 {
-		w.now = w.from.s.second()
+		w.clock = w.from.s.now()
+		w.now = w.from.s.second(w.clock)
 	}
 	return w.now
 }
@@ -191,6 +216,12 @@ func (w *work) gather(q *Port, first int) {
 			continue
 		}
 		it.passed = true
+		if q.wall != nil || q.rate[in] != nil {
+			if why := w.permit(q, in, it); why != 0 {
+				q.count[why].Add(1)
+				continue
+			}
+		}
 		w.shape(it, q.tags.tagged(it.vlan))
 		w.list[n] = it.frame
 		n++
