@@ -117,6 +117,8 @@ type state struct {
 	ports  []*Port // in the order of joining
 	static stations
 	owners map[netip.Addr]*Port // from Allow; nil: dom0's
+
+	captures []*Capture
 }
 
 // New returns a switch without ports.
@@ -176,7 +178,7 @@ func (s *Switch) check(o *Options) error {
 //
 // Preconditions: s.mu is held.
 func (s *Switch) publish(ports []*Port, owners map[netip.Addr]*Port) {
-	s.state.Store(&state{ports: ports, static: makeStations(ports), owners: owners})
+	s.state.Store(&state{ports: ports, static: makeStations(ports), owners: owners, captures: s.state.Load().captures})
 }
 
 // without is owners without those of a port.

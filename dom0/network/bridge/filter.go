@@ -40,7 +40,7 @@ func (p *Port) Allow(a netip.Addr) {
 	list = append(slices.Clone(list), a)
 	p.allowed.Store(&list)
 	owners[a] = p
-	s.state.Store(&state{ports: was.ports, static: was.static, owners: owners})
+	s.state.Store(&state{ports: was.ports, static: was.static, owners: owners, captures: was.captures})
 }
 
 // Reserve says that addresses are dom0's: no port that is filtered may say that it has
@@ -59,7 +59,7 @@ func (s *Switch) Reserve(all ...netip.Addr) {
 		}
 		owners[a] = nil
 	}
-	s.state.Store(&state{ports: was.ports, static: was.static, owners: owners})
+	s.state.Store(&state{ports: was.ports, static: was.static, owners: owners, captures: was.captures})
 }
 
 // disallow takes an address from a port's list.

@@ -85,6 +85,9 @@ func (w *work) take(f *nic.Frame) {
 		w.tally[why]++
 		return
 	}
+	if len(w.state.captures) > 0 {
+		w.capture(p, f)
+	}
 	if !w.source(it) || p.filtered && !w.honest(it) {
 		w.tally[spoofed]++
 		return
@@ -92,6 +95,9 @@ func (w *work) take(f *nic.Frame) {
 	if why := w.permit(p, out, it); why != 0 {
 		w.tally[why]++
 		return
+	}
+	if len(w.state.captures) > 0 {
+		w.capture(nil, f)
 	}
 	w.tally[inFrames]++
 	w.tally[inBytes] += uint64(it.frame.Len())
@@ -223,7 +229,9 @@ func (w *work) gather(q *Port, first int) {
 			}
 		}
 		w.shape(it, q.tags.tagged(it.vlan))
-		w.list[n] = it.frame
+		if w.list[n] = it.frame; len(w.state.captures) > 0 {
+			w.capture(q, &it.frame)
+		}
 		n++
 	}
 	if n == 0 {
