@@ -11,6 +11,10 @@
 // the headers are copied before they are looked at, and it is the copy that is passed on,
 // so that the guest cannot change afterwards what was checked; its data stays where it is.
 //
+// Without rules, a frame from one guest to another is 0.16 to 0.19 us of BenchmarkSend
+// where that was written (a busy virtual machine), in batches or not, and nothing is
+// copied but 160 bytes.
+//
 // # Threats
 //
 //	guest does                            switch does

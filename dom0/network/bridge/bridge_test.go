@@ -273,6 +273,9 @@ func TestOffload(t *testing.T) {
 	}
 }
 
+// poolsLose: see race_test.go.
+var poolsLose bool
+
 // TestNoAllocation: nothing is allocated for a frame, wherever it goes.
 func TestNoAllocation(t *testing.T) {
 	s := New("lan")
@@ -288,7 +291,7 @@ func TestNoAllocation(t *testing.T) {
 	all := whole(frame(mac(2), mac(1), 0x88b5, data...), frame(broadcast, mac(1), 0x88b5), frame(nic.MAC{2, 5}, mac(1), 0x88b5), frame(mac(2), mac(1), 0x88b5, data...))
 	all[0].Sum, all[0].SumStart, all[0].SumOffset = true, 34, 6
 	in := whole(tagged(frame(mac(3), nic.MAC{2, 5}, 0x88b5), 0), frame(broadcast, nic.MAC{2, 6}, 0x88b5))
-	if n := testing.AllocsPerRun(1000, func() { p.Send(all); up.Send(in) }); n >= 1 { // a collection may take the pool's
+	if n := testing.AllocsPerRun(1000, func() { p.Send(all); up.Send(in) }); n >= 1 && !poolsLose { // a collection may take the pool's
 		t.Errorf("%v allocations", n)
 	}
 }
