@@ -12,19 +12,21 @@ import (
 	"ringo/dom0/hardware"
 	"ringo/dom0/hcall"
 	"ringo/dom0/network"
+	"ringo/dom0/network/lan"
 	"ringo/dom0/storage"
 	"ringo/drivers/nic"
 	"ringo/hv/insn"
 )
 
-// newHardware looks for devices, and takes the memory that they need.
-func newHardware(hv *hcall.Client, events *event.Server, cpus int, net *network.Network, log func(string)) *hardware.Hardware {
+// newHardware looks for devices, and takes the memory that they need. Network cards are
+// dom0's own, and uplinks of guests.
+func newHardware(hv *hcall.Client, events *event.Server, cpus int, net *network.Network, uplinks *lan.Uplinks, log func(string)) *hardware.Hardware {
 	return hardware.New(hardware.Options{
 		HV: hv, Events: events, CPUs: cpus, Log: log,
 		Map: kernel.MapDevice, Registers: hardware.Direct(hcall.Direct{}.Slice), Memory: deviceMemory,
 		Ports: hardware.PortIO{In: insn.In, Out: insn.Out},
 		Card: func(name string, d nic.Device) {
-			if _, err := net.Add(name, d); err != nil {
+			if _, err := net.Add(name, uplinks.Add(name, d)); err != nil {
 				log("error: " + err.Error())
 			}
 		},

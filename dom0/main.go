@@ -25,6 +25,7 @@ import (
 	"ringo/dom0/event"
 	"ringo/dom0/files"
 	"ringo/dom0/hcall"
+	"ringo/dom0/network/lan"
 	"ringo/dom0/platform"
 	"ringo/dom0/storage"
 	"ringo/dom0/store"
@@ -51,7 +52,8 @@ func main() {
 	}
 	options := strings.Fields(hcall.Text(info.CmdLine[:]))
 	net, clock := newNetwork(hv, options, host.Notify)
-	machine := newHardware(hv, events, int(start.NumCPUs), net, host.Notify)
+	uplinks := new(lan.Uplinks)
+	machine := newHardware(hv, events, int(start.NumCPUs), net, uplinks, host.Notify)
 	budget := account.New(kernel.ReadStats().FreeFrames * hcall.PageSize)
 	devices := platform.New(hv, events, direct, budget.Account("a guest"))
 	events.Handle(abi.PortConsole, line.Wake, nil)
@@ -67,9 +69,10 @@ func main() {
 		Snapshots: budget.Account("a snapshot"), Most: reservable / 2,
 		Confined: hcall.Text(info.IOMMU[:]) != "", Memory: deviceMemory, Notify: host.Notify,
 	})
+	networks := lan.New(lan.Options{Uplinks: uplinks})
 	manager := domain.New(domain.Options{
 		HV: hv, Loader: domain.Images{Account: budget.Account("unpacking")}, Files: found,
-		Devices: devices, Memory: direct, Storage: domainDisks, Store: defined, Dumps: budget.Account("a dump"), DumpMost: reservable / 2, Notify: host.Notify, Tell: host.Tell,
+		Devices: devices, Memory: direct, Storage: domainDisks, Networks: networks, Store: defined, Dumps: budget.Account("a dump"), DumpMost: reservable / 2, Notify: host.Notify, Tell: host.Tell,
 	})
 	events.Handle(abi.PortDomainState, manager.StateChanged, nil)
 	startCPUs(int(start.NumCPUs))
@@ -87,7 +90,7 @@ func main() {
 
 	shell := &cli.Shell{
 		API: &api.API{
-			Manager: manager, HV: hv, Hardware: machine, Budget: budget, Storage: domainDisks, Hostname: hostname, Release: abi.Release, Now: time.Now,
+			Manager: manager, HV: hv, Hardware: machine, Budget: budget, Storage: domainDisks, Networks: networks, Hostname: hostname, Release: abi.Release, Now: time.Now,
 			Network: net, Clock: clock, Fetched: fetched,
 		},
 		Terminal: platform.Terminal{Platform: devices, Host: host},

@@ -20,6 +20,7 @@ import (
 	"ringo/dom0/hardware"
 	"ringo/dom0/hcall"
 	"ringo/dom0/network"
+	"ringo/dom0/network/lan"
 	"ringo/dom0/problem"
 	"ringo/dom0/storage"
 )
@@ -32,6 +33,7 @@ type API struct {
 	Hardware *hardware.Hardware
 	Budget   *account.Budget  // of dom0's memory
 	Storage  *storage.Storage // who has which disk; nil: nobody has any
+	Networks *lan.Networks    // of domains; nil: there are none
 	Hostname string
 	Release  string // version of dom0
 	Now      func() time.Time

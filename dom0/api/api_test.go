@@ -403,6 +403,7 @@ func TestEveryVerb(t *testing.T) {
 		t.Error(got)
 	}
 	networkCalls(t, a, show)
+	lanCalls(t, a, show)
 	_, err = HostPower.Call(a, Power{Restart})
 	if show(HostPower.Name, None{}, err); !cmp.Equal(m.Powered(), []abi.Power{abi.PowerReboot}) {
 		t.Error(m.Powered())

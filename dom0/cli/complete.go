@@ -32,6 +32,10 @@ func (s *Shell) Complete(line string) (from int, candidates []string) {
 			all = s.settings(word)
 		case argFile:
 			all = s.named(word)
+		case argNetwork:
+			all = s.private()
+		case argCard:
+			all = s.cards()
 		}
 	}
 	for _, c := range all {
@@ -65,10 +69,13 @@ func each[T any](all []T, name func(T) string) (names []string) {
 // values of the keys that take one.
 func (s *Shell) settings(word string) []string {
 	if key, value, ok := strings.Cut(word, "="); ok {
-		if key != "kernel" && key != "initrd" {
-			return nil
+		var all []string
+		switch key {
+		case "kernel", "initrd":
+			all = s.named(value)
+		case "nic":
+			all = each(s.lans(), func(n api.LAN) string { return n.Name })
 		}
-		all := s.named(value)
 		for i := range all {
 			all[i] = key + "=" + all[i]
 		}

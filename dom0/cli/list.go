@@ -157,6 +157,7 @@ func (c *call) described(name string, cfg *api.Config, line func(name, format st
 	line("Kernel", "%s", cfg.Boot.Kernel)
 	line("Initrd", "%s", cfg.Boot.Initrd)
 	line("Cmdline", "%s", cfg.Boot.Cmdline)
+	c.wired(name, cfg, line)
 	return c.persistence(name, line)
 }
 

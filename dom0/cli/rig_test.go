@@ -20,6 +20,7 @@ import (
 	"ringo/dom0/hcall"
 	"ringo/dom0/hcall/hcalltest"
 	"ringo/dom0/loader"
+	"ringo/dom0/network/lan"
 	"ringo/dom0/platform"
 	"ringo/hv/abi"
 )
@@ -131,9 +132,10 @@ func newRig(t *testing.T, notify func(string)) *rig {
 	budget := account.New(128 << 20)
 	wake := make(event.Signal, 1)
 	m.Upcall = wake.Set
+	networks := lan.New(lan.Options{})
 	devices := platform.New(hv, events, m, budget.Account("a guest"))
 	manager := domain.New(domain.Options{
-		HV: hv, Loader: fakeLoader{}, Files: files.New(files.Options{Memory: mods, Modules: mods.list}), Devices: devices, Memory: m,
+		HV: hv, Loader: fakeLoader{}, Files: files.New(files.Options{Memory: mods, Modules: mods.list}), Devices: devices, Memory: m, Networks: networks,
 		Notify: notify, Now: func() time.Time { return clock },
 		NewUUID: func() (u [16]byte) { uuid++; u[15] = uuid; return u },
 	})
@@ -158,7 +160,7 @@ func newRig(t *testing.T, notify func(string)) *rig {
 	machine.Start()
 	return &rig{
 		Shell: &Shell{API: &api.API{
-			Manager: manager, HV: hv, Hardware: machine, Budget: budget, Hostname: "ringo", Release: "0.0-test",
+			Manager: manager, HV: hv, Hardware: machine, Budget: budget, Networks: networks, Hostname: "ringo", Release: "0.0-test",
 			Now: func() time.Time { return clock.Add(90061 * time.Second) },
 		}},
 		devices: devices,

@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"slices"
 	"strings"
 
 	"ringo/dom0/api"
@@ -34,13 +35,15 @@ const (
 	argCreate
 	argVerb
 	argFile
+	argNetwork
+	argCard
 )
 
 // verbs is the table; help prints it in this order. It is filled by init since
 // help refers to it.
 var verbs []verb
 
-func init() { verbs = append(append(domainVerbs(), networkVerbs()...), hostVerbs()...) }
+func init() { verbs = slices.Concat(domainVerbs(), lanVerbs(), networkVerbs(), hostVerbs()) }
 
 // domainVerbs are those about domains.
 func domainVerbs() []verb {
@@ -194,7 +197,7 @@ is changed when it is started the next time.`
 // later are xl's and virsh's verbs that this version does not have: the answer
 // to them is not "unknown".
 var later = strings.Fields(`save restore migrate snapshot clone mem-max
-	block-attach block-detach network-list network-attach network-detach`)
+	block-attach block-detach network-attach network-detach`)
 
 // find returns the verb with a name or alias, nil if there is none.
 func find(name string) *verb {
@@ -224,7 +227,7 @@ func verbNames() []string {
 func help(c *call) error {
 	if len(c.args) == 0 {
 		for i := range verbs {
-			c.printf("%-14s %s\n", verbs[i].name, verbs[i].short)
+			c.printf("%-15s %s\n", verbs[i].name, verbs[i].short)
 		}
 		return nil
 	}

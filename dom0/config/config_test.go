@@ -317,13 +317,13 @@ func TestHypervisor(t *testing.T) {
 
 func TestUnsupported(t *testing.T) {
 	for i, c := range []*Config{
-		{Disk: []Disk{{Volume: "x"}}}, {NIC: []NIC{{}}}, {Boot: Boot{Firmware: "bios"}},
+		{Disk: []Disk{{Volume: "x"}}}, {Boot: Boot{Firmware: "bios"}},
 	} {
 		if !strings.Contains(c.Unsupported(), "not supported yet") {
 			t.Errorf("%d: %q", i, c.Unsupported())
 		}
 	}
-	if s := (&Config{Disk: []Disk{{Device: "vd0"}}}).Unsupported(); s != "" {
+	if s := (&Config{Disk: []Disk{{Device: "vd0"}}, NIC: []NIC{{}}}).Unsupported(); s != "" {
 		t.Error(s)
 	}
 	if s := Default().Unsupported(); s != "" {

@@ -174,10 +174,7 @@ func (c *Config) Unsupported() string {
 			return fmt.Sprintf("disk %d: volume: volumes are not supported yet: give device or image", i+1)
 		}
 	}
-	switch {
-	case len(c.NIC) > 0:
-		return "nic: networks are not supported yet: remove [[nic]]"
-	case c.Boot.Firmware != "":
+	if c.Boot.Firmware != "" {
 		return "firmware: booting by firmware is not supported yet: give a kernel"
 	}
 	return ""

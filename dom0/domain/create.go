@@ -168,7 +168,10 @@ func (m *Manager) check(cfg *config.Config) (*plan, error) {
 		return nil, err
 	}
 	c.UUID = config.FormatUUID(p.uuid) // in one form, to be compared
-	return p, m.checkDisks(p)
+	if err := m.checkDisks(p); err != nil {
+		return nil, err
+	}
+	return p, m.checkCards(p)
 }
 
 // machine is what a guest with a configuration sees, whose kernel wants its memory at
@@ -183,7 +186,7 @@ func machine(c *config.Config, base uint64) (*board.Machine, error) {
 	if c.MaxVCPUs != 0 {
 		present = first(c.VCPUs)
 	}
-	return board.New(board.Config{CPUs: all, Present: present, Topology: t, Memory: c.Memory.Bytes, Base: base, RNG: c.RNG, Disks: len(c.Disk), DebugExit: c.DebugExit})
+	return board.New(board.Config{CPUs: all, Present: present, Topology: t, Memory: c.Memory.Bytes, Base: base, RNG: c.RNG, NICs: len(c.NIC), Disks: len(c.Disk), DebugExit: c.DebugExit})
 }
 
 // build makes the domain of a plan. When it fails nothing is left.
@@ -273,14 +276,14 @@ func (m *Manager) furnish(a *abi.CreateArgs, p *plan) error {
 			return err
 		}
 	}
-	disks, err := m.disks(p.uuid, p.cfg)
-	if err != nil {
+	at := Attachment{
+		ID: a.ID, VCPUs: p.cfg.AllVCPUs(), Present: p.machine.Present, Port: a.Port, IOReq: a.IOReq, UUID: p.uuid, Name: p.cfg.Name,
+		Machine: p.machine, Memory: mem,
+	}
+	if err := m.equip(&at, p.cfg); err != nil {
 		return err
 	}
-	return m.Devices.Attach(Attachment{
-		Disks: disks, ID: a.ID, VCPUs: p.cfg.AllVCPUs(), Present: p.machine.Present, Port: a.Port, IOReq: a.IOReq, UUID: p.uuid, Name: p.cfg.Name,
-		Machine: p.machine, Memory: mem,
-	})
+	return m.Devices.Attach(at)
 }
 
 // load fills the domain's memory and sets the registers of its first vCPU.

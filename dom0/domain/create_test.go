@@ -14,6 +14,7 @@ import (
 	"ringo/dom0/config"
 	"ringo/dom0/hcall/hcalltest"
 	"ringo/dom0/loader"
+	"ringo/dom0/network/lan"
 	"ringo/hv/abi"
 )
 
@@ -242,6 +243,11 @@ func TestCreateErrors(t *testing.T) {
 		{"invalid", func(r *rig, c *config.Config) { c.VCPUs = 0 }, "vcpus: 0 is out of range"},
 		{"disk", func(r *rig, c *config.Config) { c.Disk = []config.Disk{{Volume: "x"}} }, "disk 1: volume: volumes are not supported yet"},
 		{"no storage", func(r *rig, c *config.Config) { c.Disk = []config.Disk{{Device: "vd0"}} }, "disk: there are no disks for domains"},
+		{"no networks", func(r *rig, c *config.Config) { c.NIC = []config.NIC{{}} }, "nic: there are no networks for domains: remove [[nic]]"},
+		{"no network", func(r *rig, c *config.Config) {
+			r.Networks = lan.New(lan.Options{})
+			c.NIC = []config.NIC{{Network: "private:a"}, {Network: "bridge:net9"}}
+		}, `nic 2: network: this machine has no network card "net9"`},
 		{"uuid taken", func(r *rig, c *config.Config) { c.UUID = "00000000-0000-0000-0000-000000000001" },
 			`uuid: domain "old" has it: leave it out to get a new one`},
 		{"record too large", func(r *rig, c *config.Config) { c.Boot.Cmdline = strings.Repeat("\"", 2040) },

@@ -24,6 +24,7 @@ import (
 	"ringo/dom0/guestmem"
 	"ringo/dom0/hcall"
 	"ringo/dom0/loader"
+	"ringo/dom0/network/lan"
 	"ringo/dom0/storage"
 	"ringo/dom0/store"
 	"ringo/hv/abi"
@@ -94,6 +95,8 @@ type Attachment struct {
 	// Disks are those of the machine, in its order. Attach closes them when it fails, else
 	// Detach does.
 	Disks []*storage.Disk
+	// Cards are its network cards, likewise.
+	Cards []*lan.Card
 }
 
 // Options are what a [Manager] works with. HV, Loader, Files, Devices and
@@ -104,9 +107,12 @@ type Options struct {
 	Files   Files
 	Devices Devices
 	Memory  Memory
-	Storage *storage.Storage // nil: domains have no disks
-	Store   store.Store      // of definitions; nil is one in memory, without a limit
-	Dumps   *account.Account // what dumps are kept in; nil has no limit
+	// Storage and Networks are where domains have disks and network cards from; nil: they
+	// have none.
+	Storage  *storage.Storage
+	Networks *lan.Networks
+	Store    store.Store      // of definitions; nil is one in memory, without a limit
+	Dumps    *account.Account // what dumps are kept in; nil has no limit
 	// DumpMost is how many bytes all dumps may have; 0 is no limit.
 	DumpMost uint64
 	Notify   func(line string)       // what happens by itself, for the console

@@ -144,6 +144,7 @@ func (m *Manager) rename(d *dom, name string) error {
 	if err := m.HV.Rename(d.id, name); err != nil {
 		return err
 	}
+	m.renameCards(d, name)
 	return m.configure(d, func(c *config.Config) { c.Name = name })
 }
 

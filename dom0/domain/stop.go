@@ -291,7 +291,7 @@ func (m *Manager) adopt(in *abi.DomainInfo) error {
 	if a.Memory, err = m.memory(in.ID); err != nil {
 		return err
 	}
-	if a.Disks, err = m.disks(in.UUID, r.Config); err != nil {
+	if err := m.equip(&a, r.Config); err != nil {
 		return err
 	}
 	return m.Devices.Attach(a)

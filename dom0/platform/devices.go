@@ -16,16 +16,15 @@ import (
 	"ringo/dom0/devmodel/serial"
 	"ringo/dom0/devmodel/vpci"
 	"ringo/dom0/devmodel/vrng"
+	"ringo/dom0/domain"
 	"ringo/dom0/hcall"
-	"ringo/dom0/storage"
 	"ringo/hv/abi"
 	"ringo/hv/bus"
 )
 
-// furnish makes the devices of a machine; con is the other end of the serial port,
-// present the vCPUs that are there.
-func (p *Platform) furnish(g *guest, m *board.Machine, disks []*storage.Disk, present uint32, con *console.Guest) error {
-	around := &around{hv: p.hv, dom: g.id}
+// furnish makes the devices of a machine; con is the other end of the serial port.
+func (p *Platform) furnish(g *guest, a *domain.Attachment, con *console.Guest) error {
+	m, around := a.Machine, &around{hv: p.hv, dom: g.id}
 	var host *pcihost.Host
 	for i := range m.Devices {
 		d := &m.Devices[i]
@@ -53,13 +52,20 @@ func (p *Platform) furnish(g *guest, m *board.Machine, disks []*storage.Disk, pr
 			host = pcihost.New(around)
 			devs = []bus.Device{host.ConfigPorts(), host.IO(), host.Memory(), host.Config(0), host.Config(0)}
 		case board.Hotplug:
-			g.plug = hotplug.New(present, around.Line(abi.IRQSCI), around)
+			g.plug = hotplug.New(a.Present, around.Line(abi.IRQSCI), around)
 			devs = []bus.Device{g.plug.Events(), g.plug.Processors()}
 		case board.RNG:
 			p.virtio(g, host, d.Slot, vrng.Kind(rand.Reader, p.now))
 			devs = []bus.Device{host.Config(d.Slot), host.Config(d.Slot)}
 		case board.Disk:
-			k, err := disk(disks[d.Slot-board.FirstDisk], g.memory, m.CPUs)
+			k, err := disk(a.Disks[d.Slot-board.FirstDisk], g.memory, m.CPUs)
+			if err != nil {
+				return err
+			}
+			p.virtio(g, host, d.Slot, k)
+			devs = []bus.Device{host.Config(d.Slot), host.Config(d.Slot)}
+		case board.NIC:
+			k, err := card(a.Cards[d.Slot-board.FirstNIC], m.CPUs)
 			if err != nil {
 				return err
 			}

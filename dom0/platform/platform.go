@@ -22,6 +22,7 @@ import (
 	"ringo/dom0/guestmem"
 	"ringo/dom0/hcall"
 	"ringo/dom0/ioreq"
+	"ringo/dom0/network/lan"
 	"ringo/dom0/storage"
 	"ringo/hv/abi"
 )
@@ -68,6 +69,7 @@ type guest struct {
 	fault  atomic.Value    // string: how its devices failed, if they did
 	ends   []func()        // of devices: when they return, nothing of them is active
 	disks  []*storage.Disk
+	cards  []*lan.Card
 	// release gives back what is reserved for the guest.
 	release func()
 
@@ -94,8 +96,9 @@ func (p *Platform) Room() error { return p.memory.Check(guestBytes) }
 func (p *Platform) Attach(a domain.Attachment) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	release, err := p.memory.Reserve(guestBytes + diskBytes(a.Disks, a.VCPUs))
+	release, err := p.memory.Reserve(guestBytes + diskBytes(a.Disks, a.VCPUs) + cardBytes(a.Cards, a.VCPUs))
 	if err != nil {
+		closeCards(a.Cards)
 		closeDisks(a.Disks)
 		return err
 	}
@@ -104,9 +107,9 @@ func (p *Platform) Attach(a domain.Attachment) error {
 		con = console.NewGuest()
 		p.consoles[a.UUID] = con
 	}
-	g := &guest{id: a.ID, port: a.Port, uuid: a.UUID, memory: a.Memory, disks: a.Disks, release: release}
+	g := &guest{id: a.ID, port: a.Port, uuid: a.UUID, memory: a.Memory, disks: a.Disks, cards: a.Cards, release: release}
 	g.models = ioreq.New(a.ID, a.VCPUs, p.pages.IOReqs(a.IOReq), p.hv, p.events.Quiet(a.Port))
-	if err := p.furnish(g, a.Machine, a.Disks, a.Present, con); err != nil {
+	if err := p.furnish(g, &a, con); err != nil {
 		g.stop()
 		return err
 	}
@@ -134,6 +137,7 @@ func (g *guest) stop() {
 	}
 	g.gone = true
 	g.mu.Unlock()
+	closeCards(g.cards) // nothing comes for them any more
 	for _, f := range g.ends {
 		f()
 	}

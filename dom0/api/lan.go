@@ -1,0 +1,128 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package api
+
+import (
+	"ringo/dom0/config"
+	"ringo/dom0/network/lan"
+	"ringo/dom0/problem"
+)
+
+// LAN is a network of domains.
+type LAN struct {
+	Name  string   `json:"name"` // as configurations have it
+	Kept  bool     `json:"kept"` // it stays when nobody is in it
+	Cards []NetNIC `json:"cards"`
+}
+
+// NetNIC is a network card of a domain. It receives what the network delivers.
+type NetNIC struct {
+	Name      string   `json:"name"` // "web1.0"
+	Domain    string   `json:"domain"`
+	Network   string   `json:"network"`
+	MAC       string   `json:"mac"`
+	MTU       int      `json:"mtu"`
+	Up        bool     `json:"up"`
+	Address   string   `json:"address,omitempty"` // that the network default has given it
+	VLAN      int      `json:"vlan,omitempty"`
+	Trunk     []uint16 `json:"trunk,omitempty"`
+	Forward   []string `json:"forward,omitempty"`
+	RxFrames  uint64   `json:"rx_frames"`
+	RxBytes   uint64   `json:"rx_bytes"`
+	RxDropped uint64   `json:"rx_dropped"` // the guest had no room
+	RxErrors  uint64   `json:"rx_errors"`
+	TxFrames  uint64   `json:"tx_frames"`
+	TxBytes   uint64   `json:"tx_bytes"`
+	TxErrors  uint64   `json:"tx_errors"` // no frames, or what could not be asked for
+	Spoofed   uint64   `json:"spoofed"`   // sent from addresses that are not the card's
+	Untagged  uint64   `json:"untagged"`  // sent into VLANs that the card is not in
+	Nowhere   uint64   `json:"nowhere"`   // sent to nobody
+}
+
+// NetworkName is a network's name; that of a private one may stand for it without what
+// its configurations begin with.
+type NetworkName struct {
+	Name string `json:"name"`
+}
+
+// NICLink says whether the cable of a card of a domain is in.
+type NICLink struct {
+	Name string `json:"name"` // of the card
+	Up   bool   `json:"up"`
+}
+
+// Verbs of the networks of domains.
+var (
+	NetworkCreate  = act("network.create", func(a *API, in *NetworkName) error { return a.networks((*lan.Networks).Create, in) })
+	NetworkDestroy = act("network.destroy", func(a *API, in *NetworkName) error { return a.networks((*lan.Networks).Destroy, in) })
+	NetworkList    = add("network.list", func(a *API, _ *None) ([]LAN, error) {
+		out := []LAN{}
+		if a.Networks == nil {
+			return out, nil
+		}
+		for _, n := range a.Networks.List() {
+			l := LAN{Name: n.Name, Kept: n.Kept, Cards: []NetNIC{}}
+			for _, c := range n.Cards {
+				l.Cards = append(l.Cards, nicOf(c))
+			}
+			out = append(out, l)
+		}
+		return out, nil
+	})
+	// NICList is the network cards of a domain, in the order of its configuration.
+	NICList = add("nic.list", func(a *API, in *Ref) ([]NetNIC, error) {
+		out := []NetNIC{}
+		d, err := a.Manager.Find(in.Domain)
+		if err != nil || a.Networks == nil {
+			return out, err
+		}
+		uuid, err := config.ParseUUID(d.UUID)
+		if err != nil {
+			return out, err
+		}
+		for _, c := range a.Networks.Of(uuid) {
+			out = append(out, nicOf(c))
+		}
+		return out, nil
+	})
+	NICSetLink = act("nic.link", func(a *API, in *NICLink) error {
+		c, err := a.nic(in.Name)
+		if err != nil {
+			return err
+		}
+		return c.SetLink(in.Up)
+	})
+)
+
+// networks does something to the networks of domains, if there are any.
+func (a *API) networks(f func(n *lan.Networks, name string) error, in *NetworkName) error {
+	if a.Networks == nil {
+		return problem.New(problem.Unsupported, "", "there are no networks for domains")
+	}
+	return f(a.Networks, in.Name)
+}
+
+// nic finds a card of a domain.
+func (a *API) nic(name string) (*lan.Card, error) {
+	if a.Networks == nil {
+		return nil, problem.New(problem.NotFound, "", "there is no card %q", name)
+	}
+	return a.Networks.Find(name)
+}
+
+func nicOf(c *lan.Card) NetNIC {
+	g, p := c.Counters()
+	out := NetNIC{
+		Name: c.Name(), Domain: c.Domain(), Network: c.Network, MAC: c.MAC.String(), MTU: c.MTU, Up: c.Up(), VLAN: int(c.VLAN), Trunk: c.Trunk,
+		RxFrames: g.RxFrames, RxBytes: g.RxBytes, RxDropped: g.RxDropped, RxErrors: g.RxErrors,
+		TxFrames: g.TxFrames, TxBytes: g.TxBytes, TxErrors: g.TxErrors + p.Malformed, Spoofed: p.Spoofed, Untagged: p.Untagged, Nowhere: p.Nowhere,
+	}
+	if c.Address.IsValid() {
+		out.Address = c.Address.String()
+	}
+	for _, f := range c.Forwards {
+		out.Forward = append(out.Forward, f.String())
+	}
+	return out
+}

@@ -1,0 +1,106 @@
+// SPDX-FileCopyrightText: The Ringo Authors
+// SPDX-License-Identifier: BSD-3-Clause
+
+package emu
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"ringo/tools/emu"
+)
+
+// TestPrivateNetwork has Linux guests in private networks: two in one ping each other, have
+// a TCP transfer, and a VLAN; one in another network sees nothing of them; and one is
+// destroyed while it sends.
+func TestPrivateNetwork(t *testing.T) {
+	t.Parallel()
+	h := boot(t, emu.Config{MemMiB: 1024})
+	h.ok("nics") // when their drivers have what they need
+	free := h.free()
+	h.ok("network-create lab")
+	const guest = "create demo.toml memory=128MiB "
+	h.ok(guest + "name=a nic=private:lab nic=private:lab,vlan=7,mtu=9000")
+	h.ok(guest + "name=b vcpus=2 nic=private:lab nic=private:lab,trunk=7,trunk=8,mtu=9000")
+	h.ok(guest + "name=c nic=private:other nic=private:lab,vlan=9")
+	h.fails("create -n demo.toml name=x nic=bridge:net9", `nic 1: network: this machine has no network card "net9"`)
+	h.fails("create -n demo.toml name=x"+strings.Repeat(" nic=private:lab", 7), "nic: 7 are too many: at most 6")
+	h.fails("network-destroy lab", "is in the network private:lab")
+	for i, name := range []string{"a", "b", "c"} {
+		h.attach(name)
+		h.shell()
+		h.sh(fmt.Sprintf("ifconfig eth0 10.9.0.%d netmask 255.255.255.0; ifconfig eth1 10.9.7.%d netmask 255.255.255.0", i+1, i+1))
+		h.detach()
+	}
+	h.attach("b")
+	wantSh(h, "ping -c 2 -w 20 10.9.0.1 | grep -c 'bytes from'", "2")
+	wantSh(h, "ping -c 1 -w 3 10.9.7.1 >/dev/null || echo silence", "silence") // it has no tag
+	h.sh("nc -l -p 5000 >/tmp/got & true")
+	h.detach()
+	h.attach("a")
+	const size = 8 << 20
+	sum := h.sh(fmt.Sprintf("head -c %d /dev/urandom >/tmp/p; nc 10.9.0.2 5000 </tmp/p; sha256sum </tmp/p", size))
+	h.detach()
+	h.attach("b")
+	wantSh(h, "wait; sha256sum </tmp/got", sum)
+	h.sh("rm /tmp/got")
+	h.detach()
+	h.attach("c")
+	wantSh(h, "for a in 10.9.0.1 10.9.0.2 10.9.7.1 10.9.7.2; do ping -c 1 -w 2 $a >/dev/null && echo $a; done; echo nobody else", "nobody else")
+	wantSh(h, "dmesg | grep -i -E 'bug:|call trace|virtio_net.*error' | wc -l", "0")
+	h.detach()
+	list := h.ok("network-list -v")
+	for _, want := range []string{
+		`(?m)^private:lab +a\.0 +52:54:00:\S+ +1500 +- up +\d{3,} +\d{4,}$`, `(?m)^private:lab +b\.1 +\S+ +9000 +7,8 up `, `(?m)^private:other +c\.0 `,
+	} {
+		if !regexp.MustCompile(want).MatchString(list) {
+			t.Errorf("network-list: %s\ndoes not have %s", list, want)
+		}
+	}
+	h.ok("network-link a.0 down")
+	h.attach("a")
+	wantSh(h, "while [ $(cat /sys/class/net/eth0/carrier) != 0 ]; do :; done; echo down", "down")
+	h.detach()
+	h.ok("network-link a.0 up")
+	destroySender(h, "b", "10.9.0.1", "b.0")
+	for _, name := range []string{"a", "c"} {
+		h.ok("destroy " + name)
+	}
+	h.ok("network-destroy lab")
+	if got := h.ok("network-list"); strings.Contains(got, "private:") {
+		t.Errorf("networks without anybody: %s", got)
+	}
+	if got := h.free(); got != free {
+		t.Errorf("free memory %d, %d before the guests", got, free)
+	}
+	h.poweroff()
+}
+
+// wantSh types a command into the guest's shell, and compares what it prints.
+func wantSh(h *host, command, want string) {
+	h.t.Helper()
+	if got := strings.TrimSpace(h.sh(command)); got != want {
+		h.t.Errorf("%s: %q, want %q", command, got, want)
+	}
+}
+
+// destroySender destroys a guest while it sends to an address as fast as it can.
+func destroySender(h *host, name, to, card string) {
+	h.t.Helper()
+	sent := func() string {
+		m := regexp.MustCompile(`(?m)^\S+ +` + regexp.QuoteMeta(card) + ` .* (\d+)$`).FindStringSubmatch(h.ok("network-list"))
+		if m == nil {
+			h.t.Fatalf("network-list has no %s", card)
+		}
+		return m[1]
+	}
+	h.attach(name)
+	h.sh("(while :; do ping -A -q -s 1400 " + to + "; done) >/dev/null 2>&1 & true")
+	h.detach()
+	for was := sent(); sent() == was; {
+	}
+	h.ok("destroy " + name)
+	h.fails("network-list "+name, "does not exist")
+}
