@@ -23,6 +23,7 @@ const (
 	Ack
 	Nak
 	Release
+	Inform
 )
 
 // Options (RFC 2132; 121 is RFC 3442).
@@ -60,6 +61,7 @@ const (
 // Message is a DHCP message. Addresses that it does not have are not valid.
 type Message struct {
 	Reply           bool
+	Relayed         bool // by an agent of another network
 	XID             uint32
 	Seconds         uint16
 	Broadcast       bool

@@ -22,7 +22,7 @@ func Parse(b []byte) (*Message, error) {
 	}
 	m := &Message{
 		Reply: b[0] == 2, XID: be.Uint32(b[4:]), Seconds: be.Uint16(b[8:]), Broadcast: be.Uint16(b[10:])&broadcast != 0,
-		Client: addr(b[12:]), Yours: addr(b[16:]), MAC: [6]byte(b[28:34]),
+		Client: addr(b[12:]), Relayed: be.Uint32(b[24:]) != 0, Yours: addr(b[16:]), MAC: [6]byte(b[28:34]),
 	}
 	overload := m.options(b[fixedLen:])
 	// The fields for names may hold options as well ("Option Overload").
