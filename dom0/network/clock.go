@@ -113,7 +113,7 @@ func (n *Network) hasAddress() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return slices.ContainsFunc(n.cards, func(i *Interface) bool {
-		return i.v4.IsValid() && i.v4.origin != byNobody || i.v6.IsValid() || len(i.routers) > 0
+		return !i.inside && (i.v4.IsValid() && i.v4.origin != byNobody || i.v6.IsValid() || len(i.routers) > 0)
 	})
 }
 

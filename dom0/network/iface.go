@@ -24,6 +24,7 @@ type Interface struct {
 	n        *Network
 	name     string
 	id       tcpip.NICID
+	inside   bool // of the guests' network
 	dev      nic.Device
 	link     *link
 	settings []Setting
@@ -54,9 +55,9 @@ type own struct {
 	gateway netip.Addr
 }
 
-func newInterface(n *Network, name string, id tcpip.NICID, dev nic.Device) *Interface {
+func newInterface(n *Network, name string, id tcpip.NICID, dev nic.Device, settings []Setting) *Interface {
 	i := &Interface{
-		n: n, name: name, id: id, dev: dev, link: newLink(dev), settings: n.settings(name),
+		n: n, name: name, id: id, dev: dev, link: newLink(dev), settings: settings,
 		frames: make(chan []byte, 16), news: make(chan struct{}, 1), wake: make(chan struct{}, 1), refused: make(chan netip.Addr, 1), free: make(chan netip.Addr, 1),
 	}
 	i.speech.clock = n.clock
@@ -149,7 +150,9 @@ func (i *Interface) look() {
 		i.say("no link")
 		return
 	}
-	i.solicit()
+	if !i.inside {
+		i.solicit()
+	}
 	if i.client == nil {
 		return
 	}

@@ -42,6 +42,9 @@ type link struct {
 	verified atomic.Bool
 	// dhcp gets the frames for the DHCP client; it does not block.
 	dhcp func(frame []byte)
+	// offer, if not nil, gets frames before the stack does; it calls take with those that
+	// are the stack's.
+	offer func(frames []nic.Frame)
 	// fault is told what a frame did to the stack.
 	fault func(v any)
 
@@ -66,6 +69,15 @@ func (l *link) ready() {
 
 // receive takes frames from the card, whose bytes are the card's again afterwards.
 func (l *link) receive(frames []nic.Frame) {
+	if l.offer != nil {
+		l.offer(frames)
+		return
+	}
+	l.take(frames)
+}
+
+// take hands frames to the stack.
+func (l *link) take(frames []nic.Frame) {
 	to := l.to.Load()
 	if to == nil || *to == nil {
 		return

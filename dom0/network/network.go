@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"gvisor.dev/gvisor/pkg/log"
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -34,7 +35,15 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
 
+	"ringo/dom0/network/nat"
 	"ringo/drivers/nic"
+)
+
+// Ports from which dom0's own connections come, [FirstPort, LastPort]: those above are the
+// guests' (package nat), those below for servers.
+const (
+	FirstPort = 16384
+	LastPort  = nat.First - 1
 )
 
 // Options are what a network is made with.
@@ -56,11 +65,14 @@ type Network struct {
 	clock tcpip.Clock
 	stack *stack.Stack
 	dirty chan struct{} // the routes must be made anew
-	quit  chan struct{}
-	done  sync.WaitGroup
+	// gateway is that of the guests, nil if there is none.
+	gateway atomic.Pointer[Gateway]
+	quit    chan struct{}
+	done    sync.WaitGroup
 
 	mu    sync.Mutex // guards what follows, and what interfaces say is guarded by it
 	cards []*Interface
+	made  int // cards so far
 }
 
 // init lets the stack's own log end nowhere: it would write to the console whenever
@@ -86,6 +98,9 @@ func New(opt Options) *Network {
 		HandleLocal:        true,
 	})
 	n.tune()
+	if err := n.stack.SetPortRange(FirstPort, LastPort); err != nil {
+		panic("network: " + err.String())
+	}
 	n.done.Add(1)
 	go n.reroute()
 	return n
@@ -106,15 +121,31 @@ func (n *Network) tune() {
 
 // Add has the network use a card, under a name that no other has, and starts it.
 func (n *Network) Add(name string, dev nic.Device) (*Interface, error) {
+	i, err := n.create(name, dev, n.settings(name))
+	if err != nil {
+		return nil, err
+	}
+	i.link.offer = func(frames []nic.Frame) {
+		if g := n.gateway.Load(); g != nil {
+			g.fromWorld(i, frames)
+		} else {
+			i.link.take(frames)
+		}
+	}
+	i.start()
+	return i, nil
+}
+
+// create makes an interface, which does nothing yet.
+func (n *Network) create(name string, dev nic.Device, settings []Setting) (*Interface, error) {
 	n.mu.Lock()
-	id := len(n.cards) + 1
-	i := newInterface(n, name, tcpip.NICID(id), dev)
+	n.made++
+	i := newInterface(n, name, tcpip.NICID(n.made), dev, settings)
 	n.cards = append(n.cards, i)
 	n.mu.Unlock()
 	if err := n.stack.CreateNICWithOptions(i.id, i.link, stack.NICOptions{Name: i.name}); err != nil {
 		return nil, errors.New(i.name + ": " + err.String())
 	}
-	i.start()
 	return i, nil
 }
 
@@ -146,6 +177,7 @@ func (n *Network) changed() {
 // Close ends the network and its cards.
 func (n *Network) Close() {
 	close(n.quit)
+	n.gateway.Store(nil)
 	for _, i := range n.Interfaces() {
 		i.dev.Close()
 	}

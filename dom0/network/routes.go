@@ -24,6 +24,9 @@ func (n *Network) reroute() {
 			return
 		case <-n.dirty:
 			n.stack.SetRouteTable(n.routes())
+			if g := n.gateway.Load(); g != nil {
+				g.reroute()
+			}
 		}
 	}
 }
@@ -59,7 +62,9 @@ type way struct {
 //
 // Preconditions: n.mu is held.
 func (i *Interface) ways() (all []way) {
-	all = append(all, way{to: netip.MustParsePrefix("fe80::/64")})
+	if !i.inside {
+		all = append(all, way{to: netip.MustParsePrefix("fe80::/64")})
+	}
 	for _, o := range []own{i.v4, i.v6} {
 		if o.IsValid() {
 			all = append(all, way{to: o.Masked()})
