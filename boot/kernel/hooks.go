@@ -38,6 +38,9 @@ func hookUnblock(t *thread) bool { return false }
 func hookSlice(t *thread, now, end uint64) uint64 { return end }
 
 //go:nosplit
+func hookLong(c *cpu) bool { return false }
+
+//go:nosplit
 func hookPanic(t *thread) bool { return false }
 
 // Procs sets how many threads run Go code at once.

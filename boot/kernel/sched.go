@@ -81,7 +81,7 @@ func share(t *thread) {
 		if m := atomicOnline() & t.aff; m != 0 {
 			poke(cpuAt(uint32(bits.TrailingZeros64(m))))
 		}
-	case c.resched != 0 || c.sliceEnd != 0: // it comes to t by itself
+	case c.resched != 0 || c.sliceEnd != 0 && !hookLong(c): // it comes to t by itself
 	default:
 		now := insn.RDTSC()
 		if defers(thr(c.cur), c.armed, now, scale(deferMostNS, tscPerNS)) {

@@ -80,10 +80,11 @@ type thread struct {
 	since       uint64 // TSC since when its P is at the turn tick
 	timer       uint64 // when its P's next timer was when it blocked
 	tick, probe uint32
+	grown       uint64 // how many of its slices have ended by themselves since it blocked, at most growMost
 
 	woken uint64 // 1: by an interrupt, and has not been preempted since
 
-	_  [4]uint64
+	_  [3]uint64
 	fp [fpSize]byte // 64-byte aligned
 }
 

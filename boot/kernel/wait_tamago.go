@@ -6,6 +6,7 @@
 package kernel
 
 import (
+	"sync/atomic"
 	"unsafe"
 
 	"ringo/boot/layout"
@@ -38,6 +39,7 @@ const (
 	idleMinNS  = 1_000_000
 	idleMostNS = 100_000_000
 	turnNS     = 10_000_000 // what a goroutine has if others wait
+	growMost   = 3          // a slice is 2 ms at most
 )
 
 // States beside those of thread.go.
@@ -97,40 +99,39 @@ func equalCString(a uint64, s string) bool {
 //go:nosplit
 func (t *thread) g() uint64 { return *p64(t.fs - 8) }
 
+// goField reads a field of a structure of the runtime, or 0 if the pointer to that is nil.
+// These structures stay mapped for good, since this runtime gives no page back; a page
+// that was not touched yet comes as it does for the runtime.
+//
+//go:nosplit
+func goField(structure, field uint64) uint64 {
+	if structure == 0 {
+		return 0
+	}
+	return *p64(structure + field)
+}
+
 // asked reports whether the runtime wants the thread's goroutine to stop.
 //
 //go:nosplit
-func (t *thread) asked() bool {
-	g := t.g()
-	if g == 0 {
-		return false
-	}
-	v, ok := userLoad64(g + guardOffset)
-	return ok && v == stackPreempt
-}
+func (t *thread) asked() bool { return goField(t.g(), guardOffset) == stackPreempt }
 
 // m is the runtime's structure of the thread, 0 if there is none.
 //
 //go:nosplit
-func (t *thread) m() uint64 {
-	m, _ := userLoad64(t.g() + layout.GoM)
-	return m
-}
+func (t *thread) m() uint64 { return goField(t.g(), layout.GoM) }
 
 // p is the P that the thread has, 0 for none.
 //
 //go:nosplit
-func (t *thread) p() uint64 {
-	p, _ := userLoad64(t.m() + layout.GoP)
-	return p
-}
+func (t *thread) p() uint64 { return goField(t.m(), layout.GoP) }
 
 // systemStack reports whether the thread runs on the scheduler's stack.
 //
 //go:nosplit
 func (t *thread) systemStack() bool {
-	g0, ok := userLoad64(t.m()) // its first field
-	return !ok || g0 == t.g()
+	m := t.m()
+	return m == 0 || goField(m, 0) == t.g() // its first field is g0
 }
 
 // hookNanotime is the clock, which in this runtime is the wall clock too: it jumps
@@ -218,13 +219,10 @@ func ownLull(c *cpu, t *thread) uint64 {
 	return keepRAX
 }
 
-// full reports whether a semaphore can be taken.
+// full reports whether a semaphore, the word of an m, can be taken.
 //
 //go:nosplit
-func full(word uint64) bool {
-	v, bad := uload32(word)
-	return bad != 0 || v != 0
-}
+func full(word uint64) bool { return atomic.LoadUint32((*uint32)(ptr(word))) != 0 }
 
 // prod makes those look whom t may be waiting for. Preconditions: klock.
 //
@@ -250,6 +248,9 @@ func hookTrap(c *cpu, t *thread, vec uint64) {
 	case waiting.has(t.f.rip):
 		sleepSema(c, t)
 	case vec == vecTimer:
+		if c.resched != 0 && t.grown < growMost {
+			t.grown++
+		}
 		monitor(t)
 	}
 }
@@ -276,12 +277,21 @@ func sleepSema(c *cpu, t *thread) {
 //
 //go:nosplit
 func monitor(t *thread) {
-	klock.lock()
+	// Without the lock: most ticks find nothing to do, and the next one looks again.
 	if idlers.head != 0 {
-		if p := t.p(); p != 0 && queued(p) || goSched[layout.GoSchedQueue/8] != 0 {
+		if queued(t.p()) || goSched[layout.GoSchedQueue/8] != 0 {
+			klock.lock()
 			wakeIdler()
+			klock.unlock()
 		}
-	} else if now := insn.RDTSC(); now-lastRound > scale(turnNS, tscPerNS) {
+		return
+	}
+	now := insn.RDTSC()
+	if now-lastRound <= scale(turnNS, tscPerNS) {
+		return
+	}
+	klock.lock()
+	if now-lastRound > scale(turnNS, tscPerNS) {
 		lastRound = now
 		for i := uint64(0); i < uint64(threadMade); i++ {
 			n := thr(*p64(addr(unsafe.Pointer(&threadTab)) + i*8))
@@ -304,7 +314,7 @@ func relieve(n *thread, now uint64) {
 	if p == 0 {
 		return
 	}
-	tick, _ := userLoad64(p + layout.GoTick)
+	tick := goField(p, layout.GoTick)
 	if n.since == 0 || n.tick != uint32(tick) {
 		n.tick, n.since = uint32(tick), now
 		return
@@ -330,7 +340,7 @@ var goSched [layout.GoSchedQueue/8 + 1]uint64
 //
 //go:nosplit
 func hookLeave() {
-	if spinners.head == 0 {
+	if spinners.head == 0 || !anyFull() {
 		return
 	}
 	klock.lock()
@@ -344,11 +354,43 @@ func hookLeave() {
 	klock.unlock()
 }
 
+// anyFull reports whether the wait of one of spinners may be over. It looks without the
+// lock, at a list that may change meanwhile, and overlooks nobody for good:
+//
+//   - A word that was set before this is seen here, or by who makes its thread sleep
+//     meanwhile: that one leaves the layer after that and looks as well. So both have
+//     what they stored before the barrier seen by the other, or see it themselves.
+//   - If a thread at which this look is goes to another list, the rest of spinners may be
+//     overlooked. But who has taken it out, later than the word was set, looks when it
+//     leaves.
+//
+// Threads are never unmapped, and what faddr was before is at worst a reason to look
+// with the lock.
+//
+//go:nosplit
+func anyFull() bool {
+	var barrier uint32
+	atomic.AddUint32(&barrier, 0)
+	a := spinners.head
+	for range maxThread {
+		if a == 0 {
+			return false
+		}
+		t := thr(a)
+		if t.faddr != 0 && full(t.faddr) {
+			return true
+		}
+		a = t.next
+	}
+	return true
+}
+
 // hookBlock wakes a thread without work if t, which is about to block and keeps its P,
 // leaves some, or a timer that nobody else knows of. Preconditions: klock.
 //
 //go:nosplit
 func hookBlock(t *thread) {
+	t.grown = 0
 	if idlers.head == 0 || t.state >= stIdle {
 		return
 	}
@@ -367,25 +409,24 @@ func hookBlock(t *thread) {
 //
 //go:nosplit
 func nextTimer(p uint64) uint64 {
-	heap, _ := userLoad64(p + layout.GoTimers)
-	modified, _ := userLoad64(p + layout.GoTimers + 8)
+	heap, modified := goField(p, layout.GoTimers), goField(p, layout.GoTimers+8)
 	if heap == 0 || modified != 0 && modified < heap {
 		return modified
 	}
 	return heap
 }
 
-// queued reports whether goroutines wait in the queue of a P.
+// queued reports whether goroutines wait in the queue of a P, if there is one.
 //
 //go:nosplit
 func queued(p uint64) bool {
-	q, _ := userLoad64(p + layout.GoRunHead)
-	next, _ := userLoad64(p + layout.GoRunNext)
-	return uint32(q) != uint32(q>>32) || next != 0
+	q := goField(p, layout.GoRunHead)
+	return uint32(q) != uint32(q>>32) || goField(p, layout.GoRunNext) != 0
 }
 
 // hookSlice ends soon the slice of a thread that is let run to see whether its wait has
-// an end by time: if it spins on, it is found.
+// an end by time: if it spins on, it is found. The slices of one that computes and
+// keeps nobody waiting become longer, since in a partition each end is two exits.
 //
 //go:nosplit
 func hookSlice(t *thread, now, end uint64) uint64 {
@@ -393,11 +434,21 @@ func hookSlice(t *thread, now, end uint64) uint64 {
 	case t.probe != 0:
 		t.probe = 0
 		return now + scale(probeNS, tscPerNS)
+	case t.class == clsOrdinary && t.grown != 0 && runq.head == 0:
+		if c := self(); c.runner == 0 || thr(c.runner).state != stReady {
+			return now + sliceOrdinary<<t.grown
+		}
 	case t.class == clsRunner && end == 0:
 		return now + scale(runnerNS, tscPerNS)
 	}
 	return end
 }
+
+// hookLong reports whether the slice of c is longer than it may be now that somebody waits
+// for its end. Preconditions: own CPU.
+//
+//go:nosplit
+func hookLong(c *cpu) bool { return int64(c.sliceEnd-insn.RDTSC()-sliceOrdinary) > 0 }
 
 // wakeIdler lets a thread without work look for some, and reports whether there is
 // one. One that spins, as the runtime calls it, is the better choice: the others look
@@ -410,7 +461,7 @@ func wakeIdler() bool {
 	}
 	t := thr(idlers.head)
 	for a := idlers.head; a != 0; a = thr(a).next {
-		if v, ok := userLoad64(thr(a).m() + layout.GoSpinning); ok && v&0xff != 0 {
+		if goField(thr(a).m(), layout.GoSpinning)&0xff != 0 {
 			t = thr(a)
 			break
 		}
