@@ -129,9 +129,14 @@ func (t *thread) p() uint64 { return goField(t.m(), layout.GoP) }
 // systemStack reports whether the thread runs on the scheduler's stack.
 //
 //go:nosplit
-func (t *thread) systemStack() bool {
-	m := t.m()
-	return m == 0 || goField(m, 0) == t.g() // its first field is g0
+func (t *thread) systemStack() bool { return system(t.g()) }
+
+// system reports whether a goroutine is the scheduler of a thread, or none that runs.
+//
+//go:nosplit
+func system(g uint64) bool {
+	m := goField(g, layout.GoM)
+	return m == 0 || goField(m, 0) == g // its first field is g0
 }
 
 // hookNanotime is the clock, which in this runtime is the wall clock too: it jumps
@@ -319,13 +324,16 @@ func relieve(n *thread, now uint64) {
 		n.tick, n.since = uint32(tick), now
 		return
 	}
-	if now-n.since < scale(turnNS, tscPerNS) || n.systemStack() {
+	// n may run, so g is read once: a scheduler's stack that is asked to stop seems full,
+	// and the runtime ends; a goroutine that has left n meanwhile takes no harm.
+	g := n.g()
+	if now-n.since < scale(turnNS, tscPerNS) || system(g) {
 		return
 	}
 	next := nextTimer(p)
 	if queued(p) || next != 0 && next <= Nanotime()+wallOff || goSched[layout.GoSchedQueue/8] != 0 {
 		n.since = now
-		userStore64(n.g()+guardOffset, stackPreempt)
+		userStore64(g+guardOffset, stackPreempt)
 		nudge(n, false)
 	}
 }
@@ -395,9 +403,6 @@ func hookBlock(t *thread) {
 		return
 	}
 	p := t.p()
-	if p == 0 {
-		return
-	}
 	next := nextTimer(p)
 	if queued(p) || next != 0 && next != t.timer {
 		wakeIdler()
