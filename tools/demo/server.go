@@ -84,8 +84,15 @@ var serverFiles = []serverFile{
 	{"etc/systemd/network/10-card.network", "[Match]\nType=ether\n\n[Network]\nDHCP=yes\n\n[DHCPv4]\nClientIdentifier=mac\n"},
 	// In an emulator on a busy machine all takes longer than anybody would wait.
 	{"etc/systemd/system.conf.d/10-patient.conf", "[Manager]\nDefaultTimeoutStartSec=1h\nDefaultTimeoutStopSec=1h\n"},
+	{"etc/systemd/system/device.d/10-patient.conf", "[Unit]\nJobRunningTimeoutSec=infinity\n"},
 	{"etc/systemd/system/multi-user.target.wants/systemd-networkd.service", "->/lib/systemd/system/systemd-networkd.service"},
 	{"etc/systemd/system/sockets.target.wants/systemd-networkd.socket", "->/lib/systemd/system/systemd-networkd.socket"},
+}
+
+// serverWithout is what is not unpacked: nobody reads it there.
+var serverWithout = []string{
+	"/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/bash-completion/*",
+	"/usr/share/zsh/*", "/usr/share/lintian/*", "/usr/share/common-licenses/*", "/usr/lib/x86_64-linux-gnu/gconv/*",
 }
 
 // serverMasked are units that have nothing to do there, and take time: a screen's login,
@@ -158,9 +165,7 @@ func serverDisk(log io.Writer, dst string) error {
 	if err != nil {
 		return err
 	}
-	d := debian.Disk{Packages: serverPackages, Overlay: files, Size: ServerSize, Without: []string{
-		"/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/bash-completion/*",
-		"/usr/share/zsh/*", "/usr/share/lintian/*", "/usr/share/common-licenses/*", "/usr/lib/x86_64-linux-gnu/gconv/*"}}
+	d := debian.Disk{Packages: serverPackages, Overlay: files, Size: ServerSize, Without: serverWithout}
 	recipe := dst + ".recipe"
 	want := fmt.Sprintf("%s %d %q %q %q\n", debian.Suite, d.Size, d.Packages, d.Without, files)
 	if got, err := os.ReadFile(recipe); err == nil && string(got) == want {

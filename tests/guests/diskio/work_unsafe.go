@@ -35,8 +35,8 @@ func newWork(fd int) (*work, error) {
 	off := -uintptr(unsafe.Pointer(&m[0])) % hugePage
 	d := &work{fd: fd, size: uint64(size), mapped: m, buffer: m[off : off+hugePage], state: 88172645463325252}
 	unix.Madvise(d.buffer, unix.MADV_HUGEPAGE) // or it is done without
-	for i := range d.buffer {
-		d.buffer[i] = 0x5a
+	for i := 0; i < hugePage; i += small {
+		d.buffer[i] = 0x5a // or it may all be one page of zeros
 	}
 	return d, nil
 }
