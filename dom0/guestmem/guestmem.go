@@ -17,6 +17,7 @@ package guestmem
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"ringo/drivers/dma"
 )
@@ -30,7 +31,8 @@ type Extent struct {
 
 // Memory is the RAM of a guest. Its methods are safe for concurrent use.
 type Memory struct {
-	extents []Extent // by GPA, disjoint
+	extents []Extent      // by GPA, disjoint
+	last    atomic.Uint32 // the extent that was found last: most often it is the next one as well
 
 	mu     sync.Mutex // guards what follows
 	idle   *sync.Cond // pins is 0
@@ -59,6 +61,18 @@ func (m *Memory) RAM(a, n uint64) []byte { return m.Segment(a, n).Bytes }
 
 // Segment is RAM, for devices of the machine as well.
 func (m *Memory) Segment(a, n uint64) (s dma.Segment) {
+	if i := int(m.last.Load()); i < len(m.extents) && n != 0 {
+		e := &m.extents[i]
+		if off, size := a-e.GPA, uint64(len(e.Bytes)); off < size { // what lies before wraps
+			end := off + min(n, size-off)
+			return dma.Segment{Addr: e.Bus + off, Bytes: e.Bytes[off:end:end]}
+		}
+	}
+	return m.search(a, n)
+}
+
+// search is Segment for an extent that was not the last.
+func (m *Memory) search(a, n uint64) (s dma.Segment) {
 	lo, hi := 0, len(m.extents)
 	for lo < hi { // the first extent that begins behind a
 		mid := int(uint(lo+hi) >> 1)
@@ -76,6 +90,7 @@ func (m *Memory) Segment(a, n uint64) (s dma.Segment) {
 	if off >= size {
 		return s
 	}
+	m.last.Store(uint32(lo - 1))
 	end := off + min(n, size-off)
 	return dma.Segment{Addr: e.Bus + off, Bytes: e.Bytes[off:end:end]}
 }
