@@ -43,6 +43,7 @@ var targets = []target{
 	{"dom0/devmodel/pcihost", "FuzzAccess"},
 	{"dom0/devmodel/rtc", "FuzzAccess"},
 	{"dom0/devmodel/serial", "FuzzAccess"},
+	{"dom0/devmodel/vnet", "FuzzQueues"},
 	{"dom0/devmodel/vpci", "FuzzRegisters"},
 	{"dom0/files", "FuzzOpen"},
 	{"dom0/files/part", "FuzzRead"},

@@ -127,7 +127,7 @@ func (d *Device) do(c *command, class, cmd byte) bool {
 	d.mu.Unlock()
 	has := func(f uint64) bool { return accepted&f != 0 }
 	switch {
-	case class == classRx && (cmd <= allMulticast && has(featRx) || cmd < modes && has(featRxExtra)):
+	case class == classRx && (cmd <= allMulticast && has(featRx) || cmd > allMulticast && cmd < modes && has(featRxExtra)):
 		return d.setMode(c, cmd)
 	case class == classMAC && cmd == setTable && has(featRx):
 		return d.setTable(c)

@@ -23,6 +23,7 @@ type receiver struct {
 	q       *vpci.Queue // nil: it is not served, and the guest's RAM out of reach
 	changed bool        // the settings have; the driver is to be told
 	fault   any         // what a panic said
+	bad     bool        // the driver has broken the rules
 	pieces  [maxPieces][]byte
 	n       int // of pieces that are in use
 	room    int // bytes in them
@@ -38,7 +39,7 @@ func (x *receiver) init(d *Device, pair int) {
 func (x *receiver) serve(q *vpci.Queue) {
 	q.Busy()
 	x.mu.Lock()
-	x.q, x.fault = q, nil
+	x.q, x.fault, x.bad = q, nil, false
 	x.mu.Unlock()
 	defer x.end()
 	for {
@@ -65,11 +66,14 @@ func (x *receiver) end() {
 // whoever has delivered is one of this goroutine.
 func (x *receiver) look(q *vpci.Queue) bool {
 	x.mu.Lock()
-	changed, fault, sound := x.changed, x.fault, x.q != nil
+	changed, fault, bad, sound := x.changed, x.fault, x.bad, x.q != nil
 	x.changed = false
 	x.mu.Unlock()
 	if fault != nil {
 		panic(fault)
+	}
+	if bad {
+		q.Fail()
 	}
 	if changed {
 		q.Changed()
@@ -228,8 +232,7 @@ func (x *receiver) gather(r ring.Request) bool {
 	for i := range r.Buffers {
 		b := &r.Buffers[i]
 		if !b.Write {
-			x.q.Fail()
-			x.q = nil
+			x.q, x.bad = nil, true
 			x.rouse()
 			return false
 		}
