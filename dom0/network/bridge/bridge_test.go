@@ -255,7 +255,7 @@ func TestOffload(t *testing.T) {
 	_, cannot := join(t, s, Options{MAC: mac(2), VLAN: 10})
 	_, up := join(t, s, Options{Uplink: true})
 	_, can := join(t, s, Options{MAC: mac(3), VLAN: 10})
-	*cannot, *up = sink{}, sink{checksum: true}
+	*cannot, *up = sink{}, sink{checksum: true, segment: true}
 	p.Send([]nic.Frame{f})
 	can.mu.Lock()
 	if got := can.frames; len(got) != 1 || got[0].Segment != 1000 || got[0].SumStart != 34 {
@@ -265,8 +265,10 @@ func TestOffload(t *testing.T) {
 	if diff := cmp.Diff(plain, cannot.take()); diff != "" {
 		t.Errorf("without a tag:\n%s", diff)
 	}
-	up.checksum = false
-	up.take()
+	if diff := cmp.Diff(withTag, up.take()); diff != "" {
+		t.Errorf("with a tag, to a card that computes sums where there is none:\n%s", diff)
+	}
+	*up = sink{}
 	p.Send([]nic.Frame{f})
 	if diff := cmp.Diff(withTag, up.take()); diff != "" {
 		t.Errorf("with a tag:\n%s", diff)

@@ -238,17 +238,33 @@ func (w *work) gather(q *Port, first int) {
 		return
 	}
 	w.to = q
-	checksum, segment := true, true
-	for i := range w.list[:n] {
-		if w.list[i].Sum {
-			checksum, segment = q.accepts()
-			break
-		}
-	}
+	checksum, segment := w.accepted(n)
 	if checksum && segment {
 		w.deliver(w.list[:n])
 	} else if lost := w.scratch.Resolve(w.list[:n], checksum, segment, w.emit); lost > 0 {
 		q.count[offloads].Add(uint64(lost))
 	}
 	clear(w.list[:n])
+}
+
+// accepted reports which of the first n frames of the list w.to takes as they are. Cards of
+// the machine look for IP right behind Ethernet's header: they get nothing to compute of
+// frames with a tag.
+func (w *work) accepted(n int) (checksum, segment bool) {
+	asked := false
+	checksum, segment = true, true
+	for i := range w.list[:n] {
+		f := &w.list[i]
+		if !f.Sum {
+			continue
+		}
+		if !asked {
+			asked = true
+			checksum, segment = w.to.accepts()
+		}
+		if w.to.o.Uplink && be.Uint16(f.Pieces[0][12:]) == typeTag {
+			return false, false
+		}
+	}
+	return checksum, segment
 }
