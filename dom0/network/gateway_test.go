@@ -344,3 +344,77 @@ func TestGatewayMoves(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+// TestGatewayHostile: a guest sends two hundred thousand frames that are well in some parts
+// and not in others, and ask for sums and segments wherever they like; the world does the
+// same. Nothing panics, nothing but what is offered comes to dom0's stack, and little is
+// kept.
+func TestGatewayHostile(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, nic.Info{})
+	serveUDP(t, &rig{t: t, them: w.us}, 7, func(b []byte) []byte { t.Errorf("dom0 has heard %q", b); return nil })
+	w.rig.card.Tap(nil) // its DHCP server reads what is none
+	rnd := rand.New(rand.NewPCG(3, 4))
+	before := heap()
+	world := w.us.Interfaces()[0]
+	for range 200_000 {
+		b := w.hostileFrame(rnd)
+		f := nic.Frame{Pieces: [][]byte{b}}
+		if cut := rnd.IntN(len(b) + 1); rnd.IntN(3) == 0 {
+			f.Pieces = [][]byte{b[:cut], {}, b[cut:]}
+		}
+		if rnd.IntN(3) == 0 {
+			f.Sum, f.SumStart, f.SumOffset = true, uint16(rnd.IntN(80)), uint16([]int{6, 16, rnd.IntN(1 << 16)}[rnd.IntN(3)])
+			if rnd.IntN(2) == 0 {
+				f.SumStart = 34
+			}
+			if rnd.IntN(2) == 0 {
+				f.Segment, f.Headers = uint16(rnd.IntN(3000)), uint16(rnd.IntN(120))
+			}
+		}
+		if rnd.IntN(3) == 0 {
+			w.g.fromWorld(world, []nic.Frame{f})
+		} else {
+			w.g.fromGuests([]nic.Frame{f})
+		}
+	}
+	if grown := int64(heap()) - int64(before); grown > 16<<20 {
+		t.Errorf("the heap has grown by %d bytes", grown)
+	}
+	if c := w.g.Counters(); c.Out == 0 || c.Refused == 0 || c.Bad == 0 || c.Foreign == 0 {
+		t.Errorf("%+v", c)
+	}
+}
+
+// hostileFrame is a frame of a guest, or of the world.
+func (w *town) hostileFrame(rnd *rand.Rand) []byte {
+	b := make([]byte, rnd.IntN(200))
+	if rnd.IntN(20) == 0 {
+		b = make([]byte, rnd.IntN(2000))
+	}
+	for i := range b {
+		b[i] = byte(rnd.Uint32())
+	}
+	if len(b) < 54 || rnd.IntN(20) == 0 {
+		return b
+	}
+	mac := w.g.inside.link.info.MAC
+	copy(b, mac[:])
+	be.PutUint16(b[12:], []uint16{0x800, 0x800, 0x800, 0x800, 0x806, 0x86dd, 0x8100}[rnd.IntN(7)])
+	b[14] = 0x45
+	if rnd.IntN(10) == 0 {
+		b[14] = byte(rnd.Uint32())
+	}
+	be.PutUint16(b[16:], uint16(len(b)-14))
+	be.PutUint16(b[20:], []uint16{0, 0, 0, 0x2000, 5, 0x4000}[rnd.IntN(6)])
+	b[23] = []byte{1, 6, 17, 17, 47}[rnd.IntN(5)]
+	all := []netip.Addr{w.addr, w.addr, insideNet.Addr(), ourAddr, hostAddr, netip.AddrFrom4([4]byte{10, 77, 0, byte(rnd.Uint32())}), netip.AddrFrom4([4]byte{10, 0, 2, byte(rnd.Uint32())})}
+	for _, at := range []int{26, 30} {
+		if rnd.IntN(8) > 0 {
+			a := all[rnd.IntN(len(all))].As4()
+			copy(b[at:], a[:])
+		}
+	}
+	be.PutUint16(b[36:], []uint16{7, 53, 67, 123, uint16(rnd.Uint32())}[rnd.IntN(5)])
+	return b
+}
