@@ -69,7 +69,7 @@ func main() {
 		Snapshots: budget.Account("a snapshot"), Most: reservable / 2,
 		Confined: hcall.Text(info.IOMMU[:]) != "", Memory: deviceMemory, Notify: host.Notify,
 	})
-	networks := lan.New(lan.Options{Uplinks: uplinks})
+	networks, gateway := newGuestNetworks(net, options, uplinks, budget.Account("the network of guests"), host.Notify)
 	manager := domain.New(domain.Options{
 		HV: hv, Loader: domain.Images{Account: budget.Account("unpacking")}, Files: found,
 		Devices: devices, Memory: direct, Storage: domainDisks, Networks: networks, Store: defined, Dumps: budget.Account("a dump"), DumpMost: reservable / 2, Notify: host.Notify, Tell: host.Tell,
@@ -90,7 +90,7 @@ func main() {
 
 	shell := &cli.Shell{
 		API: &api.API{
-			Manager: manager, HV: hv, Hardware: machine, Budget: budget, Storage: domainDisks, Networks: networks, Hostname: hostname, Release: abi.Release, Now: time.Now,
+			Manager: manager, HV: hv, Hardware: machine, Budget: budget, Storage: domainDisks, Networks: networks, Gateway: gateway, Hostname: hostname, Release: abi.Release, Now: time.Now,
 			Network: net, Clock: clock, Fetched: fetched,
 		},
 		Terminal: platform.Terminal{Platform: devices, Host: host},

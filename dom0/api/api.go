@@ -34,6 +34,7 @@ type API struct {
 	Budget   *account.Budget  // of dom0's memory
 	Storage  *storage.Storage // who has which disk; nil: nobody has any
 	Networks *lan.Networks    // of domains; nil: there are none
+	Gateway  *network.Gateway // of the network default; nil: there is none
 	Hostname string
 	Release  string // version of dom0
 	Now      func() time.Time

@@ -52,6 +52,14 @@ type NICLink struct {
 	Up   bool   `json:"up"`
 }
 
+// Lease is an address that a card has of the network default.
+type Lease struct {
+	Address string `json:"address"`
+	MAC     string `json:"mac"`
+	Host    string `json:"host"`
+	Asked   bool   `json:"asked"` // it has asked for it
+}
+
 // Verbs of the networks of domains.
 var (
 	NetworkCreate  = act("network.create", func(a *API, in *NetworkName) error { return a.networks((*lan.Networks).Create, in) })
@@ -83,6 +91,17 @@ var (
 		}
 		for _, c := range a.Networks.Of(uuid) {
 			out = append(out, nicOf(c))
+		}
+		return out, nil
+	})
+	// Leases is who has which address of the network default, by address.
+	Leases = add("network.leases", func(a *API, _ *None) ([]Lease, error) {
+		out := []Lease{}
+		if a.Gateway == nil {
+			return out, nil
+		}
+		for _, e := range a.Gateway.Leases() {
+			out = append(out, Lease{e.Address.String(), e.MAC.String(), e.Host, e.Asked})
 		}
 		return out, nil
 	})

@@ -28,6 +28,10 @@ func lanCalls(t *testing.T, a *API, show func(name string, out any, err error) s
 	if err != nil {
 		t.Fatal(err)
 	}
+	leases, err := Leases.Call(a, None{})
+	if got := show(Leases.Name, leases, err); got != "[]" {
+		t.Error(got)
+	}
 	const card = `{"name":"Domain-0.0","domain":"Domain-0","network":"private:x","mac":"52:54:00:00:00:01","mtu":1500,"up":true,"vlan":3,` +
 		`"rx_frames":0,"rx_bytes":0,"rx_dropped":0,"rx_errors":0,"tx_frames":0,"tx_bytes":0,"tx_errors":0,"spoofed":0,"untagged":0,"nowhere":0}`
 	list, err := NetworkList.Call(a, None{})

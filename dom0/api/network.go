@@ -160,11 +160,17 @@ func text(err error) string {
 	return err.Error()
 }
 
-func (a *API) interfaces() []*network.Interface {
+// interfaces are the cards of the machine: not dom0's in the network of guests.
+func (a *API) interfaces() (all []*network.Interface) {
 	if a.Network == nil {
 		return nil
 	}
-	return a.Network.Interfaces()
+	for _, i := range a.Network.Interfaces() {
+		if !i.Inside() {
+			all = append(all, i)
+		}
+	}
+	return all
 }
 
 func cardOf(i *network.Interface) Card {

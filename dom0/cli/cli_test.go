@@ -109,7 +109,7 @@ func TestVerbs(t *testing.T) {
 		"pci", "pci -v", "lspci -x 01:01.0",
 		"create -p name=many kernel=boot:vmlinuz memory=8 vcpus=2 max_vcpus=4 topology=1:4:1", "list many", "dominfo many", "vcpu-list many",
 		"vcpu-set many 3", "vcpu-set many 5", "vcpu-set many 0", "unpause many", "vcpu-set many 3", "vcpu-set Domain-0 2", "destroy many",
-		"network-list", "network-create a", "network-create a", "network-create A", "network-destroy b", "network-destroy default",
+		"leases", "network-list", "network-create a", "network-create a", "network-create A", "network-destroy b", "network-destroy default",
 		"create -p name=n1 kernel=boot:vmlinuz memory=8 nic=private:a,mtu=9000,vlan=7 nic=private:b,trunk=3,trunk=4 nic=none",
 		"create -p name=n2 kernel=boot:vmlinuz memory=8 nic=private:a,mac=52:54:00:00:00:02,link=down", "network-list", "network-list -v n2",
 		"create -n name=n3 kernel=boot:vmlinuz memory=8 nic=private:b,mac=52:54:00:00:00:02", "create -n name=n3 kernel=boot:vmlinuz memory=8 nic=default",

@@ -30,6 +30,8 @@ func lanVerbs() []verb {
 			run: func(c *call) error { return act1(api.NetworkCreate, c, api.NetworkName{Name: c.args[0]}) }},
 		{name: "network-destroy", alias: []string{"net-destroy"}, args: "NAME", least: 1, most: 1, kind: argNetwork, short: "forget a private network that no domain is in",
 			run: func(c *call) error { return act1(api.NetworkDestroy, c, api.NetworkName{Name: c.args[0]}) }},
+		{name: "leases", alias: []string{"net-dhcp-leases"}, short: "list who has which address of the network default", run: leases,
+			text: "A card has its address as long as its domain is there, whether or not the guest has\nasked for it by DHCP."},
 		{name: "network-link", alias: []string{"domif-setlink"}, args: "CARD up|down", least: 2, most: 2, kind: argCard, short: "put the cable of a domain's card in, or take it out",
 			run: networkLink, text: networkLinkHelp},
 	}
@@ -127,6 +129,23 @@ func (s *Shell) cards() (names []string) {
 		names = append(names, each(n.Cards, func(c api.NetNIC) string { return c.Name })...)
 	}
 	return names
+}
+
+// leases is the verb leases.
+func leases(c *call) error {
+	all, err := api.Leases.Call(c.API, api.None{})
+	if err != nil {
+		return err
+	}
+	c.printf("%-15s %-17s %-5s %s\n", "Address", "MAC", "Asked", "Host")
+	for _, l := range all {
+		asked := "no"
+		if l.Asked {
+			asked = "yes"
+		}
+		c.printf("%-15s %-17s %-5s %s\n", l.Address, l.MAC, asked, l.Host)
+	}
+	return nil
 }
 
 // networkLink is the verb network-link.

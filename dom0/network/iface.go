@@ -78,6 +78,9 @@ func newInterface(n *Network, name string, id tcpip.NICID, dev nic.Device, setti
 	return i
 }
 
+// Inside reports whether it is dom0's card in the network of guests.
+func (i *Interface) Inside() bool { return i.inside }
+
 // Name is what the card is called here.
 func (i *Interface) Name() string { return i.name }
 

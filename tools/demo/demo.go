@@ -47,6 +47,9 @@ memory = "256MiB"
 kernel = "boot:vmlinux.lz4"
 initrd = "boot:initrd.gz"
 cmdline = "console=ttyS0"
+
+[[nic]]
+network = "default"
 `
 
 // Prepare makes the files in the folder dir, unless they are there and newer

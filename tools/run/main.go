@@ -84,7 +84,7 @@ func run(getenv func(string) string) (int, error) {
 	fmt.Fprintln(os.Stderr, m.CommandLine())
 	for _, f := range c.Forwards {
 		from, to, _ := strings.Cut(f, ":")
-		fmt.Fprintf(os.Stderr, "run: 127.0.0.1:%s leads to the machine's port %s\n", from, to)
+		fmt.Fprintf(os.Stderr, "run: 127.0.0.1:%s leads to the machine's port %s (and to a guest with nic=default,forward=tcp:%s:PORT)\n", from, to, to)
 	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)

@@ -149,6 +149,9 @@ func (c *Card) Connect(d Device) error {
 	if err != nil {
 		return err
 	}
+	if c.Address.IsValid() {
+		p.Allow(c.Address)
+	}
 	c.port.Store(p)
 	return nil
 }
