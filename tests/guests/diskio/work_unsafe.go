@@ -210,7 +210,9 @@ func (d *work) deep(n int) error {
 		r.read(d, uint64(asked))
 	}
 	for got < n {
-		if _, _, e := unix.RawSyscall6(unix.SYS_IO_URING_ENTER, r.fd, uintptr(r.pending), 1, getEvents, 0, 0); e != 0 {
+		if _, _, e := unix.RawSyscall6(unix.SYS_IO_URING_ENTER, r.fd, uintptr(r.pending), 1, getEvents, 0, 0); e == unix.EINTR {
+			continue // by a signal of Go's own; nothing was submitted
+		} else if e != 0 {
 			return fmt.Errorf("io_uring_enter: %w", e)
 		}
 		r.pending = 0
