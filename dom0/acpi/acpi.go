@@ -36,6 +36,8 @@ type Config struct {
 	PCI *PCI
 	// Hotplug is of the processors, nil: all are present, and stay.
 	Hotplug *Hotplug
+	// Events are those of Hotplug and PCI.Plug.
+	Events Events
 }
 
 // ErrConfig is returned for a Config out of its documented range.
@@ -66,7 +68,7 @@ func Build(c Config) ([]byte, error) {
 	}
 	facsAt := place(facs())
 	dsdtAt := place(dsdt(&c, topology))
-	tables := [][]byte{fadt(facsAt, dsdtAt, c.Hotplug), madt(&c, topology), hpet()}
+	tables := [][]byte{fadt(facsAt, dsdtAt, c.Events), madt(&c, topology), hpet()}
 	if c.PCI != nil {
 		tables = append(tables, c.PCI.mcfg())
 	}

@@ -152,6 +152,7 @@ func TestDSDTLikeCompiler(t *testing.T) {
 	for file, c := range map[string]Config{
 		"dsdt.aml":    pc,
 		"hotplug.aml": {CPUs: 3, Hotplug: &plug},
+		"slots.aml":   {PCI: &slotted, Devices: []Device{}},
 	} {
 		want, err := os.ReadFile("testdata/" + file)
 		if err != nil {
@@ -165,7 +166,7 @@ func TestDSDTLikeCompiler(t *testing.T) {
 }
 
 // plug is the registers of testdata/hotplug.asl.
-var plug = Hotplug{Present: 0b011, EventBase: 0x620, EventSize: 4, Event: 2, Base: 0x630}
+var plug = Hotplug{Present: 0b011, Event: 2, Base: 0x630}
 
 // Processors that may come are in the MADT, and not enabled; the FADT has the events. A
 // machine without has no events.
@@ -180,7 +181,11 @@ func TestHotplug(t *testing.T) {
 		{nil, []byte{1, 1, 1}, 0, 0},
 		{&plug, []byte{1, 1, 2}, 0x620, 4},
 	} {
-		img, err := Build(Config{CPUs: 3, Base: 0xe0000, Hotplug: c.plug})
+		x := Config{CPUs: 3, Base: 0xe0000, Hotplug: c.plug}
+		if c.plug != nil {
+			x.Events = Events{0x620, 4}
+		}
+		img, err := Build(x)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -212,6 +217,13 @@ func TestHotplug(t *testing.T) {
 		t.Errorf("32 processors: %d bytes, %v", len(img), err)
 	}
 }
+
+// slotted is the bridge of testdata/slots.asl.
+var slotted = func() PCI {
+	p := *pc.PCI
+	p.Plug = &Slots{First: 30, Last: 31, Event: 3, Base: 0x650}
+	return p
+}()
 
 // pc is the devices of testdata/dsdt.asl.
 var pc = Config{

@@ -29,6 +29,8 @@ type PCI struct {
 	FirstMem, LastMem uint32
 	// GSI is the interrupt line of a pin of a slot.
 	GSI func(slot, pin int) uint32
+	// Plug is how functions come and go, nil: they stay.
+	Plug *Slots
 }
 
 const (
@@ -46,18 +48,26 @@ func dsdt(c *Config, topology abi.Topology) []byte {
 	for i := range c.Devices {
 		nodes = append(nodes, isaDevice(&c.Devices[i]))
 	}
+	var handlers [][]byte
 	if c.PCI != nil {
 		nodes = append(nodes, c.PCI.root(), c.PCI.reserved())
+		if p := c.PCI.Plug; p != nil {
+			nodes = append(nodes, p.registers())
+			handlers = append(handlers, handler(p.Event, `\_SB.HPCI.SCAN`))
+		}
 	}
-	var event []byte
 	if h := c.Hotplug; h != nil {
 		nodes = append(nodes, h.registers(c.CPUs))
 		for n := range c.CPUs {
 			nodes = append(nodes, h.processor(n, topology.APICID(uint32(n))))
 		}
-		event = h.event()
+		handlers = append(handlers, handler(h.Event, `\_SB.HPLG.SCAN`))
 	}
-	return table("DSDT", 2, cat(s5, scope(`\_SB`, nodes...), event))
+	all := cat(s5, scope(`\_SB`, nodes...))
+	if len(handlers) > 0 {
+		all = append(all, scope(`\_GPE`, handlers...)...)
+	}
+	return table("DSDT", 2, all)
 }
 
 func isaDevice(d *Device) []byte {
@@ -93,7 +103,8 @@ func (p *PCI) root() []byte {
 			ioPorts(p.ConfigPort, 8),
 			wordRange(rangeIO, rangeEntire, p.FirstIO, p.LastIO),
 			dwordMemory(p.FirstMem, p.LastMem))),
-		name("_PRT", pack(routes...)))
+		name("_PRT", pack(routes...)),
+		p.Plug.slots())
 }
 
 // reserved is the configuration space in memory, which systems use only when it

@@ -36,7 +36,7 @@ const fadtLen = 276 // revision 6
 // the flags say.
 //
 // There are general-purpose events where there is something to tell by them.
-func fadt(facsAt, dsdtAt uint64, h *Hotplug) []byte {
+func fadt(facsAt, dsdtAt uint64, e Events) []byte {
 	b := make([]byte, fadtLen-headerLen)
 	at := func(off int) []byte { return b[off-headerLen:] }
 	le := binary.LittleEndian
@@ -64,10 +64,10 @@ func fadt(facsAt, dsdtAt uint64, h *Hotplug) []byte {
 	ioRegister(at(148), abi.PortPM1aEvt, abi.PM1EvtLen, 2) // status and enable
 	ioRegister(at(172), abi.PortPM1aCnt, abi.PM1CntLen, 2)
 	ioRegister(at(208), abi.PortPMTimer, abi.PMTimerLen, 3)
-	if h != nil {
-		le.PutUint32(at(80), uint32(h.EventBase))
-		at(92)[0] = h.EventSize
-		ioRegister(at(220), uint64(h.EventBase), h.EventSize, 1)
+	if e.Size != 0 {
+		le.PutUint32(at(80), uint32(e.Base))
+		at(92)[0] = e.Size
+		ioRegister(at(220), uint64(e.Base), e.Size, 1)
 	}
 	copy(at(268), "RINGO\x00\x00\x00") // hypervisor vendor identity
 	return table("FACP", 6, b)

@@ -5,16 +5,21 @@ package acpi
 
 import "fmt"
 
-// Hotplug is how processors come and go while the machine runs: a block of
-// general-purpose events, and five registers with a bit for each processor, which are,
-// in this order: those that are present, those that have come, those to be given back;
-// to give one back; and to report on one.
+// Events is a block of general-purpose events: status and enable registers, half of Size
+// each, by which what comes and goes is told of.
+type Events struct {
+	Base uint16
+	Size uint8 // 0: there are none
+}
+
+// Hotplug is how processors come and go while the machine runs: an event, and five
+// registers with a bit for each processor, which are, in this order: those that are
+// present, those that have come, those to be given back; to give one back; and to report
+// on one.
 type Hotplug struct {
-	Present   uint32 // when the machine starts
-	EventBase uint16 // status and enable registers, half of EventSize each
-	EventSize uint8
-	Event     uint8
-	Base      uint16
+	Present uint32 // when the machine starts
+	Event   uint8
+	Base    uint16
 }
 
 const (
@@ -24,6 +29,7 @@ const (
 
 // Values of Notify (ACPI 6.5, "Device Object Notification Types").
 const (
+	notifyBus   = 0
 	notifyCheck = 1
 	notifyEject = 3
 )
@@ -76,8 +82,8 @@ func (h *Hotplug) processor(n int, apicID uint32) []byte {
 	return device(cpuName(n), terms)
 }
 
-// event is the method for the event, which is edge-triggered: its status is cleared
-// before the method runs.
-func (h *Hotplug) event() []byte {
-	return scope(`\_GPE`, method(fmt.Sprintf("_E%02X", h.Event), 0, false, nameString(`\_SB.HPLG.SCAN`)))
+// handler is the method for an event, which calls another. The event is edge-triggered:
+// its status is cleared before the method runs.
+func handler(event uint8, scan string) []byte {
+	return method(fmt.Sprintf("_E%02X", event), 0, false, nameString(scan))
 }

@@ -41,8 +41,13 @@ func (kernels) Load(loader.Request, loader.Guest) (abi.VCPUContext, error) {
 // noDevices makes none.
 type noDevices struct{}
 
-func (noDevices) Plug(_, _, _ uint32) bool       { return false }
-func (noDevices) Refused(uint32) uint32          { return 0 }
+func (noDevices) Plug(_, _, _ uint32) bool { return false }
+func (noDevices) Refused(uint32) uint32    { return 0 }
+func (noDevices) AskBack(uint32, int) bool { return false }
+func (noDevices) Pull(uint32, int)         {}
+func (noDevices) PlugDisk(uint32, *storage.Disk) (bool, error) {
+	return false, errors.New("no devices")
+}
 func (noDevices) Attach(domain.Attachment) error { return nil }
 func (noDevices) Detach(uint32, bool)            {}
 func (noDevices) Forget([16]byte)                {}
@@ -352,9 +357,19 @@ func TestEveryVerb(t *testing.T) {
 		t.Fatal(err)
 	}
 	blocks, err := BlockList.Call(a, Ref{"Domain-0"})
-	if got := show(BlockList.Name, blocks, err); got != `[{"name":"d0","size":1048576,"read_only":true,"reads":0,"read":0,"writes":0,"written":0,"flushes":0,"errors":0}]` {
+	if got := show(BlockList.Name, blocks, err); got != `[{"name":"d0","slot":0,"size":1048576,"read_only":true,"reads":0,"read":0,"writes":0,"written":0,"flushes":0,"errors":0}]` {
 		t.Error(got)
 	}
+	a.Manager.Storage = a.Storage
+	if _, err := DomainDefine.Call(a, Create{File: "off", Text: "memory = 16\n[boot]\nkernel = \"boot:vmlinuz\"\n"}); err != nil {
+		t.Fatal(err)
+	}
+	heard, err := BlockAttach.Call(a, BlockPlug{"off", "d0,readonly"})
+	if got := show(BlockAttach.Name, heard, err); got != `{"heard":true}` {
+		t.Error(got)
+	}
+	_, err = BlockDetach.Call(a, BlockUnplug{Domain: "off", Disk: "d0"})
+	show(BlockDetach.Name, None{}, err)
 	if _, err := DiskExercise.Call(a, DiskTest{Name: "d0", Size: 1}); err == nil || !strings.Contains(err.Error(), "d0 is in use by") {
 		t.Error(err)
 	}

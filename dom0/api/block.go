@@ -11,6 +11,7 @@ import (
 // Block is a disk of a domain.
 type Block struct {
 	Name     string `json:"name"` // as its configuration calls it
+	Slot     int    `json:"slot"` // of the domain's PCI bus
 	Serial   string `json:"serial,omitempty"`
 	Size     uint64 `json:"size"`
 	ReadOnly bool   `json:"read_only,omitempty"`
@@ -23,7 +24,32 @@ type Block struct {
 	Errors   uint64 `json:"errors"` // requests that have failed
 }
 
-// BlockList is the disks of a domain, in the order of its configuration.
+// BlockPlug is a request to give a domain a disk, written as a setting of DomainCreate.
+type BlockPlug struct {
+	Domain string `json:"domain"`
+	Disk   string `json:"disk"`
+}
+
+// BlockUnplug is a request to take one away, which its name or its slot names.
+type BlockUnplug struct {
+	Domain string `json:"domain"`
+	Disk   string `json:"disk"`
+	Force  bool   `json:"force,omitempty"` // the domain is not asked
+}
+
+// Verbs of a domain's disks. BlockAttach says whether the domain hears of it, BlockDetach
+// returns when the disk is free.
+var (
+	BlockAttach = add("block.attach", func(a *API, in *BlockPlug) (Triggered, error) {
+		heard, err := a.Manager.AttachDisk(in.Domain, in.Disk)
+		return Triggered{heard}, err
+	})
+	BlockDetach = act("block.detach", func(a *API, in *BlockUnplug) error {
+		return a.Manager.DetachDisk(in.Domain, in.Disk, in.Force)
+	})
+)
+
+// BlockList is the disks of a domain, in the order in which it was given them.
 var BlockList = add("block.list", func(a *API, in *Ref) ([]Block, error) {
 	out := []Block{}
 	d, err := a.Manager.Find(in.Domain)
@@ -36,7 +62,7 @@ var BlockList = add("block.list", func(a *API, in *Ref) ([]Block, error) {
 	}
 	for _, d := range a.Storage.Of(uuid) {
 		i := d.Info()
-		b := Block{Name: d.Name, Serial: d.Serial, Size: i.Blocks * uint64(i.BlockSize), ReadOnly: i.ReadOnly, Snapshot: d.Snapshot, Errors: d.Errors()}
+		b := Block{Name: d.Name, Slot: d.Slot, Serial: d.Serial, Size: i.Blocks * uint64(i.BlockSize), ReadOnly: i.ReadOnly, Snapshot: d.Snapshot, Errors: d.Errors()}
 		b.Reads, b.Read = d.Counted(block.Read)
 		b.Writes, b.Written = d.Counted(block.Write)
 		b.Flushes, _ = d.Counted(block.Flush)

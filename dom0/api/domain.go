@@ -136,7 +136,7 @@ type SysRq struct {
 	Key    string `json:"key"` // one character
 }
 
-// Triggered says whether the guest listens to a button.
+// Triggered says whether the guest hears of what was done.
 type Triggered struct {
 	Heard bool `json:"heard"`
 }

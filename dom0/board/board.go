@@ -37,8 +37,8 @@ type Config struct {
 	RNG  bool // an entropy device
 	// NICs is how many network cards there are, FirstNIC+i is the slot of card i.
 	NICs int
-	// Disks is how many there are, FirstDisk+i is the slot of disk i.
-	Disks int
+	// Disks are their slots, from FirstDisk on.
+	Disks []int
 	// DebugExit says that there is a port to end the machine with a code.
 	DebugExit bool
 }
@@ -56,17 +56,18 @@ const (
 	DebugExit
 	PCIHost // ConfigPorts, the apertures for I/O and memory, and its own function
 	RNG     // in a slot of the PCIHost
-	Hotplug // of CPUs: its events and its registers
+	Hotplug // its events, and its registers of PCI functions and of CPUs
 	NIC     // in a slot of the PCIHost, from FirstNIC on
 	Disk    // in a slot of the PCIHost, from FirstDisk on
 )
 
 // FirstNIC and FirstDisk are the slots of the first network card and of the first disk:
 // what an installed system calls them, by their slots, does not change with how many
-// others there are.
+// others there are. From FirstNIC on functions come and go while the machine runs.
 const (
 	FirstNIC  = 2
 	FirstDisk = 8
+	Slots     = pcihost.BusSize / pcihost.SlotSize
 )
 
 // Span is a range that a device answers: ports, or guest physical addresses.
@@ -80,7 +81,7 @@ type Span struct {
 type Device struct {
 	Kind  Kind
 	Spans []Span
-	Slot  int // of a PCI function: its configuration space, twice, is its spans
+	Slot  int // of a PCI function
 }
 
 // Machine is the description of a machine. It does not change.
@@ -109,55 +110,47 @@ func New(c Config) (*Machine, error) {
 		{Kind: Debug, Spans: []Span{{abi.SpacePort, debug.Bochs, 1, 0}, {abi.SpacePort, debug.QEMU, 1, 0}}},
 		{Kind: Clock, Spans: []Span{{abi.SpacePort, rtc.Base, rtc.Size, 0}}},
 		{Kind: Keyboard, Spans: []Span{{abi.SpacePort, i8042.Base, 1, 0}, {abi.SpacePort, i8042.Command, 1, 0}}},
-		{Kind: PCIHost, Spans: append([]Span{
+		// All configuration space is claimed: what is plugged in later has its own.
+		{Kind: PCIHost, Spans: []Span{
 			{abi.SpacePort, pcihost.ConfigPort, pcihost.ConfigSize, 0},
 			{abi.SpacePort, pcihost.IOBase, pcihost.IOSize, 0},
 			{abi.SpaceMemory, pcihost.MemBase, pcihost.MemSize, 0},
-		}, function(0)...)},
+			{abi.SpaceConfig, 0, pcihost.BusSize, 0},
+			{abi.SpaceMemory, pcihost.ECAM, pcihost.BusSize, 0},
+		}},
+		{Kind: Hotplug, Spans: []Span{
+			{abi.SpacePort, hotplug.EventBase, hotplug.EventSize, 0},
+			{abi.SpacePort, hotplug.SlotBase, hotplug.SlotSize, 0},
+		}},
+	}
+	if c.Present != 0 {
+		h := &m.Devices[len(m.Devices)-1]
+		h.Spans = append(h.Spans, Span{abi.SpacePort, hotplug.Base, hotplug.Size, 0})
 	}
 	if c.DebugExit {
 		m.Devices = append(m.Devices, Device{Kind: DebugExit, Spans: []Span{{abi.SpacePort, debug.ExitPort, debug.ExitSize, 0}}})
 	}
-	if c.Present != 0 {
-		m.Devices = append(m.Devices, Device{Kind: Hotplug, Spans: []Span{
-			{abi.SpacePort, hotplug.EventBase, hotplug.EventSize, 0}, {abi.SpacePort, hotplug.Base, hotplug.Size, 0},
-		}})
-	}
 	if c.RNG {
-		m.Devices = append(m.Devices, Device{Kind: RNG, Slot: 1, Spans: function(1)})
+		m.Devices = append(m.Devices, Device{Kind: RNG, Slot: 1})
 	}
 	for i := range c.NICs {
-		slot := FirstNIC + i
-		m.Devices = append(m.Devices, Device{Kind: NIC, Slot: slot, Spans: function(uint64(slot))})
+		m.Devices = append(m.Devices, Device{Kind: NIC, Slot: FirstNIC + i})
 	}
-	for i := range c.Disks {
-		slot := FirstDisk + i
-		m.Devices = append(m.Devices, Device{Kind: Disk, Slot: slot, Spans: function(uint64(slot))})
+	for _, slot := range c.Disks {
+		m.Devices = append(m.Devices, Device{Kind: Disk, Slot: slot})
 	}
 	return m, m.describe()
-}
-
-// function is the configuration space of the function in a slot, as such and in memory.
-// Nobody claims that of others: the hypervisor says that they do not exist.
-func function(slot uint64) []Span {
-	at := slot * pcihost.SlotSize
-	return []Span{
-		{abi.SpaceConfig, at, pcihost.FunctionSize, 0},
-		{abi.SpaceMemory, pcihost.ECAM + at, pcihost.FunctionSize, 0},
-	}
 }
 
 // describe makes the ACPI tables.
 func (m *Machine) describe() (err error) {
 	var plug *acpi.Hotplug
 	if m.Present != 0 {
-		plug = &acpi.Hotplug{
-			Present: m.Present, Base: hotplug.Base, Event: hotplug.Event, EventBase: hotplug.EventBase, EventSize: hotplug.EventSize,
-		}
+		plug = &acpi.Hotplug{Present: m.Present, Base: hotplug.Base, Event: hotplug.Event}
 	}
 	m.tables, err = acpi.Build(acpi.Config{
-		Hotplug: plug,
-		CPUs:    m.CPUs, Topology: m.Topology, Base: ACPIBase,
+		Hotplug: plug, Events: acpi.Events{Base: hotplug.EventBase, Size: hotplug.EventSize},
+		CPUs: m.CPUs, Topology: m.Topology, Base: ACPIBase,
 		Devices: []acpi.Device{
 			{Name: "COM1", HID: "PNP0501", UID: 1, Ports: []acpi.Ports{{Base: serial.Base, Size: serial.Size}}, IRQs: []uint8{serial.GSI}},
 			{Name: "COM2", HID: "PNP0501", UID: 2, Ports: []acpi.Ports{{Base: serial.Base2, Size: serial.Size}}, IRQs: []uint8{serial.GSI2}},
@@ -167,7 +160,8 @@ func (m *Machine) describe() (err error) {
 			ConfigPort: pcihost.ConfigPort, ECAM: pcihost.ECAM, Buses: pcihost.Buses,
 			FirstIO: pcihost.IOBase, LastIO: pcihost.IOBase + (pcihost.IOSize - 1),
 			FirstMem: pcihost.MemBase, LastMem: pcihost.MemBase + (pcihost.MemSize - 1),
-			GSI: pcihost.GSI,
+			GSI:  pcihost.GSI,
+			Plug: &acpi.Slots{First: FirstNIC, Last: Slots - 1, Base: hotplug.SlotBase, Event: hotplug.SlotEvent},
 		},
 	})
 	if err == nil && len(m.tables) > acpiSize {

@@ -29,6 +29,7 @@
 //	readonly = false
 //	snapshot = false         # what is written is kept in memory, and gone at the end
 //	serial = "data"          # for /dev/disk/by-id
+//	slot = 8                 # of the guest's PCI bus, 8 to 31; left out: the first free one
 //	[[nic]]
 //	network = "default"      # default | private:NAME | bridge:UPLINK | none
 //	mac = "52:54:00:12:34:56" # left out: made of the UUID
@@ -109,6 +110,8 @@ type Disk struct {
 	ReadOnly bool   `toml:"readonly,omitempty" json:"readonly,omitempty"`
 	Snapshot bool   `toml:"snapshot,omitempty" json:"snapshot,omitempty"`
 	Serial   string `toml:"serial,omitempty" json:"serial,omitempty"`
+	// Slot is where it is on the guest's PCI bus, 8 to 31; 0 = in the first one that is free.
+	Slot int `toml:"slot,omitempty" json:"slot,omitempty"`
 }
 
 // Action is what happens to a domain that stopped.
@@ -145,8 +148,10 @@ const (
 	maxCPU     = 64 // of the affinity mask
 	maxSerial  = 20
 
-	// MaxDisks is how many disks a domain can have.
-	MaxDisks = 24
+	// MaxDisks is how many disks a domain can have, FirstSlot the first of as many slots
+	// (board.FirstDisk).
+	MaxDisks  = 24
+	FirstSlot = 8
 )
 
 // Default returns the configuration that a file or command line completes.

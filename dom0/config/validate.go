@@ -139,6 +139,9 @@ func (c *Config) validateDevices() error {
 			return fmt.Errorf("disk %d: %w", i+1, err)
 		}
 	}
+	if err := checkSlots(c.Disk); err != nil {
+		return err
+	}
 	return c.validateNICs()
 }
 

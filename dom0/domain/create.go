@@ -186,7 +186,11 @@ func machine(c *config.Config, base uint64) (*board.Machine, error) {
 	if c.MaxVCPUs != 0 {
 		present = first(c.VCPUs)
 	}
-	return board.New(board.Config{CPUs: all, Present: present, Topology: t, Memory: c.Memory.Bytes, Base: base, RNG: c.RNG, NICs: len(c.NIC), Disks: len(c.Disk), DebugExit: c.DebugExit})
+	var slots []int
+	for _, d := range c.Settled() {
+		slots = append(slots, d.Slot)
+	}
+	return board.New(board.Config{CPUs: all, Present: present, Topology: t, Memory: c.Memory.Bytes, Base: base, RNG: c.RNG, NICs: len(c.NIC), Disks: slots, DebugExit: c.DebugExit})
 }
 
 // build makes the domain of a plan. When it fails nothing is left.
@@ -283,6 +287,7 @@ func (m *Manager) furnish(a *abi.CreateArgs, p *plan) error {
 	if err := m.equip(&at, p.cfg); err != nil {
 		return err
 	}
+	at.Emptied = func(slot int) { m.emptied(a.ID, slot) }
 	return m.Devices.Attach(at)
 }
 

@@ -26,5 +26,5 @@ func (m *Manager) disks(uuid [16]byte, c *config.Config) ([]*storage.Disk, error
 	if len(c.Disk) == 0 || m.Storage == nil {
 		return nil, nil
 	}
-	return m.Storage.Open(storage.Owner{UUID: uuid, Name: c.Name}, c.Disk)
+	return m.Storage.Open(storage.Owner{UUID: uuid, Name: c.Name}, c.Settled())
 }

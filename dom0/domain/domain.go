@@ -71,6 +71,14 @@ type Devices interface {
 	Plug(id uint32, want, running uint32) (listens bool)
 	// Refused returns the vCPUs that a guest has refused to give back since Plug.
 	Refused(id uint32) uint32
+	// PlugDisk gives a guest a disk, in the slot that the disk names and that is free. It
+	// closes the disk when it fails. listens says that the guest hears of it.
+	PlugDisk(id uint32, d *storage.Disk) (listens bool, err error)
+	// AskBack asks a guest to give back what is in a slot. It does nothing and reports
+	// false when the guest does not listen.
+	AskBack(id uint32, slot int) (listens bool)
+	// Pull takes away what is in a slot, and returns when all that it took is free.
+	Pull(id uint32, slot int)
 	// Output returns how many bytes a guest has printed on its console.
 	Output(id uint32) uint64
 	// Log returns what a guest wrote to its debug ports.
@@ -92,11 +100,13 @@ type Attachment struct {
 
 	Machine *board.Machine
 	Memory  *guestmem.Memory
-	// Disks are those of the machine, in its order. Attach closes them when it fails, else
-	// Detach does.
+	// Disks are those of the machine. Attach closes them when it fails, else Detach does.
 	Disks []*storage.Disk
 	// Cards are its network cards, likewise.
 	Cards []*lan.Card
+	// Emptied is called when the guest has given back what was in a slot, and all that it
+	// took is free. It must not block.
+	Emptied func(slot int)
 }
 
 // Options are what a [Manager] works with. HV, Loader, Files, Devices and
@@ -155,9 +165,10 @@ type dom struct {
 	cfg      *config.Config
 	started  time.Time
 	restarts bucket
-	reboot   bool // when it powers off it is to reboot; guarded by op
-	kept     bool // it has stopped and nothing more happens; guarded by Manager.mu
-	stopped  bool // its end is seen to; guarded by Manager.mu
+	reboot   bool   // when it powers off it is to reboot; guarded by op
+	asked    uint32 // slots that it is to give back, a bit for each; guarded by op
+	kept     bool   // it has stopped and nothing more happens; guarded by Manager.mu
+	stopped  bool   // its end is seen to; guarded by Manager.mu
 	gone     bool
 }
 

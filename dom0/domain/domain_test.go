@@ -20,6 +20,7 @@ import (
 	"ringo/dom0/hcall"
 	"ringo/dom0/hcall/hcalltest"
 	"ringo/dom0/loader"
+	"ringo/dom0/storage"
 	"ringo/hv/abi"
 )
 
@@ -64,6 +65,8 @@ type devices struct {
 	output   uint64
 	plug     func(id, want, running uint32) bool // nil: no guest listens
 	refused  uint32
+	disks    map[int]*storage.Disk // by slot
+	ack      func() bool           // whether guests give back a disk; nil: no guest listens
 }
 
 func (d *devices) Plug(id, want, running uint32) bool {
@@ -72,6 +75,36 @@ func (d *devices) Plug(id, want, running uint32) bool {
 
 func (d *devices) Refused(uint32) uint32 { return d.refused }
 
+func (d *devices) PlugDisk(id uint32, x *storage.Disk) (bool, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.fail != nil {
+		x.Close()
+		return false, d.fail
+	}
+	d.disks[x.Slot] = x
+	d.log = append(d.log, fmt.Sprintf("plug %d %d", id, x.Slot))
+	return d.ack != nil, nil
+}
+
+func (d *devices) AskBack(id uint32, slot int) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.log = append(d.log, fmt.Sprintf("ask %d %d", id, slot))
+	if d.ack != nil && d.ack() {
+		d.disks[slot].Close()
+		d.attached[id].Emptied(slot)
+	}
+	return d.ack != nil
+}
+
+func (d *devices) Pull(id uint32, slot int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.disks[slot].Close()
+	d.log = append(d.log, fmt.Sprintf("pull %d %d", id, slot))
+}
+
 func (d *devices) Attach(a Attachment) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -79,6 +112,9 @@ func (d *devices) Attach(a Attachment) error {
 		return d.fail
 	}
 	d.attached[a.ID] = a
+	for _, x := range a.Disks {
+		d.disks[x.Slot] = x
+	}
 	d.log = append(d.log, fmt.Sprintf("attach %d %s", a.ID, a.Name))
 	return nil
 }
@@ -113,6 +149,10 @@ func (d *devices) Detach(id uint32, again bool) {
 	defer d.mu.Unlock()
 	if _, ok := d.attached[id]; ok {
 		d.log = append(d.log, fmt.Sprintf("detach %d again=%v", id, again))
+		for _, x := range d.disks {
+			x.Close()
+		}
+		clear(d.disks)
 	}
 	delete(d.attached, id)
 }
@@ -143,7 +183,7 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	r := &rig{
-		t: t, Machine: hcalltest.New(256<<20, 4), dev: &devices{attached: map[uint32]Attachment{}},
+		t: t, Machine: hcalltest.New(256<<20, 4), dev: &devices{attached: map[uint32]Attachment{}, disks: map[int]*storage.Disk{}},
 		load: &bootLoader{}, noted: make(chan bool, 100), clock: time.Unix(1_800_000_000, 0).UTC(),
 	}
 	r.Manager = r.manager()
@@ -400,4 +440,12 @@ func TestReadConfig(t *testing.T) {
 			t.Errorf("%s: %v", n, err)
 		}
 	}
+}
+
+// has reports whether the devices of a domain are attached.
+func (d *devices) has(id uint32) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, ok := d.attached[id]
+	return ok
 }

@@ -294,5 +294,6 @@ func (m *Manager) adopt(in *abi.DomainInfo) error {
 	if err := m.equip(&a, r.Config); err != nil {
 		return err
 	}
+	a.Emptied = func(slot int) { m.emptied(in.ID, slot) }
 	return m.Devices.Attach(a)
 }

@@ -28,12 +28,14 @@ import (
 
 // Models answers the accesses of one domain.
 //
-// Add is for the thread that makes the domain; it comes before the first Serve.
+// Add is for the thread that makes the domain; it comes before the first Serve. AddBell
+// and RemoveBell may come later, but not while Serve runs.
 type Models struct {
 	dom   uint32
 	page  *abi.IOReqPage
 	slots []abi.IOReq
 	bells []func()
+	free  []uint32 // of them
 	rung  []uint64 // the words of the page that have their bits
 	host  Host
 	quiet func() bool
@@ -92,12 +94,24 @@ func (m *Models) Add(s abi.Space, start, size uint64, dev bus.Device) error {
 // AddBell makes ring the answer to a doorbell and returns the doorbell's number,
 // or false when there is none left. ring must not block.
 func (m *Models) AddBell(ring func()) (bell uint32, ok bool) {
+	if n := len(m.free); n > 0 {
+		bell, m.free = m.free[n-1], m.free[:n-1]
+		m.bells[bell] = ring
+		return bell, true
+	}
 	if len(m.bells) == abi.MaxBells {
 		return 0, false
 	}
 	m.bells = append(m.bells, ring)
 	m.rung = m.page.Bell[:(len(m.bells)+63)/64]
 	return uint32(len(m.bells) - 1), true
+}
+
+// RemoveBell gives back a doorbell, which the hypervisor does not ring any more. What it
+// has rung before may still be the next one's.
+func (m *Models) RemoveBell(bell uint32) {
+	m.bells[bell] = func() {}
+	m.free = append(m.free, bell)
 }
 
 // Cell says what the hypervisor may do by itself with accesses of one byte to a port.

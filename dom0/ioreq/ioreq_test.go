@@ -91,6 +91,16 @@ func TestBells(t *testing.T) {
 			t.Errorf("bell %d rang %d times", i, n)
 		}
 	}
+	m.RemoveBell(5)
+	again := 0
+	if n, ok := m.AddBell(func() { again++ }); n != 5 || !ok {
+		t.Errorf("bell %d, %v", n, ok)
+	}
+	m.RemoveBell(6)
+	page.Bell[0] = 1<<5 | 1<<6
+	if m.Serve(); again != 1 || rung[5]+rung[6] != 0 {
+		t.Errorf("a doorbell that was given back rang, or its successor %d times", again)
+	}
 	few := New(1, 1, &page, nil, never)
 	few.AddBell(func() {})
 	page.Bell[0] = ^uint64(0) // by whoever: nobody has those

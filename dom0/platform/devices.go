@@ -14,7 +14,6 @@ import (
 	"ringo/dom0/devmodel/pcihost"
 	"ringo/dom0/devmodel/rtc"
 	"ringo/dom0/devmodel/serial"
-	"ringo/dom0/devmodel/vpci"
 	"ringo/dom0/devmodel/vrng"
 	"ringo/dom0/domain"
 	"ringo/dom0/hcall"
@@ -24,8 +23,7 @@ import (
 
 // furnish makes the devices of a machine; con is the other end of the serial port.
 func (p *Platform) furnish(g *guest, a *domain.Attachment, con *console.Guest) error {
-	m, around := a.Machine, &around{hv: p.hv, dom: g.id}
-	var host *pcihost.Host
+	m, around := a.Machine, &around{hv: p.hv, dom: g.id, eject: func(slot int) { p.ejected(g, slot) }}
 	for i := range m.Devices {
 		d := &m.Devices[i]
 		var devs []bus.Device // of the spans
@@ -49,28 +47,24 @@ func (p *Platform) furnish(g *guest, a *domain.Attachment, con *console.Guest) e
 			k := i8042.New(around.Reset)
 			devs = []bus.Device{i8042.Data{Controller: k}, i8042.Control{Controller: k}}
 		case board.PCIHost:
-			host = pcihost.New(around)
-			devs = []bus.Device{host.ConfigPorts(), host.IO(), host.Memory(), host.Config(0), host.Config(0)}
+			g.host = pcihost.New(around)
+			functions := g.host.Functions()
+			devs = []bus.Device{g.host.ConfigPorts(), g.host.IO(), g.host.Memory(), functions, functions}
 		case board.Hotplug:
 			g.plug = hotplug.New(a.Present, around.Line(abi.IRQSCI), around)
-			devs = []bus.Device{g.plug.Events(), g.plug.Processors()}
+			devs = []bus.Device{g.plug.Events(), g.plug.Slots(), g.plug.Processors()}
 		case board.RNG:
-			p.virtio(g, host, d.Slot, vrng.Kind(rand.Reader, p.now))
-			devs = []bus.Device{host.Config(d.Slot), host.Config(d.Slot)}
+			p.virtio(g, d.Slot, vrng.Kind(rand.Reader, p.now))
 		case board.Disk:
-			k, err := disk(a.Disks[d.Slot-board.FirstDisk], g.memory, m.CPUs)
-			if err != nil {
+			if err := p.addDisk(g, d.Slot, a.Disks); err != nil {
 				return err
 			}
-			p.virtio(g, host, d.Slot, k)
-			devs = []bus.Device{host.Config(d.Slot), host.Config(d.Slot)}
 		case board.NIC:
 			k, err := card(a.Cards[d.Slot-board.FirstNIC], m.CPUs)
 			if err != nil {
 				return err
 			}
-			p.virtio(g, host, d.Slot, k)
-			devs = []bus.Device{host.Config(d.Slot), host.Config(d.Slot)}
+			p.virtio(g, d.Slot, k)
 		}
 		for i, s := range d.Spans {
 			if err := g.models.Add(s.Space, s.Start, s.Size, devs[i]); err != nil {
@@ -105,34 +99,13 @@ type later struct{ t **rtc.AfterFunc }
 
 func (l later) Set(at int64) { (*l.t).Set(at) }
 
-// virtio puts a device of a kind into a slot. Its queues have doorbells, which
-// follow its base address register.
-func (p *Platform) virtio(g *guest, host *pcihost.Host, slot int, k vpci.Kind) {
-	bells := make([]uint32, len(k.Queues))
-	var dev *vpci.Device
-	for q := range bells {
-		n, ok := g.models.AddBell(func() { dev.Kick(q) })
-		if !ok {
-			n = abi.MaxBells // refused by the hypervisor: notifications are forwarded
-		}
-		bells[q] = n
-	}
-	dev = vpci.New(k, g.memory, func(q int, port uint64, on bool) {
-		size := uint64(vpci.BellSize)
-		if !on {
-			port, size = 0, 0
-		}
-		_ = p.hv.SetBell(g.id, bells[q], abi.SpacePort, port, size)
-	}, func(v any) { p.fail(g, v) })
-	host.Add(slot, dev.Function)
-	g.ends = append(g.ends, dev.Stop)
-}
-
 // around is what a domain's devices reach through the hypervisor. What it says of
 // a domain that is gone is of no use.
 type around struct {
 	hv  *hcall.Client
 	dom uint32
+	// eject takes what the guest has given back out of a slot.
+	eject func(slot int)
 }
 
 // Line implements pcihost.Platform, as do Message and Reset.
@@ -146,6 +119,9 @@ func (a *around) Plug(cpu int) { _, _ = a.hv.Trigger(a.dom, abi.TriggerPlug, uin
 
 // Unplug takes a vCPU that the guest has given back.
 func (a *around) Unplug(cpu int) { _, _ = a.hv.Trigger(a.dom, abi.TriggerUnplug, uint32(cpu)) }
+
+// Eject takes a PCI function that the guest has given back.
+func (a *around) Eject(slot int) { a.eject(slot) }
 
 // Reset restarts the domain.
 func (a *around) Reset() { _ = a.hv.End(a.dom, abi.ShutdownReboot) }

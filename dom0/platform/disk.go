@@ -4,6 +4,8 @@
 package platform
 
 import (
+	"slices"
+
 	"ringo/dom0/devmodel/vblk"
 	"ringo/dom0/devmodel/vpci"
 	"ringo/dom0/guestmem"
@@ -15,18 +17,35 @@ import (
 // queues is how many queues a guest with so many vCPUs has to a disk.
 func queues(d *storage.Disk, vcpus int) int { return min(d.Queues(), vcpus, vblk.MaxQueues) }
 
-// diskBytes is what dom0 keeps on its Go heap for a guest's disks at most.
-func diskBytes(all []*storage.Disk, vcpus int) (n uint64) {
-	for _, d := range all {
-		n += uint64(queues(d, vcpus) * vblk.QueueBytes)
-	}
-	return n
-}
+// diskBytes is what dom0 keeps on its Go heap for a disk of a guest at most.
+func diskBytes(d *storage.Disk, vcpus int) uint64 { return uint64(queues(d, vcpus) * vblk.QueueBytes) }
 
 func closeDisks(all []*storage.Disk) {
 	for _, d := range all {
 		d.Close()
 	}
+}
+
+// addDisk puts that of some disks that belongs into a slot there, in a guest that has not
+// run.
+func (p *Platform) addDisk(g *guest, slot int, all []*storage.Disk) error {
+	i := slices.IndexFunc(all, func(d *storage.Disk) bool { return d.Slot == slot })
+	if i < 0 {
+		return problem.New(problem.Internal, "", "there is no disk for slot %d", slot)
+	}
+	d := all[i]
+	release, err := p.memory.Reserve(diskBytes(d, g.vcpus))
+	if err != nil {
+		return err
+	}
+	k, err := disk(d, g.memory, g.vcpus)
+	if err != nil {
+		release()
+		return err
+	}
+	p.virtio(g, slot, k, release, d.Close)
+	g.plug.Fill(slot, false)
+	return nil
 }
 
 // disk is the device that a disk is for the guest.

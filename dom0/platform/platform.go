@@ -14,16 +14,17 @@ import (
 	"time"
 
 	"ringo/dom0/account"
+	"ringo/dom0/board"
 	"ringo/dom0/console"
 	"ringo/dom0/devmodel/debug"
 	"ringo/dom0/devmodel/hotplug"
+	"ringo/dom0/devmodel/pcihost"
 	"ringo/dom0/devmodel/serial"
 	"ringo/dom0/domain"
 	"ringo/dom0/guestmem"
 	"ringo/dom0/hcall"
 	"ringo/dom0/ioreq"
 	"ringo/dom0/network/lan"
-	"ringo/dom0/storage"
 	"ringo/hv/abi"
 )
 
@@ -63,13 +64,17 @@ type guest struct {
 	uuid   [16]byte
 	memory *guestmem.Memory
 	com1   *serial.UART
-	plug   *hotplug.Device // nil: its vCPUs stay
-	log    debug.Log       // of the debug ports and the second serial port
-	code   atomic.Uint64   // with which the guest ended itself, and ended; else 0
-	fault  atomic.Value    // string: how its devices failed, if they did
-	ends   []func()        // of devices: when they return, nothing of them is active
-	disks  []*storage.Disk
+	vcpus  int
+	plug   *hotplug.Device
+	host   *pcihost.Host
+	log    debug.Log     // of the debug ports and the second serial port
+	code   atomic.Uint64 // with which the guest ended itself, and ended; else 0
+	fault  atomic.Value  // string: how its devices failed, if they did
+	ends   []func()      // of devices: when they return, nothing of them is active
 	cards  []*lan.Card
+	// emptied is told of slots whose function the guest has given back.
+	emptied func(slot int)
+	work    sync.WaitGroup // on those
 	// release gives back what is reserved for the guest.
 	release func()
 
@@ -78,6 +83,7 @@ type guest struct {
 	mu     sync.Mutex
 	gone   bool
 	models *ioreq.Models
+	slots  [board.Slots]*function
 }
 
 // New makes a platform without domains. What it keeps for each is reserved from
@@ -96,7 +102,7 @@ func (p *Platform) Room() error { return p.memory.Check(guestBytes) }
 func (p *Platform) Attach(a domain.Attachment) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	release, err := p.memory.Reserve(guestBytes + diskBytes(a.Disks, a.VCPUs) + cardBytes(a.Cards, a.VCPUs))
+	release, err := p.memory.Reserve(guestBytes + cardBytes(a.Cards, a.VCPUs))
 	if err != nil {
 		closeCards(a.Cards)
 		closeDisks(a.Disks)
@@ -107,10 +113,11 @@ func (p *Platform) Attach(a domain.Attachment) error {
 		con = console.NewGuest()
 		p.consoles[a.UUID] = con
 	}
-	g := &guest{id: a.ID, port: a.Port, uuid: a.UUID, memory: a.Memory, disks: a.Disks, cards: a.Cards, release: release}
+	g := &guest{id: a.ID, port: a.Port, uuid: a.UUID, memory: a.Memory, cards: a.Cards, vcpus: a.VCPUs, emptied: a.Emptied, release: release}
 	g.models = ioreq.New(a.ID, a.VCPUs, p.pages.IOReqs(a.IOReq), p.hv, p.events.Quiet(a.Port))
 	if err := p.furnish(g, &a, con); err != nil {
 		g.stop()
+		closeDisks(a.Disks) // those that no device has
 		return err
 	}
 	p.guests[a.ID] = g
@@ -137,11 +144,16 @@ func (g *guest) stop() {
 	}
 	g.gone = true
 	g.mu.Unlock()
-	closeCards(g.cards) // nothing comes for them any more
+	closeCards(g.cards)         // nothing comes for them any more
+	for _, f := range g.slots { // nobody changes them now
+		if f != nil {
+			f.end()
+		}
+	}
+	g.work.Wait()
 	for _, f := range g.ends {
 		f()
 	}
-	closeDisks(g.disks) // nothing is under way in them
 	g.memory.Close()
 	g.release()
 }
@@ -211,7 +223,7 @@ func (p *Platform) SysRq(id uint32, key byte) bool {
 // Plug implements [domain.Devices].
 func (p *Platform) Plug(id uint32, want, running uint32) bool {
 	d := p.plugs(id)
-	if d == nil || !d.Listens() {
+	if d == nil || !d.Listens(hotplug.Event) {
 		return false
 	}
 	d.Ask(want, running)

@@ -82,6 +82,7 @@ func New(o Options) *Storage {
 type Disk struct {
 	block.Device
 	Name     string // what the configuration calls it
+	Slot     int    // of the guest's PCI bus
 	Snapshot bool
 	Serial   string
 	// Bounce returns memory for a queue to pass its data through, nil: the disk reaches
@@ -174,7 +175,7 @@ func (s *Storage) Open(o Owner, all []config.Disk) (disks []*Disk, err error) {
 		}
 	}()
 	for i := range all {
-		d, err := s.take(o, &all[i])
+		d, err := s.Take(o, &all[i])
 		if err != nil {
 			return disks, fmt.Errorf("disk %d: %w", i+1, err)
 		}
@@ -190,8 +191,8 @@ func (s *Storage) Of(uuid [16]byte) []*Disk {
 	return slices.Clone(s.open[uuid])
 }
 
-// take takes one disk.
-func (s *Storage) take(o Owner, c *config.Disk) (*Disk, error) {
+// Take takes one disk.
+func (s *Storage) Take(o Owner, c *config.Disk) (*Disk, error) {
 	p, err := s.find(c)
 	if err != nil {
 		return nil, err
@@ -200,7 +201,7 @@ func (s *Storage) take(o Owner, c *config.Disk) (*Disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Disk{Device: p.device, Name: p.name, Snapshot: c.Snapshot, Serial: c.Serial, s: s, ends: []func(){release}}
+	d := &Disk{Device: p.device, Name: p.name, Slot: c.Slot, Snapshot: c.Snapshot, Serial: c.Serial, s: s, ends: []func(){release}}
 	if c.Snapshot {
 		var mine uint64 // one must not have all of what there is
 		sn := newSnapshot(p.device, func(n uint64) (func(), error) { return s.reserve(&mine, n) }, func() {

@@ -1,12 +1,12 @@
 // SPDX-FileCopyrightText: The Ringo Authors
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package hotplug is the device by which processors are plugged into a machine that
-// runs, and taken out of it: a block of general-purpose events (ACPI 6.5,
-// "General-Purpose Event Register Blocks") with one event, and five registers that
-// the machine's AML reads when the event comes and when an operating system asks for,
-// ejects or reports on a processor. The registers are this machine's own: only the
-// AML knows them. Each has a bit for every processor:
+// Package hotplug is the device by which processors and PCI functions are plugged into a
+// machine that runs, and taken out of it: a block of general-purpose events (ACPI 6.5,
+// "General-Purpose Event Register Blocks") with an event for each of the two, and
+// registers that the machine's AML reads when the event comes and when an operating system
+// asks for, ejects or reports on one. The registers are this machine's own: only the
+// AML knows them. Five have a bit for every processor:
 //
 //	Present   processors that are there
 //	Inserted  processors that have come, or are to be looked at; a 1 written clears
@@ -15,12 +15,20 @@
 //	Report    written: number, and from bits 8 and 16 on the event and the status, of
 //	          what the system has done (ACPI 6.5, "_OST (OSPM Status Indication)")
 //
+// Four have one for every slot of the PCI bus:
+//
+//	Inserted  slots into which a function has come; a 1 written clears
+//	Remove    slots whose function the system is asked to give back; a 1 written clears
+//	Gone      slots that are empty without that; a 1 written clears
+//	Eject     written: the functions of these slots are given back
+//
 // # Threats
 //
 //	guest does                        model does
 //	--------------------------------  -------------------------------------------
 //	ejects what it was not asked for  it is without it until it is plugged again
 //	ejects processor 0, or none       nothing: the first one stays
+//	ejects slots that are empty       nothing
 //	any width, any offset             parts of registers read, are not written
 //	leaves the event pending          its own interrupt storm, one per EOI
 //	reports nonsense                  a refusal is shown to who has asked, once
@@ -33,14 +41,19 @@ import (
 	"ringo/hv/bus"
 )
 
-// Where the registers are, in ports, and which event it is.
+// Where the registers are, in ports, and which events there are.
 const (
 	EventBase = 0x620 // 16 status bits, 16 enable bits
 	EventSize = 4
-	Event     = 2
+	Event     = 2 // of processors
+	SlotEvent = 3
+	allEvents = 1<<Event | 1<<SlotEvent
 
 	Base = 0x630
 	Size = 5 * 4
+
+	SlotBase = 0x650
+	SlotSize = 4 * 4
 )
 
 // Offsets of the registers from Base.
@@ -59,11 +72,12 @@ const (
 	statusEjecting = 0x84
 )
 
-// Plugger does what the device says to a virtual processor. It is called with a lock
-// of the device held.
+// Plugger does what the device says to a virtual processor, and to what the guest has
+// ejected from a slot. It is called with a lock of the device held.
 type Plugger interface {
 	Plug(cpu int)
 	Unplug(cpu int)
+	Eject(slot int)
 }
 
 // Device is the registers. Its methods are safe for concurrent use.
@@ -78,20 +92,21 @@ type Device struct {
 	inserted uint32
 	remove   uint32
 	refused  uint32
+	slots    slotBits
 }
 
 // New makes the device of a machine that has the processors present, bits by their
-// numbers. line is the interrupt of ACPI events.
+// numbers, and nothing in its slots. line is the interrupt of ACPI events.
 func New(present uint32, line bus.Line, plug Plugger) *Device {
 	return &Device{line: line, plug: plug, present: present}
 }
 
-// Listens reports whether the guest has enabled the event, as a system does that
-// knows ACPI.
-func (d *Device) Listens() bool {
+// Listens reports whether the guest has enabled an event, as a system does that knows
+// ACPI.
+func (d *Device) Listens(event int) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.enable&(1<<Event) != 0
+	return d.enable>>event&1 != 0
 }
 
 // Ask plugs the processors want in, has the guest look at those of them that do not
@@ -108,8 +123,7 @@ func (d *Device) Ask(want, running uint32) {
 	d.remove = d.present &^ want
 	d.refused = 0
 	if d.inserted|d.remove != 0 {
-		d.status |= 1 << Event
-		d.signal()
+		d.raise(Event)
 	}
 }
 
@@ -119,6 +133,12 @@ func (d *Device) Refused() uint32 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.refused
+}
+
+// raise is for an event. Preconditions: d.mu is held.
+func (d *Device) raise(event int) {
+	d.status |= 1 << event
+	d.signal()
 }
 
 // signal drives the interrupt. Preconditions: d.mu is held.
@@ -147,7 +167,7 @@ func (e events) Write(off uint64, size uint8, val, _ uint64) {
 	v := uint32(val) << (8 * off) & mask
 	e.mu.Lock()
 	e.status &^= uint16(v)
-	e.enable = (e.enable&^uint16(mask>>16) | uint16(v>>16)) & (1 << Event)
+	e.enable = (e.enable&^uint16(mask>>16) | uint16(v>>16)) & allEvents
 	e.signal()
 	e.mu.Unlock()
 }

@@ -16,6 +16,7 @@ import (
 type board struct {
 	high bool
 	cpus uint32
+	full uint32 // slots with a function
 	log  []string
 }
 
@@ -31,16 +32,21 @@ func (b *board) Unplug(cpu int) {
 	b.log = append(b.log, fmt.Sprint("-", cpu))
 }
 
+func (b *board) Eject(slot int) {
+	b.full &^= 1 << slot
+	b.log = append(b.log, fmt.Sprint("/", slot))
+}
+
 type rig struct {
 	*Device
 	*board
-	ev, reg bus.Device
+	ev, reg, slot bus.Device
 }
 
 func newRig(present uint32) *rig {
 	b := &board{cpus: present}
 	d := New(present, b, b)
-	return &rig{d, b, d.Events(), d.Processors()}
+	return &rig{d, b, d.Events(), d.Processors(), d.Slots()}
 }
 
 func (r *rig) get(off uint64) uint32    { return uint32(r.reg.Read(off, 4, 0)) }
@@ -57,11 +63,11 @@ func (r *rig) scan() (inserted, remove uint32) {
 
 func TestPlugAndEject(t *testing.T) {
 	r := newRig(0b1)
-	if r.Listens() {
+	if r.Listens(Event) {
 		t.Error("a guest that has done nothing listens")
 	}
 	r.ev.Write(2, 1, 0xff, 0)
-	if !r.Listens() || r.high || r.ev.Read(0, 4, 0) != 1<<(16+Event) {
+	if !r.Listens(Event) || r.high || r.ev.Read(0, 4, 0) != allEvents<<16 {
 		t.Errorf("enabled: line %v, block %#x", r.high, r.ev.Read(0, 4, 0))
 	}
 	r.Ask(0b1111, 0b1)
@@ -121,11 +127,11 @@ func TestEnable(t *testing.T) {
 		t.Error("the event is lost")
 	}
 	r.ev.Write(3, 1, 0xff, 0) // the other byte
-	if !r.high || !r.Listens() {
+	if !r.high || !r.Listens(Event) {
 		t.Error("a write of one byte changes the other one")
 	}
 	r.ev.Write(2, 1, 0, 0)
-	if r.high || r.Listens() {
+	if r.high || r.Listens(Event) {
 		t.Error("the line stays")
 	}
 }
@@ -161,7 +167,19 @@ func FuzzAccess(f *testing.F) {
 		r := newRig(0b1)
 		for len(in) >= 7 {
 			off, size, v := uint64(in[1]%24), uint8(1)<<(in[2]&3), uint64(binary.LittleEndian.Uint32(in[3:]))
-			switch in[0] & 3 {
+			n := int(v % 32)
+			switch in[0] & 7 {
+			case 4:
+				r.full |= 1 << n
+				r.Fill(n, v&32 != 0)
+			case 5:
+				r.full &^= 1 << n
+				r.Empty(n)
+			case 6:
+				r.Request(n)
+			case 7:
+				r.slot.Write(off, size, v, 0)
+				r.slot.Read(off, size, 0)
 			case 0:
 				r.Ask(uint32(v), uint32(in[1]))
 				if r.cpus&uint32(v) != uint32(v) {
@@ -178,6 +196,9 @@ func FuzzAccess(f *testing.F) {
 			block := r.ev.Read(0, 4, 0)
 			if r.cpus != r.get(regPresent) || r.cpus&1 == 0 || r.high != (block>>16&block&0xffff != 0) {
 				t.Fatalf("CPUs %#b, present %#b, block %#x, line %v", r.cpus, r.get(regPresent), block, r.high)
+			}
+			if s := r.slots; s.full != r.full || (s.come|s.giveBack)&^s.full != 0 {
+				t.Fatalf("functions in %#b: %+v", r.full, s)
 			}
 			if r.Refused()&^r.cpus != 0 {
 				t.Fatalf("refused %#b of %#b", r.Refused(), r.cpus)

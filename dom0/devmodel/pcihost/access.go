@@ -68,6 +68,32 @@ func (c config) Write(off uint64, size uint8, val, now uint64) {
 	c.h.configWrite(c.slot, int(off), size, val, now)
 }
 
+// functions is the configuration space of all functions, of which each slot has one.
+type functions struct{ slot [slots]bus.Device }
+
+// Functions returns the device for the BusSize bytes of the configuration space of the
+// bus.
+func (h *Host) Functions() bus.Device {
+	f := &functions{}
+	for i := range f.slot {
+		f.slot[i] = h.Config(i)
+	}
+	return f
+}
+
+func (f *functions) Read(off uint64, size uint8, now uint64) uint64 {
+	if at := off % SlotSize; at < FunctionSize {
+		return f.slot[off/SlotSize%slots].Read(at, size, now)
+	}
+	return ones
+}
+
+func (f *functions) Write(off uint64, size uint8, val, now uint64) {
+	if at := off % SlotSize; at < FunctionSize {
+		f.slot[off/SlotSize%slots].Write(at, size, val, now)
+	}
+}
+
 // aperture is a range in which base address registers are decoded.
 type aperture struct {
 	h    *Host

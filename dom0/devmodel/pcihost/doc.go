@@ -39,6 +39,7 @@ const (
 
 	FunctionSize = 4 << 10 // of a function's configuration space
 	SlotSize     = 8 * FunctionSize
+	BusSize      = slots * SlotSize
 
 	ECAM     = 0xb000_0000 // configuration space as memory: where a q35 has it
 	ECAMSize = 256 << 20   // room for 256 buses

@@ -77,6 +77,7 @@ type Function struct {
 	gsi  int // index of its line
 	intx bool
 	up   bool // what its line was last told
+	gone bool // it was removed
 }
 
 // NewFunction returns a function without resources.
@@ -147,6 +148,9 @@ func (f *Function) SetINTx(level bool) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if f.gone {
+		return
+	}
 	f.intx = level
 	h.drive(f)
 }

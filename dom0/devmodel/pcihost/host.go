@@ -63,11 +63,46 @@ func (h *Host) Add(slot int, f *Function) {
 		v := f.config[regBAR+4*n:]
 		binary.LittleEndian.PutUint32(v, uint32(at)|uint32(v[0]))
 	}
+	h.put(slot, f)
+}
+
+// Plug puts a function into a slot while the guest runs, which gives it addresses
+// itself.
+//
+// Preconditions: the slot is free.
+func (h *Host) Plug(slot int, f *Function) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f.host, f.gsi = h, int(GSI(slot, 0)-FirstGSI)
+	h.put(slot, f)
+}
+
+// put is what Add and Plug have in common. Preconditions: h.mu is held.
+func (h *Host) put(slot int, f *Function) {
 	if f.msix != nil {
 		f.msix.platform = h.platform
 	}
 	h.slot[slot] = f
 	h.route()
+}
+
+// Remove takes the function out of a slot, if there is one: nobody can reach it any more,
+// but for an access that has begun, and it sends no interrupt. It is of no use then.
+func (h *Host) Remove(slot int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f := h.slot[slot]
+	if f == nil {
+		return
+	}
+	f.gone, f.intx = true, false
+	h.drive(f)
+	clear(f.config[regCommand : regCommand+2]) // nothing is decoded
+	if f.msix != nil {
+		f.msix.control(0, false)
+	}
+	h.route()
+	h.slot[slot] = nil
 }
 
 // route decides anew who answers which part of the apertures, and tells functions
