@@ -75,7 +75,7 @@ func (d *guestDisks) use(h *host) {
 	h.detach()
 	list := h.ok("block-list demo")
 	for _, want := range []string{
-		`(?m)^nvme0n1 +rw +data +16 +[1-9]\d* +1024 +[1-9]\d* +0$`, `(?m)^nvme1n1 +snapshot +16 .* 0$`, `(?m)^boot:disk.img +ro +0 +[1-9]`,
+		`(?m)^nvme0n1 +8 +rw +data +16 +[1-9]\d* +1024 +[1-9]\d* +0$`, `(?m)^nvme1n1 +11 +snapshot +16 .* 0$`, `(?m)^boot:disk.img +12 +ro +0 +[1-9]`,
 	} {
 		if !regexp.MustCompile(want).MatchString(list) {
 			h.t.Errorf("block-list: %s\ndoes not have %s", list, want)
@@ -113,7 +113,7 @@ func destroyWriter(h *host, name, disk string) {
 	h.t.Helper()
 	h.sh("(while dd if=/dev/zero of=/dev/vda bs=64k count=500 oflag=direct; do :; done) >/dev/null 2>&1 & true")
 	h.detach()
-	wrote := regexp.MustCompile(`(?m)^` + disk + ` +rw +64 +\d+ +[1-9]`)
+	wrote := regexp.MustCompile(`(?m)^` + disk + ` +8 +rw +64 +\d+ +[1-9]`)
 	for !wrote.MatchString(h.ok("block-list " + name)) {
 	}
 	h.ok("destroy " + name)
