@@ -19,12 +19,12 @@ func TestRNG(t *testing.T) {
 		"-drive", "if=none,id=d,format=raw,file=" + emptyDisk(t, "d.img", 64<<20), "-device", "nvme,drive=d,serial=d",
 	}})
 	files := ` kernel=boot:vmlinux.lz4 initrd=boot:initrd.gz memory=256 cmdline="console=ttyS0 `
-	h.ok("create demo.toml")
-	h.attach("demo")
+	h.ok("create name=msix" + files + `"`)
+	h.attach("msix")
 	h.shell()
 	testEntropy(h, "PCI-MSI")
 	h.detach()
-	h.ok("destroy demo")
+	h.ok("destroy msix")
 
 	h.ok("create name=pin" + files + `pci=nomsi"`)
 	h.attach("pin")
