@@ -121,6 +121,7 @@ func (h *host) checkServer(sum string) {
 		{"cat /proc/1/comm", "systemd"},
 		{"findmnt -no SOURCE,FSTYPE /", "/dev/vda1 ext4"},
 		{"ls /dev/disk/by-id | grep -c server", "2"}, // the disk, and its partition
+		{"until ip -4 -o addr show scope global | grep -q ' 10[.]77[.]0[.]'; do sleep 1; done; ping -c 1 10.77.0.1 | grep -c 'bytes from'", "1"},
 		{"SYSTEMD_BUS_TIMEOUT=1h systemctl --failed --no-legend | wc -l", "0"},
 		{"dmesg | grep -i -E 'i/o error|bug:|ext4-fs error' | wc -l", "0"},
 	} {

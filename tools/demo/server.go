@@ -52,6 +52,9 @@ cmdline = "console=ttyS0 quiet root=/dev/vda1"
 [[disk]]
 device = "%s"
 serial = "server"
+
+[[nic]]
+network = "default" # an address by DHCP, and the world by NAT
 `
 
 // ServerConfig is the domain configuration of the server on a disk of the machine.

@@ -24,6 +24,9 @@ func TestServerConfig(t *testing.T) {
 	if diff := cmp.Diff([]config.Disk{{Device: "vd3", Serial: "server"}}, c.Disk); diff != "" {
 		t.Error(diff)
 	}
+	if diff := cmp.Diff([]config.NIC{{Network: "default"}}, c.NIC); diff != "" {
+		t.Error(diff)
+	}
 }
 
 func TestOverlay(t *testing.T) {
