@@ -124,7 +124,7 @@ func testMakeRunBlind(t *testing.T) {
 	if err := wait(r.cmd); err != nil {
 		t.Errorf("make run: %v", err)
 	}
-	if want := fmt.Sprintf("\nrun: 127.0.0.1:%d leads to the machine's port 22\n", port); !strings.Contains(r.stderr.String(), want) {
+	if want := fmt.Sprintf("\nrun: 127.0.0.1:%d leads to the machine's port 22 (", port); !strings.Contains(r.stderr.String(), want) {
 		t.Errorf("make run says nothing of the port:\n%s", r.stderr)
 	}
 }
