@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"ringo/dom0/config"
@@ -133,7 +134,7 @@ func called(x *config.Disk) string {
 	if x.Image != "" {
 		return x.Image
 	}
-	return x.Device
+	return strings.TrimPrefix(x.Device, "disk:")
 }
 
 // find returns which disk of a configuration a name, or the number of a slot, is.
@@ -185,12 +186,18 @@ func (m *Manager) givenBack(d *dom, x *config.Disk) error {
 		m.mu.Lock()
 		c, there := d.cfg, m.doms[d.id] == d
 		m.mu.Unlock()
-		if !there || !slices.Contains(c.Settled(), *x) {
+		switch {
+		case !slices.Contains(c.Settled(), *x):
 			return nil
+		case !there:
+			return problem.New(problem.Busy, "block-list "+c.Name+" shows what it has, if it restarts", "domain %q has ended before it gave back %s", c.Name, called(x))
 		}
 		select {
 		case <-t.C:
 		case <-late:
+			d.op.Lock()
+			d.asked &^= 1 << x.Slot // from now on it is told
+			d.op.Unlock()
 			return problem.New(problem.Busy, "look at its kernel's log; block-detach -F takes it away unasked",
 				"domain %q was asked, but has not given back %s (slot %d) in %v", c.Name, called(x), x.Slot, limit)
 		}
@@ -222,6 +229,10 @@ func (m *Manager) emptied(id uint32, slot int) {
 		i := slices.IndexFunc(d.cfg.Settled(), func(x config.Disk) bool { return x.Slot == slot })
 		if d.gone || i < 0 {
 			return
+		}
+		uuid, _ := config.ParseUUID(d.cfg.UUID)
+		if m.Storage != nil && slices.ContainsFunc(m.Storage.Of(uuid), func(x *storage.Disk) bool { return x.Slot == slot }) {
+			return // it was pulled meanwhile, and this is the next one
 		}
 		if d.asked>>slot&1 == 0 {
 			m.Notify(fmt.Sprintf("domain %q has given back disk %s", d.cfg.Name, called(&d.cfg.Disk[i])))

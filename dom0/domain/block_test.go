@@ -18,6 +18,7 @@ import (
 	"ringo/dom0/loader"
 	"ringo/dom0/problem"
 	"ringo/dom0/storage"
+	"ringo/drivers/block"
 )
 
 // withDisks makes a domain "web" of one disk, a.img.
@@ -187,4 +188,62 @@ func TestAttachOff(t *testing.T) {
 	if got := d.Config.Disk; len(got) != 1 || got[0].Image != "boot:c.img" || got[0].Slot != board.FirstDisk+1 || board.FirstDisk != config.FirstSlot {
 		t.Errorf("%+v", got)
 	}
+}
+
+// raw is a disk of the machine that does all at once.
+type raw struct{}
+
+func (raw) Info() block.Info               { return block.Info{Blocks: 4096, BlockSize: 512, MaxBlocks: 64} }
+func (raw) Queues() int                    { return 1 }
+func (raw) Submit(_ int, r *block.Request) { r.Done(r, nil) }
+
+// withRaw has the domain web with a disk of the machine.
+func withRaw(t *testing.T) *rig {
+	r := newRig(t)
+	r.Storage = storage.New(storage.Options{Disks: func() []storage.Source {
+		return []storage.Source{{Name: "nvme0n1", Device: raw{}, R: bytes.NewReader(make([]byte, 2<<20))}}
+	}})
+	c := r.cfg("web", 16)
+	c.Disk = []config.Disk{{Device: "disk:nvme0n1"}}
+	_, err := r.Create(c, false)
+	r.must(err)
+	return r
+}
+
+// A domain with another name than its disk was taken under has it all the same when it
+// restarts.
+func TestRenamedRestart(t *testing.T) {
+	r := withRaw(t)
+	r.must(r.Rename("web", "shop"))
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go r.Run(ctx)
+	r.must(r.Reset("shop"))
+	r.await(1)
+	r.settle(1)
+	if _, err := r.Find("shop"); err != nil {
+		t.Errorf("%v: %q", err, r.notes)
+	}
+}
+
+// A disk has the name that is shown.
+func TestDetachByShownName(t *testing.T) {
+	r := withRaw(t)
+	r.must(r.DetachDisk("web", "nvme0n1", true))
+}
+
+// A guest that restarts has not given back what it was asked for.
+func TestDetachAcrossRestart(t *testing.T) {
+	r := withDisks(t)
+	r.Patience = time.Hour
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go r.Run(ctx)
+	asked := make(chan bool, 100)
+	r.dev.ack = func() bool { asked <- true; return false }
+	end := make(chan error)
+	go func() { end <- r.DetachDisk("web", "8", false) }()
+	<-asked
+	r.must(r.Reset("web"))
+	r.fails(<-end, "has ended before it gave back boot:a.img")
 }

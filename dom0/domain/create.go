@@ -201,6 +201,11 @@ func (m *Manager) build(d *dom, p *plan, paused bool) (err error) {
 	if err != nil {
 		return err
 	}
+	c := *p.cfg
+	c.Disk = c.Settled() // as it is when disks come and go
+	if _, err := encode(&dom{started: d.started, cfg: &c}); err != nil {
+		return err
+	}
 	a := abi.CreateArgs{
 		UUID: p.uuid, VCPUs: uint32(p.cfg.AllVCPUs()), Weight: uint32(p.cfg.CPUWeight), Cap: uint32(p.cfg.Cap),
 		MaxBytes: p.bytes, Affinity: p.cpus[0], Topology: p.machine.Topology,

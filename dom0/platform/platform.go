@@ -84,6 +84,8 @@ type guest struct {
 	gone   bool
 	models *ioreq.Models
 	slots  [board.Slots]*function
+	// leaving are closed when what was last in the slots has ended.
+	leaving [board.Slots]chan struct{}
 }
 
 // New makes a platform without domains. What it keeps for each is reserved from

@@ -17,6 +17,7 @@ type function struct {
 	bells []uint32
 	// ends are called, the last first, when nothing of the device is active any more.
 	ends []func()
+	over chan struct{} // closed by finish
 }
 
 // end ends the device. When it returns, nothing of it is active.
@@ -32,7 +33,7 @@ func (f *function) end() {
 //
 // Preconditions: g.mu is held, or the guest has not run.
 func (p *Platform) function(g *guest, k vpci.Kind, ends ...func()) *function {
-	f := &function{bells: make([]uint32, len(k.Queues)), ends: ends}
+	f := &function{bells: make([]uint32, len(k.Queues)), ends: ends, over: make(chan struct{})}
 	for q := range f.bells {
 		n, ok := g.models.AddBell(func() { f.dev.Kick(q) })
 		if !ok {
@@ -79,7 +80,7 @@ func (p *Platform) insert(g *guest, slot int, k vpci.Kind, ends ...func()) (list
 func (g *guest) remove(slot int) *function {
 	f := g.slots[slot]
 	if f != nil {
-		g.slots[slot] = nil
+		g.slots[slot], g.leaving[slot] = nil, f.over
 		g.host.Remove(slot)
 	}
 	return f
@@ -87,6 +88,7 @@ func (g *guest) remove(slot int) *function {
 
 // finish ends a device that is off the bus.
 func (g *guest) finish(f *function) {
+	defer close(f.over)
 	f.end()
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -168,8 +170,11 @@ func (p *Platform) Pull(id uint32, slot int) {
 	if f != nil {
 		g.plug.Empty(slot)
 	}
+	last := g.leaving[slot]
 	g.mu.Unlock()
 	if f != nil {
 		g.finish(f)
+	} else if last != nil {
+		<-last // the guest has given it back itself
 	}
 }

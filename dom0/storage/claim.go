@@ -38,7 +38,7 @@ func (p *place) overlaps(q *place) bool {
 // Preconditions: s.mu is held.
 func (s *Storage) conflict(o Owner, p *place, again bool) error {
 	for _, c := range s.claims {
-		if !p.overlaps(&c.place) || again && c.owner == o {
+		if !p.overlaps(&c.place) || again && c.owner.UUID == o.UUID {
 			continue
 		}
 		who, remedy := fmt.Sprintf("domain %q", c.owner.Name), "destroy "+c.owner.Name+", or use another disk"
