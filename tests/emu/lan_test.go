@@ -60,7 +60,7 @@ func TestPrivateNetwork(t *testing.T) {
 	h.detach()
 	list := h.ok("network-list -v")
 	for _, want := range []string{
-		`(?m)^private:lab +a\.0 +52:54:00:\S+ +1500 +- up +\d{3,} +\d{4,}$`, `(?m)^private:lab +b\.1 +\S+ +9000 +7,8 up `, `(?m)^private:other +c\.0 `,
+		`(?m)^private:lab +a\.0 +52:54:00:\S+ +1500 +- up +\d{2,} +\d{4,}$`, `(?m)^private:lab +b\.1 +\S+ +9000 +7,8 up `, `(?m)^private:other +c\.0 `,
 	} {
 		if !regexp.MustCompile(want).MatchString(list) {
 			t.Errorf("network-list: %s\ndoes not have %s", list, want)
