@@ -218,11 +218,20 @@ func TestRenamedRestart(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go r.Run(ctx)
+	before, err := r.Find("shop")
+	r.must(err)
 	r.must(r.Reset("shop"))
-	r.await(1)
-	r.settle(1)
-	if _, err := r.Find("shop"); err != nil {
-		t.Errorf("%v: %q", err, r.notes)
+	for {
+		r.mu.Lock()
+		all := strings.Join(r.notes, "\n")
+		r.mu.Unlock()
+		if strings.Contains(all, "could not be restarted") {
+			t.Fatal(all)
+		}
+		if in, err := r.Find("shop"); err == nil && in.ID != before.ID {
+			return
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 
