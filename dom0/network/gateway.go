@@ -61,12 +61,13 @@ type Gateway struct {
 	quit   chan struct{}
 	done   sync.WaitGroup
 
-	exits    atomic.Pointer[[]exit]
-	members  atomic.Pointer[map[uint32]nic.MAC]
-	hops     hops
-	late     sender // of what has waited
-	services services
-	counts   gatewayCounts
+	exits     atomic.Pointer[[]exit]
+	members   atomic.Pointer[map[uint32]nic.MAC]
+	remembers sync.Mutex
+	hops      hops
+	late      sender // of what has waited
+	services  services
+	counts    gatewayCounts
 
 	out outward // of frames from guests
 	in  inward  // of frames from the world
@@ -170,6 +171,7 @@ func (g *Gateway) now() time.Duration { return g.n.clock.Now().Sub(g.start) }
 func (g *Gateway) Join(mac nic.MAC, host string) (netip.Addr, error) {
 	a, err := g.leases.Add(mac, host)
 	if err == nil {
+		g.table.FlushGuest(a) // what came late from who had it before
 		g.remember()
 	}
 	return a, err
@@ -194,6 +196,8 @@ func (g *Gateway) Leave(mac nic.MAC) {
 
 // remember keeps who has which address, for frames to guests.
 func (g *Gateway) remember() {
+	g.remembers.Lock() // the last list is the one that is kept
+	defer g.remembers.Unlock()
 	all := map[uint32]nic.MAC{}
 	for _, e := range g.leases.Entries() {
 		all[number(e.Address)] = e.MAC

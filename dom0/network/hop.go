@@ -45,6 +45,7 @@ func (g *Gateway) reroute() {
 		}
 	}
 	g.n.mu.Unlock()
+	g.hops.keep(all)
 	was := *g.exits.Swap(&all)
 	if slices.ContainsFunc(was, func(o exit) bool {
 		return !slices.ContainsFunc(all, func(e exit) bool { return e.card == o.card && e.addr == o.addr })
@@ -93,6 +94,7 @@ type hops struct {
 	resolved chan resolved
 
 	mu      sync.Mutex
+	routers map[neighbour]*hop // nobody takes their places
 	slot    [hopSlots]hop
 	waiting int // bytes
 }
@@ -106,6 +108,32 @@ type hop struct {
 	waiting []nic.Frame // copies
 }
 
+// neighbour is an address on a card's cable.
+type neighbour struct {
+	card *Interface
+	addr uint32
+}
+
+// keep has the routers of exits have a place of their own.
+func (h *hops) keep(all []exit) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	routers := map[neighbour]*hop{}
+	for _, e := range all {
+		if k := (neighbour{e.card, e.via}); e.via != 0 {
+			if routers[k] = h.routers[k]; routers[k] == nil {
+				routers[k] = &hop{card: e.card, addr: e.via, asked: -hopWait}
+			}
+		}
+	}
+	for k, s := range h.routers {
+		if routers[k] == nil {
+			h.forget(s)
+		}
+	}
+	h.routers = routers
+}
+
 // resolved is what the stack says of a neighbour.
 type resolved struct {
 	card *Interface
@@ -116,6 +144,9 @@ type resolved struct {
 
 // find returns the slot of a neighbour, which may have another one's in it.
 func (h *hops) find(card *Interface, addr uint32) *hop {
+	if s := h.routers[neighbour{card, addr}]; s != nil {
+		return s
+	}
 	return &h.slot[(addr*0x9e37_79b1>>16^uint32(card.id))%hopSlots]
 }
 
@@ -125,6 +156,10 @@ func (g *Gateway) hop(card *Interface, addr uint32, now time.Duration) (mac nic.
 	h.mu.Lock()
 	s := h.find(card, addr)
 	if s.card != card || s.addr != addr {
+		if s.card != nil && now-s.asked < hopWait { // it is in use, or asked for
+			h.mu.Unlock()
+			return mac, false
+		}
 		h.forget(s)
 		*s = hop{card: card, addr: addr, asked: -hopWait}
 	}

@@ -16,6 +16,8 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 
 	"ringo/dom0/network/names"
 )
@@ -88,6 +90,9 @@ func (s *services) end() {
 
 // guestOf is who is at an address of a connection.
 func guestOf(a net.Addr) netip.Addr {
+	if a == nil {
+		return netip.Addr{}
+	}
 	p, err := netip.ParseAddrPort(a.String())
 	if err != nil {
 		return netip.Addr{}
@@ -136,7 +141,8 @@ func (s *services) streams() {
 		if err != nil {
 			return
 		}
-		guest, mine := guestOf(c.RemoteAddr()), 0
+		from := c.RemoteAddr() // nil if the guest has ended it already
+		guest, mine := guestOf(from), 0
 		s.mu.Lock()
 		for _, o := range s.conns {
 			if o == guest {
@@ -149,16 +155,32 @@ func (s *services) streams() {
 		}
 		s.mu.Unlock()
 		if full {
-			_ = c.Close()
+			s.abort(c, from)
 			continue
 		}
 		s.g.done.Go(func() {
 			s.stream(c, guest)
-			_ = c.Close()
+			s.abort(c, from)
 			s.mu.Lock()
 			delete(s.conns, c)
 			s.mu.Unlock()
 		})
+	}
+}
+
+// abort ends a connection with from at once: one that is only closed is kept until the
+// guest has answered, which it need not.
+func (s *services) abort(c net.Conn, from net.Addr) {
+	_ = c.Close()
+	a, ok := from.(*net.TCPAddr)
+	if !ok {
+		return
+	}
+	p := a.AddrPort()
+	id := stack.TransportEndpointID{LocalPort: portDNS, LocalAddress: ip4(s.g.us), RemotePort: p.Port(), RemoteAddress: address(p.Addr().Unmap())}
+	e := s.g.n.stack.FindTransportEndpoint(ipv4.ProtocolNumber, tcp.ProtocolNumber, id, s.g.inside.id)
+	if t, ok := e.(*tcp.Endpoint); ok && t.EndpointState() != tcp.StateListen { // the listener has what no connection has
+		t.Abort()
 	}
 }
 

@@ -27,6 +27,7 @@ type receiver struct {
 	pieces  [maxPieces][]byte
 	n       int // of pieces that are in use
 	room    int // bytes in them
+	looked  int // buffers that were looked at for a frame, empty ones as well
 }
 
 func (x *receiver) init(d *Device, pair int) {
@@ -203,7 +204,7 @@ func (x *receiver) rescue() {
 func (x *receiver) put(f *nic.Frame, h *[headerLen]byte, size int) bool {
 	q := x.q
 	merge := q.Features&featMerge != 0
-	x.n, x.room = 0, 0
+	x.n, x.room, x.looked = 0, 0, 0
 	buffers := 0
 	for left := headerLen + size; left > 0; {
 		r, ok := q.Next()
@@ -229,6 +230,9 @@ func (x *receiver) put(f *nic.Frame, h *[headerLen]byte, size int) bool {
 
 // gather collects where a buffer is, and reports whether it can be used.
 func (x *receiver) gather(r ring.Request) bool {
+	if x.looked += len(r.Buffers); x.looked > maxPieces {
+		return false
+	}
 	for i := range r.Buffers {
 		b := &r.Buffers[i]
 		if !b.Write {

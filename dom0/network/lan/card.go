@@ -145,7 +145,7 @@ func (c *Card) Connect(d Device) error {
 	if c.net.sw == nil {
 		return nil
 	}
-	p, err := c.net.sw.Join(d, bridge.Options{Name: c.Name(), MAC: c.MAC, Unfiltered: c.unfiltered, VLAN: c.VLAN, Trunk: c.Trunk})
+	p, err := c.net.sw.Join(d, bridge.Options{Name: c.Name(), MAC: c.MAC, Unfiltered: c.unfiltered, VLAN: c.VLAN, Trunk: c.Trunk, Leased: c.Address.IsValid()})
 	if err != nil {
 		return err
 	}
@@ -198,10 +198,10 @@ func (c *Card) Counters() (guest nic.Counters, port bridge.Counters) {
 // the network calls what was connected.
 func (c *Card) Close() {
 	c.once.Do(func() {
-		c.leave()
 		if p := c.port.Swap(nil); p != nil {
-			p.Leave()
+			p.Leave() // or what it still sends would be somebody's who gets its address
 		}
+		c.leave()
 		n := c.n
 		n.mu.Lock()
 		defer n.mu.Unlock()

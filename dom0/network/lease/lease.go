@@ -67,7 +67,7 @@ func (s *Server) Add(mac nic.MAC, host string) (netip.Addr, error) {
 	if s.find(mac) != nil {
 		return netip.Addr{}, fmt.Errorf("two network cards with the address %v (choose another one for one of them)", mac)
 	}
-	// The lowest tenth stays for who has addresses by hand.
+	// The lowest tenth stays for those without a filter that have addresses by hand.
 	first := s.c.Gateway.Masked().Addr()
 	for range 1 << (32 - s.c.Gateway.Bits()) / 10 {
 		first = first.Next()
