@@ -115,10 +115,9 @@ func (n *Network) NewGateway(o GatewayOptions) (*Gateway, error) {
 	if n.gateway.Load() != nil {
 		return nil, errGateway
 	}
-	if g.inside, err = n.create(o.Name, o.Card, []Setting{{Device: o.Name, Address: o.Address}}); err != nil {
+	if g.inside, err = n.create(o.Name, o.Card, []Setting{{Device: o.Name, Address: o.Address}}, true); err != nil {
 		return nil, err
 	}
-	g.inside.inside = true
 	if ep, err := n.stack.GetNetworkEndpoint(g.inside.id, ipv6.ProtocolNumber); err == nil {
 		ep.Disable()
 	}

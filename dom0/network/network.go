@@ -121,7 +121,7 @@ func (n *Network) tune() {
 
 // Add has the network use a card, under a name that no other has, and starts it.
 func (n *Network) Add(name string, dev nic.Device) (*Interface, error) {
-	i, err := n.create(name, dev, n.settings(name))
+	i, err := n.create(name, dev, n.settings(name), false)
 	if err != nil {
 		return nil, err
 	}
@@ -136,11 +136,12 @@ func (n *Network) Add(name string, dev nic.Device) (*Interface, error) {
 	return i, nil
 }
 
-// create makes an interface, which does nothing yet.
-func (n *Network) create(name string, dev nic.Device, settings []Setting) (*Interface, error) {
+// create makes an interface, which does nothing yet; inside is the network of guests.
+func (n *Network) create(name string, dev nic.Device, settings []Setting, inside bool) (*Interface, error) {
 	n.mu.Lock()
 	n.made++
 	i := newInterface(n, name, tcpip.NICID(n.made), dev, settings)
+	i.inside = inside
 	n.cards = append(n.cards, i)
 	n.mu.Unlock()
 	if err := n.stack.CreateNICWithOptions(i.id, i.link, stack.NICOptions{Name: i.name}); err != nil {
