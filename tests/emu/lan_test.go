@@ -30,8 +30,8 @@ func TestPrivateNetwork(t *testing.T) {
 	h.ok(guest + "name=a nic=private:lab nic=private:lab,vlan=7,mtu=9000")
 	h.ok(guest + "name=b vcpus=2 nic=private:lab nic=private:lab,trunk=7,trunk=8,mtu=9000")
 	h.ok(guest + "name=c nic=private:other nic=private:lab,vlan=9")
-	h.fails("create -n demo.toml name=x nic=bridge:net9", `nic 1: network: this machine has no network card "net9"`)
-	h.fails("create -n demo.toml name=x"+strings.Repeat(" nic=private:lab", 7), "nic: 7 are too many: at most 6")
+	h.fails(guest+"-n name=x nic=bridge:net9", `nic 1: network: this machine has no network card "net9"`)
+	h.fails(guest+"-n name=x"+strings.Repeat(" nic=private:lab", 7), "nic: 7 are too many: at most 6")
 	h.fails("network-destroy lab", "is in the network private:lab")
 	for i, name := range []string{"a", "b", "c"} {
 		h.attach(name)
