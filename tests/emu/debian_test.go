@@ -140,7 +140,7 @@ func (h *host) destroyBusy(disk string) {
 	h.t.Helper()
 	h.sh(busyWriter + " true")
 	h.detach()
-	wrote := regexp.MustCompile(`(?m)^` + disk + ` +rw +server +\d+ +\d+ +(\d+) `)
+	wrote := regexp.MustCompile(`(?m)^` + disk + ` +\d+ +rw +server +\d+ +\d+ +(\d+) `)
 	count := func() int {
 		g := wrote.FindStringSubmatch(h.ok("block-list server"))
 		if g == nil {
