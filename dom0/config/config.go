@@ -112,6 +112,12 @@ type Disk struct {
 	Serial   string `toml:"serial,omitempty" json:"serial,omitempty"`
 	// Slot is where it is on the guest's PCI bus, 8 to 31; 0 = in the first one that is free.
 	Slot int `toml:"slot,omitempty" json:"slot,omitempty"`
+	// IOPS and BPS are the most requests, and bytes, that are begun in a second, 0 = any
+	// number; the bursts are what may be begun at once, 0 = a tenth of a second's.
+	IOPS      int  `toml:"iops,omitempty" json:"iops,omitempty"`
+	IOPSBurst int  `toml:"iops_burst,omitempty" json:"iops_burst,omitempty"`
+	BPS       Size `toml:"bps,omitempty" json:"bps,omitzero"`
+	BPSBurst  Size `toml:"bps_burst,omitempty" json:"bps_burst,omitzero"`
 }
 
 // Action is what happens to a domain that stopped.

@@ -79,36 +79,3 @@ func (c *Config) Set(key, value string) error {
 	}
 	return nil
 }
-
-// addDisk adds a disk that is written as SOURCE[,readonly][,snapshot][,serial=TEXT]
-// [,slot=NUMBER]. A source with a colon is an image, one without a device.
-func (c *Config) addDisk(value string) error {
-	source, rest, _ := strings.Cut(value, ",")
-	d := Disk{Device: source}
-	if strings.Contains(source, ":") {
-		d = Disk{Image: source}
-	}
-	for rest != "" {
-		var word string
-		word, rest, _ = strings.Cut(rest, ",")
-		name, text, given := strings.Cut(word, "=")
-		switch {
-		case name == "readonly" && !given:
-			d.ReadOnly = true
-		case name == "snapshot" && !given:
-			d.Snapshot = true
-		case name == "serial" && given:
-			d.Serial = text
-		case name == "slot" && given:
-			n, err := strconv.Atoi(text)
-			if err != nil {
-				return fmt.Errorf("disk: slot: %q is not a whole number", short(text))
-			}
-			d.Slot = n
-		default:
-			return fmt.Errorf("disk: %q is not known: write SOURCE,readonly or SOURCE,snapshot or SOURCE,serial=TEXT", short(word))
-		}
-	}
-	c.Disk = append(slices.Clip(c.Disk), d)
-	return nil
-}

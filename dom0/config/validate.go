@@ -145,30 +145,6 @@ func (c *Config) validateDevices() error {
 	return c.validateNICs()
 }
 
-func (d *Disk) validate() error {
-	given := 0
-	for _, s := range []string{d.Device, d.Image, d.Volume} {
-		if s != "" {
-			given++
-		}
-		if len(s) > maxFile {
-			return fmt.Errorf("a name is longer than %d bytes", maxFile)
-		}
-	}
-	printable := strings.IndexFunc(d.Serial, func(r rune) bool { return r < ' ' || r > '~' }) < 0
-	switch {
-	case given != 1:
-		return fmt.Errorf("give one of device, image and volume")
-	case d.ReadOnly && d.Snapshot:
-		return fmt.Errorf("give readonly or snapshot, not both")
-	case d.Image != "" && !d.ReadOnly && !d.Snapshot:
-		return fmt.Errorf("image: files cannot be written: add readonly = true, or snapshot = true to keep what is written in memory")
-	case len(d.Serial) > maxSerial || !printable:
-		return fmt.Errorf("serial: %q is none: use 1 to %d letters of ASCII", short(d.Serial), maxSerial)
-	}
-	return nil
-}
-
 // Unsupported names the first setting that this version of the toolstack cannot
 // honour yet, "" if there is none.
 func (c *Config) Unsupported() string {
