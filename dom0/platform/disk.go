@@ -50,7 +50,7 @@ func (p *Platform) addDisk(g *guest, slot int, all []*storage.Disk) error {
 
 // disk is the device that a disk is for the guest.
 func disk(d *storage.Disk, mem *guestmem.Memory, vcpus int) (vpci.Kind, error) {
-	c := vblk.Config{Disk: d, Memory: mem, Serial: d.Serial, Queues: queues(d, vcpus)}
+	c := vblk.Config{Disk: d, Memory: mem, Serial: d.Serial, Queues: queues(d, vcpus), Drop: d.Drop}
 	if d.Bounce == nil {
 		return vblk.Kind(c), nil
 	}

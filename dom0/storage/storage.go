@@ -13,6 +13,8 @@
 //	writes a snapshot without end         its memory is reserved from dom0's budget,
 //	                                      and writes fail when that is used up
 //	gives an image that cannot be read    errors of reads are I/O errors
+//	asks for more than its limits         its requests wait, others' do not; they end
+//	                                      when the disk is taken away
 package storage
 
 import (
@@ -90,6 +92,7 @@ type Disk struct {
 	Bounce func() []dma.Segment
 
 	s      *Storage
+	limit  *limiter
 	counts [block.WriteZeroes + 1]atomic.Uint64
 	bytes  [block.Write + 1]atomic.Uint64
 	errors atomic.Uint64
@@ -210,6 +213,8 @@ func (s *Storage) Take(o Owner, c *config.Disk) (*Disk, error) {
 		d.Device = sn
 		d.ends = append(d.ends, sn.close)
 	}
+	d.limit = newLimiter(d.Device, c)
+	d.Device = d.limit
 	if p.real && s.o.Confined {
 		d.Bounce = d.pass
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"ringo/drivers/block"
 	"ringo/drivers/dma"
 	"ringo/drivers/virtio/ring"
 )
@@ -78,6 +79,40 @@ func TestPanic(t *testing.T) {
 	d.bad = 0
 	r.start(0)
 	if s := r.do(typeIn, 0, dataAt, 512); s != statusOK {
+		t.Errorf("status %d", s)
+	}
+}
+
+// waiter is a disk whose requests wait.
+type waiter struct {
+	*disk
+	all chan *block.Request
+}
+
+func (w waiter) Submit(_ int, r *block.Request) { w.all <- r }
+
+// A reset does not wait for what the disk has wait: it is dropped, and it alone.
+func TestDrop(t *testing.T) {
+	w := waiter{newDisk(t, 512), make(chan *block.Request, 10)}
+	r := newRig(t, Config{Disk: w, Drop: func(queue int) {
+		if queue != 0 {
+			t.Errorf("queue %d is dropped", queue)
+		}
+		q := <-w.all
+		q.Done(q, block.ErrGone)
+	}})
+	r.start(0)
+	for range 3 {
+		r.ask(typeIn, 0, dataAt, 512)
+		q := <-w.all
+		w.all <- q
+		r.reset()
+		r.start(0)
+	}
+	n := r.ask(typeIn, 0, dataAt, 512)
+	q := <-w.all
+	q.Done(q, nil)
+	if s := r.wait(n); s != statusOK {
 		t.Errorf("status %d", s)
 	}
 }

@@ -66,6 +66,9 @@ func (d *device) serve(q *vpci.Queue) {
 
 // settle waits until the disk has nothing of the queue any more.
 func (s *server) settle() {
+	if s.busy > 0 && s.d.Drop != nil {
+		s.d.Drop(s.q.Index % s.d.Disk.Queues())
+	}
 	for s.busy > 0 {
 		for x := s.ended(); x != nil; x = x.link {
 			s.busy--

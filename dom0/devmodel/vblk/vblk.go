@@ -22,7 +22,7 @@
 //	asks without end                      [slots] requests are under way, others
 //	                                      wait in the ring
 //	resets while the disk works           the reset ends when the disk is done with
-//	                                      the guest's RAM
+//	                                      the guest's RAM; what waits there is dropped
 //	goes away                             the same
 //	finds a mistake here                  the panic ends the queue, when the disk is
 //	                                      done with what it has of it
@@ -85,6 +85,9 @@ type Config struct {
 	// Bounce returns memory, a piece for each page, for a queue's data to pass through,
 	// where the disk cannot reach the guest's. It is nil where it can.
 	Bounce func() []dma.Segment
+	// Drop ends those requests of a queue that the disk has wait, with an error; nil: none
+	// waits without end.
+	Drop func(queue int)
 }
 
 // device is what all queues share.
