@@ -368,6 +368,8 @@ func TestEveryVerb(t *testing.T) {
 	if got := show(BlockAttach.Name, heard, err); got != `{"heard":true}` {
 		t.Error(got)
 	}
+	_, err = BlockLimit.Call(a, BlockLimits{"off", "d0", []string{"iops=5"}})
+	show(BlockLimit.Name, None{}, err)
 	_, err = BlockDetach.Call(a, BlockUnplug{Domain: "off", Disk: "d0"})
 	show(BlockDetach.Name, None{}, err)
 	if _, err := DiskExercise.Call(a, DiskTest{Name: "d0", Size: 1}); err == nil || !strings.Contains(err.Error(), "d0 is in use by") {

@@ -22,6 +22,11 @@ type Block struct {
 	Written  uint64 `json:"written"`
 	Flushes  uint64 `json:"flushes"`
 	Errors   uint64 `json:"errors"` // requests that have failed
+	// Limits of requests and bytes that are begun in a second, and at once; 0 = none.
+	IOPS      int    `json:"iops,omitempty"`
+	IOPSBurst int    `json:"iops_burst,omitempty"`
+	BPS       uint64 `json:"bps,omitempty"`
+	BPSBurst  uint64 `json:"bps_burst,omitempty"`
 }
 
 // BlockPlug is a request to give a domain a disk, written as a setting of DomainCreate.
@@ -37,6 +42,14 @@ type BlockUnplug struct {
 	Force  bool   `json:"force,omitempty"` // the domain is not asked
 }
 
+// BlockLimits is a request to change the limits of a disk, which its name or its slot names,
+// each written as iops=NUMBER, bps=SIZE, iops_burst=NUMBER or bps_burst=SIZE; 0 is none.
+type BlockLimits struct {
+	Domain string   `json:"domain"`
+	Disk   string   `json:"disk"`
+	Limits []string `json:"limits"`
+}
+
 // Verbs of a domain's disks. BlockAttach says whether the domain hears of it, BlockDetach
 // returns when the disk is free.
 var (
@@ -46,6 +59,9 @@ var (
 	})
 	BlockDetach = act("block.detach", func(a *API, in *BlockUnplug) error {
 		return a.Manager.DetachDisk(in.Domain, in.Disk, in.Force)
+	})
+	BlockLimit = act("block.limit", func(a *API, in *BlockLimits) error {
+		return a.Manager.LimitDisk(in.Domain, in.Disk, in.Limits)
 	})
 )
 
@@ -63,6 +79,8 @@ var BlockList = add("block.list", func(a *API, in *Ref) ([]Block, error) {
 	for _, d := range a.Storage.Of(uuid) {
 		i := d.Info()
 		b := Block{Name: d.Name, Slot: d.Slot, Serial: d.Serial, Size: i.Blocks * uint64(i.BlockSize), ReadOnly: i.ReadOnly, Snapshot: d.Snapshot, Errors: d.Errors()}
+		l := d.Limits()
+		b.IOPS, b.IOPSBurst, b.BPS, b.BPSBurst = l.IOPS, l.IOPSBurst, l.BPS.Bytes, l.BPSBurst.Bytes
 		b.Reads, b.Read = d.Counted(block.Read)
 		b.Writes, b.Written = d.Counted(block.Write)
 		b.Flushes, _ = d.Counted(block.Flush)

@@ -5,10 +5,37 @@ package cli
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"ringo/dom0/api"
 )
+
+const (
+	blockAttachHelp = `  block-attach web1 disk=nvme0n1p2,serial=data
+The disk is written as for create. A guest that runs is told by ACPI, and the disk
+stays when it restarts. Of a domain that is off the definition is changed.`
+	blockDetachHelp = `DISK is its name in block-list, or its slot. A guest that runs is asked by ACPI, and
+has ten seconds to give it back; -F takes it away unasked, and what the guest had
+not written is lost. A restart does not bring it back. Of a domain that is off the
+definition is changed.`
+	blockLimitHelp = `  block-limit web1 nvme0n1p2 iops=500 bps=20MiB
+What the guest asks for beyond that waits. iops counts requests as the disk gets them,
+bps bytes in a second; iops_burst and bps_burst are what may be begun at once after a
+pause, a tenth of a second's unless they are given. 0 takes a limit away. It counts at
+once, also for what waits, and a restart keeps it. DISK is its name in block-list, or its
+slot. Of a domain that is off the definition is changed.`
+)
+
+// blockVerbs are those about the disks of domains.
+func blockVerbs() []verb {
+	return []verb{
+		{name: "block-list", alias: []string{"domblklist"}, args: "DOMAIN", least: 1, most: 1, kind: argDomain, short: "list a domain's disks, and what it has done with them", run: blockList},
+		{name: "block-attach", args: "DOMAIN disk=SOURCE[,...]", least: 2, most: 2, kind: argDefined, short: "give a domain another disk", text: blockAttachHelp, run: blockAttach},
+		{name: "block-detach", args: "[-F] DOMAIN DISK", flags: "F", least: 2, most: 2, kind: argDefined, short: "take a disk away from a domain", text: blockDetachHelp, run: blockDetach},
+		{name: "block-limit", alias: []string{"blkdeviotune"}, args: "DOMAIN DISK iops=NUMBER|bps=SIZE|...", least: 3, most: 6, kind: argDefined, short: "limit what a domain may ask of a disk", text: blockLimitHelp, run: blockLimit},
+	}
+}
 
 // blockAttach gives a domain a disk.
 func blockAttach(c *call) error {
@@ -30,6 +57,46 @@ func blockDetach(c *call) error {
 	return err
 }
 
+// blockLimit changes the limits of one.
+func blockLimit(c *call) error {
+	_, err := api.BlockLimit.Call(c.API, api.BlockLimits{Domain: c.args[0], Disk: c.args[1], Limits: c.args[2:]})
+	return err
+}
+
+// inUnits is a size with the largest unit that leaves a whole number.
+func inUnits(n uint64) string {
+	unit := "KiB"
+	n >>= 10
+	for _, larger := range []string{"MiB", "GiB", "TiB"} {
+		if n == 0 || n%1024 != 0 {
+			break
+		}
+		n, unit = n>>10, larger
+	}
+	return strconv.FormatUint(n, 10) + unit
+}
+
+// limited says which limits a disk has.
+func limited(b *api.Block) string {
+	var all []string
+	if b.IOPS != 0 {
+		all = append(all, fmt.Sprintf("iops=%d", b.IOPS))
+	}
+	if b.IOPSBurst != 0 {
+		all = append(all, fmt.Sprintf("iops_burst=%d", b.IOPSBurst))
+	}
+	if b.BPS != 0 {
+		all = append(all, "bps="+inUnits(b.BPS))
+	}
+	if b.BPSBurst != 0 {
+		all = append(all, "bps_burst="+inUnits(b.BPSBurst))
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return " " + strings.Join(all, " ")
+}
+
 // blockList prints the disks of a domain.
 func blockList(c *call) error {
 	all, err := api.BlockList.Call(c.API, api.Ref{Domain: c.args[0]})
@@ -37,7 +104,8 @@ func blockList(c *call) error {
 		return err
 	}
 	c.printf("%-24s %4s %-9s %-20s %10s %10s %10s %8s %6s\n", "Source", "Slot", "Mode", "Serial", "Size(MiB)", "Read(KiB)", "Wrote(KiB)", "Flushes", "Errors")
-	for _, b := range all {
+	for i := range all {
+		b := &all[i]
 		mode := "rw"
 		switch {
 		case b.Snapshot:
@@ -45,7 +113,7 @@ func blockList(c *call) error {
 		case b.ReadOnly:
 			mode = "ro"
 		}
-		c.printf("%-24s %4d %-9s %-20s %10d %10d %10d %8d %6d\n", b.Name, b.Slot, mode, b.Serial, b.Size>>20, b.Read>>10, b.Written>>10, b.Flushes, b.Errors)
+		c.printf("%-24s %4d %-9s %-20s %10d %10d %10d %8d %6d%s\n", b.Name, b.Slot, mode, b.Serial, b.Size>>20, b.Read>>10, b.Written>>10, b.Flushes, b.Errors, limited(b))
 	}
 	return nil
 }

@@ -43,7 +43,9 @@ const (
 // help refers to it.
 var verbs []verb
 
-func init() { verbs = slices.Concat(domainVerbs(), lanVerbs(), networkVerbs(), hostVerbs()) }
+func init() {
+	verbs = slices.Concat(domainVerbs(), blockVerbs(), lanVerbs(), networkVerbs(), hostVerbs())
+}
 
 // domainVerbs are those about domains.
 func domainVerbs() []verb {
@@ -125,9 +127,6 @@ func hostVerbs() []verb {
 		{name: "pci", alias: []string{"lspci"}, args: "[-v] [-x] [ADDRESS]", flags: "vx", most: 1,
 			short: "list the machine's PCI functions", text: pciHelp, run: pciList},
 		{name: "disks", args: "[-v]", flags: "v", short: "list the machine's disks; -v with partitions and file systems", run: disks},
-		{name: "block-list", alias: []string{"domblklist"}, args: "DOMAIN", least: 1, most: 1, kind: argDomain, short: "list a domain's disks, and what it has done with them", run: blockList},
-		{name: "block-attach", args: "DOMAIN disk=SOURCE[,...]", least: 2, most: 2, kind: argDefined, short: "give a domain another disk", text: blockAttachHelp, run: blockAttach},
-		{name: "block-detach", args: "[-F] DOMAIN DISK", flags: "F", least: 2, most: 2, kind: argDefined, short: "take a disk away from a domain", text: blockDetachHelp, run: blockDetach},
 		{name: "disk-hash", args: "DISK [START [SIZE]]", least: 1, most: 3, short: "hash what a disk contains", text: diskHashHelp, run: diskHash},
 		{name: "disk-speed", args: "[-f] [-s BYTES] [-d DEPTH] [-n COUNT] DISK", flags: "fs:d:n:", least: 1, most: 1, short: "see how long reads or flushes of a disk take", text: diskSpeedHelp, run: diskSpeed},
 		{name: "disk-test", args: "[-f] DISK NUMBER MIB", flags: "f", least: 3, most: 3, short: "test a disk, and destroy what is on it", text: diskTestHelp, run: diskTest},
@@ -188,13 +187,6 @@ adds the UUID.`
 stops. FILE and settings are those of create; defining a name again replaces its
 configuration, and with the name of a domain that exists it is that one's.
 Definitions are kept in memory: they end with the machine.`
-	blockAttachHelp = `  block-attach web1 disk=nvme0n1p2,serial=data
-The disk is written as for create. A guest that runs is told by ACPI, and the disk
-stays when it restarts. Of a domain that is off the definition is changed.`
-	blockDetachHelp = `DISK is its name in block-list, or its slot. A guest that runs is asked by ACPI, and
-has ten seconds to give it back; -F takes it away unasked, and what the guest had
-not written is lost. A restart does not bring it back. Of a domain that is off the
-definition is changed.`
 	editHelp = `  edit web1 memory=512MiB vcpus=2
 changes settings. Without settings the configuration is shown as it is in a
 file, and a whole one is read: type or paste it, then a line with a dot. An empty

@@ -187,7 +187,7 @@ func (m *Manager) givenBack(d *dom, x *config.Disk) error {
 		c, there := d.cfg, m.doms[d.id] == d
 		m.mu.Unlock()
 		switch {
-		case !slices.Contains(c.Settled(), *x):
+		case !slices.ContainsFunc(c.Settled(), func(y config.Disk) bool { return y.Slot == x.Slot && called(&y) == called(x) }):
 			return nil
 		case !there:
 			return problem.New(problem.Busy, "block-list "+c.Name+" shows what it has, if it restarts", "domain %q has ended before it gave back %s", c.Name, called(x))
@@ -230,8 +230,7 @@ func (m *Manager) emptied(id uint32, slot int) {
 		if d.gone || i < 0 {
 			return
 		}
-		uuid, _ := config.ParseUUID(d.cfg.UUID)
-		if m.Storage != nil && slices.ContainsFunc(m.Storage.Of(uuid), func(x *storage.Disk) bool { return x.Slot == slot }) {
+		if m.opened(d.cfg, slot) != nil {
 			return // it was pulled meanwhile, and this is the next one
 		}
 		if d.asked>>slot&1 == 0 {

@@ -78,6 +78,7 @@ type limiter struct {
 	on    atomic.Bool // there are limits
 
 	mu    sync.Mutex // guards what follows
+	by    config.Disk
 	ops   bucket
 	bytes bucket
 	lines []line
@@ -102,6 +103,7 @@ func newLimiter(d block.Device, c *config.Disk) *limiter {
 func (l *limiter) set(c *config.Disk) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.by = *c
 	l.ops.set(uint64(c.IOPS), uint64(c.IOPSBurst))
 	l.bytes.set(c.BPS.Bytes, c.BPSBurst.Bytes)
 	l.on.Store(c.IOPS != 0 || c.BPS.Bytes != 0)
@@ -222,6 +224,13 @@ func (l *limiter) drop(queue int) {
 
 // Limit changes how much of the disk its guest may use, to what a configuration says.
 func (d *Disk) Limit(c *config.Disk) { d.limit.set(c) }
+
+// Limits returns the configuration that says how much of the disk its guest may use.
+func (d *Disk) Limits() config.Disk {
+	d.limit.mu.Lock()
+	defer d.limit.mu.Unlock()
+	return d.limit.by
+}
 
 // Drop ends, with an error, the requests of a queue that wait for their turn.
 func (d *Disk) Drop(queue int) { d.limit.drop(queue) }
