@@ -94,7 +94,6 @@ type cpu struct {
 	tss   [16]uint64
 	batch [zapBatch]uint64 // frames of one zap round
 	out   [256]byte        // console and copy buffer
-	evs   [maxEvents * 12]byte
 	sig   sigframe
 	here  frame // of fatalHere
 	watch watched

@@ -4,9 +4,9 @@
 package kernel
 
 import (
+	"math/bits"
+	"sync/atomic"
 	"unsafe"
-
-	"ringo/hv/insn"
 )
 
 const (
@@ -16,11 +16,15 @@ const (
 	epollAdd = 1
 	epollDel = 2
 	epollMod = 3
-
-	maxEvents = 32 // returned by one call
 )
 
-var epollWaiters list
+var (
+	epollWaiters list
+	// epollMaybe has a bit for each descriptor that may have an event which was not
+	// reported yet. It is written under klock, and read without: most calls of the
+	// runtime find nothing.
+	epollMaybe uint64
+)
 
 // event is struct epoll_event: 12 bytes, packed.
 type event struct {
@@ -62,17 +66,18 @@ func epollCtl(t *thread, ev *event) uint64 {
 		if t.f.rsi == epollAdd && f.watched != 0 {
 			return neg(eEXIST)
 		}
-		f.watched, f.level, f.edge = 1, 1, 0
+		f.watched, f.level = 1, 1
 		f.data = uint64(ev.lo) | uint64(ev.hi)<<32
 		if ev.events&epollET != 0 {
 			f.level = 0
-			if fdReady(f) {
-				epollNotify(f)
-			}
+		}
+		atomic.StoreUint64(&epollMaybe, epollMaybe&^(1<<t.f.rdx))
+		if fdReady(f) {
+			epollNotify(t.f.rdx)
 		}
 		return 0
 	case epollDel:
-		f.watched, f.edge = 0, 0
+		f.watched = 0
 		return 0
 	}
 	return neg(eINVAL)
@@ -87,17 +92,22 @@ func fdReady(f *fd) bool {
 	return f.count != 0
 }
 
-// epollNotify records an event on f and wakes who waits for events.
-// Preconditions: klock.
+// epollNotify records an event on descriptor i, and gives it to who waits for events: the
+// runtime has one thread at a time do so. It takes nobody's CPU away, also where an
+// interrupt is the event: whoever runs has the P that its reader wants, or is about to
+// block. Preconditions: klock.
 //
 //go:nosplit
-func epollNotify(f *fd) {
-	if f.watched == 0 {
+func epollNotify(i uint64) {
+	if fdAt(i).watched == 0 {
 		return
 	}
-	f.edge = 1
-	for epollWaiters.head != 0 {
-		unblock(thr(epollWaiters.head), 0, f.kind == fdIRQ)
+	atomic.StoreUint64(&epollMaybe, epollMaybe|1<<(i%maxFD))
+	if epollWaiters.head != 0 {
+		t := thr(epollWaiters.head)
+		if n := epollFill(t); n != 0 {
+			unblock(t, n, false)
+		}
 	}
 }
 
@@ -126,57 +136,55 @@ func sysEpollWait2(c *cpu, t *thread) uint64 {
 	return epollWait(c, t, ns)
 }
 
-// epollWait waits ns nanoseconds, ^0 for ever. A thread that blocks starts the
-// call again when it wakes, with the deadline of the first time.
+// epollWait waits ns nanoseconds, ^0 for ever. Who ends the wait of a thread that blocks
+// gives it its events.
 //
 //go:nosplit
 func epollWait(c *cpu, t *thread, ns uint64) uint64 {
-	klock.lock()
-	if t.again == 0 {
-		t.deadline = 0
-		if ns != ^uint64(0) {
-			t.deadline = deadlineIn(ns)
-		}
+	if ns == 0 && atomic.LoadUint64(&epollMaybe) == 0 {
+		return 0
 	}
-	n := epollFill(c, t.f.rdx)
+	klock.lock()
+	n := epollFill(t)
 	switch {
-	case n != 0 || ns == 0 || t.deadline != 0 && insn.RDTSC() >= t.deadline:
+	case n != 0 || ns == 0:
 	case t.pending&^t.mask != 0:
 		n = neg(eINTR)
 	default:
-		t.again = 1
-		restart(t)
+		deadline := uint64(0)
+		if ns != ^uint64(0) {
+			deadline = deadlineIn(ns)
+		}
 		epollWaiters.push(t)
-		block(c, t, stEpoll, t.deadline)
-		klock.unlock()
-		return keepRAX
+		block(c, t, stEpoll, deadline)
+		n = keepRAX
 	}
-	t.again = 0
 	klock.unlock()
-	if n-1 < maxEvents && !copyOut(t.f.rsi, unsafe.Pointer(&c.evs), n*12) {
-		return neg(eFAULT)
-	}
 	return n
 }
 
-// epollFill collects events in c.evs. Preconditions: klock.
+// epollFill writes events to the memory that t has named in its call, and returns how
+// many, or an error. Preconditions: klock.
 //
 //go:nosplit
-func epollFill(c *cpu, limit uint64) (n uint64) {
-	if limit > maxEvents {
-		limit = maxEvents
-	}
-	for i := uint64(3); i < maxFD && n < limit; i++ {
-		f := fdAt(i)
-		if f.watched == 0 || f.level == 0 && f.edge == 0 || f.level != 0 && !fdReady(f) {
+func epollFill(t *thread) (n uint64) {
+	left := epollMaybe
+	for m := left; m != 0 && n < t.f.rdx; m &= m - 1 {
+		bit := m & -m
+		f := fdAt(uint64(bits.TrailingZeros64(m)))
+		ready := f.watched != 0 && (f.level == 0 || fdReady(f))
+		if !ready || f.level == 0 {
+			left &^= bit
+		}
+		if !ready {
 			continue
 		}
-		f.edge = 0
-		p := addr(unsafe.Pointer(&c.evs)) + n*12
-		*p32(p) = epollIn
-		*p32(p + 4) = uint32(f.data)
-		*p32(p + 8) = uint32(f.data >> 32)
+		ev := event{epollIn, uint32(f.data), uint32(f.data >> 32)}
+		if !copyOut(t.f.rsi+n*12, unsafe.Pointer(&ev), 12) {
+			return neg(eFAULT)
+		}
 		n++
 	}
+	atomic.StoreUint64(&epollMaybe, left)
 	return n
 }

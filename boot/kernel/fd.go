@@ -24,7 +24,6 @@ type fd struct {
 	// The epoll set: there is one, of the runtime's poller.
 	watched uint64
 	level   uint64 // 1: level-triggered
-	edge    uint64 // 1: an event that epoll has not reported yet
 	data    uint64 // of epoll_ctl
 }
 
@@ -118,7 +117,7 @@ func sysWrite(c *cpu, t *thread) uint64 {
 		}
 		klock.lock()
 		f.count += v
-		epollNotify(f)
+		epollNotify(t.f.rdi)
 		klock.unlock()
 		return 8
 	}

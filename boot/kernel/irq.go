@@ -40,7 +40,7 @@ func deviceIRQ(vector uint64) {
 		unblock(t, 0, true)
 		t.f.rax = n
 	} else if q.fd != 0 {
-		epollNotify(fdAt(q.fd))
+		epollNotify(q.fd)
 	}
 	klock.unlock()
 }

@@ -335,7 +335,8 @@ func unblock(t *thread, r uint64, front bool) {
 		futexBucket(t.faddr).remove(t)
 		t.f.rax = r
 	case stEpoll:
-		epollWaiters.remove(t) // restarts: RIP and RAX are set
+		epollWaiters.remove(t)
+		t.f.rax = r
 	case stWait:
 		if t.vector != 0 {
 			irqAt(t.vector).waiter = 0

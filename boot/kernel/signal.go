@@ -183,12 +183,7 @@ func nudge(n *thread, told bool) {
 		if o := cpuAt(n.cpu); o != self() && !told {
 			sendIPI(o.apic, vecSignal)
 		}
-	case stEpoll:
-		n.f.rip += 2 // no restart
-		n.f.rax = neg(eINTR)
-		n.again = 0
-		unblock(n, 0, true)
-	case stFutex, stSleep, stWait:
+	case stFutex, stSleep, stWait, stEpoll:
 		unblock(n, neg(eINTR), true)
 	}
 }

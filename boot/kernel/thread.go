@@ -59,8 +59,6 @@ type thread struct {
 	tnext      uint64 // timer list of CPU tcpu
 	wake       uint64 // TSC deadline, 0: in no timer list
 	tcpu       uint32
-	again      uint32 // a restarted system call keeps its deadline
-	deadline   uint64 // of the restarted system call, 0 none
 	done       uint64 // bytes done by a restarted write
 	faddr      uint64 // futex word
 	vector     uint64 // stWait: vector waited for, 0 none
@@ -84,7 +82,7 @@ type thread struct {
 
 	woken uint64 // 1: by an interrupt, and has not been preempted since
 
-	_  [3]uint64
+	_  [4]uint64
 	fp [fpSize]byte // 64-byte aligned
 }
 
