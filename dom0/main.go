@@ -10,6 +10,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -79,6 +80,7 @@ func main() {
 	// One more P than CPUs: the event thread keeps its own while it waits.
 	kernel.Procs(kernel.NumCPU() + 1)
 	go serveEvents(events)
+	serveDevices(events)
 	go machine.Start()
 	go clock.Run()
 	if err := manager.Adopt(); err != nil {
@@ -115,6 +117,29 @@ func startCPUs(n int) {
 func serveEvents(s *event.Server) {
 	runtime.LockOSThread()
 	s.Run(func() { kernel.WaitIRQ(abi.UpcallVector, 0) })
+}
+
+// serveDevices has the runtime's poller wait for interrupts of devices. That of TamaGo has
+// none: there they are the event thread's.
+func serveDevices(s *event.Server) {
+	if runtime.GOOS == "tamago" {
+		return
+	}
+	fd, err := kernel.OpenIRQ(abi.DeviceVector)
+	if err != nil {
+		panic("dom0: " + err.Error())
+	}
+	conn, err := os.NewFile(fd, "devices").SyscallConn()
+	if err != nil {
+		panic("dom0: " + err.Error())
+	}
+	go s.Devices(func(look func()) {
+		err := conn.Read(func(uintptr) bool {
+			look()
+			return false
+		})
+		panic("dom0: no poller: " + err.Error())
+	})
 }
 
 // torture keeps dom0's Go runtime busy if the hypervisor was started with the

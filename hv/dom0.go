@@ -52,9 +52,9 @@ func buildDom0(m *part.Machine, info *mb.Info, fw *acpi.Tables, opts cmdline.Opt
 	if err != nil {
 		fatal("dom0 image \"", info.Modules[0].Name, "\": ", err.Error())
 	}
-	m.Events = event.New(sharedInfo(d.SharedInfoAt()), func() {
+	m.Events = event.New(sharedInfo(d.SharedInfoAt()), func(vector uint8) {
 		v := d.VCPUs[0]
-		if v.APIC.SetIRR(abi.UpcallVector, false) {
+		if v.APIC.SetIRR(vector, false) {
 			v.NotifyHere() // mostly for a guest that waits for dom0 from now on
 		}
 	})

@@ -164,7 +164,7 @@ func armLate(c *cpu, deadline uint64) bool {
 // AllocVector reserves a device interrupt vector for the caller, 0 when there
 // is none left. Higher vectors have higher priority.
 func AllocVector() uint8 {
-	for v := vecFirst; v < int(abi.UpcallVector); v++ {
+	for v := vecFirst; v < int(abi.DeviceVector); v++ {
 		w := &vectorsUsed[v/64]
 		for old := w.Load(); old>>(v%64)&1 == 0; old = w.Load() {
 			if w.CompareAndSwap(old, old|1<<(v%64)) {

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"ringo/hv/abi"
 	"ringo/hv/insn"
 )
 
@@ -32,6 +33,9 @@ func deviceIRQ(vector uint64) {
 	}
 	klock.lock()
 	q := irqAt(vector)
+	if vector == abi.DeviceVector && q.fd == 0 {
+		q = irqAt(abi.UpcallVector) // whose thread looks at devices as well
+	}
 	q.count++
 	if q.waiter != 0 {
 		t := thr(q.waiter)

@@ -68,10 +68,12 @@ func directTop() uint64 {
 	return top
 }
 
-// autoEOI reports whether a vector is never in service: the hypervisor's upcall.
+// autoEOI reports whether a vector is never in service: the hypervisor's upcalls.
 //
 //go:nosplit
-func autoEOI(vec uint64) bool { return inPartition() && vec == uint64(abi.UpcallVector) }
+func autoEOI(vec uint64) bool {
+	return inPartition() && vec-abi.DeviceVector <= abi.UpcallVector-abi.DeviceVector
+}
 
 // noMemory is what a page fault without a frame says.
 //

@@ -140,9 +140,60 @@ func TestQuiet(t *testing.T) {
 	}
 }
 
+// TestDevices has ports of devices raised before and after they are served apart, by
+// goroutine and thread at once, and a handler that fails there.
+func TestDevices(t *testing.T) {
+	const first = abi.PortDevice
+	var page abi.SharedInfo
+	s := New(&page)
+	got, failed := map[int]int{}, []any{}
+	for _, p := range []int{1, first, first + 63} {
+		s.Handle(uint32(p), func() { got[p]++ }, nil)
+	}
+	s.Handle(first+5, func() {
+		s.Handle(first+5, nil, nil)
+		panic("its driver")
+	}, func(v any) { failed = append(failed, v) })
+	raise(&page, first+63)
+	if !s.Poll() || got[first+63] != 1 {
+		t.Errorf("before they are apart the thread handled %v", got)
+	}
+	raise(&page, 1)
+	waits := 0
+	func() {
+		defer func() {
+			if v := recover(); v != "end" {
+				t.Errorf("the wait's own panic became %v", v)
+			}
+		}()
+		s.Devices(func(look func()) {
+			if waits++; waits == 1 {
+				raise(&page, first, first+5, first+63)
+			}
+			look()
+			if waits == 2 {
+				panic("end")
+			}
+			t.Error("went on")
+		})
+	}()
+	// The failure has them looked at once more.
+	if len(failed) != 1 || got[first] == 0 || got[first+63] < 2 || got[1] != 0 || page.Devices != 0 {
+		t.Errorf("failures %v, handled %v, left %#x: want one, and all others of devices", failed, got, page.Devices)
+	}
+	raise(&page, first)
+	if !s.Poll() || got[1] != 1 || page.Devices != 1 {
+		t.Errorf("the thread handled %v, left %#x: want port 1, and no device", got, page.Devices)
+	}
+}
+
 // raise is what the hypervisor does.
 func raise(page *abi.SharedInfo, ports ...int) {
 	for _, p := range ports {
+		if p >= abi.PortDevice {
+			atomic.OrUint64(&page.Devices, 1<<(p-abi.PortDevice))
+			continue
+		}
 		atomic.OrUint64(&page.Pending[p/64], 1<<(p%64))
 		atomic.OrUint64(&page.Ready, 1<<(p/64))
 	}

@@ -4,6 +4,11 @@
 // Package event is dom0's end of the event ports: one thread that looks at the
 // pending bits, answers the accesses of guests from device models, and wakes
 // goroutines for everything slower.
+//
+// Where the Go runtime has a poller that can wait for interrupts, those of devices do not
+// come to the thread, but to a goroutine ([Server.Devices]): the runtime's thread that
+// waits for work is woken by them, and has the work. From another thread the goroutine
+// that is made ready there has to be looked for first.
 package event
 
 import (
@@ -13,18 +18,23 @@ import (
 	"ringo/hv/abi"
 )
 
-// words is how many words of the pending bits are in use: fixed ports, one per domain
-// slot, and those of devices.
-const words = (abi.PortDevice + abi.NumDevicePorts) / 64
+// words is how many words of the pending bits are in use: fixed ports, and one per domain
+// slot. ports are these and those of devices.
+const (
+	words = abi.PortDevice / 64
+	ports = abi.PortDevice + abi.NumDevicePorts
+)
 
-// Server owns the shared page. Handlers run on its thread: they must be short
-// and must not block.
+// Server owns the shared page. Handlers run on its thread, or those of devices in their
+// goroutine: they must be short and must not block.
 type Server struct {
 	page     *abi.SharedInfo
-	handlers [words * 64]atomic.Pointer[func()]
-	failed   [words * 64]atomic.Pointer[func(v any)] // outlasts the handler
-	now      int                                     // the thread's: the port that it looked at last
-	Spurious atomic.Uint64                           // events without a handler
+	handlers [ports]atomic.Pointer[func()]
+	failed   [ports]atomic.Pointer[func(v any)] // outlasts the handler
+	now      int                                // the thread's: the port that it looked at last
+	device   int                                // the goroutine's
+	apart    atomic.Bool                        // devices are the goroutine's
+	Spurious atomic.Uint64                      // events without a handler
 }
 
 // New makes the server of the shared page.
@@ -35,7 +45,7 @@ func New(page *abi.SharedInfo) *Server {
 // Handle sets what happens when port is raised; nil removes it. It may be
 // called at any time. Events that came before are not lost: they are handled
 // at the next pass, which the caller may force by raising the port. Should f panic,
-// failed is called with the value, on the same thread, and the others go on; without
+// failed is called with the value, in the same place, and the others go on; without
 // it the panic does.
 func (s *Server) Handle(port uint32, f func(), failed func(v any)) {
 	if f == nil {
@@ -48,14 +58,26 @@ func (s *Server) Handle(port uint32, f func(), failed func(v any)) {
 
 // Poll handles what is pending, and reports whether anything was.
 func (s *Server) Poll() bool {
+	devices := !s.apart.Load() && s.pollDevices(&s.now)
 	if atomic.LoadUint64(&s.page.Ready) == 0 {
-		return false
+		return devices
 	}
 	for ready := atomic.SwapUint64(&s.page.Ready, 0); ready != 0; ready &= ready - 1 {
 		w := bits.TrailingZeros64(ready) % words
 		for b := atomic.SwapUint64(&s.page.Pending[w], 0); b != 0; b &= b - 1 {
-			s.raise(w*64 + bits.TrailingZeros64(b))
+			s.raise(w*64+bits.TrailingZeros64(b), &s.now)
 		}
+	}
+	return true
+}
+
+// pollDevices is Poll for the ports of devices; now is its caller's.
+func (s *Server) pollDevices(now *int) bool {
+	if atomic.LoadUint64(&s.page.Devices) == 0 {
+		return false
+	}
+	for b := atomic.SwapUint64(&s.page.Devices, 0); b != 0; b &= b - 1 {
+		s.raise(abi.PortDevice+bits.TrailingZeros64(b), now)
 	}
 	return true
 }
@@ -69,9 +91,9 @@ func (s *Server) Quiet(port uint32) func() bool {
 	}
 }
 
-func (s *Server) raise(port int) {
+func (s *Server) raise(port int, now *int) {
 	if f := s.handlers[port].Load(); f != nil {
-		s.now = port
+		*now = port
 		(*f)()
 		return
 	}
@@ -91,7 +113,7 @@ func (s *Server) Run(wait func()) {
 // run returns when a handler that may fail has failed. Nothing of that is paid for
 // while none does: there is one deferred call, not one for each event.
 func (s *Server) run(wait func()) {
-	defer s.rescue()
+	defer s.rescue(&s.now)
 	for {
 		// While it looks by itself, nobody need interrupt.
 		atomic.StoreUint64(&s.page.Masked, 1)
@@ -108,10 +130,30 @@ func (s *Server) run(wait func()) {
 	}
 }
 
+// Devices has the ports of devices served by the calling goroutine instead, from now on.
+// It never returns. wait calls look, and calls it again each time that
+// [abi.DeviceVector] has interrupted since the call before began.
+//
+// Preconditions: no such port has been raised yet.
+func (s *Server) Devices(wait func(look func())) {
+	s.apart.Store(true)
+	for {
+		func() {
+			defer s.rescue(&s.device)
+			wait(func() {
+				for s.pollDevices(&s.device) {
+				}
+				s.device = 0
+			})
+		}()
+	}
+}
+
 // rescue takes a handler's panic. The bits that were taken with its own are lost: all
-// ports that have a handler are looked at again, which costs those nothing.
-func (s *Server) rescue() {
-	failed := s.failed[s.now].Load()
+// ports that have a handler, and are served in the same place, are looked at again, which
+// costs those nothing.
+func (s *Server) rescue(now *int) {
+	failed := s.failed[*now].Load()
 	if failed == nil || *failed == nil { // none has port 0
 		return
 	}
@@ -120,9 +162,13 @@ func (s *Server) rescue() {
 		return // the goroutine ends
 	}
 	for port := range s.handlers {
-		if s.handlers[port].Load() != nil {
+		switch {
+		case s.handlers[port].Load() == nil:
+		case port < abi.PortDevice && now == &s.now:
 			atomic.OrUint64(&s.page.Pending[port/64], 1<<(port%64))
 			atomic.OrUint64(&s.page.Ready, 1<<(port/64))
+		case port >= abi.PortDevice && (now == &s.device || !s.apart.Load()):
+			atomic.OrUint64(&s.page.Devices, 1<<(port-abi.PortDevice))
 		}
 	}
 	(*failed)(v)

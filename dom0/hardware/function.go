@@ -110,12 +110,13 @@ func (f *Function) Present() bool {
 // Log shows a line about the device to people.
 func (f *Function) Log(line string) { f.h.o.Log(f.Name + ": " + line) }
 
-// Bind lets interrupt message n call f, on the event thread. It fails if the function
+// Bind lets interrupt message n call f, where interrupts of devices are handled
+// ([event.Server.Devices]). It fails if the function
 // has not so many.
 func (f *Function) Bind(n int, call func()) error { return f.bind(n, call, anyKind...) }
 
 // BindLine lets the function's line n, which is 0 unless it is an IDE controller's, call f,
-// on the event thread; when f returns, the device does not assert the line any more. It
+// where Bind does; when f returns, the device does not assert the line any more. It
 // fails where nobody knows where the line leads to.
 func (f *Function) BindLine(n int, call func()) error { return f.bind(n, call, abi.IRQLine) }
 
@@ -125,7 +126,7 @@ func (f *Function) bind(n int, call func(), kinds ...abi.IRQKind) error {
 	if !ok {
 		return errors.New("all event ports of devices are in use")
 	}
-	var handle atomic.Uint32 // the event thread may be faster
+	var handle atomic.Uint32 // the interrupt may be faster
 	if kinds[0] == abi.IRQLine {
 		see := call
 		call = func() {

@@ -87,7 +87,7 @@ func newRigWith(m *machine, regs reg.Window, arena dma.Arena, io PortIO) *rig {
 	m.raise = func(port uint32) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		shared.Ready, shared.Pending[port/64] = 1<<(port/64), 1<<(port%64)
+		shared.Devices = 1 << (port - abi.PortDevice)
 		r.events.Poll()
 	}
 	r.Hardware = New(Options{

@@ -16,7 +16,7 @@ func TestSizes(t *testing.T) {
 		got  uintptr
 		want uintptr
 	}{
-		{"SharedInfo", unsafe.Sizeof(SharedInfo{}), 144},
+		{"SharedInfo", unsafe.Sizeof(SharedInfo{}), 152},
 		{"CreateArgs", unsafe.Sizeof(CreateArgs{}), 136},
 		{"Extent", unsafe.Sizeof(Extent{}), 24},
 		{"ExtentList", unsafe.Sizeof(ExtentList{}), 16 + 127*24},

@@ -71,11 +71,13 @@
 //	   HostInfo.IOMMU, and CallPCIAssign to CallIRQDone were added to it
 //	6  SharedInfo.Ready, and Masked in place of a mask for each port; CallSetWall was
 //	   added to it
+//	7  SharedInfo.Devices and DeviceVector: interrupts of devices are not among the
+//	   words of Pending
 package abi
 
 // Version is the version of this contract. It changes with every incompatible
 // change of a structure or call.
-const Version = 6
+const Version = 7
 
 // Status is the result of a hypercall.
 type Status uint64

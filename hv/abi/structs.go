@@ -79,16 +79,22 @@ type StartInfo struct {
 // SharedInfo is a page that hv and dom0 share. Words are changed with atomic
 // operations only. hv sets a port's bit in Pending and, when it was clear, the bit of
 // that word in Ready; when Ready was zero and Masked is, it raises UpcallVector on
-// dom0's vCPU 0. dom0 takes Ready first, and then the words that it names.
+// dom0's vCPU 0. dom0 takes Ready first, and then the words that it names. Ports of
+// devices are in Devices alone: when it was zero, hv raises DeviceVector there.
 type SharedInfo struct {
 	Ready   uint64 // bit w: Pending[w] may have bits
 	Masked  uint64 // not zero: dom0 looks by itself
 	Pending [MaxPorts / 64]uint64
+	Devices uint64 // bit n: port PortDevice+n
 }
 
-// UpcallVector is the interrupt vector of event notifications in dom0. Its
-// delivery ends it: it is never in service, and dom0 writes no EOI for it.
-const UpcallVector = 0xf0
+// UpcallVector and DeviceVector are the interrupt vectors of event notifications in
+// dom0. Their delivery ends them: they are never in service, and dom0 writes no EOI for
+// them.
+const (
+	DeviceVector = 0xef
+	UpcallVector = 0xf0
+)
 
 // Fixed event ports; CreateArgs.Port is PortDomain + the domain's slot. From PortDevice
 // on are those that dom0 chooses for interrupts of devices.

@@ -39,7 +39,8 @@ type Machine struct {
 	Fail func(nr abi.Call, n int) abi.Status
 	// Guest runs as vCPU 0 of every domain when that first runs.
 	Guest func(*CPU)
-	// Upcall stands for the interrupt abi.UpcallVector. It must not block.
+	// Upcall stands for the interrupts abi.UpcallVector and, of devices,
+	// abi.DeviceVector. It must not block.
 	Upcall func()
 	// Host is the template of the answer to CallHost.
 	Host abi.HostInfo
@@ -152,6 +153,12 @@ func (m *Machine) Calls(nr abi.Call) int {
 // raise sets the pending bit of a port as the hypervisor does.
 func (m *Machine) raise(port uint32) {
 	if port >= abi.MaxPorts {
+		return
+	}
+	if n := port - abi.PortDevice; n < abi.NumDevicePorts {
+		if atomic.OrUint64(&m.Shared.Devices, 1<<n) == 0 && m.Upcall != nil {
+			m.Upcall()
+		}
 		return
 	}
 	bit := uint64(1) << (port % 64)

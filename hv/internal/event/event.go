@@ -16,14 +16,14 @@ import (
 // it does not allocate, block or lock.
 type Channel struct {
 	page   *abi.SharedInfo
-	upcall func()
+	upcall func(vector uint8)
 }
 
 // New makes the channel over the shared page. upcall delivers
-// [abi.UpcallVector] to dom0's vCPU 0.
+// [abi.UpcallVector] or [abi.DeviceVector] to dom0's vCPU 0.
 //
 // Preconditions: page is a zeroed frame that is never freed.
-func New(page *abi.SharedInfo, upcall func()) *Channel {
+func New(page *abi.SharedInfo, upcall func(vector uint8)) *Channel {
 	return &Channel{page: page, upcall: upcall}
 }
 
@@ -32,11 +32,17 @@ func (c *Channel) Raise(port uint32) {
 	if port >= abi.MaxPorts {
 		panic("event: port out of range")
 	}
+	if n := port - abi.PortDevice; n < abi.NumDevicePorts {
+		if atomic.OrUint64(&c.page.Devices, 1<<n) == 0 {
+			c.upcall(abi.DeviceVector)
+		}
+		return
+	}
 	w, bit := port/64, uint64(1)<<(port%64)
 	if atomic.OrUint64(&c.page.Pending[w], bit)&bit != 0 {
 		return // dom0 has not looked yet: it will see this one as well
 	}
 	if atomic.OrUint64(&c.page.Ready, 1<<w) == 0 && atomic.LoadUint64(&c.page.Masked) == 0 {
-		c.upcall()
+		c.upcall(abi.UpcallVector)
 	}
 }

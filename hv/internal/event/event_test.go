@@ -12,7 +12,8 @@ import (
 func TestRaise(t *testing.T) {
 	var page abi.SharedInfo
 	n := 0
-	c := New(&page, func() { n++ })
+	vector := uint8(0)
+	c := New(&page, func(v uint8) { n++; vector = v })
 	c.Raise(70)
 	c.Raise(70)
 	if page.Pending[1] != 1<<6 || n != 1 {
@@ -30,8 +31,14 @@ func TestRaise(t *testing.T) {
 	}
 	page = abi.SharedInfo{}
 	c.Raise(abi.PortConsole)
-	if n != 2 {
-		t.Errorf("%d upcalls, want 2", n)
+	if n != 2 || vector != abi.UpcallVector {
+		t.Errorf("%d upcalls, the last by %#x; want 2, %#x", n, vector, abi.UpcallVector)
+	}
+	page = abi.SharedInfo{Masked: 1, Ready: 1}
+	c.Raise(abi.PortDevice + 63)
+	c.Raise(abi.PortDevice)
+	if page.Devices != 1<<63|1 || page.Ready != 1 || n != 3 || vector != abi.DeviceVector {
+		t.Errorf("devices %#x, ready %#x, %d upcalls, the last by %#x", page.Devices, page.Ready, n, vector)
 	}
 	if a := testing.AllocsPerRun(100, func() { page = abi.SharedInfo{}; c.Raise(1) }); a != 0 {
 		t.Errorf("Raise allocates %v times", a)

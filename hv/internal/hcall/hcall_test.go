@@ -56,7 +56,7 @@ func newRig(t *testing.T) *rig {
 		HostCPUID: func(leaf, sub uint32) policy.Result { return policy.Result{} },
 		TSC:       func() uint64 { return 1 }, ThisCPU: func() int { return 0 }, Kick: func(int) {},
 		IOReqPage: func(mm.HPA) *abi.IOReqPage { return new(abi.IOReqPage) },
-		Events:    event.New(new(abi.SharedInfo), func() {}),
+		Events:    event.New(new(abi.SharedInfo), func(uint8) {}),
 		Dom0Ended: func(abi.Shutdown, string) {},
 	}
 	d, at, err := r.m.CreateDom0(2, 8*mm.MiB)

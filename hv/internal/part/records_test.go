@@ -67,7 +67,7 @@ func newMachine(t *testing.T, n int) (*Machine, *stock) {
 		HostCPUID: func(leaf, sub uint32) policy.Result { return policy.Result{} },
 		TSC:       func() uint64 { return 1 }, ThisCPU: func() int { return 0 }, Kick: func(int) {},
 		IOReqPage: func(mm.HPA) *abi.IOReqPage { return ioreq },
-		Events:    event.New(new(abi.SharedInfo), func() {}),
+		Events:    event.New(new(abi.SharedInfo), func(uint8) {}),
 		Dom0Ended: func(abi.Shutdown, string) {},
 	}
 	s.full++

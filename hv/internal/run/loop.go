@@ -340,7 +340,7 @@ func inject(v *part.VCPU) (given bool) {
 	given = ok && v.HW.Inject(vcpu.Event{Type: vcpu.ExternalInterrupt, Vector: vec})
 	switch {
 	case !given:
-	case vec == abi.UpcallVector && v.Dom.Privileged():
+	case (vec == abi.UpcallVector || vec == abi.DeviceVector) && v.Dom.Privileged():
 		v.APIC.Take(vec)
 	default:
 		v.APIC.Ack(vec)

@@ -305,9 +305,9 @@ func newWorld(t *testing.T, cpus int, tick uint64) *world {
 		Dom0Ended: func(r abi.Shutdown, why string) { t.Error("dom0 ended: ", why) },
 		IOReqPage: func(mm.HPA) *abi.IOReqPage { return new(abi.IOReqPage) },
 	}
-	w.m.Events = event.New(&w.shared, func() {
+	w.m.Events = event.New(&w.shared, func(vector uint8) {
 		if v := w.dom0.VCPUs[0]; w.inDom0 {
-			if v.APIC.SetIRR(abi.UpcallVector, false) {
+			if v.APIC.SetIRR(vector, false) {
 				v.NotifyHere()
 			}
 			return

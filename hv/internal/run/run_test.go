@@ -97,8 +97,8 @@ func newRig(t *testing.T) *rig {
 			return p
 		},
 	}
-	g.m.Events = event.New(&g.shared, func() {
-		if v := g.dom0.VCPUs[0]; v.APIC.SetIRR(abi.UpcallVector, false) {
+	g.m.Events = event.New(&g.shared, func(vector uint8) {
+		if v := g.dom0.VCPUs[0]; v.APIC.SetIRR(vector, false) {
 			v.Notify()
 		}
 	})
