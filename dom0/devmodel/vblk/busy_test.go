@@ -63,7 +63,8 @@ func TestBusy(t *testing.T) {
 	}
 }
 
-// A panic of the disk is reported, the queue ends, and after a reset all works again.
+// A panic of the disk is reported, and the queue ends when the disk has said of what it was
+// given that it has ended: it may have taken it. After a reset all works again.
 func TestPanic(t *testing.T) {
 	d := newDisk(t, 512)
 	r := newRig(t, Config{Disk: d})
@@ -77,6 +78,13 @@ func TestPanic(t *testing.T) {
 		t.Errorf("status %#x", s)
 	}
 	d.bad = 0
+	r.w(20, 1, 0)
+	for end := time.Now().Add(time.Second / 50); time.Now().Before(end); {
+		if r.rd(20, 1) == 0 {
+			t.Fatal("reset while the disk may have a request")
+		}
+	}
+	d.taken.Done(d.taken, block.ErrDevice)
 	r.start(0)
 	if s := r.do(typeIn, 0, dataAt, 512); s != statusOK {
 		t.Errorf("status %d", s)
@@ -98,8 +106,10 @@ func TestDrop(t *testing.T) {
 		if queue != 0 {
 			t.Errorf("queue %d is dropped", queue)
 		}
-		q := <-w.all
-		q.Done(q, block.ErrGone)
+		for len(w.all) > 0 {
+			q := <-w.all
+			q.Done(q, block.ErrGone)
+		}
 	}})
 	r.start(0)
 	for range 3 {

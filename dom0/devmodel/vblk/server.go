@@ -11,91 +11,87 @@ import (
 	"ringo/drivers/dma"
 )
 
-// server serves a queue. Its fields are its goroutine's, but for what mu guards.
+// server serves a queue, in turn, but for what mu guards. The queue has a hold for each
+// request that the disk has.
 type server struct {
 	d      *device
 	q      *vpci.Queue
 	free   []*slot
 	made   int           // slots
-	busy   int           // requests that the disk has
 	starve []*slot       // that wait for memory to pass through
 	pages  []dma.Segment // that nobody has
-	wake   chan struct{}
 
-	mu   sync.Mutex
-	done *slot // the disk is done with them, the last first
+	mu    sync.Mutex
+	done  *slot // the disk is done with them, the last first
+	looks bool  // Serve will look for them
 }
 
-// serve is the goroutine of a queue.
-func (d *device) serve(q *vpci.Queue) {
-	s := &server{d: d, q: q, pages: append([]dma.Segment(nil), d.bounce[q.Index]...), wake: make(chan struct{}, 1)}
-	defer s.settle()
-	q.Busy()
-	for {
-		select {
-		case <-q.Stop:
-			return
-		default:
-		}
-		again := s.finish()
+func (d *device) open(q *vpci.Queue) vpci.Server {
+	return &server{d: d, q: q, pages: append([]dma.Segment(nil), d.bounce[q.Index]...)}
+}
+
+// Serve implements [vpci.Server].
+func (s *server) Serve() vpci.Want {
+	s.begin()
+	for range rounds {
+		s.finish()
 		for _, x := range s.hungry() {
 			s.submit(x)
 		}
-		more, ok := s.take()
-		if !ok {
-			return
+		if !s.take() {
+			return vpci.Broken
 		}
-		if again || more {
-			continue
+		if !s.idle() {
+			continue // the disk is fast
 		}
-		q.Tell()
-		// With all slots in use nobody looks for more, whatever the driver says.
-		if s.vacant() && !q.Sleep() {
-			q.Busy()
-			continue
+		s.q.Tell()
+		if !s.vacant() { // nobody looks for more, whatever the driver says
+			return vpci.Woken
 		}
-		select {
-		case <-q.Stop:
-			return
-		case <-q.Kicked:
-			q.Busy()
-		case <-s.wake:
-		}
+		return vpci.Notified
 	}
+	s.q.Tell()
+	return vpci.Again
 }
 
-// settle waits until the disk has nothing of the queue any more.
-func (s *server) settle() {
-	if s.busy > 0 && s.d.Drop != nil {
+// begin says that Serve looks for what has ended by itself, until idle.
+func (s *server) begin() {
+	s.mu.Lock()
+	s.looks = true
+	s.mu.Unlock()
+}
+
+// idle reports whether nothing has ended since finish.
+func (s *server) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.looks = s.done != nil
+	return !s.looks
+}
+
+// End implements [vpci.Server]. What the disk has ends as ever, and is not looked at; what
+// it has wait is dropped.
+func (s *server) End() {
+	if s.d.Drop != nil {
 		s.d.Drop(s.q.Index % s.d.Disk.Queues())
-	}
-	for s.busy > 0 {
-		for x := s.ended(); x != nil; x = x.link {
-			s.busy--
-		}
-		if s.busy > 0 {
-			<-s.wake
-		}
 	}
 }
 
 // vacant reports whether another request can be taken.
 func (s *server) vacant() bool { return len(s.free) > 0 || s.made < slots }
 
-// take takes requests as long as there are some, and slots for them. It reports whether
-// there was one, and whether the queue is sound.
-func (s *server) take() (any, ok bool) {
-	for s.vacant() {
+// take takes requests as long as there are some, and slots for them, but not for ever. It
+// reports whether the queue is sound.
+func (s *server) take() bool {
+	for n := 0; n < slots && s.vacant(); n++ {
 		req, ok := s.q.Next()
 		if !ok {
-			return any, s.q.Broken() == nil
+			return s.q.Broken() == nil
 		}
-		any = true
 		x := s.slot()
 		h, size, ok := x.parse(s.q.Device, req)
 		if !ok {
-			s.q.Fail()
-			return any, false
+			return false
 		}
 		if status, done := x.begin(&h, size); done {
 			s.answer(x, status)
@@ -103,7 +99,7 @@ func (s *server) take() (any, ok bool) {
 			s.submit(x)
 		}
 	}
-	return any, true
+	return true
 }
 
 // slot returns a free slot, of which there is one.
@@ -134,20 +130,21 @@ func (s *server) submit(x *slot) {
 		s.answer(x, statusIOErr)
 		return
 	}
+	s.q.Hold() // until the disk says that it has ended, also if it panics now
 	s.d.Disk.Submit(s.q.Index%s.d.Disk.Queues(), &x.r)
-	s.busy++ // a disk that panics has not taken it
 }
 
-// ended is what the disk calls, on a goroutine of its own.
+// ended is what the disk calls, on a goroutine of its own, or before Submit returns.
 func (x *slot) ended(_ *block.Request, err error) {
 	s := x.s
 	s.mu.Lock()
 	x.err = err
 	x.link, s.done = s.done, x
+	looks := s.looks
 	s.mu.Unlock()
-	select {
-	case s.wake <- struct{}{}:
-	default:
+	s.q.Release()
+	if !looks {
+		s.q.Wake()
 	}
 }
 
@@ -160,13 +157,10 @@ func (s *server) ended() *slot {
 	return x
 }
 
-// finish gives back what the disk is done with, or goes on with it. It reports whether
-// there was anything.
-func (s *server) finish() (any bool) {
+// finish gives back what the disk is done with, or goes on with it.
+func (s *server) finish() {
 	for x := s.ended(); x != nil; {
 		next := x.link
-		any = true
-		s.busy--
 		if len(x.pages) > 0 {
 			if x.r.Op == block.Read && x.err == nil {
 				copySegments(x.data, x.pass)
@@ -184,7 +178,6 @@ func (s *server) finish() (any bool) {
 		}
 		x = next
 	}
-	return any
 }
 
 // answer gives a request back.

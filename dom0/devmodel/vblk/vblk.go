@@ -5,7 +5,7 @@
 // guest, on whatever a [block.Device] is. Data moves between the guest's RAM and the
 // disk behind it without a copy, but for [Config.Bounce].
 //
-// A queue has a goroutine, which takes requests, gives them to the disk, and gives back
+// The server of a queue takes requests, gives them to the disk, and gives back
 // what the disk has done: all that has ended by then is one interrupt. The disk's own
 // goroutine, which must not be held up, leaves it a word only.
 //
@@ -60,6 +60,7 @@ const (
 	MaxQueues = 4
 	queueSize = 128
 	slots     = 64 // requests of a queue under way
+	rounds    = 8  // of a server before others have their turn
 	segments  = 32 // pieces of data of a request
 	sector    = 512
 
@@ -105,7 +106,7 @@ type device struct {
 func Kind(c Config) vpci.Kind {
 	d := &device{Config: c, info: c.Disk.Info(), bounce: make([][]dma.Segment, c.Queues)}
 	d.unit = uint64(d.info.BlockSize) / sector
-	k := vpci.Kind{ID: id, Class: classStorage, Serve: d.serve, Config: d.config, SetConfig: d.setConfig, Reset: func() { d.cached.Store(true) }}
+	k := vpci.Kind{ID: id, Class: classStorage, Open: d.open, Config: d.config, SetConfig: d.setConfig, Reset: func() { d.cached.Store(true) }}
 	for i := range c.Queues {
 		k.Queues = append(k.Queues, queueSize)
 		if c.Bounce != nil {

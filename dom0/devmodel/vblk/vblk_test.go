@@ -50,6 +50,8 @@ type disk struct {
 	ops  map[block.Op]int
 	far  bool // it reaches no guest's RAM
 	at   bool // it answers at once
+
+	taken *block.Request // while it had a mistake
 }
 
 func newDisk(t testing.TB, blockSize int) *disk {
@@ -71,6 +73,7 @@ func (d *disk) Submit(_ int, r *block.Request) {
 		return
 	}
 	if d.bad == 1<<40 {
+		d.taken = r
 		panic("a mistake")
 	}
 	if d.at {

@@ -27,40 +27,31 @@ const (
 	ackError   = 1
 )
 
-// control is the goroutine of the control queue.
-func (d *Device) control(q *vpci.Queue) {
-	q.Busy()
-	for {
-		select {
-		case <-q.Stop:
-			return
-		default:
-		}
-		r, ok := q.Next()
-		switch {
-		case ok:
-			n := d.answer(q, r)
-			if n == 0 {
-				q.Fail()
-				return
-			}
-			q.Done(r, n)
-			q.Tell()
-			continue
-		case q.Broken() != nil:
-			return
-		case !q.Sleep():
-			q.Busy()
-			continue
-		}
-		select {
-		case <-q.Stop:
-			return
-		case <-q.Kicked:
-			q.Busy()
-		}
-	}
+// control is the server of the control queue.
+type control struct {
+	d *Device
+	q *vpci.Queue
 }
+
+// Serve implements [vpci.Server].
+func (x *control) Serve() vpci.Want {
+	for range controlSize {
+		r, ok := x.q.Next()
+		if !ok {
+			return vpci.Notified
+		}
+		n := x.d.answer(x.q, r)
+		if n == 0 {
+			return vpci.Broken
+		}
+		x.q.Done(r, n)
+		x.q.Tell()
+	}
+	return vpci.Again
+}
+
+// End implements [vpci.Server].
+func (*control) End() {}
 
 // answer does a command, and returns how many bytes it has written: 0 where there is no
 // room for an answer.

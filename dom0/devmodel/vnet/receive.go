@@ -15,15 +15,14 @@ import (
 type receiver struct {
 	d     *Device
 	pair  uint8
-	wake  chan struct{} // the queue's goroutine has to look
-	piece func([]byte)  // collect, made once
+	piece func([]byte) // collect, made once
 
 	// mu comes before vpci's lock. It is held while frames are copied, never longer.
 	mu      sync.Mutex
-	q       *vpci.Queue // nil: it is not served, and the guest's RAM out of reach
+	q       *vpci.Queue // nil: nothing is received, and the guest's RAM out of reach
+	served  *vpci.Queue // the same, also when the driver has broken the rules
 	changed bool        // the settings have; the driver is to be told
 	fault   any         // what a panic said
-	bad     bool        // the driver has broken the rules
 	pieces  [maxPieces][]byte
 	n       int // of pieces that are in use
 	room    int // bytes in them
@@ -31,69 +30,59 @@ type receiver struct {
 }
 
 func (x *receiver) init(d *Device, pair int) {
-	x.d, x.pair, x.wake = d, uint8(pair), make(chan struct{}, 1)
+	x.d, x.pair = d, uint8(pair)
 	x.piece = x.collect
 }
 
-// serve keeps the RAM pinned until the queue ends. What the driver notifies is of no
-// interest: buffers are looked for when there is a frame.
-func (x *receiver) serve(q *vpci.Queue) {
-	q.Busy()
+// open begins to serve it. What the driver notifies is of no interest: buffers are looked
+// for when there is a frame.
+func (x *receiver) open(q *vpci.Queue) vpci.Server {
 	x.mu.Lock()
-	x.q, x.fault, x.bad = q, nil, false
-	x.mu.Unlock()
-	defer x.end()
-	for {
-		select {
-		case <-q.Stop:
-			return
-		case <-q.Kicked:
-		case <-x.wake:
-			if !x.look(q) {
-				return
-			}
-		}
-	}
+	defer x.mu.Unlock()
+	x.q, x.served, x.fault = q, q, nil
+	return x
 }
 
-// end waits for who is delivering.
-func (x *receiver) end() {
+// Serve implements [vpci.Server]: it tells the driver of changes. A panic of whoever has
+// delivered is one of this queue.
+func (x *receiver) Serve() vpci.Want {
 	x.mu.Lock()
-	x.q = nil
-	x.mu.Unlock()
-}
-
-// look tells the driver of changes, and reports whether the queue is sound. A panic of
-// whoever has delivered is one of this goroutine.
-func (x *receiver) look(q *vpci.Queue) bool {
-	x.mu.Lock()
-	changed, fault, bad, sound := x.changed, x.fault, x.bad, x.q != nil
+	q, changed, fault, sound := x.served, x.changed, x.fault, x.q != nil
 	x.changed = false
 	x.mu.Unlock()
 	if fault != nil {
 		panic(fault)
 	}
-	if bad {
-		q.Fail()
-	}
 	if changed {
 		q.Changed()
 	}
-	return sound
+	if !sound {
+		return vpci.Broken
+	}
+	return vpci.Woken
 }
 
-// change has the queue's goroutine tell the driver that the settings are other ones.
+// End implements [vpci.Server]. It waits for who is delivering, which does not take long.
+func (x *receiver) End() {
+	x.mu.Lock()
+	x.q, x.served = nil, nil
+	x.mu.Unlock()
+}
+
+// change has the queue's server tell the driver that the settings are other ones.
 func (x *receiver) change() {
 	x.mu.Lock()
+	defer x.mu.Unlock()
 	x.changed = x.q != nil
-	x.mu.Unlock()
 	x.rouse()
 }
 
+// rouse has the server look.
+//
+// Preconditions: x.mu is held.
 func (x *receiver) rouse() {
-	select {
-	case x.wake <- struct{}{}:
-	default:
+	if x.served != nil {
+		x.served.Wake()
 	}
 }
 
@@ -236,7 +225,7 @@ func (x *receiver) gather(r ring.Request) bool {
 	for i := range r.Buffers {
 		b := &r.Buffers[i]
 		if !b.Write {
-			x.q, x.bad = nil, true
+			x.q = nil
 			x.rouse()
 			return false
 		}

@@ -4,8 +4,6 @@
 package vnet
 
 import (
-	"runtime"
-
 	"ringo/dom0/devmodel/vpci"
 	"ringo/drivers/nic"
 	"ringo/drivers/virtio/ring"
@@ -14,9 +12,10 @@ import (
 // framePieces is how many pieces a frame that is sent may have.
 const framePieces = 64
 
-// sender is a send queue. All of it is its goroutine's.
+// sender is a send queue, and its server.
 type sender struct {
 	d    *Device
+	q    *vpci.Queue
 	pair int
 	mark func([]byte) // collect, made once
 
@@ -40,33 +39,25 @@ func (x *sender) init(d *Device, pair int) {
 	x.mark = x.collect
 }
 
-// serve is the goroutine of a queue.
-func (x *sender) serve(q *vpci.Queue) {
-	q.Busy()
-	for {
-		select {
-		case <-q.Stop:
-			return
-		default:
-		}
-		switch n := x.pass(q); {
-		case q.Broken() != nil:
-			return
-		case n == batch:
-			runtime.Gosched() // there is more, and others have a right as well
-			continue
-		case n > 0 || !q.Sleep():
-			q.Busy()
-			continue
-		}
-		select {
-		case <-q.Stop:
-			return
-		case <-q.Kicked:
-			q.Busy()
-		}
-	}
+func (x *sender) open(q *vpci.Queue) vpci.Server {
+	x.q = q
+	return x
 }
+
+// Serve implements [vpci.Server].
+func (x *sender) Serve() vpci.Want {
+	for total := 0; total < batch; {
+		n := x.pass(x.q)
+		if n == 0 {
+			return vpci.Notified
+		}
+		total += n
+	}
+	return vpci.Again
+}
+
+// End implements [vpci.Server].
+func (x *sender) End() {}
 
 // pass sends what is in the queue, a batch at most, gives it back, and returns how much
 // there was.

@@ -6,9 +6,9 @@
 // by [Device.Deliver], and is copied once, into the guest's buffers. Checksums and TCP
 // segments are left to whoever needs them done ([nic.Frame]).
 //
-// A send queue has a goroutine that does all of that. A receive queue has one that keeps
-// the RAM pinned and waits for the end; frames are delivered in the goroutine of whoever
-// delivers them. A control queue sets filters.
+// The server of a send queue does all of that. That of a receive queue has little to do:
+// frames are delivered in the goroutine of whoever delivers them. A control queue sets
+// filters.
 //
 // # Threats
 //
@@ -144,7 +144,7 @@ func New(c Config) *Device {
 
 // Kind is what vpci makes the device of.
 func (d *Device) Kind() vpci.Kind {
-	k := vpci.Kind{ID: id, Class: classEthernet, Features: d.features, Serve: d.serve, Config: d.config, Reset: d.reset}
+	k := vpci.Kind{ID: id, Class: classEthernet, Features: d.features, Open: d.open, Config: d.config, Reset: d.reset}
 	for range d.Pairs {
 		k.Queues = append(k.Queues, receiveSize, sendSize)
 	}
@@ -152,24 +152,23 @@ func (d *Device) Kind() vpci.Kind {
 	return k
 }
 
-// serve is the goroutine of a queue. Which one the control queue is depends on whether
+// open begins to serve a queue. Which one the control queue is depends on whether
 // the driver knows of several pairs ("Virtqueues" of the network device).
-func (d *Device) serve(q *vpci.Queue) {
+func (d *Device) open(q *vpci.Queue) vpci.Server {
 	d.begin(q.Features)
 	pairs := 1
 	if q.Features&featQueues != 0 {
 		pairs = d.Pairs
 	}
 	switch i := q.Index; {
-	case i == 2*pairs:
-		if q.Features&featControl != 0 {
-			d.control(q)
-		}
-	case i > 2*pairs:
+	case i == 2*pairs && q.Features&featControl != 0:
+		return &control{d, q}
+	case i >= 2*pairs:
+		return nil
 	case i%2 == 0:
-		d.receive[i/2].serve(q)
+		return d.receive[i/2].open(q)
 	default:
-		d.send[i/2].serve(q)
+		return d.send[i/2].open(q)
 	}
 }
 

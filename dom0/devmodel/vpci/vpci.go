@@ -4,12 +4,12 @@
 // Package vpci is what all virtio devices have in common: the PCI function with
 // its register structures, feature negotiation, queues and interrupts (VIRTIO 1.2,
 // "Virtio Over PCI Bus"; a modern device, without the legacy interface). What a
-// device does with a request is its [Handler].
+// device does with requests is its [Server].
 //
-// A queue is served by a goroutine of its own, which may block. The guest
+// A [Queue] has a goroutine of its own. The guest
 // notifies a queue through I/O ports that the hypervisor answers as doorbells;
 // register accesses are those of dom0's thread and do not block: a reset takes
-// effect in the background, and the status register reads 0 when no goroutine
+// effect in the background, and the status register reads 0 when nobody
 // touches the queues any more, for which drivers wait.
 //
 // # Threats
@@ -21,16 +21,19 @@
 //	writes registers out of order         what is not allowed now is ignored
 //	enables features not offered          FEATURES_OK stays clear
 //	notifies without end                  one wake-up of the queue's goroutine
+//	asks without end                      a server does a bounded amount, then
+//	                                      others run
 //	resets while requests are served      the reset ends when they have ended
 //	resets in a loop                      one reset at a time
 //	goes away                             Stop ends the goroutines; RAM is pinned
-//	                                      only while queues are served
+//	                                      from DRIVER_OK to the next reset
 //	finds a mistake in a back end         the panic ends one queue: the device
 //	                                      needs a reset, and a line says why
 package vpci
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"ringo/dom0/devmodel/pcihost"
 	"ringo/drivers/virtio/ring"
@@ -44,22 +47,15 @@ type Memory interface {
 	Unpin()
 }
 
-// Handler serves a request of queue q, in place, and returns how many bytes it
-// has written. It may block, but not when stop is closed.
-type Handler func(q int, d *ring.Device, r ring.Request, stop <-chan struct{}) (written uint32)
-
 // Kind is what a device is.
 type Kind struct {
 	ID       uint16 // of the device type (VIRTIO 1.2, "Device Types")
 	Class    uint32 // PCI class
 	Features uint64 // of the device type
 	Queues   []int  // their largest sizes, powers of two
-	// Handle serves requests one by one, where Serve is nil.
-	Handle Handler
-	// Serve serves a queue: it is called in the queue's goroutine, returns when Stop is
-	// closed or the ring is broken, and leaves nothing behind that uses the guest's RAM,
-	// which is pinned meanwhile.
-	Serve func(q *Queue)
+	// Open begins to serve a queue, in turn and with the guest's RAM pinned; nil: the
+	// device does not serve it. The server is called at once, since requests may be there.
+	Open func(q *Queue) Server
 	// Config returns the device configuration (VIRTIO 1.2, "Device Configuration
 	// Space"), SetConfig takes a write of it, and Reset is told of resets. They are
 	// called with the device locked, and may be nil.
@@ -68,42 +64,9 @@ type Kind struct {
 	Reset     func()
 }
 
-// Queue is a queue of the device from DRIVER_OK to the next reset.
-type Queue struct {
-	*ring.Device
-	Index    int
-	Features uint64          // what the driver has accepted
-	Kicked   <-chan struct{} // it has notified the queue, or [Device.Kick] was called
-	Stop     <-chan struct{} // closed: the queue is served no more
-
-	d      *Device
-	layout ring.Layout
-	vector uint16
-}
-
-// Tell interrupts the driver, if it wants to know of what was given back.
-func (q *Queue) Tell() {
-	if q.Interrupt() {
-		q.d.interrupt(isrQueue, q.vector)
-	}
-}
-
-// Fail says that the driver has broken the rules: it has to reset the device.
-func (q *Queue) Fail() { q.d.needsReset() }
-
 // Bells takes the doorbell of a queue to a port, or with ok false away. It must
 // not block for long.
 type Bells func(q int, port uint64, ok bool)
-
-// Changed tells the driver that the device configuration is another one.
-func (q *Queue) Changed() {
-	d := q.d
-	d.mu.Lock()
-	d.generation++
-	vector := d.configVec
-	d.mu.Unlock()
-	d.interrupt(isrConfig, vector)
-}
 
 // Feature bits that every device has (VIRTIO 1.2, "Reserved Feature Bits").
 const (
@@ -133,12 +96,11 @@ type Device struct {
 	mem   Memory
 	msix  *pcihost.MSIX
 	bells Bells
-	quit  chan struct{} // closed by Stop
-	// failed is told that a queue's goroutine has panicked, and ended: the device needs
-	// a reset.
+	// failed is told that a queue's server has panicked, and ended: the device needs a
+	// reset.
 	failed func(v any)
-	once   sync.Once
-	work   sync.WaitGroup // goroutines
+	work   sync.WaitGroup          // goroutines
+	live   []atomic.Pointer[Queue] // those that are served
 
 	// mu guards what follows. It comes before the locks of package pcihost, so that
 	// the pin follows the ISR status.
@@ -165,18 +127,15 @@ type queue struct {
 	vector            uint16
 	enabled           bool
 	desc, avail, used uint64
-	kick              chan struct{} // a notification; lasts over resets
 }
 
 // New makes a device of a kind whose requests are in mem, to be put into a slot of
-// a pcihost.Host. failed is called, with the value, when a goroutine of the device
-// has panicked: its queue is served no more until the driver resets the device.
+// a pcihost.Host. failed is called, with the value and before its stack is left, when a
+// server has panicked: its queue is served no more until the driver resets the device.
 func New(k Kind, mem Memory, bells Bells, failed func(v any)) *Device {
-	d := &Device{kind: k, mem: mem, bells: bells, failed: failed, quit: make(chan struct{})}
+	d := &Device{kind: k, mem: mem, bells: bells, failed: failed}
 	d.queues = make([]queue, len(k.Queues))
-	for i := range d.queues {
-		d.queues[i].kick = make(chan struct{}, 1)
-	}
+	d.live = make([]atomic.Pointer[Queue], len(k.Queues))
 	d.build()
 	d.clear()
 	return d
@@ -191,28 +150,23 @@ func (d *Device) clear() {
 		d.kind.Reset()
 	}
 	for i := range d.queues {
-		q := &d.queues[i]
-		*q = queue{size: d.kind.Queues[i], vector: noVector, kick: q.kick}
+		d.queues[i] = queue{size: d.kind.Queues[i], vector: noVector}
 	}
 }
 
 // Stop ends the device for good: when it returns, nothing touches the guest's RAM.
 func (d *Device) Stop() {
-	d.once.Do(func() { close(d.quit) })
 	d.mu.Lock()
 	d.stopped = true
-	if d.run != nil {
-		d.run.end()
-	}
+	d.run.end()
 	d.mu.Unlock()
 	d.work.Wait()
 }
 
 // Kick notifies queue q; it is what its doorbell does.
 func (d *Device) Kick(q int) {
-	select {
-	case d.queues[q].kick <- struct{}{}:
-	default:
+	if q := d.live[q].Load(); q != nil {
+		q.Wake()
 	}
 }
 

@@ -6,6 +6,7 @@ package vpci
 import (
 	"encoding/binary"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,37 +41,57 @@ func (p *platform) Set(level bool)                { p.line <- level }
 func (p *platform) Message(_ uint64, data uint32) { p.msi <- data }
 func (p *platform) Reset()                        {}
 
-// rig is a device with two queues that answers requests when it is let.
+// rig is a device with two queues that answers requests.
 type rig struct {
 	t    *testing.T
 	d    *Device
 	m    *memory
 	p    *platform
 	host *pcihost.Host
-	let  chan bool // false: panic
+	bad  atomic.Bool // it panics
 	bell map[int]uint64
 	regs registers
 
 	failed chan any
 }
 
-func newRig(t *testing.T) *rig {
-	r := &rig{t: t, m: &memory{}, p: &platform{make(chan uint32, 100), make(chan bool, 100)}, let: make(chan bool, 100), failed: make(chan any, 100), bell: map[int]uint64{}}
-	r.d = New(Kind{ID: 4, Queues: []int{8, 8}, Features: 1 << 5, Handle: func(_ int, d *ring.Device, req ring.Request, stop <-chan struct{}) uint32 {
-		select {
-		case ok := <-r.let:
-			if !ok {
-				panic("handler")
-			}
-		case <-stop:
-			return 0
+// server answers requests.
+type server struct {
+	r *rig
+	q *Queue
+}
+
+func (s *server) Serve() Want {
+	for {
+		if s.r.bad.Load() {
+			panic("server")
+		}
+		req, ok := s.q.Next()
+		if !ok {
+			return Notified
 		}
 		n := 0
 		for _, b := range req.Buffers {
-			d.Bytes(b, func(p []byte) { n += copy(p, "answer") })
+			s.q.Bytes(b, func(p []byte) { n += copy(p, "answer") })
 		}
-		return uint32(n)
-	}}, r.m, func(q int, port uint64, ok bool) {
+		s.q.Done(req, uint32(n))
+		s.q.Tell()
+	}
+}
+
+func (*server) End() {}
+
+func newRig(t *testing.T) *rig {
+	r := &rig{t: t}
+	r.make(Kind{ID: 4, Queues: []int{8, 8}, Features: 1 << 5, Open: func(q *Queue) Server { return &server{r, q} }})
+	return r
+}
+
+// make makes the device.
+func (r *rig) make(k Kind) {
+	r.m, r.p, r.bell = &memory{}, &platform{make(chan uint32, 100), make(chan bool, 100)}, map[int]uint64{}
+	r.failed = make(chan any, 100)
+	r.d = New(k, r.m, func(q int, port uint64, ok bool) {
 		delete(r.bell, q)
 		if ok {
 			r.bell[q] = port
@@ -80,8 +101,7 @@ func newRig(t *testing.T) *rig {
 	r.host = pcihost.New(r.p)
 	r.host.Add(1, r.d.Function)
 	r.config(4, 7, 2)
-	t.Cleanup(r.d.Stop)
-	return r
+	r.t.Cleanup(r.d.Stop)
 }
 
 func (r *rig) config(reg int, v uint64, size uint8) {
@@ -204,7 +224,6 @@ func TestServe(t *testing.T) {
 			t.Fatal(err)
 		}
 		drv.Add([]ring.Buffer{{Addr: 0x4000, Len: 6, Write: true}}, nil)
-		r.let <- true
 		notify{r.d}.Write(0, 2, 0, 0)
 		if msix {
 			if v := <-r.p.msi; v != 0x55 {
@@ -223,32 +242,6 @@ func TestServe(t *testing.T) {
 			t.Errorf("%d bytes, %q", n, r.m.b[0x4000:0x4006])
 		}
 	}
-}
-
-// While a request is served the reset waits for it, and Stop does not.
-func TestResetWaits(t *testing.T) {
-	r := newRig(t)
-	r.ready(good, 0)
-	drv, _ := ring.NewDriver(r.m, good)
-	for range 3 {
-		drv.Add([]ring.Buffer{{Addr: 0x4000, Len: 6, Write: true}}, nil)
-	}
-	r.d.Kick(0)
-	r.w(regStatus, 0, 1)
-	r.w(regQueueSelect, 1, 2) // ignored, or after the reset
-	r.reset()
-	r.m.pins.Wait()
-	if r.r(regQueueEnable, 2) != 0 || r.r(regQueueDesc, 4) != 0 {
-		t.Error("registers after reset")
-	}
-	r.ready(good, 0)
-	drv, _ = ring.NewDriver(r.m, good)
-	drv.Add([]ring.Buffer{{Addr: 0x4000, Len: 6, Write: true}}, nil)
-	r.d.Kick(0)
-	r.d.Stop()
-	r.m.pins.Wait()
-	r.d.Kick(0)
-	r.w(regStatus, 0, 1)
 }
 
 // A driver that breaks the rules is told so, and may start again.
@@ -303,12 +296,12 @@ func TestWindow(t *testing.T) {
 		t.Error("status not written")
 	}
 	set(barNotify, 4, 2)
-	r.config(int(at)+16, 1, 2)
-	select {
-	case <-r.d.queues[1].kick:
-	default:
+	q := &Queue{wake: make(chan struct{}, 1)}
+	r.d.live[1].Store(q)
+	if r.config(int(at)+16, 1, 2); !q.due.Load() || len(q.wake) != 1 {
 		t.Error("not notified")
 	}
+	r.d.live[1].Store(nil)
 	set(barMemory, offDevice+8, 4) // no configuration
 	if r.config(int(at)+16, 1, 4); e.Read(at+16, 4, 0) != 0 {
 		t.Error("a configuration")
@@ -328,9 +321,6 @@ func FuzzRegisters(f *testing.F) {
 	f.Add([]byte{20, 1, 3, 0, 24, 2, 4, 0, 28, 2, 1, 0, 20, 1, 15, 0}, []byte{0, 0, 1, 0})
 	f.Fuzz(func(t *testing.T, ops, ram []byte) {
 		r := newRig(t)
-		for range cap(r.let) {
-			r.let <- true
-		}
 		go func() {
 			for range r.p.line {
 			}
@@ -356,74 +346,4 @@ func FuzzRegisters(f *testing.F) {
 		r.d.Stop()
 		r.m.pins.Wait()
 	})
-}
-
-// A handler that panics is reported, once; its pin is given up, and Stop returns.
-func TestFailed(t *testing.T) {
-	r := newRig(t)
-	r.ready(good, 0)
-	drv, _ := ring.NewDriver(r.m, good)
-	drv.Add([]ring.Buffer{{Addr: 0x4000, Len: 6, Write: true}}, nil)
-	r.let <- false
-	r.d.Kick(0)
-	if v := <-r.failed; v != "handler" || r.r(regStatus, 1) != 15|statusNeedsReset {
-		t.Errorf("failed: %v, status %#x", v, r.r(regStatus, 1))
-	}
-	r.m.pins.Wait()
-	r.reset()
-	r.d.Stop()
-	if len(r.failed) != 0 {
-		t.Error("failed twice")
-	}
-}
-
-// A device may serve its queues by itself, and have a configuration.
-func TestServeAll(t *testing.T) {
-	r := &rig{t: t, m: &memory{}, p: &platform{make(chan uint32, 100), make(chan bool, 100)}, failed: make(chan any, 100)}
-	served, resets := make(chan *Queue), 0
-	conf := []byte{1, 2, 3, 4, 5, 6}
-	r.d = New(Kind{
-		ID: 2, Queues: []int{8, 8}, Features: 1 << 5,
-		Serve: func(q *Queue) {
-			served <- q
-			<-q.Stop
-			if q.Features&(1<<5) == 0 {
-				panic("served")
-			}
-		},
-		Config:    func() []byte { return conf },
-		SetConfig: func(off uint64, _ uint8, val uint64) { conf[off] = byte(val) },
-		Reset:     func() { resets++ },
-	}, r.m, func(int, uint64, bool) {}, func(v any) { r.failed <- v })
-	r.regs = registers{r.d}
-	r.host = pcihost.New(r.p)
-	r.host.Add(1, r.d.Function)
-	r.config(4, 7, 2)
-	r.ready(good, 1<<5)
-	if q := <-served; q.Index != 0 || q.Features != featureVersion1|1<<5 {
-		t.Errorf("queue %d, features %#x", q.Index, q.Features)
-	}
-	if v := r.r(offDevice+4, 4); v != 0x0605 {
-		t.Errorf("configuration %#x", v)
-	}
-	if r.w(offDevice+1, 9, 1); conf[1] != 9 {
-		t.Error("configuration not written")
-	}
-	r.reset()
-	if resets != 3 { // the first, that of ready, this one
-		t.Errorf("%d resets", resets)
-	}
-	r.m.pins.Wait()
-	l := good
-	l.Desc = 1 << 40
-	if r.ready(l, 0); !<-r.p.line {
-		t.Error("no interrupt")
-	}
-	r.ready(good, 0)
-	<-served
-	r.d.Stop()
-	if v := <-r.failed; v != "served" {
-		t.Errorf("failed: %v", v)
-	}
-	r.m.pins.Wait()
 }

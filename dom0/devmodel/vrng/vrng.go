@@ -28,6 +28,8 @@ import (
 const (
 	MaxRequest     = 4096
 	BytesPerSecond = 256 << 10
+
+	batch = 16 // requests before others have their turn
 )
 
 // Device IDs (VIRTIO 1.2, "Device Types") and the PCI class for what has none.
@@ -40,11 +42,15 @@ const (
 // in ns of any clock that does not go back.
 func Kind(src io.Reader, now func() int64) vpci.Kind {
 	e := &entropy{src: src, now: now, left: BytesPerSecond, seen: now()}
-	return vpci.Kind{ID: id, Class: classOther, Queues: []int{64}, Handle: e.serve}
+	return vpci.Kind{ID: id, Class: classOther, Queues: []int{64}, Open: func(q *vpci.Queue) vpci.Server {
+		e.q = q
+		return e
+	}}
 }
 
-// entropy is used by the goroutine of the one queue.
+// entropy is the server of the one queue.
 type entropy struct {
+	q    *vpci.Queue
 	src  io.Reader
 	now  func() int64
 	left int64 // bytes that may be given now
@@ -54,8 +60,28 @@ type entropy struct {
 	buf [MaxRequest]byte
 }
 
-// serve fills the writable buffers of a request.
-func (e *entropy) serve(_ int, d *ring.Device, r ring.Request, stop <-chan struct{}) uint32 {
+// Serve implements [vpci.Server].
+func (e *entropy) Serve() vpci.Want {
+	for range batch {
+		if wait := e.owes(); wait > 0 {
+			e.q.After(wait)
+			return vpci.Woken
+		}
+		r, ok := e.q.Next()
+		if !ok {
+			return vpci.Notified
+		}
+		e.q.Done(r, e.fill(e.q.Device, r))
+		e.q.Tell()
+	}
+	return vpci.Again
+}
+
+// End implements [vpci.Server].
+func (*entropy) End() {}
+
+// fill fills the writable buffers of a request, and returns how much it has written.
+func (e *entropy) fill(d *ring.Device, r ring.Request) uint32 {
 	want := 0
 	for _, b := range r.Buffers {
 		if b.Write {
@@ -72,23 +98,18 @@ func (e *entropy) serve(_ int, d *ring.Device, r ring.Request, stop <-chan struc
 		}
 	}
 	clear(random)
-	e.pay(int64(n), stop)
+	e.left -= int64(n)
 	return uint32(n)
 }
 
-// pay waits until n bytes may be given.
-func (e *entropy) pay(n int64, stop <-chan struct{}) {
+// owes returns how long it takes until bytes may be given again.
+func (e *entropy) owes() time.Duration {
 	now := e.now()
-	passed := min(now-e.seen, int64(time.Second))
-	e.left = min(BytesPerSecond, e.left+passed*BytesPerSecond/int64(time.Second)) - n
-	e.seen = now
+	if n := min(now-e.seen, int64(time.Second)) * BytesPerSecond / int64(time.Second); n > 0 {
+		e.left, e.seen = min(BytesPerSecond, e.left+n), now
+	}
 	if e.left >= 0 {
-		return
+		return 0
 	}
-	t := time.NewTimer(time.Duration(-e.left) * time.Second / BytesPerSecond)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-stop:
-	}
+	return time.Duration(-e.left)*time.Second/BytesPerSecond + 1
 }

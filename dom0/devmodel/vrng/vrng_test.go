@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"ringo/dom0/devmodel/vpci"
 	"ringo/drivers/virtio/ring"
 )
 
@@ -42,22 +43,21 @@ func TestServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := int64(1)
-	k := Kind(ones{}, func() int64 { return now })
-	stop := make(chan struct{})
+	m[l.Avail] = 1 // no interrupts
+	q := &vpci.Queue{Device: dev}
+	e := Kind(ones{}, func() int64 { return now }).Open(q).(*entropy)
 	ask := func(bs ...ring.Buffer) uint32 {
 		t.Helper()
 		clear(m[0x10000:])
 		if !drv.Add(bs, nil) {
 			t.Fatal("no room")
 		}
-		r, ok := dev.Next()
-		if !ok {
-			t.Fatal(dev.Broken())
+		if w := e.Serve(); w != vpci.Notified && e.left >= 0 {
+			t.Fatal(w, dev.Broken())
 		}
-		n := k.Handle(0, dev, r, stop)
-		dev.Done(r, n)
-		if _, got, ok := drv.Next(); !ok || got != n {
-			t.Fatalf("%d bytes, told %d: %v", n, got, drv.Broken())
+		_, n, ok := drv.Next()
+		if !ok {
+			t.Fatal(drv.Broken())
 		}
 		return n
 	}
@@ -74,16 +74,27 @@ func TestServe(t *testing.T) {
 			t.Errorf("%+v: %d bytes, %d written, want %d", c.bs, n, bytes.Count(m[0x10000:], []byte{1}), c.want)
 		}
 	}
-	// The account of a second is spent; a device that is stopped does not wait.
-	e := &entropy{now: func() int64 { return now }, left: 10, seen: now}
-	close(stop)
-	e.pay(1<<40, stop)
-	if e.left >= 0 {
-		t.Errorf("%d bytes are left", e.left)
+	// What of a second was saved up is spent.
+	for e.left >= 0 {
+		ask(ring.Buffer{Addr: 0x10000, Len: MaxRequest, Write: true})
+	}
+	drv.Add([]ring.Buffer{{Addr: 0x10000, Len: 64, Write: true}}, nil)
+	if w := e.Serve(); w != vpci.Woken {
+		t.Errorf("wants %d", w)
+	}
+	if _, _, ok := drv.Next(); ok {
+		t.Error("answered at once")
+	}
+	for now += 1000; e.left < 0; now += 1000 { // less than the time of a byte
+		if e.Serve(); now > int64(time.Second) {
+			t.Fatal("nothing is saved up")
+		}
+	}
+	if _, n, ok := drv.Next(); !ok || n != 64 {
+		t.Errorf("then %d bytes", n)
 	}
 	now += int64(1000 * time.Hour)
-	e.left = 0
-	if e.pay(0, stop); e.left != BytesPerSecond {
+	if e.owes(); e.left != BytesPerSecond {
 		t.Errorf("%d bytes are saved up, %d at most", e.left, BytesPerSecond)
 	}
 }

@@ -159,24 +159,31 @@ func (p *parts) availEventAt() int { return ringHead + p.Size*usedLen }
 // step from old to now (VIRTIO 1.2, "Used Buffer Notification Suppression").
 func due(event, now, old uint16) bool { return now-event-1 < now-old }
 
-// load16, load32, load64 and the stores are one access to shared memory each.
+// load16, load32, load64 and the stores are one access to shared memory each. The other side
+// is a machine of its own, where only a test's race detector sees it.
 //
 //go:noinline
+//go:norace
 func load16(b []byte) uint16 { return binary.LittleEndian.Uint16(b) }
 
 //go:noinline
+//go:norace
 func load32(b []byte) uint32 { return binary.LittleEndian.Uint32(b) }
 
 //go:noinline
+//go:norace
 func load64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
 
 //go:noinline
+//go:norace
 func store16(b []byte, v uint16) { binary.LittleEndian.PutUint16(b, v) }
 
 //go:noinline
+//go:norace
 func store32(b []byte, v uint32) { binary.LittleEndian.PutUint32(b, v) }
 
 //go:noinline
+//go:norace
 func store64(b []byte, v uint64) { binary.LittleEndian.PutUint64(b, v) }
 
 // fence orders a load behind a store before it: a locked instruction does on
