@@ -123,6 +123,7 @@ var figures = slices.Concat([]figure{
 	{name: plainSendFigure, unit: insns, target: 18, qemu: true},
 	{name: plainPingFigure, unit: insns, target: 24000, qemu: true},
 	{name: interruptFigure, unit: insns, target: 3000, qemu: true},
+}, guestNetFigures(), []figure{
 	{name: hvFigure, unit: "MiB", target: 16, peers: both("", "23")},
 	{name: dom0Figure, unit: "MiB", target: 128, peers: both("", "512")},
 	{name: imageFigure, unit: "MiB", target: 3, peers: both("", "2.5", "", "2.5")},

@@ -5,9 +5,7 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
-	"regexp"
 
 	"ringo/tools/emu"
 )
@@ -77,74 +75,19 @@ func (v values) measureGuestDisk(f files) error {
 	if which, text, err := m.Expect(deadline, "diskio: ready", "error: "); err != nil || which != 0 {
 		return fmt.Errorf("the guest did not come up: %v\n%s%s", err, text, m.Last(3))
 	}
+	g := worker{m, "io", "diskio"}
 	for _, w := range guestWork {
-		// The first time finds what is kept; the second is the one that counts.
-		if _, _, err := diskWorkOf(m, w.what, max(w.n/10, 100)); err != nil {
-			return err
-		}
-		idle, idleExits, err := diskWorkOf(m, "nothing", 1)
+		x, e, err := g.each(w.what+" /dev/vda", w.n)
 		if err != nil {
 			return err
 		}
-		busy, exits, err := diskWorkOf(m, w.what, w.n)
-		if err != nil {
-			return err
-		}
-		x := (busy - idle) / float64(w.n)
 		if w.bytes != 0 {
 			x /= w.bytes
 		}
 		v[guestDisk+w.name] = x
-		e := (exits - idleExits) / float64(w.n)
 		if w.exits != 0 {
 			v[guestDisk+w.name+exitsOf] = e
 		}
-		fmt.Fprintf(os.Stderr, "%s%s: %.4g instructions, %.3f exits; what was taken off is %.3g in all\n", guestDisk, w.name, x, e, idle)
 	}
 	return nil
-}
-
-// statsTotal is the line of the verb stats with all exits.
-var statsTotal = regexp.MustCompile(`(?m)^total +(\d+) `)
-
-// diskWorkOf has the guest, whose console is attached, do some work, and returns how many
-// instructions the machine has executed meanwhile, and how often the guest has exited.
-func diskWorkOf(m *emu.Machine, what string, n int) (busy, exits float64, err error) {
-	mark := func() (busy, exits float64, err error) {
-		if err := m.Send("\x1d"); err != nil {
-			return 0, 0, err
-		}
-		if _, _, err := m.Expect(deadline, "\n"+prompt); err != nil {
-			return 0, 0, err
-		}
-		halted, at, err := halts(m)
-		if err != nil {
-			return 0, 0, err
-		}
-		m.Send("stats io\r")
-		g, err := m.ExpectRE(deadline, statsTotal)
-		if err != nil {
-			return 0, 0, err
-		}
-		if _, err := fmt.Sscan(g[1], &exits); err != nil {
-			return 0, 0, err
-		}
-		if _, _, err := m.Expect(deadline, "\n"+prompt); err != nil {
-			return 0, 0, err
-		}
-		m.Send("console io\r")
-		_, _, err = m.Expect(deadline, "connected to")
-		return (at - halted) * 1e9, exits, err
-	}
-	busy0, exits0, err := mark()
-	if err != nil {
-		return 0, 0, err
-	}
-	line := fmt.Sprintf("%s /dev/vda %d", what, n)
-	m.Send(line + "\r")
-	if which, text, err := m.Expect(deadline, "diskio: done "+line, "diskio: error: "); err != nil || which != 0 {
-		return 0, 0, fmt.Errorf("%s: %v\n%s%s", line, err, text, m.Last(3))
-	}
-	busy, exits, err = mark()
-	return busy - busy0, exits - exits0, err
 }

@@ -133,6 +133,7 @@ func bench() error {
 		{"a guest's disk", values.measureGuestDisk},
 		{"a boot from it", values.measureDiskBoot},
 		{"the network", values.measureNetwork},
+		{"a guest's network", values.measureGuestNetwork},
 		{"an interrupt", values.measureInterrupt},
 		{"idle guests", values.measureIdle},
 	} {

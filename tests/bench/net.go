@@ -33,14 +33,7 @@ func (v values) measureNetwork(f files) error {
 	if !f.wants(netRows) || f.backend == onBochs {
 		return nil // there it has no card
 	}
-	source, err := listen(func(c net.Conn) {
-		b := make([]byte, 1<<20)
-		for {
-			if _, err := c.Write(b); err != nil {
-				return
-			}
-		}
-	})
+	source, err := listen(pour)
 	if err != nil {
 		return err
 	}
@@ -56,6 +49,16 @@ func (v values) measureNetwork(f files) error {
 		}
 	}
 	return nil
+}
+
+// pour sends until the other side has closed.
+func pour(c net.Conn) {
+	b := make([]byte, 1<<20)
+	for {
+		if _, err := c.Write(b); err != nil {
+			return
+		}
+	}
 }
 
 // listen has f serve the connections to a port of this host.

@@ -20,6 +20,16 @@ func (f Files) LoadModules() ([]rootfs.Module, error) { return load(drivers, f.d
 // are to be loaded.
 func (f Files) LoadServerModules() ([]rootfs.Module, error) { return load(allDrivers(), f.driver) }
 
+// Program builds a program of this module, by its import path, for Linux guests.
+func Program(dst, path string) error {
+	build := exec.Command("go", "build", "-o", dst, path)
+	build.Env, build.Stderr = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64"), os.Stderr
+	if err := build.Run(); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
 // Worker makes the initramfs dst, whose /init is a program of this module, by its import
 // path. It finds the demo guest's drivers in /modules, in the order of their names.
 func (f Files) Worker(dst, program string) error {
@@ -29,10 +39,8 @@ func (f Files) Worker(dst, program string) error {
 	}
 	defer os.RemoveAll(dir)
 	out := filepath.Join(dir, "init")
-	build := exec.Command("go", "build", "-o", out, program)
-	build.Env, build.Stderr = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64"), os.Stderr
-	if err := build.Run(); err != nil {
-		return fmt.Errorf("%s: %w", program, err)
+	if err := Program(out, program); err != nil {
+		return err
 	}
 	init, err := os.ReadFile(out)
 	if err != nil {
