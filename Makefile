@@ -22,7 +22,7 @@ help:
 	@echo 'make check      build, vet, format, lints, unit tests'
 	@echo 'make test       check, the suite that boots the images in QEMU and Bochs, and fuzz'
 	@echo 'make test-long  the same, with the tests that take minutes'
-	@echo 'make fuzz       of those the fuzz targets alone, 20 s each'
+	@echo 'make fuzz       of those the fuzz targets alone, 10 s each'
 	@echo 'make conformance  of those the tests of the backends alone, and their table'
 	@echo 'make bench      figures, counted in instructions; also build/bench.json'
 	@echo '                BACKEND=vmx: those of VT-x in Bochs; build/bench-vmx.json'

@@ -20,7 +20,7 @@ import (
 // fuzzTime and fuzzLong are how long each fuzz target runs, in the suite and in
 // the long one.
 const (
-	fuzzTime = 20 * time.Second
+	fuzzTime = 10 * time.Second
 	fuzzLong = 5 * time.Minute
 )
 
