@@ -91,7 +91,8 @@ func (h *host) unikernel(board, vcpus int) {
 		h.t.Error("the clock chip and the runtime's clock do not agree")
 	}
 	last := h.tell(b.name, "after")
-	h.see(guestTime, "unikernel: the end")
+	h.see(guestTime, "the end: press a key\n")
+	h.key("t")
 	h.see(guestTime, b.ends+": destroying it")
 	h.see(guestTime, "\n"+prompt)
 	last.to = h.uptime()

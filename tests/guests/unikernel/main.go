@@ -38,18 +38,23 @@ func main() {
 	tell("before", begun)
 	clocks()
 	tell("after", begun)
-	fmt.Println("unikernel: the end")
+	key("the end") // what the hypervisor says of it does not meet what we say
 	os.Exit(0)
 }
 
 // tell says what the runtime's clock is when a key is pressed: to somebody who has
 // another clock, and looks at it before the key is pressed and when the answer is there.
 func tell(when string, begun time.Time) {
-	fmt.Printf("%s: press a key\n", when)
-	for key := [1]byte{}; key[0] == 0; time.Sleep(10 * time.Millisecond) {
-		console.Read(key[:]) // what it returns differs between TamaGo's releases
-	}
+	key(when)
 	fmt.Printf("%s: %.6f seconds\n", when, time.Since(begun).Seconds())
+}
+
+// key waits for one.
+func key(when string) {
+	fmt.Printf("%s: press a key\n", when)
+	for b := [1]byte{}; b[0] == 0; time.Sleep(10 * time.Millisecond) {
+		console.Read(b[:]) // what it returns differs between TamaGo's releases
+	}
 }
 
 // meet has a goroutine for each CPU wait for all the others without giving its own CPU
