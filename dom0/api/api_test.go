@@ -23,6 +23,7 @@ import (
 	"ringo/dom0/hcall"
 	"ringo/dom0/hcall/hcalltest"
 	"ringo/dom0/loader"
+	"ringo/dom0/network/lan"
 	"ringo/dom0/problem"
 	"ringo/dom0/storage"
 	"ringo/drivers/block"
@@ -45,6 +46,9 @@ func (noDevices) Plug(_, _, _ uint32) bool { return false }
 func (noDevices) Refused(uint32) uint32    { return 0 }
 func (noDevices) AskBack(uint32, int) bool { return false }
 func (noDevices) Pull(uint32, int)         {}
+func (noDevices) PlugCard(uint32, *lan.Card) (bool, error) {
+	return false, problem.New(problem.Full, "", "no room")
+}
 func (noDevices) PlugDisk(uint32, *storage.Disk) (bool, error) {
 	return false, errors.New("no devices")
 }

@@ -114,6 +114,32 @@ var (
 	})
 )
 
+// NICPlug is a request to give a domain a network card, written as a setting of
+// DomainCreate.
+type NICPlug struct {
+	Domain string `json:"domain"`
+	NIC    string `json:"nic"`
+}
+
+// NICUnplug is a request to take one away, which its name, its number or its MAC names.
+type NICUnplug struct {
+	Domain string `json:"domain"`
+	NIC    string `json:"nic"`
+	Force  bool   `json:"force,omitempty"` // the domain is not asked
+}
+
+// Verbs of a domain's network cards. NetworkAttach says whether the domain hears of it,
+// NetworkDetach returns when the card is out of its network.
+var (
+	NetworkAttach = add("network.attach", func(a *API, in *NICPlug) (Triggered, error) {
+		heard, err := a.Manager.AttachCard(in.Domain, in.NIC)
+		return Triggered{heard}, err
+	})
+	NetworkDetach = act("network.detach", func(a *API, in *NICUnplug) error {
+		return a.Manager.DetachCard(in.Domain, in.NIC, in.Force)
+	})
+)
+
 // networks does something to the networks of domains, if there are any.
 func (a *API) networks(f func(n *lan.Networks, name string) error, in *NetworkName) error {
 	if a.Networks == nil {

@@ -49,6 +49,16 @@ func lanCalls(t *testing.T, a *API, show func(name string, out any, err error) s
 	if err := try(NICSetLink)(a, NICLink{"Domain-0.1", false}); err == nil || err.Kind != problem.NotFound {
 		t.Errorf("a card that is not there: %v", err)
 	}
+	a.Manager.Networks = a.Networks
+	if _, err := DomainDefine.Call(a, Create{File: "wired", Text: "memory = 16\n[boot]\nkernel = \"boot:vmlinuz\"\n"}); err != nil {
+		t.Fatal(err)
+	}
+	heard, err := NetworkAttach.Call(a, NICPlug{"wired", "private:x"})
+	if got := show(NetworkAttach.Name, heard, err); got != `{"heard":true}` {
+		t.Error(got)
+	}
+	_, err = NetworkDetach.Call(a, NICUnplug{Domain: "wired", NIC: "wired.0"})
+	show(NetworkDetach.Name, None{}, err)
 	cards[0].Close()
 	_, err = NetworkDestroy.Call(a, NetworkName{"x"})
 	show(NetworkDestroy.Name, None{}, err)

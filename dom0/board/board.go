@@ -12,6 +12,7 @@ package board
 
 import (
 	"fmt"
+	"slices"
 
 	"ringo/dom0/acpi"
 	"ringo/dom0/devmodel/debug"
@@ -35,8 +36,8 @@ type Config struct {
 	// there. Some kernels are linked to higher addresses than they need memory.
 	Base uint64
 	RNG  bool // an entropy device
-	// NICs is how many network cards there are, FirstNIC+i is the slot of card i.
-	NICs int
+	// NICs are the slots of network cards, from FirstNIC on.
+	NICs []int
 	// Disks are their slots, from FirstDisk on.
 	Disks []int
 	// DebugExit says that there is a port to end the machine with a code.
@@ -98,8 +99,8 @@ type Machine struct {
 func New(c Config) (*Machine, error) {
 	m := &Machine{CPUs: c.CPUs, Present: c.Present, Topology: c.Topology}
 	var err error
-	if c.NICs > FirstDisk-FirstNIC {
-		return nil, fmt.Errorf("%d network cards are too many: at most %d", c.NICs, FirstDisk-FirstNIC)
+	if slices.ContainsFunc(c.NICs, func(slot int) bool { return slot < FirstNIC || slot >= FirstDisk }) {
+		return nil, fmt.Errorf("network cards in slots %v: they are from %d on, below %d", c.NICs, FirstNIC, FirstDisk)
 	}
 	if m.Memory, err = layout(c.Memory, c.Base); err != nil {
 		return nil, err
@@ -133,8 +134,8 @@ func New(c Config) (*Machine, error) {
 	if c.RNG {
 		m.Devices = append(m.Devices, Device{Kind: RNG, Slot: 1})
 	}
-	for i := range c.NICs {
-		m.Devices = append(m.Devices, Device{Kind: NIC, Slot: FirstNIC + i})
+	for _, slot := range c.NICs {
+		m.Devices = append(m.Devices, Device{Kind: NIC, Slot: slot})
 	}
 	for _, slot := range c.Disks {
 		m.Devices = append(m.Devices, Device{Kind: Disk, Slot: slot})

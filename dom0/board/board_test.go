@@ -78,7 +78,7 @@ func (nobody) Write(uint64, uint8, uint64, uint64) {}
 
 // What dom0 claims overlaps neither itself, nor RAM, nor what hv has.
 func TestClaims(t *testing.T) {
-	m, err := New(Config{CPUs: 2, Memory: 6 << 30, RNG: true, DebugExit: true, Present: 1, NICs: 6, Disks: []int{FirstDisk, Slots - 1}})
+	m, err := New(Config{CPUs: 2, Memory: 6 << 30, RNG: true, DebugExit: true, Present: 1, NICs: []int{2, 3, 4, 5, 6, 7}, Disks: []int{FirstDisk, Slots - 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestClaims(t *testing.T) {
 	if len(m.Tables()) < 1000 {
 		t.Errorf("%d bytes of tables", len(m.Tables()))
 	}
-	if _, err := New(Config{CPUs: 1, Memory: 64 * mib, NICs: 7}); err == nil {
+	if _, err := New(Config{CPUs: 1, Memory: 64 * mib, NICs: []int{FirstDisk}}); err == nil {
 		t.Error("a network card where disks are")
 	}
 	if _, err := New(Config{CPUs: 1 << 20, Memory: 64 * mib}); err == nil {

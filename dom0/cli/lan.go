@@ -18,6 +18,15 @@ nowhere ones to addresses that nobody has. Received is what the guest received.`
 	networkCreateHelp = `Makes the network private:NAME, which joins domains with network = "private:NAME" and
 leads nowhere else. It need not be made before: the first domain that names it makes it,
 and then it ends with the last one. One that was made so stays until network-destroy.`
+	networkAttachHelp = `  network-attach web1 network=private:db mtu=9000
+The words are those of nic= for create: network= mac= mtu= vlan= trunk= forward= link=
+slot= and unfiltered; without any the card is in default. A guest that runs is told by
+ACPI, and the card stays when it restarts. Of a domain that is off the definition is
+changed.`
+	networkDetachHelp = `CARD is DOMAIN.NUMBER, as network-list has it, its number or its MAC. A guest that runs
+is asked by ACPI, and has ten seconds to give it back; -F takes it away unasked. Its
+address, its forwards and its connections end. A restart does not bring it back. Of a
+domain that is off the definition is changed.`
 	networkLinkHelp = `CARD is DOMAIN.NUMBER, as network-list has it. It counts until the domain ends.`
 )
 
@@ -30,6 +39,10 @@ func lanVerbs() []verb {
 			run: func(c *call) error { return act1(api.NetworkCreate, c, api.NetworkName{Name: c.args[0]}) }},
 		{name: "network-destroy", alias: []string{"net-destroy"}, args: "NAME", least: 1, most: 1, kind: argNetwork, short: "forget a private network that no domain is in",
 			run: func(c *call) error { return act1(api.NetworkDestroy, c, api.NetworkName{Name: c.args[0]}) }},
+		{name: "network-attach", args: "DOMAIN [network=NETWORK] [KEY=VALUE ...]", least: 1, most: -1, kind: argDefined,
+			short: "give a domain another network card", text: networkAttachHelp, run: networkAttach},
+		{name: "network-detach", args: "[-F] DOMAIN CARD", flags: "F", least: 2, most: 2, kind: argDefined,
+			short: "take a network card away from a domain", text: networkDetachHelp, run: networkDetach},
 		{name: "leases", alias: []string{"net-dhcp-leases"}, short: "list who has which address of the network default", run: leases,
 			text: "A card has its address as long as its domain is there, whether or not the guest has\nasked for it by DHCP."},
 		{name: "network-link", alias: []string{"domif-setlink"}, args: "CARD up|down", least: 2, most: 2, kind: argCard, short: "put the cable of a domain's card in, or take it out",
@@ -146,6 +159,23 @@ func leases(c *call) error {
 		c.printf("%-15s %-17s %-5s %s\n", l.Address, l.MAC, asked, l.Host)
 	}
 	return nil
+}
+
+// networkAttach is the verb network-attach.
+func networkAttach(c *call) error {
+	nic := strings.TrimPrefix(strings.Join(c.args[1:], ","), "nic=")
+	out, err := api.NetworkAttach.Call(c.API, api.NICPlug{Domain: c.args[0], NIC: nic})
+	if err == nil && !out.Heard {
+		c.printf("the guest does not listen to ACPI's event (yet): it finds the card when it looks\n")
+	}
+	return err
+}
+
+// networkDetach is the verb network-detach.
+func networkDetach(c *call) error {
+	c.flush()
+	_, err := api.NetworkDetach.Call(c.API, api.NICUnplug{Domain: c.args[0], NIC: c.args[1], Force: c.given('F')})
+	return err
 }
 
 // networkLink is the verb network-link.

@@ -197,8 +197,7 @@ is changed when it is started the next time.`
 
 // later are xl's and virsh's verbs that this version does not have: the answer
 // to them is not "unknown".
-var later = strings.Fields(`save restore migrate snapshot clone mem-max
-	network-attach network-detach`)
+var later = strings.Fields(`save restore migrate snapshot clone mem-max`)
 
 // find returns the verb with a name or alias, nil if there is none.
 func find(name string) *verb {

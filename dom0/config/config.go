@@ -39,6 +39,7 @@
 //	forward = ["tcp:2222:22"] # the machine's port 2222 leads to the guest's 22
 //	unfiltered = false       # may send from addresses that are not its own
 //	link = "up"              # up | down
+//	slot = 2                 # of the guest's PCI bus, 2 to 7; left out: the first free one
 package config
 
 import (

@@ -31,6 +31,9 @@ type NIC struct {
 	Unfiltered bool `toml:"unfiltered,omitempty" json:"unfiltered,omitempty"`
 	// Link is "down" for a card whose cable is out, else "" or "up".
 	Link string `toml:"link,omitempty" json:"link,omitempty"`
+	// Slot is where it is on the guest's PCI bus, from FirstNIC on; 0 = in the first one
+	// that is free.
+	Slot int `toml:"slot,omitempty" json:"slot,omitempty"`
 }
 
 // Networks that have no names of their own, and what names begin with of those that do.
@@ -44,6 +47,7 @@ const (
 // Limits of a card. The MTU is that of an Ethernet card (RFC 791: at least 68).
 const (
 	MaxNICs    = 6
+	FirstNIC   = 2 // the first of as many slots (board.FirstNIC)
 	DefaultMTU = 1500
 	minMTU     = 68
 	maxMTU     = 9000
@@ -60,17 +64,23 @@ func (n *NIC) On() string { return cmp.Or(n.Network, NetworkDefault) }
 // Bytes returns the longest payload of a frame.
 func (n *NIC) Bytes() int { return cmp.Or(n.MTU, DefaultMTU) }
 
-// Address returns the MAC of card i of a domain: what is configured, else one made of
-// the UUID, with the prefix that QEMU's cards have: it is locally administered.
+// Number is what the card is called by, behind its domain's name: that of its slot, from 0.
 //
-// Preconditions: the card is valid.
-func (n *NIC) Address(uuid [16]byte, i int) (mac [6]byte) {
+// Preconditions: the card is settled.
+func (n *NIC) Number() int { return n.Slot - FirstNIC }
+
+// Address returns the MAC of a card of a domain: what is configured, else one made of the
+// UUID and the card's number, with the prefix that QEMU's cards have: it is locally
+// administered.
+//
+// Preconditions: the card is valid, and settled.
+func (n *NIC) Address(uuid [16]byte) (mac [6]byte) {
 	if n.MAC != "" {
 		b, _ := hex.DecodeString(strings.ReplaceAll(n.MAC, ":", ""))
 		copy(mac[:], b)
 		return mac
 	}
-	sum := sha256.Sum256(append(uuid[:], byte(i)))
+	sum := sha256.Sum256(append(uuid[:], byte(n.Number())))
 	return [6]byte{0x52, 0x54, 0x00, sum[0], sum[1], sum[2]}
 }
 
@@ -154,7 +164,7 @@ func (c *Config) validateNICs() error {
 			forwards[f.String()] = i
 		}
 	}
-	return nil
+	return checkSlots("nic", len(c.NIC), FirstNIC, MaxNICs, func(i int) int { return c.NIC[i].Slot })
 }
 
 func (n *NIC) validate() error {
@@ -225,7 +235,7 @@ func (c *Config) addNIC(value string) error {
 			return fmt.Errorf("nic: %w", err)
 		}
 	}
-	c.NIC = append(c.NIC, n)
+	c.NIC = append(slices.Clip(c.NIC), n)
 	return nil
 }
 
@@ -240,7 +250,7 @@ func (n *NIC) set(key, text string, given bool) (err error) {
 	case key == "unfiltered" && !given:
 		n.Unfiltered = true
 	case !given:
-		return fmt.Errorf("%q is not known: write NETWORK,mac=MAC,mtu=BYTES,vlan=VLAN,trunk=VLAN,forward=tcp:2222:22,link=down or unfiltered", short(key))
+		return fmt.Errorf("%q is not known: write NETWORK,mac=MAC,mtu=BYTES,vlan=VLAN,trunk=VLAN,forward=tcp:2222:22,link=down,slot=NUMBER or unfiltered", short(key))
 	case key == "network":
 		n.Network = text
 	case key == "mac":
@@ -253,6 +263,8 @@ func (n *NIC) set(key, text string, given bool) (err error) {
 		number(&n.MTU)
 	case key == "vlan":
 		number(&n.VLAN)
+	case key == "slot":
+		number(&n.Slot)
 	case key == "trunk":
 		n.Trunk = append(n.Trunk, 0)
 		number(&n.Trunk[len(n.Trunk)-1])

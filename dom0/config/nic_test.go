@@ -34,6 +34,9 @@ func TestValidateNIC(t *testing.T) {
 		{[]NIC{{Network: "private:a", Trunk: []int{0}}}, "trunk: a VLAN is out of range: use 1 to 4094"},
 		{[]NIC{{Network: "private:a", Trunk: make([]int, 17)}}, "trunk: 17 are too many: at most 16"},
 		{[]NIC{{VLAN: 5}}, "vlan: the network default has none"},
+		{[]NIC{{Slot: 8}}, "nic 1: slot: 8 is out of range: use 2 to 7"},
+		{[]NIC{{Slot: 1}}, "nic 1: slot: 1 is out of range"},
+		{[]NIC{{}, {Slot: 3}, {Slot: 3}}, "nic 3: slot: nic 2 is in slot 3 already"},
 		{[]NIC{{Link: "sideways"}}, `link: "sideways" is not known: use up or down`},
 		{[]NIC{{Network: "private:a", Forward: []string{"tcp:1:1"}}}, "forward: only the network default has ports"},
 		{[]NIC{{Forward: make([]string, 17)}}, "forward: 17 are too many: at most 16"},
@@ -69,7 +72,7 @@ func TestNICFromFile(t *testing.T) {
 	for text, want := range map[string]string{
 		"[[nic]]\nforward = 5":        "a.toml:2: nic.forward: want a list in brackets",
 		"[[nic]]\nunfiltered = 5":     "a.toml:2: nic.unfiltered: want true or false",
-		"[[nic]]\nadress = \"5\"":     `a.toml:2: unknown key "nic.adress" (known: network, mac, mtu, vlan, trunk, forward, unfiltered, link)`,
+		"[[nic]]\nadress = \"5\"":     `a.toml:2: unknown key "nic.adress" (known: network, mac, mtu, vlan, trunk, forward, unfiltered, link, slot)`,
 		"[[nic]]\nnetwrok = \"none\"": `a.toml:2: unknown key "nic.netwrok" (did you mean "nic.network"?)`,
 	} {
 		if _, err := Parse("a.toml", []byte(text)); err == nil || err.Error() != want {
@@ -84,14 +87,15 @@ func TestAddress(t *testing.T) {
 	seen := map[[6]byte]bool{}
 	for u := range byte(50) {
 		for i := range MaxNICs {
-			a := (&NIC{}).Address([16]byte{u}, i)
-			if a[0] != 0x52 || a[1] != 0x54 || a[2] != 0 || seen[a] || a != (&NIC{}).Address([16]byte{u}, i) {
+			n := NIC{Slot: FirstNIC + i}
+			a := n.Address([16]byte{u})
+			if a[0] != 0x52 || a[1] != 0x54 || a[2] != 0 || seen[a] || a != n.Address([16]byte{u}) {
 				t.Errorf("card %d of %d: %x", i, u, a)
 			}
 			seen[a] = true
 		}
 	}
-	if a := (&NIC{MAC: "02:00:00:aB:cD:0f"}).Address([16]byte{}, 0); a != [6]byte{2, 0, 0, 0xab, 0xcd, 0x0f} {
+	if a := (&NIC{MAC: "02:00:00:aB:cD:0f"}).Address([16]byte{}); a != [6]byte{2, 0, 0, 0xab, 0xcd, 0x0f} {
 		t.Errorf("%x", a)
 	}
 }
@@ -105,5 +109,20 @@ func TestForwards(t *testing.T) {
 		if again, err := ParseForward(f.String()); err != nil || again != f {
 			t.Errorf("%v: %v, %v", f, again, err)
 		}
+	}
+}
+
+// Cards keep the slots that they name, and the others have the first that are free.
+func TestPlaceNICs(t *testing.T) {
+	got := PlaceNICs([]NIC{{}, {Slot: 2}, {}, {Slot: 4}, {Slot: 7}, {}})
+	var slots []int
+	for i := range got {
+		slots = append(slots, got[i].Slot)
+	}
+	if d := cmp.Diff([]int{3, 2, 5, 4, 7, 6}, slots); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(got, PlaceNICs(got)); d != "" {
+		t.Error(d)
 	}
 }

@@ -14,36 +14,54 @@ import (
 // Preconditions: c is valid.
 func (c *Config) Settled() []Disk {
 	all := slices.Clone(c.Disk)
-	var taken [FirstSlot + MaxDisks]bool
-	for i := range all {
-		taken[all[i].Slot] = true
+	settle(len(all), FirstSlot, MaxDisks, func(i int) *int { return &all[i].Slot })
+	return all
+}
+
+// SettledNICs returns the network cards of a configuration likewise.
+//
+// Preconditions: c is valid.
+func (c *Config) SettledNICs() []NIC { return PlaceNICs(c.NIC) }
+
+// PlaceNICs returns the network cards of a valid configuration, each with its slot.
+func PlaceNICs(all []NIC) []NIC {
+	all = slices.Clone(all)
+	settle(len(all), FirstNIC, MaxNICs, func(i int) *int { return &all[i].Slot })
+	return all
+}
+
+// settle gives each of n things that has none a slot, of the most from first on.
+func settle(n, first, most int, slot func(i int) *int) {
+	taken := make([]bool, first+most)
+	for i := range n {
+		taken[*slot(i)] = true
 	}
-	next := FirstSlot
-	for i := range all {
-		if all[i].Slot != 0 {
+	next := first
+	for i := range n {
+		p := slot(i)
+		if *p != 0 {
 			continue
 		}
 		for taken[next] {
 			next++
 		}
-		all[i].Slot, taken[next] = next, true
+		*p, taken[next] = next, true
 	}
-	return all
 }
 
-// checkSlots checks that no two disks are in one slot.
-func checkSlots(all []Disk) error {
-	var has [FirstSlot + MaxDisks]int
-	for i := range all {
-		n := all[i].Slot
+// checkSlots checks that no two of n things are in one slot, of the most from first on.
+func checkSlots(kind string, n, first, most int, slot func(i int) int) error {
+	has := make([]int, first+most)
+	for i := range n {
+		s := slot(i)
 		switch {
-		case n == 0:
-		case n < FirstSlot || n >= len(has):
-			return fmt.Errorf("disk %d: slot: %d is out of range: use %d to %d", i+1, n, FirstSlot, len(has)-1)
-		case has[n] != 0:
-			return fmt.Errorf("disk %d: slot: disk %d is in slot %d already", i+1, has[n], n)
+		case s == 0:
+		case s < first || s >= len(has):
+			return fmt.Errorf("%s %d: slot: %d is out of range: use %d to %d", kind, i+1, s, first, len(has)-1)
+		case has[s] != 0:
+			return fmt.Errorf("%s %d: slot: %s %d is in slot %d already", kind, i+1, kind, has[s], s)
 		default:
-			has[n] = i + 1
+			has[s] = i + 1
 		}
 	}
 	return nil

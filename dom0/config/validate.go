@@ -139,7 +139,7 @@ func (c *Config) validateDevices() error {
 			return fmt.Errorf("disk %d: %w", i+1, err)
 		}
 	}
-	if err := checkSlots(c.Disk); err != nil {
+	if err := checkSlots("disk", len(c.Disk), FirstSlot, MaxDisks, func(i int) int { return c.Disk[i].Slot }); err != nil {
 		return err
 	}
 	return c.validateNICs()

@@ -186,11 +186,14 @@ func machine(c *config.Config, base uint64) (*board.Machine, error) {
 	if c.MaxVCPUs != 0 {
 		present = first(c.VCPUs)
 	}
-	var slots []int
+	var disks, cards []int
 	for _, d := range c.Settled() {
-		slots = append(slots, d.Slot)
+		disks = append(disks, d.Slot)
 	}
-	return board.New(board.Config{CPUs: all, Present: present, Topology: t, Memory: c.Memory.Bytes, Base: base, RNG: c.RNG, NICs: len(c.NIC), Disks: slots, DebugExit: c.DebugExit})
+	for _, n := range c.SettledNICs() {
+		cards = append(cards, n.Slot)
+	}
+	return board.New(board.Config{CPUs: all, Present: present, Topology: t, Memory: c.Memory.Bytes, Base: base, RNG: c.RNG, NICs: cards, Disks: disks, DebugExit: c.DebugExit})
 }
 
 // build makes the domain of a plan. When it fails nothing is left.
@@ -202,7 +205,7 @@ func (m *Manager) build(d *dom, p *plan, paused bool) (err error) {
 		return err
 	}
 	c := *p.cfg
-	c.Disk = c.Settled() // as it is when disks come and go
+	c.Disk, c.NIC = c.Settled(), c.SettledNICs() // as it is when they come and go
 	if _, err := encode(&dom{started: d.started, cfg: &c}); err != nil {
 		return err
 	}

@@ -74,6 +74,8 @@ type Devices interface {
 	// PlugDisk gives a guest a disk, in the slot that the disk names and that is free. It
 	// closes the disk when it fails. listens says that the guest hears of it.
 	PlugDisk(id uint32, d *storage.Disk) (listens bool, err error)
+	// PlugCard gives a guest a network card likewise.
+	PlugCard(id uint32, c *lan.Card) (listens bool, err error)
 	// AskBack asks a guest to give back what is in a slot. It does nothing and reports
 	// false when the guest does not listen.
 	AskBack(id uint32, slot int) (listens bool)

@@ -20,6 +20,7 @@ import (
 	"ringo/dom0/hcall"
 	"ringo/dom0/hcall/hcalltest"
 	"ringo/dom0/loader"
+	"ringo/dom0/network/lan"
 	"ringo/dom0/storage"
 	"ringo/hv/abi"
 )
@@ -65,8 +66,8 @@ type devices struct {
 	output   uint64
 	plug     func(id, want, running uint32) bool // nil: no guest listens
 	refused  uint32
-	disks    map[int]*storage.Disk // by slot
-	ack      func() bool           // whether guests give back a disk; nil: no guest listens
+	disks    map[int]closer // disks and cards, by slot
+	ack      func() bool    // whether guests give back a disk; nil: no guest listens
 }
 
 func (d *devices) Plug(id, want, running uint32) bool {
@@ -75,15 +76,20 @@ func (d *devices) Plug(id, want, running uint32) bool {
 
 func (d *devices) Refused(uint32) uint32 { return d.refused }
 
-func (d *devices) PlugDisk(id uint32, x *storage.Disk) (bool, error) {
+type closer interface{ Close() }
+
+func (d *devices) PlugDisk(id uint32, x *storage.Disk) (bool, error) { return d.plugIn(id, x.Slot, x) }
+func (d *devices) PlugCard(id uint32, x *lan.Card) (bool, error)     { return d.plugIn(id, x.Slot, x) }
+
+func (d *devices) plugIn(id uint32, slot int, x closer) (bool, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.fail != nil {
 		x.Close()
 		return false, d.fail
 	}
-	d.disks[x.Slot] = x
-	d.log = append(d.log, fmt.Sprintf("plug %d %d", id, x.Slot))
+	d.disks[slot] = x
+	d.log = append(d.log, fmt.Sprintf("plug %d %d", id, slot))
 	return d.ack != nil, nil
 }
 
@@ -113,6 +119,9 @@ func (d *devices) Attach(a Attachment) error {
 	}
 	d.attached[a.ID] = a
 	for _, x := range a.Disks {
+		d.disks[x.Slot] = x
+	}
+	for _, x := range a.Cards {
 		d.disks[x.Slot] = x
 	}
 	d.log = append(d.log, fmt.Sprintf("attach %d %s", a.ID, a.Name))
@@ -183,7 +192,7 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	r := &rig{
-		t: t, Machine: hcalltest.New(256<<20, 4), dev: &devices{attached: map[uint32]Attachment{}, disks: map[int]*storage.Disk{}},
+		t: t, Machine: hcalltest.New(256<<20, 4), dev: &devices{attached: map[uint32]Attachment{}, disks: map[int]closer{}},
 		load: &bootLoader{}, noted: make(chan bool, 100), clock: time.Unix(1_800_000_000, 0).UTC(),
 	}
 	r.Manager = r.manager()

@@ -60,11 +60,9 @@ func (p *Platform) furnish(g *guest, a *domain.Attachment, con *console.Guest) e
 				return err
 			}
 		case board.NIC:
-			k, err := card(a.Cards[d.Slot-board.FirstNIC], m.CPUs)
-			if err != nil {
+			if err := p.addCard(g, d.Slot, a.Cards); err != nil {
 				return err
 			}
-			p.virtio(g, d.Slot, k)
 		}
 		for i, s := range d.Spans {
 			if err := g.models.Add(s.Space, s.Start, s.Size, devs[i]); err != nil {

@@ -24,7 +24,6 @@ import (
 	"ringo/dom0/guestmem"
 	"ringo/dom0/hcall"
 	"ringo/dom0/ioreq"
-	"ringo/dom0/network/lan"
 	"ringo/hv/abi"
 )
 
@@ -71,7 +70,6 @@ type guest struct {
 	code   atomic.Uint64 // with which the guest ended itself, and ended; else 0
 	fault  atomic.Value  // string: how its devices failed, if they did
 	ends   []func()      // of devices: when they return, nothing of them is active
-	cards  []*lan.Card
 	// emptied is told of slots whose function the guest has given back.
 	emptied func(slot int)
 	work    sync.WaitGroup // on those
@@ -104,7 +102,7 @@ func (p *Platform) Room() error { return p.memory.Check(guestBytes) }
 func (p *Platform) Attach(a domain.Attachment) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	release, err := p.memory.Reserve(guestBytes + cardBytes(a.Cards, a.VCPUs))
+	release, err := p.memory.Reserve(guestBytes)
 	if err != nil {
 		closeCards(a.Cards)
 		closeDisks(a.Disks)
@@ -115,11 +113,12 @@ func (p *Platform) Attach(a domain.Attachment) error {
 		con = console.NewGuest()
 		p.consoles[a.UUID] = con
 	}
-	g := &guest{id: a.ID, port: a.Port, uuid: a.UUID, memory: a.Memory, cards: a.Cards, vcpus: a.VCPUs, emptied: a.Emptied, release: release}
+	g := &guest{id: a.ID, port: a.Port, uuid: a.UUID, memory: a.Memory, vcpus: a.VCPUs, emptied: a.Emptied, release: release}
 	g.models = ioreq.New(a.ID, a.VCPUs, p.pages.IOReqs(a.IOReq), p.hv, p.events.Quiet(a.Port))
 	if err := p.furnish(g, &a, con); err != nil {
 		g.stop()
-		closeDisks(a.Disks) // those that no device has
+		closeCards(a.Cards) // those that no device has
+		closeDisks(a.Disks)
 		return err
 	}
 	p.guests[a.ID] = g
@@ -146,7 +145,6 @@ func (g *guest) stop() {
 	}
 	g.gone = true
 	g.mu.Unlock()
-	closeCards(g.cards)         // nothing comes for them any more
 	for _, f := range g.slots { // nobody changes them now
 		if f != nil {
 			f.end()

@@ -125,7 +125,15 @@ func (p *Platform) guest(id uint32) *guest {
 
 // PlugDisk implements [domain.Devices].
 func (p *Platform) PlugDisk(id uint32, d *storage.Disk) (listens bool, err error) {
-	back := []func(){d.Close}
+	return p.plugIn(id, d.Slot, d.Close, func(g *guest) (vpci.Kind, error) { return disk(d, g.memory, g.vcpus) },
+		func(g *guest) uint64 { return diskBytes(d, g.vcpus) })
+}
+
+// plugIn puts a device that is made of something into a slot of a guest that runs; bytes
+// is what it keeps on the heap. What it is made of is closed when the device has ended,
+// and when this fails.
+func (p *Platform) plugIn(id uint32, slot int, closed func(), kind func(*guest) (vpci.Kind, error), bytes func(*guest) uint64) (listens bool, err error) {
+	back := []func(){closed}
 	defer func() {
 		if err != nil {
 			for i := range back {
@@ -137,16 +145,16 @@ func (p *Platform) PlugDisk(id uint32, d *storage.Disk) (listens bool, err error
 	if g == nil {
 		return false, problem.New(problem.NotFound, "", "domain %d has no devices", id)
 	}
-	release, err := p.memory.Reserve(diskBytes(d, g.vcpus))
+	release, err := p.memory.Reserve(bytes(g))
 	if err != nil {
 		return false, err
 	}
-	back = []func(){release, d.Close}
-	k, err := disk(d, g.memory, g.vcpus)
+	back = []func(){release, closed}
+	k, err := kind(g)
 	if err != nil {
 		return false, err
 	}
-	return p.insert(g, d.Slot, k, back...)
+	return p.insert(g, slot, k, back...)
 }
 
 // AskBack implements [domain.Devices].

@@ -25,12 +25,13 @@ type Card struct {
 	VLAN     uint16
 	Trunk    []uint16
 	Forwards []config.Forward
+	Slot     int // of its domain's PCI bus
 	// Address is what the network default has given the card; not valid: it is elsewhere.
 	Address netip.Addr
 
 	n          *Networks
 	net        *network
-	index      int
+	number     int
 	owner      Owner // guarded by n.mu
 	unfiltered bool
 	port       atomic.Pointer[bridge.Port]
@@ -54,7 +55,7 @@ func (c *Card) Domain() string {
 	return c.owner.Name
 }
 
-// Name is what the card is called: DOMAIN.NUMBER, as in "web1.0".
+// Name is what the card is called: DOMAIN.NUMBER, as in "web1.0" (config.NIC.Number).
 func (c *Card) Name() string {
 	c.n.mu.Lock()
 	defer c.n.mu.Unlock()
@@ -62,7 +63,7 @@ func (c *Card) Name() string {
 }
 
 // name is Name. Preconditions: c.n.mu is held.
-func (c *Card) name() string { return fmt.Sprintf("%s.%d", c.owner.Name, c.index) }
+func (c *Card) name() string { return fmt.Sprintf("%s.%d", c.owner.Name, c.number) }
 
 // Open takes the cards of a domain's configuration. They are in their networks when they
 // are connected.
@@ -86,6 +87,11 @@ func (n *Networks) Open(o Owner, all []config.NIC) (cards []*Card, err error) {
 	return cards, nil
 }
 
+// Add takes the last of the cards of a domain's configuration: it has the others.
+func (n *Networks) Add(o Owner, all []config.NIC) (*Card, error) {
+	return n.take(o, want(o, all), len(all)-1)
+}
+
 // take takes card i of those that a domain wants.
 func (n *Networks) take(o Owner, all []wanted, i int) (*Card, error) {
 	n.mu.Lock()
@@ -100,7 +106,7 @@ func (n *Networks) take(o Owner, all []wanted, i int) (*Card, error) {
 	}
 	x.cards++
 	c := &Card{
-		index: i, Network: x.name, MAC: w.mac, MTU: w.Bytes(),
+		Slot: w.Slot, number: w.Number(), Network: x.name, MAC: w.mac, MTU: w.Bytes(),
 		VLAN: uint16(w.VLAN), Forwards: w.Forwards(), n: n, net: x, owner: o, leave: func() {}, unfiltered: w.Unfiltered,
 	}
 	c.up.Store(w.Link != "down" && x.sw != nil)

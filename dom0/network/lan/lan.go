@@ -294,8 +294,9 @@ type wanted struct {
 }
 
 func want(o Owner, all []config.NIC) (out []wanted) {
+	all = config.PlaceNICs(all)
 	for i := range all {
-		out = append(out, wanted{&all[i], all[i].Address(o.UUID, i)})
+		out = append(out, wanted{&all[i], all[i].Address(o.UUID)})
 	}
 	return out
 }
