@@ -22,6 +22,8 @@ type Block struct {
 	Written  uint64 `json:"written"`
 	Flushes  uint64 `json:"flushes"`
 	Errors   uint64 `json:"errors"` // requests that have failed
+	// Failure is why the domain is paused until unpause has the disk tried again.
+	Failure string `json:"failure,omitempty"`
 	// Limits of requests and bytes that are begun in a second, and at once; 0 = none.
 	IOPS      int    `json:"iops,omitempty"`
 	IOPSBurst int    `json:"iops_burst,omitempty"`
@@ -79,6 +81,9 @@ var BlockList = add("block.list", func(a *API, in *Ref) ([]Block, error) {
 	for _, d := range a.Storage.Of(uuid) {
 		i := d.Info()
 		b := Block{Name: d.Name, Slot: d.Slot, Serial: d.Serial, Size: i.Blocks * uint64(i.BlockSize), ReadOnly: i.ReadOnly, Snapshot: d.Snapshot, Errors: d.Errors()}
+		if err := d.Failure(); err != nil {
+			b.Failure = err.Error()
+		}
 		l := d.Limits()
 		b.IOPS, b.IOPSBurst, b.BPS, b.BPSBurst = l.IOPS, l.IOPSBurst, l.BPS.Bytes, l.BPSBurst.Bytes
 		b.Reads, b.Read = d.Counted(block.Read)

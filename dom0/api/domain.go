@@ -24,7 +24,7 @@ type Domain struct {
 	UUID       string      `json:"uuid"`
 	State      string      `json:"state"`         // the condition that counts most, in words
 	Conditions []Condition `json:"conditions"`    // all of them
-	Why        string      `json:"why,omitempty"` // it stopped
+	Why        string      `json:"why,omitempty"` // it stopped, or is paused
 	Exit       *uint32     `json:"exit_code,omitempty"`
 	Stage      string      `json:"boot_stage,omitempty"` // how far it has come; of DomainShow only
 	Memory     uint64      `json:"memory"`               // bytes of RAM

@@ -14,7 +14,8 @@ import (
 const (
 	blockAttachHelp = `  block-attach web1 disk=nvme0n1p2,serial=data
 The disk is written as for create. A guest that runs is told by ACPI, and the disk
-stays when it restarts. Of a domain that is off the definition is changed.`
+stays when it restarts. Of a domain that is off the definition is changed. With
+on_error=stop an error of the disk pauses the domain, and unpause tries again.`
 	blockDetachHelp = `DISK is its name in block-list, or its slot. A guest that runs is asked by ACPI, and
 has ten seconds to give it back; -F takes it away unasked, and what the guest had
 not written is lost. A restart does not bring it back. Of a domain that is off the
@@ -76,8 +77,8 @@ func inUnits(n uint64) string {
 	return strconv.FormatUint(n, 10) + unit
 }
 
-// limited says which limits a disk has.
-func limited(b *api.Block) string {
+// notes says which limits a disk has, and why what it is asked for waits.
+func notes(b *api.Block) string {
 	var all []string
 	if b.IOPS != 0 {
 		all = append(all, fmt.Sprintf("iops=%d", b.IOPS))
@@ -90,6 +91,9 @@ func limited(b *api.Block) string {
 	}
 	if b.BPSBurst != 0 {
 		all = append(all, "bps_burst="+inUnits(b.BPSBurst))
+	}
+	if b.Failure != "" {
+		all = append(all, "failed: "+b.Failure)
 	}
 	if len(all) == 0 {
 		return ""
@@ -113,7 +117,7 @@ func blockList(c *call) error {
 		case b.ReadOnly:
 			mode = "ro"
 		}
-		c.printf("%-24s %4d %-9s %-20s %10d %10d %10d %8d %6d%s\n", b.Name, b.Slot, mode, b.Serial, b.Size>>20, b.Read>>10, b.Written>>10, b.Flushes, b.Errors, limited(b))
+		c.printf("%-24s %4d %-9s %-20s %10d %10d %10d %8d %6d%s\n", b.Name, b.Slot, mode, b.Serial, b.Size>>20, b.Read>>10, b.Written>>10, b.Flushes, b.Errors, notes(b))
 	}
 	return nil
 }

@@ -79,6 +79,9 @@ func list(c *call) error {
 		if d.Exit != nil {
 			code = fmt.Sprintf("  code %d", *d.Exit)
 		}
+		if d.State == string(api.Paused) && d.Why != "" {
+			code += "  " + d.Why
+		}
 		c.printf("%-40s %5d %5d %5d     %s  %8.1f%s%s\n",
 			d.Name, d.ID, mib(d.Memory), d.VCPUs, letters(d), d.CPUTime, uuid(d.UUID), code)
 	}

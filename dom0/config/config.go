@@ -113,6 +113,9 @@ type Disk struct {
 	Serial   string `toml:"serial,omitempty" json:"serial,omitempty"`
 	// Slot is where it is on the guest's PCI bus, 8 to 31; 0 = in the first one that is free.
 	Slot int `toml:"slot,omitempty" json:"slot,omitempty"`
+	// OnError is what an error of the disk below does: Report, or "", gives it to the guest,
+	// Stop pauses the domain, and has it tried again when that goes on.
+	OnError ErrorAction `toml:"on_error,omitempty" json:"on_error,omitempty"`
 	// IOPS and BPS are the most requests, and bytes, that are begun in a second, 0 = any
 	// number; the bursts are what may be begun at once, 0 = a tenth of a second's.
 	IOPS      int  `toml:"iops,omitempty" json:"iops,omitempty"`
@@ -133,6 +136,15 @@ const (
 	Preserve        Action = "preserve"
 	CoredumpDestroy Action = "coredump-destroy"
 	CoredumpRestart Action = "coredump-restart"
+)
+
+// ErrorAction is what happens when a disk fails.
+type ErrorAction string
+
+// What errors do.
+const (
+	Report ErrorAction = "report"
+	Stop   ErrorAction = "stop"
 )
 
 // Defaults.

@@ -45,6 +45,8 @@ func (d *Disk) set(word string) error {
 			return fmt.Errorf("slot: %q is not a whole number", short(text))
 		}
 		d.Slot = n
+	case name == "on_error" && given:
+		d.OnError = ErrorAction(text)
 	case given && slices.Contains(limits, name):
 		return d.SetLimit(word)
 	default:
@@ -136,6 +138,8 @@ func (d *Disk) validate() error {
 		return fmt.Errorf("image: files cannot be written: add readonly = true, or snapshot = true to keep what is written in memory")
 	case len(d.Serial) > maxSerial || !printable:
 		return fmt.Errorf("serial: %q is none: use 1 to %d letters of ASCII", short(d.Serial), maxSerial)
+	case d.OnError != "" && d.OnError != Report && d.OnError != Stop:
+		return fmt.Errorf("on_error: %q is not known: use report or stop", short(string(d.OnError)))
 	}
 	return d.checkLimits()
 }

@@ -27,6 +27,7 @@ func TestDiskLimitsRefused(t *testing.T) {
 		"iops=5,iops_burst=-1":     "iops_burst: -1 is out of range",
 		"bps=5,bps_burst=2TiB":     "bps_burst: 2TiB is out of range",
 		"iops=5,iops_burst=5,iops": "is not known",
+		"on_error=ignore":          `on_error: "ignore" is not known: use report or stop`,
 	} {
 		c := Default()
 		c.Name = "a"
@@ -49,11 +50,11 @@ func TestDiskLimitsRefused(t *testing.T) {
 
 // Limits are the same in a file, on the command line, and in what is stored.
 func TestDiskLimits(t *testing.T) {
-	c, err := Parse("d.toml", []byte("[[disk]]\ndevice = \"vd0\"\niops = 100\niops_burst = 7\nbps = \"1MiB\"\nbps_burst = \"64KiB\"\n[[disk]]\ndevice = \"vd1\"\n"))
+	c, err := Parse("d.toml", []byte("[[disk]]\ndevice = \"vd0\"\niops = 100\niops_burst = 7\nbps = \"1MiB\"\nbps_burst = \"64KiB\"\non_error = \"stop\"\n[[disk]]\ndevice = \"vd1\"\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Disk{{Device: "vd0", IOPS: 100, IOPSBurst: 7, BPS: Size{1 << 20}, BPSBurst: Size{64 << 10}}, {Device: "vd1"}}
+	want := []Disk{{Device: "vd0", IOPS: 100, IOPSBurst: 7, BPS: Size{1 << 20}, BPSBurst: Size{64 << 10}, OnError: Stop}, {Device: "vd1"}}
 	if d := cmp.Diff(want, c.Disk); d != "" {
 		t.Error(d)
 	}
@@ -79,7 +80,7 @@ func TestDiskLimits(t *testing.T) {
 		t.Error("TOML:", d)
 	}
 	line := Default()
-	if err := line.Set("disk", "vd0,iops=100,iops_burst=7,bps=1MiB,bps_burst=64KiB"); err != nil {
+	if err := line.Set("disk", "vd0,iops=100,iops_burst=7,bps=1MiB,bps_burst=64KiB,on_error=stop"); err != nil {
 		t.Error(err)
 	}
 	if d := cmp.Diff(want[:1], line.Disk); d != "" {
@@ -90,7 +91,7 @@ func TestDiskLimits(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if d := cmp.Diff(Disk{Device: "vd0"}, line.Disk[0]); d != "" {
+	if d := cmp.Diff(Disk{Device: "vd0", OnError: Stop}, line.Disk[0]); d != "" {
 		t.Error("taken away:", d)
 	}
 }

@@ -43,6 +43,9 @@ func (m *Manager) equip(a *Attachment, c *config.Config) (err error) {
 	if a.Disks, err = m.disks(a.UUID, c); err != nil {
 		return err
 	}
+	for _, x := range a.Disks {
+		m.watch(a.ID, c, x)
+	}
 	if a.Cards, err = m.cards(a.UUID, c); err != nil {
 		for _, d := range a.Disks {
 			d.Close()

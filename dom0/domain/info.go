@@ -19,7 +19,7 @@ type Info struct {
 	Name       string
 	UUID       string
 	Conditions []Condition // each with those that count less before it
-	Why        string      // it stopped
+	Why        string      // it stopped, or is paused
 	Memory     uint64      // bytes of RAM
 	MaxMemory  uint64
 	Overhead   uint64 // bytes of the hypervisor's memory
@@ -81,7 +81,7 @@ func (m *Manager) List() ([]Info, error) {
 
 func (m *Manager) info(d *abi.DomainInfo) Info {
 	in := Info{
-		ID: d.ID, Name: hcall.Text(d.Name[:]), UUID: config.FormatUUID(d.UUID), Why: hcall.Text(d.Why[:]),
+		ID: d.ID, Name: hcall.Text(d.Name[:]), UUID: config.FormatUUID(d.UUID), Why: m.why(d),
 		Memory: d.Bytes, MaxMemory: d.MaxBytes, Overhead: d.Overhead, MaxVCPUs: d.VCPUs, Weight: d.Weight, Cap: d.Cap,
 		CPUTime: time.Duration(d.CPUTimeNS), Exits: d.Exits, Forwards: d.Forwards, Conditions: []Condition{},
 		VCPUs: d.VCPUs - uint32(bits.OnesCount32(d.Absent)), Absent: d.Absent, Online: d.Started &^ d.Absent,

@@ -73,11 +73,7 @@ func (m *Manager) changeDisk(ref, disk string, change func(*config.Disk) error, 
 
 // opened is the disk that a domain has open in a slot, nil if there is none.
 func (m *Manager) opened(c *config.Config, slot int) *storage.Disk {
-	uuid, err := config.ParseUUID(c.UUID)
-	if err != nil || m.Storage == nil {
-		return nil
-	}
-	all := m.Storage.Of(uuid)
+	all := m.all(c)
 	if i := slices.IndexFunc(all, func(x *storage.Disk) bool { return x.Slot == slot }); i >= 0 {
 		return all[i]
 	}

@@ -92,13 +92,14 @@ func (m *Manager) Pause(ref string) error {
 	return m.HV.Pause(d.id)
 }
 
-// Unpause lets a paused domain go on.
+// Unpause lets a paused domain go on, and has disks tried again that have failed.
 func (m *Manager) Unpause(ref string) error {
 	d, err := m.lock(ref, "unpaused")
 	if err != nil {
 		return err
 	}
 	defer d.op.Unlock()
+	m.retry(d.cfg)
 	return m.HV.Unpause(d.id)
 }
 

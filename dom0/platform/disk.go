@@ -8,7 +8,6 @@ import (
 
 	"ringo/dom0/devmodel/vblk"
 	"ringo/dom0/devmodel/vpci"
-	"ringo/dom0/guestmem"
 	"ringo/dom0/problem"
 	"ringo/dom0/storage"
 	"ringo/drivers/dma"
@@ -38,7 +37,7 @@ func (p *Platform) addDisk(g *guest, slot int, all []*storage.Disk) error {
 	if err != nil {
 		return err
 	}
-	k, err := disk(d, g.memory, g.vcpus)
+	k, err := g.disk(d)
 	if err != nil {
 		release()
 		return err
@@ -48,9 +47,28 @@ func (p *Platform) addDisk(g *guest, slot int, all []*storage.Disk) error {
 	return nil
 }
 
+// kick has the queues of the device in a slot look for something to do.
+func (g *guest) kick(slot int) {
+	g.mu.Lock()
+	f := g.slots[slot]
+	g.mu.Unlock()
+	if f != nil {
+		for q := range f.bells {
+			f.dev.Kick(q)
+		}
+	}
+}
+
 // disk is the device that a disk is for the guest.
-func disk(d *storage.Disk, mem *guestmem.Memory, vcpus int) (vpci.Kind, error) {
-	c := vblk.Config{Disk: d, Memory: mem, Serial: d.Serial, Queues: queues(d, vcpus), Drop: d.Drop}
+func (g *guest) disk(d *storage.Disk) (vpci.Kind, error) {
+	c := vblk.Config{Disk: d, Memory: g.memory, Serial: d.Serial, Queues: queues(d, g.vcpus), Drop: d.Drop}
+	if d.Stops() {
+		c.Stop = &vblk.Stop{Failed: d.Fail}
+		d.OnRetry(func() {
+			c.Stop.Again()
+			g.kick(d.Slot)
+		})
+	}
 	if d.Bounce == nil {
 		return vblk.Kind(c), nil
 	}

@@ -125,7 +125,7 @@ func (p *Platform) guest(id uint32) *guest {
 
 // PlugDisk implements [domain.Devices].
 func (p *Platform) PlugDisk(id uint32, d *storage.Disk) (listens bool, err error) {
-	return p.plugIn(id, d.Slot, d.Close, func(g *guest) (vpci.Kind, error) { return disk(d, g.memory, g.vcpus) },
+	return p.plugIn(id, d.Slot, d.Close, func(g *guest) (vpci.Kind, error) { return g.disk(d) },
 		func(g *guest) uint64 { return diskBytes(d, g.vcpus) })
 }
 

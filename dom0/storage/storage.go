@@ -93,6 +93,7 @@ type Disk struct {
 
 	s      *Storage
 	limit  *limiter
+	stop   stop
 	counts [block.WriteZeroes + 1]atomic.Uint64
 	bytes  [block.Write + 1]atomic.Uint64
 	errors atomic.Uint64

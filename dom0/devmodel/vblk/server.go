@@ -20,6 +20,8 @@ type server struct {
 	made   int           // slots
 	starve []*slot       // that wait for memory to pass through
 	pages  []dma.Segment // that nobody has
+	held   *slot         // that the disk has failed, and is to try again
+	round  uint64        // of device.Stop, when it last tried
 
 	mu    sync.Mutex
 	done  *slot // the disk is done with them, the last first
@@ -35,6 +37,7 @@ func (s *server) Serve() vpci.Want {
 	s.begin()
 	for range rounds {
 		s.finish()
+		s.again()
 		for _, x := range s.hungry() {
 			s.submit(x)
 		}
@@ -130,6 +133,11 @@ func (s *server) submit(x *slot) {
 		s.answer(x, statusIOErr)
 		return
 	}
+	s.give(x)
+}
+
+// give gives the disk a request.
+func (s *server) give(x *slot) {
 	s.q.Hold() // until the disk says that it has ended, also if it panics now
 	s.d.Disk.Submit(s.q.Index%s.d.Disk.Queues(), &x.r)
 }
@@ -161,6 +169,10 @@ func (s *server) ended() *slot {
 func (s *server) finish() {
 	for x := s.ended(); x != nil; {
 		next := x.link
+		if x.err != nil && s.holds(x) {
+			x = next
+			continue
+		}
 		if len(x.pages) > 0 {
 			if x.r.Op == block.Read && x.err == nil {
 				copySegments(x.data, x.pass)

@@ -24,6 +24,8 @@
 //	resets while the disk works           the reset ends when the disk is done with
 //	                                      the guest's RAM; what waits there is dropped
 //	goes away                             the same
+//	goes on after an error that is to     its request waits, and what else it asks for
+//	 stop it, until it is paused          is done or waits as well
 //	finds a mistake here                  the panic ends the queue, when the disk is
 //	                                      done with what it has of it
 package vblk
@@ -89,6 +91,8 @@ type Config struct {
 	// Drop ends those requests of a queue that the disk has wait, with an error; nil: none
 	// waits without end.
 	Drop func(queue int)
+	// Stop has requests that fail wait; nil: the guest is given an I/O error.
+	Stop *Stop
 }
 
 // device is what all queues share.
