@@ -374,6 +374,8 @@ func TestEveryVerb(t *testing.T) {
 	}
 	_, err = BlockLimit.Call(a, BlockLimits{"off", "d0", []string{"iops=5"}})
 	show(BlockLimit.Name, None{}, err)
+	resized, err := BlockResize.Call(a, BlockResizing{Domain: "off", Disk: "d0"})
+	show(BlockResize.Name, resized, err)
 	_, err = BlockDetach.Call(a, BlockUnplug{Domain: "off", Disk: "d0"})
 	show(BlockDetach.Name, None{}, err)
 	if _, err := DiskExercise.Call(a, DiskTest{Name: "d0", Size: 1}); err == nil || !strings.Contains(err.Error(), "d0 is in use by") {

@@ -52,6 +52,20 @@ type BlockLimits struct {
 	Limits []string `json:"limits"`
 }
 
+// BlockResizing is a request to have a domain see that a disk has grown, or to make a
+// snapshot larger: Size is a size as in configurations, "" = that of what is below.
+type BlockResizing struct {
+	Domain string `json:"domain"`
+	Disk   string `json:"disk"`
+	Size   string `json:"size,omitempty"`
+}
+
+// BlockResized are the sizes of a disk, in bytes; 0 where the domain is off.
+type BlockResized struct {
+	Before uint64 `json:"before"`
+	Now    uint64 `json:"now"`
+}
+
 // Verbs of a domain's disks. BlockAttach says whether the domain hears of it, BlockDetach
 // returns when the disk is free.
 var (
@@ -61,6 +75,10 @@ var (
 	})
 	BlockDetach = act("block.detach", func(a *API, in *BlockUnplug) error {
 		return a.Manager.DetachDisk(in.Domain, in.Disk, in.Force)
+	})
+	BlockResize = add("block.resize", func(a *API, in *BlockResizing) (out BlockResized, err error) {
+		out.Before, out.Now, err = a.Manager.ResizeDisk(in.Domain, in.Disk, in.Size)
+		return out, err
 	})
 	BlockLimit = act("block.limit", func(a *API, in *BlockLimits) error {
 		return a.Manager.LimitDisk(in.Domain, in.Disk, in.Limits)

@@ -20,6 +20,10 @@ on_error=stop an error of the disk pauses the domain, and unpause tries again.`
 has ten seconds to give it back; -F takes it away unasked, and what the guest had
 not written is lost. A restart does not bring it back. Of a domain that is off the
 definition is changed.`
+	blockResizeHelp = `Of a partition, or of an image, that has grown the guest sees the new size. A snapshot
+can be larger than what it is on: SIZE is that of its disk, and what is beyond reads as
+zeros. Disks do not shrink. A restart keeps the size. Of a domain that is off the
+definition is changed.`
 	blockLimitHelp = `  block-limit web1 nvme0n1p2 iops=500 bps=20MiB
 What the guest asks for beyond that waits. iops counts requests as the disk gets them,
 bps bytes in a second; iops_burst and bps_burst are what may be begun at once after a
@@ -35,6 +39,7 @@ func blockVerbs() []verb {
 		{name: "block-attach", args: "DOMAIN disk=SOURCE[,...]", least: 2, most: 2, kind: argDefined, short: "give a domain another disk", text: blockAttachHelp, run: blockAttach},
 		{name: "block-detach", args: "[-F] DOMAIN DISK", flags: "F", least: 2, most: 2, kind: argDefined, short: "take a disk away from a domain", text: blockDetachHelp, run: blockDetach},
 		{name: "block-limit", alias: []string{"blkdeviotune"}, args: "DOMAIN DISK iops=NUMBER|bps=SIZE|...", least: 3, most: 6, kind: argDefined, short: "limit what a domain may ask of a disk", text: blockLimitHelp, run: blockLimit},
+		{name: "block-resize", alias: []string{"blockresize"}, args: "DOMAIN DISK [SIZE]", least: 2, most: 3, kind: argDefined, short: "have a domain see that a disk has grown", text: blockResizeHelp, run: blockResize},
 	}
 }
 
@@ -61,6 +66,23 @@ func blockDetach(c *call) error {
 // blockLimit changes the limits of one.
 func blockLimit(c *call) error {
 	_, err := api.BlockLimit.Call(c.API, api.BlockLimits{Domain: c.args[0], Disk: c.args[1], Limits: c.args[2:]})
+	return err
+}
+
+// blockResize has a domain see that one has grown.
+func blockResize(c *call) error {
+	in := api.BlockResizing{Domain: c.args[0], Disk: c.args[1]}
+	if len(c.args) > 2 {
+		in.Size = c.args[2]
+	}
+	out, err := api.BlockResize.Call(c.API, in)
+	switch {
+	case err != nil:
+	case out.Now == out.Before && out.Now != 0:
+		c.printf("it has %s, as before\n", inUnits(out.Now))
+	case out.Now != 0:
+		c.printf("it has %s now, and had %s\n", inUnits(out.Now), inUnits(out.Before))
+	}
 	return err
 }
 

@@ -108,9 +108,11 @@ type Disk struct {
 	Volume string `toml:"volume,omitempty" json:"volume,omitempty"`
 	// ReadOnly says that the guest cannot write it. With Snapshot it can, but what it has
 	// written is in dom0's memory, and gone when the domain is, or restarts.
-	ReadOnly bool   `toml:"readonly,omitempty" json:"readonly,omitempty"`
-	Snapshot bool   `toml:"snapshot,omitempty" json:"snapshot,omitempty"`
-	Serial   string `toml:"serial,omitempty" json:"serial,omitempty"`
+	ReadOnly bool `toml:"readonly,omitempty" json:"readonly,omitempty"`
+	Snapshot bool `toml:"snapshot,omitempty" json:"snapshot,omitempty"`
+	// Size is that of a snapshot, if it is to be larger than what is below it.
+	Size   Size   `toml:"size,omitempty" json:"size,omitzero"`
+	Serial string `toml:"serial,omitempty" json:"serial,omitempty"`
 	// Slot is where it is on the guest's PCI bus, 8 to 31; 0 = in the first one that is free.
 	Slot int `toml:"slot,omitempty" json:"slot,omitempty"`
 	// OnError is what an error of the disk below does: Report, or "", gives it to the guest,

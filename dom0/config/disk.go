@@ -45,12 +45,22 @@ func (d *Disk) set(word string) error {
 			return fmt.Errorf("slot: %q is not a whole number", short(text))
 		}
 		d.Slot = n
+	case name == "size" && given:
+		return d.SetSize(text)
 	case name == "on_error" && given:
 		d.OnError = ErrorAction(text)
 	case given && slices.Contains(limits, name):
 		return d.SetLimit(word)
 	default:
 		return fmt.Errorf("%q is not known: write SOURCE,readonly or SOURCE,snapshot or SOURCE,serial=TEXT,iops=NUMBER,bps=SIZE", short(word))
+	}
+	return nil
+}
+
+// SetSize sets the size that a snapshot has.
+func (d *Disk) SetSize(text string) (err error) {
+	if d.Size, err = ParseSize(text); err != nil {
+		return fmt.Errorf("size: %w", err)
 	}
 	return nil
 }
@@ -64,6 +74,7 @@ const (
 	minBPS   = 4 << 10
 	maxBPS   = 1 << 40
 	maxBurst = 1 << 40
+	maxSize  = 64 << 40
 )
 
 // SetLimit sets a limit that is written as iops=NUMBER, bps=SIZE, iops_burst=NUMBER or
@@ -138,6 +149,10 @@ func (d *Disk) validate() error {
 		return fmt.Errorf("image: files cannot be written: add readonly = true, or snapshot = true to keep what is written in memory")
 	case len(d.Serial) > maxSerial || !printable:
 		return fmt.Errorf("serial: %q is none: use 1 to %d letters of ASCII", short(d.Serial), maxSerial)
+	case d.Size.Bytes != 0 && !d.Snapshot:
+		return fmt.Errorf("size: only snapshots have another size than what they are on: add snapshot = true")
+	case d.Size.Bytes > maxSize:
+		return fmt.Errorf("size: %s is out of range: use up to 64TiB", d.Size)
 	case d.OnError != "" && d.OnError != Report && d.OnError != Stop:
 		return fmt.Errorf("on_error: %q is not known: use report or stop", short(string(d.OnError)))
 	}

@@ -41,7 +41,7 @@ func (m *Manager) AttachDisk(ref, disk string) (listens bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("disk: %w", err)
 	}
-	m.watch(d.id, &c, x)
+	m.watch(d.id, c, x)
 	if listens, err = m.Devices.PlugDisk(d.id, x); err != nil {
 		return false, err
 	}

@@ -59,9 +59,20 @@ func (g *guest) kick(slot int) {
 	}
 }
 
+// reconfigured tells the guest that the device in a slot has another configuration.
+func (g *guest) reconfigured(slot int) {
+	g.mu.Lock()
+	f := g.slots[slot]
+	g.mu.Unlock()
+	if f != nil {
+		f.dev.Changed()
+	}
+}
+
 // disk is the device that a disk is for the guest.
 func (g *guest) disk(d *storage.Disk) (vpci.Kind, error) {
 	c := vblk.Config{Disk: d, Memory: g.memory, Serial: d.Serial, Queues: queues(d, g.vcpus), Drop: d.Drop}
+	d.OnResize(func() { g.reconfigured(d.Slot) })
 	if d.Stops() {
 		c.Stop = &vblk.Stop{Failed: d.Fail}
 		d.OnRetry(func() {

@@ -20,6 +20,9 @@ type place struct {
 	write      bool
 	real       bool // device is that disk
 	device     block.Device
+	// What device is made of: a window of a disk, or an image, or neither.
+	window *window
+	image  *image
 }
 
 // claim is a part that somebody uses.
@@ -33,12 +36,12 @@ func (p *place) overlaps(q *place) bool {
 	return p.disk != "" && p.disk == q.disk && p.start < q.end && q.start < p.end && (p.write || q.write)
 }
 
-// conflict says who has a part that o wants, unless that is o again.
+// conflict says who has a part that somebody wants, but for claims of its own.
 //
 // Preconditions: s.mu is held.
-func (s *Storage) conflict(o Owner, p *place, again bool) error {
+func (s *Storage) conflict(p *place, own func(c *claim) bool) error {
 	for _, c := range s.claims {
-		if !p.overlaps(&c.place) || again && c.owner.UUID == o.UUID {
+		if !p.overlaps(&c.place) || own(c) {
 			continue
 		}
 		who, remedy := fmt.Sprintf("domain %q", c.owner.Name), "destroy "+c.owner.Name+", or use another disk"
@@ -55,15 +58,15 @@ func (s *Storage) conflict(o Owner, p *place, again bool) error {
 }
 
 // claim takes a part for o.
-func (s *Storage) claim(o Owner, p *place) (release func(), err error) {
+func (s *Storage) claim(o Owner, p *place) (c *claim, release func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.conflict(o, p, false); err != nil {
-		return nil, err
+	if err := s.conflict(p, func(*claim) bool { return false }); err != nil {
+		return nil, nil, err
 	}
-	c := &claim{place: *p, owner: o}
+	c = &claim{place: *p, owner: o}
 	s.claims = append(s.claims, c)
-	return sync.OnceFunc(func() {
+	return c, sync.OnceFunc(func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.claims = slices.DeleteFunc(s.claims, func(x *claim) bool { return x == c })
@@ -72,5 +75,6 @@ func (s *Storage) claim(o Owner, p *place) (release func(), err error) {
 
 // Use takes a whole disk for dom0, which writes it, until release is called.
 func (s *Storage) Use(disk, what string) (release func(), err error) {
-	return s.claim(Owner{Name: what}, &place{name: disk, disk: disk, end: 1<<64 - 1, write: true})
+	_, release, err = s.claim(Owner{Name: what}, &place{name: disk, disk: disk, end: 1<<64 - 1, write: true})
+	return release, err
 }

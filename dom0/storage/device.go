@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"ringo/dom0/problem"
 	"ringo/drivers/block"
@@ -16,15 +17,20 @@ import (
 // window is a partition of a disk.
 type window struct {
 	block.Device
-	start, blocks uint64
+	start  uint64
+	blocks atomic.Uint64
 }
 
-func newWindow(d block.Device, start, blocks uint64) *window { return &window{d, start, blocks} }
+func newWindow(d block.Device, start, blocks uint64) *window {
+	w := &window{Device: d, start: start}
+	w.blocks.Store(blocks)
+	return w
+}
 
 // Info implements [block.Device].
 func (w *window) Info() block.Info {
 	i := w.Device.Info()
-	i.Blocks = w.blocks
+	i.Blocks = w.blocks.Load()
 	return i
 }
 
@@ -66,8 +72,7 @@ func (d readOnly) Submit(queue int, r *block.Request) {
 // image is a file as a disk. Reading may block, so it is done by goroutines, readers of
 // them at most, which end when there is nothing to read.
 type image struct {
-	r    io.ReaderAt
-	info block.Info
+	file atomic.Pointer[file]
 
 	mu      sync.Mutex // guards what follows
 	waiting []*block.Request
@@ -76,21 +81,29 @@ type image struct {
 
 const readers = 4
 
+// file is what an image contains.
+type file struct {
+	r    io.ReaderAt
+	info block.Info
+}
+
 func newImage(r io.ReaderAt, size int64) *image {
-	return &image{r: r, info: block.Info{
+	m := new(image)
+	m.file.Store(&file{r, block.Info{
 		Model: "image", Blocks: uint64(size) / imageBlock, BlockSize: imageBlock, MaxBlocks: 128 << 10 / imageBlock, ReadOnly: true,
-	}}
+	}})
+	return m
 }
 
 // Info implements [block.Device].
-func (m *image) Info() block.Info { return m.info }
+func (m *image) Info() block.Info { return m.file.Load().info }
 
 // Queues implements [block.Device].
 func (m *image) Queues() int { return 1 }
 
 // Submit implements [block.Device].
 func (m *image) Submit(_ int, r *block.Request) {
-	if err := block.Check(&m.info, r); err != nil || r.Op == block.Flush {
+	if err := block.Check(&m.file.Load().info, r); err != nil || r.Op == block.Flush {
 		r.Done(r, err)
 		return
 	}
@@ -125,9 +138,9 @@ func (m *image) read(r *block.Request) (err error) {
 			err = problem.Panic(v)
 		}
 	}()
-	at := int64(r.Start) * imageBlock
+	at, file := int64(r.Start)*imageBlock, m.file.Load()
 	for _, s := range r.Data {
-		if n, err := m.r.ReadAt(s.Bytes, at); n < len(s.Bytes) {
+		if n, err := file.r.ReadAt(s.Bytes, at); n < len(s.Bytes) {
 			return fmt.Errorf("%w: %v", block.ErrMedia, err)
 		}
 		at += int64(len(s.Bytes))

@@ -81,7 +81,8 @@ func (s *Storage) device(name string) (*place, error) {
 	if p.start%unit != 0 || p.end > info.Blocks*unit {
 		return nil, problem.New(problem.Refused, "partition the disk anew", "device: %s is not made of whole blocks of its disk", name)
 	}
-	p.device = newWindow(d.Device, p.start/unit, (p.end-p.start)/unit)
+	p.window = newWindow(d.Device, p.start/unit, (p.end-p.start)/unit)
+	p.device = p.window
 	return p, nil
 }
 
@@ -129,7 +130,8 @@ func (s *Storage) image(name string) (*place, error) {
 	if f.Size == 0 || f.Size%imageBlock != 0 {
 		return nil, problem.New(problem.Invalid, "pad it with zeros", "image: %q is no image of a disk: its %d bytes are no whole sectors of %d", name, f.Size, imageBlock)
 	}
-	p := &place{name: name, device: newImage(f.R, f.Size)}
+	m := newImage(f.R, f.Size)
+	p := &place{name: name, device: m, image: m}
 	if rest, ok := strings.CutPrefix(name, "disk:"); ok {
 		volume, _, _ := strings.Cut(rest, "/")
 		on, err := s.device(volume)

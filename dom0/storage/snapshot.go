@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"ringo/drivers/block"
 	"ringo/drivers/dma"
@@ -38,7 +39,8 @@ type snapshot struct {
 	base    block.Device
 	info    block.Info
 	reserve func(n uint64) (release func(), err error)
-	full    func() // is told once
+	full    func()        // is told once
+	blocks  atomic.Uint64 // its size, at least that of base
 
 	mu       sync.Mutex // guards what follows
 	cells    map[uint64]*cell
@@ -50,18 +52,34 @@ type snapshot struct {
 func newSnapshot(base block.Device, reserve func(uint64) (func(), error), full func()) *snapshot {
 	i := base.Info()
 	i.ReadOnly, i.Volatile, i.Discard, i.WriteZeroes = false, false, false, false
-	return &snapshot{base: base, info: i, reserve: reserve, full: full, cells: map[uint64]*cell{}}
+	s := &snapshot{base: base, info: i, reserve: reserve, full: full, cells: map[uint64]*cell{}}
+	s.blocks.Store(i.Blocks)
+	return s
 }
 
 // Info implements [block.Device].
-func (s *snapshot) Info() block.Info { return s.info }
+func (s *snapshot) Info() block.Info {
+	i := s.info
+	i.Blocks = s.blocks.Load()
+	return i
+}
+
+// resize gives it a size in bytes, which is not less than that of its base; 0 is its base's.
+func (s *snapshot) resize(size uint64) {
+	if size == 0 {
+		s.blocks.Store(s.base.Info().Blocks)
+	} else {
+		s.blocks.Store(size / uint64(s.info.BlockSize))
+	}
+}
 
 // Queues implements [block.Device].
 func (s *snapshot) Queues() int { return s.base.Queues() }
 
 // Submit implements [block.Device].
 func (s *snapshot) Submit(queue int, r *block.Request) {
-	err := block.Check(&s.info, r)
+	i := s.Info()
+	err := block.Check(&i, r)
 	switch {
 	case err != nil || r.Op == block.Flush:
 		r.Done(r, err)
@@ -76,7 +94,11 @@ func (s *snapshot) Submit(queue int, r *block.Request) {
 func (s *snapshot) read(queue int, r *block.Request) {
 	at := r.Start * uint64(s.info.BlockSize)
 	some, all := s.has(at, uint64(r.Blocks)*uint64(s.info.BlockSize))
+	end := s.base.Info().Blocks
 	switch {
+	case !all && r.Start+uint64(r.Blocks) > end:
+		s.beyond(queue, r, end)
+		return
 	case all:
 		s.overlay(at, r.Data)
 		r.Done(r, nil)
@@ -89,6 +111,39 @@ func (s *snapshot) read(queue int, r *block.Request) {
 			}
 			done(r, err)
 		}
+	}
+	s.base.Submit(queue, r)
+}
+
+// beyond reads what lies beyond the end of what is below, at least in part.
+func (s *snapshot) beyond(queue int, r *block.Request, end uint64) {
+	at, whole, blocks := r.Start*uint64(s.info.BlockSize), r.Data, r.Blocks
+	below := uint64(0)
+	if r.Start < end {
+		below = (end - r.Start) * uint64(s.info.BlockSize)
+	}
+	var part []dma.Segment
+	for _, d := range whole {
+		n := min(uint64(len(d.Bytes)), below)
+		if n > 0 {
+			part = append(part, d.Slice(0, int(n)))
+		}
+		clear(d.Bytes[n:])
+		below -= n
+	}
+	if len(part) == 0 {
+		s.overlay(at, whole)
+		r.Done(r, nil)
+		return
+	}
+	done := r.Done
+	r.Data, r.Blocks = part, uint32(end-r.Start)
+	r.Done = func(r *block.Request, err error) {
+		r.Done, r.Data, r.Blocks = done, whole, blocks
+		if err == nil {
+			s.overlay(at, whole)
+		}
+		done(r, err)
 	}
 	s.base.Submit(queue, r)
 }

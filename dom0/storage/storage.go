@@ -91,8 +91,13 @@ type Disk struct {
 	// the guest's.
 	Bounce func() []dma.Segment
 
-	s      *Storage
-	limit  *limiter
+	s     *Storage
+	limit *limiter
+	have  *claim // guarded by s.mu
+	// snapshot is nil if it is none; changed tells the guest of another size.
+	snapshot *snapshot
+	changed  atomic.Pointer[func()]
+
 	stop   stop
 	counts [block.WriteZeroes + 1]atomic.Uint64
 	bytes  [block.Write + 1]atomic.Uint64
@@ -156,7 +161,7 @@ func (s *Storage) Check(o Owner, all []config.Disk) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, p := range found {
-		if err := s.conflict(o, p, true); err != nil {
+		if err := s.conflict(p, func(c *claim) bool { return c.owner.UUID == o.UUID }); err != nil {
 			return fmt.Errorf("disk %d: %w", i+1, err)
 		}
 		for j, q := range found[:i] {
@@ -201,17 +206,22 @@ func (s *Storage) Take(o Owner, c *config.Disk) (*Disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	release, err := s.claim(o, p)
+	have, release, err := s.claim(o, p)
 	if err != nil {
 		return nil, err
 	}
-	d := &Disk{Device: p.device, Name: p.name, Slot: c.Slot, Snapshot: c.Snapshot, Serial: c.Serial, s: s, ends: []func(){release}}
+	d := &Disk{Device: p.device, Name: p.name, Slot: c.Slot, Snapshot: c.Snapshot, Serial: c.Serial, s: s, ends: []func(){release}, have: have}
 	if c.Snapshot {
 		var mine uint64 // one must not have all of what there is
+		if err := checkSize(c, p); err != nil {
+			release()
+			return nil, err
+		}
 		sn := newSnapshot(p.device, func(n uint64) (func(), error) { return s.reserve(&mine, n) }, func() {
 			s.o.Notify(fmt.Sprintf("error: domain %q: the snapshot of %s has no room in dom0's memory: writes fail", o.Name, p.name))
 		})
-		d.Device = sn
+		sn.resize(c.Size.Bytes)
+		d.Device, d.snapshot = sn, sn
 		d.ends = append(d.ends, sn.close)
 	}
 	d.limit = newLimiter(d.Device, c)

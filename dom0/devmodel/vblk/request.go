@@ -147,8 +147,9 @@ func (x *slot) mixed(write bool) bool {
 // them to be done.
 func (x *slot) covers(at, n uint64) bool {
 	d := x.s.d
+	blocks := d.blocks.Load()
 	x.next, x.left = at/d.unit, n/d.unit
-	return at%d.unit == 0 && n%d.unit == 0 && n != 0 && x.next < d.info.Blocks && x.left <= d.info.Blocks-x.next
+	return at%d.unit == 0 && n%d.unit == 0 && n != 0 && x.next < blocks && x.left <= blocks-x.next
 }
 
 // empty begins a request whose data is a range.

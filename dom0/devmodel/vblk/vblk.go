@@ -98,8 +98,10 @@ type Config struct {
 // device is what all queues share.
 type device struct {
 	Config
-	info block.Info
-	unit uint64 // sectors of a block
+	info block.Info // but for its size
+	// blocks is the size that the driver was told last.
+	blocks atomic.Uint64
+	unit   uint64 // sectors of a block
 	// cached says that writes may stay in the disk's cache until a flush: the driver
 	// wishes so (VIRTIO 1.2, "Device Operation" of the block device).
 	cached atomic.Bool
@@ -109,6 +111,7 @@ type device struct {
 // Kind returns the device.
 func Kind(c Config) vpci.Kind {
 	d := &device{Config: c, info: c.Disk.Info(), bounce: make([][]dma.Segment, c.Queues)}
+	d.blocks.Store(d.info.Blocks)
 	d.unit = uint64(d.info.BlockSize) / sector
 	k := vpci.Kind{ID: id, Class: classStorage, Open: d.open, Config: d.config, SetConfig: d.setConfig, Reset: func() { d.cached.Store(true) }}
 	for i := range c.Queues {
@@ -150,7 +153,9 @@ const (
 func (d *device) config() []byte {
 	var b [cfgLen]byte
 	le := binary.LittleEndian
-	le.PutUint64(b[cfgCapacity:], d.info.Blocks*d.unit)
+	blocks := d.Disk.Info().Blocks // it may have grown
+	d.blocks.Store(blocks)
+	le.PutUint64(b[cfgCapacity:], blocks*d.unit)
 	le.PutUint32(b[cfgSegMax:], segments)
 	le.PutUint32(b[cfgBlockSize:], uint32(d.info.BlockSize))
 	le.PutUint16(b[cfgTopology+2:], uint16(max(4096/d.info.BlockSize, 1))) // in blocks

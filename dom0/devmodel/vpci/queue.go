@@ -109,14 +109,7 @@ func (q *Queue) Tell() {
 }
 
 // Changed tells the driver that the device configuration is another one.
-func (q *Queue) Changed() {
-	d := q.d
-	d.mu.Lock()
-	d.generation++
-	vector := d.configVec
-	d.mu.Unlock()
-	d.interrupt(isrConfig, vector)
-}
+func (q *Queue) Changed() { q.d.Changed() }
 
 // signal wakes the goroutine.
 func (q *Queue) signal() {
