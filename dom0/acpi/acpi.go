@@ -36,7 +36,9 @@ type Config struct {
 	PCI *PCI
 	// Hotplug is of the processors, nil: all are present, and stay.
 	Hotplug *Hotplug
-	// Events are those of Hotplug and PCI.Plug.
+	// Generation is the generation identifier, nil: there is none.
+	Generation *Generation
+	// Events are those of Hotplug, PCI.Plug and Generation.
 	Events Events
 }
 

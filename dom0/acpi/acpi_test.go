@@ -153,6 +153,8 @@ func TestDSDTLikeCompiler(t *testing.T) {
 		"dsdt.aml":    pc,
 		"hotplug.aml": {CPUs: 3, Hotplug: &plug},
 		"slots.aml":   {PCI: &slotted, Devices: []Device{}},
+
+		"generation.aml": {Generation: &Generation{Address: 0xdff00, Event: 4}},
 	} {
 		want, err := os.ReadFile("testdata/" + file)
 		if err != nil {

@@ -53,7 +53,7 @@ func dsdt(c *Config, topology abi.Topology) []byte {
 		nodes = append(nodes, c.PCI.root(), c.PCI.reserved())
 		if p := c.PCI.Plug; p != nil {
 			nodes = append(nodes, p.registers())
-			handlers = append(handlers, handler(p.Event, `\_SB.HPCI.SCAN`))
+			handlers = append(handlers, handler(p.Event, nameString(`\_SB.HPCI.SCAN`)))
 		}
 	}
 	if h := c.Hotplug; h != nil {
@@ -61,7 +61,11 @@ func dsdt(c *Config, topology abi.Topology) []byte {
 		for n := range c.CPUs {
 			nodes = append(nodes, h.processor(n, topology.APICID(uint32(n))))
 		}
-		handlers = append(handlers, handler(h.Event, `\_SB.HPLG.SCAN`))
+		handlers = append(handlers, handler(h.Event, nameString(`\_SB.HPLG.SCAN`)))
+	}
+	if g := c.Generation; g != nil {
+		nodes = append(nodes, g.node())
+		handlers = append(handlers, handler(g.Event, notify(nameString(generationPath), notifyStatus)))
 	}
 	all := cat(s5, scope(`\_SB`, nodes...))
 	if len(handlers) > 0 {

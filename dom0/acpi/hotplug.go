@@ -82,8 +82,8 @@ func (h *Hotplug) processor(n int, apicID uint32) []byte {
 	return device(cpuName(n), terms)
 }
 
-// handler is the method for an event, which calls another. The event is edge-triggered:
-// its status is cleared before the method runs.
-func handler(event uint8, scan string) []byte {
-	return method(fmt.Sprintf("_E%02X", event), 0, false, nameString(scan))
+// handler is the method for an event, of which the terms are does. The event is
+// edge-triggered: its status is cleared before the method runs.
+func handler(event uint8, does []byte) []byte {
+	return method(fmt.Sprintf("_E%02X", event), 0, false, does)
 }

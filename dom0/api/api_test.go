@@ -42,10 +42,11 @@ func (kernels) Load(loader.Request, loader.Guest) (abi.VCPUContext, error) {
 // noDevices makes none.
 type noDevices struct{}
 
-func (noDevices) Plug(_, _, _ uint32) bool { return false }
-func (noDevices) Refused(uint32) uint32    { return 0 }
-func (noDevices) AskBack(uint32, int) bool { return false }
-func (noDevices) Pull(uint32, int)         {}
+func (noDevices) Plug(_, _, _ uint32) bool    { return false }
+func (noDevices) Refused(uint32) uint32       { return 0 }
+func (noDevices) Renew(uint32, [16]byte) bool { return true }
+func (noDevices) AskBack(uint32, int) bool    { return false }
+func (noDevices) Pull(uint32, int)            {}
 func (noDevices) PlugCard(uint32, *lan.Card) (bool, error) {
 	return false, problem.New(problem.Full, "", "no room")
 }
@@ -149,7 +150,7 @@ func TestKinds(t *testing.T) {
 		{name: "reboot", err: func(a *API) *Error { return try(DomainReboot)(a, Stop{Domain: "web1"}) },
 			kind: problem.Refused, text: `domain "web1" is paused`, remedy: "unpause web1 first"},
 		{name: "event", err: func(a *API) *Error { return try(DomainTrigger)(a, Trigger{"web1", "smi", 0}) },
-			kind: problem.Invalid, text: `"smi" is not an event`, remedy: "use nmi, init, reset, power or sleep"},
+			kind: problem.Invalid, text: `"smi" is not an event`, remedy: "use nmi, init, reset, power, sleep or genid"},
 		{name: "dom0", err: func(a *API) *Error { return try(DomainPause)(a, Ref{"0"}) },
 			kind: problem.Refused, text: `"Domain-0" is the control domain: it cannot be paused`},
 		{name: "bad name", err: func(a *API) *Error { return try(DomainRename)(a, Rename{"web1", "17"}) },

@@ -122,8 +122,8 @@ type Stop struct {
 	Force  bool   `json:"force,omitempty"` // when it does not within a minute
 }
 
-// Trigger is a request to cause an event: nmi or init of a vCPU, reset, or a push of a
-// button, power or sleep.
+// Trigger is a request to cause an event: nmi or init of a vCPU, reset, a push of a
+// button, power or sleep, or another generation identifier, genid.
 type Trigger struct {
 	Domain string `json:"domain"`
 	Event  string `json:"event"`
@@ -195,16 +195,20 @@ var (
 	DomainTrigger = add("domain.trigger", trigger)
 )
 
-// triggers are the events of Trigger but the reset, in the order of abi.Trigger.
+// triggers are the hypervisor's events of Trigger, in the order of abi.Trigger.
 var triggers = []string{"power", "sleep", "nmi", "init"}
 
 func trigger(a *API, in *Trigger) (Triggered, error) {
 	if in.Event == "reset" {
 		return Triggered{true}, a.Manager.Reset(in.Domain)
 	}
+	if in.Event == "genid" {
+		heard, err := a.Manager.Renew(in.Domain)
+		return Triggered{heard}, err
+	}
 	n := slices.Index(triggers, in.Event)
 	if n < 0 {
-		return Triggered{}, problem.New(problem.Invalid, "use nmi, init, reset, power or sleep", "%q is not an event", in.Event)
+		return Triggered{}, problem.New(problem.Invalid, "use nmi, init, reset, power, sleep or genid", "%q is not an event", in.Event)
 	}
 	heard, err := a.Manager.Trigger(in.Domain, abi.Trigger(n), in.VCPU)
 	return Triggered{heard || abi.Trigger(n) > abi.TriggerSleep}, err

@@ -151,7 +151,8 @@ func (m *Machine) describe() (err error) {
 	}
 	m.tables, err = acpi.Build(acpi.Config{
 		Hotplug: plug, Events: acpi.Events{Base: hotplug.EventBase, Size: hotplug.EventSize},
-		CPUs: m.CPUs, Topology: m.Topology, Base: ACPIBase,
+		Generation: &acpi.Generation{Address: GenerationAt, Event: hotplug.GenerationEvent},
+		CPUs:       m.CPUs, Topology: m.Topology, Base: ACPIBase,
 		Devices: []acpi.Device{
 			{Name: "COM1", HID: "PNP0501", UID: 1, Ports: []acpi.Ports{{Base: serial.Base, Size: serial.Size}}, IRQs: []uint8{serial.GSI}},
 			{Name: "COM2", HID: "PNP0501", UID: 2, Ports: []acpi.Ports{{Base: serial.Base2, Size: serial.Size}}, IRQs: []uint8{serial.GSI2}},

@@ -16,7 +16,8 @@ import (
 //	0xa0000    - 0xc0000     nothing (VGA)
 //	0xc0000    - 0xe0000     reserved, empty: where option ROMs would be. It is
 //	                         RAM because systems scan it, and each access to
-//	                         nothing is an exit
+//	                         nothing is an exit; its last page has the generation
+//	                         identifier
 //	0xe0000    - 0x100000    RAM of type ACPI: root pointer and tables, and at the
 //	                         end the reset vector
 //	1 MiB      - low end     RAM; of a kernel that wants to be loaded higher 1 MiB
@@ -35,6 +36,11 @@ const (
 
 	// BaseAlign is what Config.Base is a multiple of: large pages fit.
 	BaseAlign = 2 << 20
+
+	// GenerationAt is where the generation identifier is, of GenerationSize bytes: where
+	// no option ROM can begin, and systems take no memory from (acpi.Generation).
+	GenerationAt   = ACPIBase - 0x100
+	GenerationSize = 16
 	// lowBased is what of the RAM lies at 0 where there is a Config.Base.
 	lowBased = BaseAlign
 

@@ -100,7 +100,7 @@ func trigger(c *call) error {
 	}
 	out, err := api.DomainTrigger.Call(c.API, in)
 	if err == nil && !out.Heard {
-		c.printf("the guest does not listen to this button (yet)\n")
+		c.printf("the guest does not listen to this (yet)\n")
 	}
 	return err
 }

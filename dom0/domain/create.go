@@ -26,6 +26,7 @@ type plan struct {
 	machine        *board.Machine
 	bytes          uint64 // of its RAM
 	kvm            bool   // KVM's CPUID leaves come first
+	generation     generation
 }
 
 // Check does everything that Create does before it makes the domain.
@@ -76,7 +77,7 @@ func (m *Manager) Create(cfg *config.Config, paused bool) (uint32, error) {
 func (m *Manager) create(p *plan, paused bool, restarts bucket) (uint32, error) {
 	// The name is given back before the domain is: who waits for op may make a
 	// domain of that name, as a guest that reboots at once does.
-	d := &dom{cfg: p.cfg, started: m.Now(), restarts: restarts}
+	d := &dom{cfg: p.cfg, started: m.Now(), restarts: restarts, generation: p.generation}
 	d.op.Lock()
 	defer d.op.Unlock()
 	name := p.cfg.Name
@@ -117,7 +118,7 @@ func (m *Manager) plan(cfg *config.Config) (*plan, error) {
 
 func (m *Manager) check(cfg *config.Config) (*plan, error) {
 	c := *cfg
-	p := &plan{cfg: &c}
+	p := &plan{cfg: &c, generation: newGeneration()}
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -206,7 +207,7 @@ func (m *Manager) build(d *dom, p *plan, paused bool) (err error) {
 	}
 	c := *p.cfg
 	c.Disk, c.NIC = c.Settled(), c.SettledNICs() // as it is when they come and go
-	if _, err := encode(&dom{started: d.started, cfg: &c}); err != nil {
+	if err := d.fits(&c); err != nil {
 		return err
 	}
 	a := abi.CreateArgs{
@@ -309,6 +310,7 @@ func (m *Manager) load(id uint32, p *plan, mem *guestmem.Memory) error {
 	if err != nil {
 		return err
 	}
+	copy(mem.RAM(board.GenerationAt, board.GenerationSize), p.generation[:])
 	x.Online = 1
 	return m.HV.SetVCPU(id, 0, &x)
 }

@@ -62,6 +62,8 @@ type Devices interface {
 	ExitCode(id uint32) (code uint32, ok bool)
 	// Fault says how the devices of a guest failed, "" if they did not.
 	Fault(id uint32) string
+	// Renew gives a guest another generation identifier. listens says that it hears of it.
+	Renew(id uint32, generation [board.GenerationSize]byte) (listens bool)
 	// SysRq sends a break and a key on a guest's console. It reports false when the
 	// guest does not take them.
 	SysRq(id uint32, key byte) bool
@@ -167,11 +169,13 @@ type dom struct {
 	cfg      *config.Config
 	started  time.Time
 	restarts bucket
-	reboot   bool   // when it powers off it is to reboot; guarded by op
-	asked    uint32 // slots that it is to give back, a bit for each; guarded by op
-	kept     bool   // it has stopped and nothing more happens; guarded by Manager.mu
-	stopped  bool   // its end is seen to; guarded by Manager.mu
-	gone     bool
+	// generation is what the domain was told last; guarded by op.
+	generation generation
+	reboot     bool   // when it powers off it is to reboot; guarded by op
+	asked      uint32 // slots that it is to give back, a bit for each; guarded by op
+	kept       bool   // it has stopped and nothing more happens; guarded by Manager.mu
+	stopped    bool   // its end is seen to; guarded by Manager.mu
+	gone       bool
 }
 
 // New returns a manager that knows no domains yet; see [Manager.Adopt].

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"ringo/dom0/board"
 	"ringo/dom0/config"
 	"ringo/dom0/files"
 	"ringo/dom0/hcall"
@@ -72,6 +73,13 @@ type devices struct {
 
 func (d *devices) Plug(id, want, running uint32) bool {
 	return d.plug != nil && d.plug(id, want, running)
+}
+
+func (d *devices) Renew(id uint32, g [board.GenerationSize]byte) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	copy(d.attached[id].Memory.RAM(board.GenerationAt, board.GenerationSize), g[:])
+	return d.plug != nil
 }
 
 func (d *devices) Refused(uint32) uint32 { return d.refused }

@@ -60,7 +60,7 @@ func (m *Manager) changeDisk(ref, disk string, change func(*config.Disk) error, 
 	if err := c.Validate(); err != nil {
 		return invalid(err)
 	}
-	if _, err := encode(&dom{started: d.started, cfg: &c}); err != nil {
+	if err := d.fits(&c); err != nil {
 		return err
 	}
 	if open := m.opened(&c, x.Slot); open != nil {

@@ -23,6 +23,15 @@ type record struct {
 	Version int            `json:"v"`
 	Started time.Time      `json:"started"`
 	Config  *config.Config `json:"config"`
+	// Generation is as the domain was told it last.
+	Generation generation `json:"generation"`
+}
+
+// fits reports whether there is room for the record of a domain with another
+// configuration.
+func (d *dom) fits(c *config.Config) error {
+	_, err := encode(&dom{started: d.started, cfg: c, generation: d.generation})
+	return err
 }
 
 // encode makes the record of a domain.
@@ -30,7 +39,7 @@ func encode(d *dom) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(record{recordVersion, d.started.UTC(), d.cfg}); err != nil {
+	if err := e.Encode(record{recordVersion, d.started.UTC(), d.cfg, d.generation}); err != nil {
 		return nil, err
 	}
 	if b.Len() > abi.RecordLen {

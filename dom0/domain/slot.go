@@ -67,8 +67,7 @@ func (m *Manager) with(d *dom, key, value string) (*config.Config, error) {
 		return nil, problem.New(problem.Unsupported, "", "%s", s)
 	}
 	c.Disk, c.NIC = c.Settled(), c.SettledNICs()
-	_, err := encode(&dom{started: d.started, cfg: &c})
-	return &c, err
+	return &c, d.fits(&c)
 }
 
 // takeAway takes a thing away from a domain: with force the guest is not asked; else it

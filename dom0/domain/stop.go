@@ -171,6 +171,9 @@ func (m *Manager) restart(d *dom) error {
 	if err != nil {
 		return errors.Join(err, m.end(d, false))
 	}
+	if d.generation != (generation{}) {
+		p.generation = d.generation // it is no copy of itself
+	}
 	if err := m.end(d, true); err != nil {
 		return err
 	}
@@ -280,7 +283,7 @@ func (m *Manager) adopt(in *abi.DomainInfo) error {
 	}
 	defer d.op.Unlock()
 	m.mu.Lock()
-	d.cfg, d.started = r.Config, r.Started
+	d.cfg, d.started, d.generation = r.Config, r.Started, r.Generation
 	m.mu.Unlock()
 	a := Attachment{
 		ID: in.ID, VCPUs: int(in.VCPUs), Present: first(int(in.VCPUs)) &^ in.Absent, Port: in.Port, IOReq: in.IOReq, UUID: in.UUID, Name: name,

@@ -212,6 +212,18 @@ func (p *Platform) ExitCode(id uint32) (code uint32, ok bool) {
 	return uint32(c), c&ended != 0
 }
 
+// Renew implements [domain.Devices].
+func (p *Platform) Renew(id uint32, generation [board.GenerationSize]byte) (listens bool) {
+	g := p.guest(id)
+	if g == nil || !g.memory.Pin() {
+		return false
+	}
+	defer g.memory.Unpin()
+	copy(g.memory.RAM(board.GenerationAt, board.GenerationSize), generation[:])
+	g.plug.Renewed()
+	return g.plug.Listens(hotplug.GenerationEvent)
+}
+
 // SysRq implements [domain.Devices].
 func (p *Platform) SysRq(id uint32, key byte) bool {
 	p.mu.Lock()

@@ -5,8 +5,10 @@
 // machine that runs, and taken out of it: a block of general-purpose events (ACPI 6.5,
 // "General-Purpose Event Register Blocks") with an event for each of the two, and
 // registers that the machine's AML reads when the event comes and when an operating system
-// asks for, ejects or reports on one. The registers are this machine's own: only the
-// AML knows them. Five have a bit for every processor:
+// asks for, ejects or reports on one. A third event, without registers, says that the
+// machine is another one now: a copy, or what it was before (its generation). The
+// registers are this machine's own: only the AML knows them. Five have a bit for every
+// processor:
 //
 //	Present   processors that are there
 //	Inserted  processors that have come, or are to be looked at; a 1 written clears
@@ -32,6 +34,7 @@
 //	any width, any offset             parts of registers read, are not written
 //	leaves the event pending          its own interrupt storm, one per EOI
 //	reports nonsense                  a refusal is shown to who has asked, once
+//	overwrites its generation         only it reads that: the toolstack has its own
 package hotplug
 
 import (
@@ -47,7 +50,9 @@ const (
 	EventSize = 4
 	Event     = 2 // of processors
 	SlotEvent = 3
-	allEvents = 1<<Event | 1<<SlotEvent
+	// GenerationEvent is for a new generation identifier.
+	GenerationEvent = 4
+	allEvents       = 1<<Event | 1<<SlotEvent | 1<<GenerationEvent
 
 	Base = 0x630
 	Size = 5 * 4
@@ -133,6 +138,13 @@ func (d *Device) Refused() uint32 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.refused
+}
+
+// Renewed tells the guest that it has another generation identifier.
+func (d *Device) Renewed() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.raise(GenerationEvent)
 }
 
 // raise is for an event. Preconditions: d.mu is held.
