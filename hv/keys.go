@@ -162,5 +162,6 @@ func memoryUse(m *part.Machine) {
 }
 
 func times(m *part.Machine) {
-	say().S("up ").U(uint64(kernel.Nanotime()) / 1e6).S(" ms, TSC ").U(kernel.TSC()).S(" at ").U(m.TSCHz).S(" Hz").End()
+	say().S("up ").U(uint64(kernel.Nanotime()) / 1e6).S(" ms, TSC ").U(kernel.TSC()).S(" at ").U(m.TSCHz).S(" Hz, ").
+		U(kernel.ReadStats().Halted).S(" halted").End()
 }

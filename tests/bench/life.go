@@ -6,7 +6,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"regexp"
+	"slices"
 	"strconv"
 
 	"ringo/tools/emu"
@@ -19,11 +21,12 @@ var (
 	freeBytes  = regexp.MustCompile(`free_bytes +: (\d+)\s`)
 	usedMemory = regexp.MustCompile(`Used memory: +(\d+) KiB`)
 	firstTSC   = regexp.MustCompile(`bench first (\d+)\s`)
+	busyTSC    = regexp.MustCompile(`TSC (\d+) at \d+ Hz, (\d+) halted`)
 )
 
-// measureLife measures what it costs to create, to keep and to destroy a domain. In
-// Bochs that is on a slower clock: what verbs print waits for the serial line there, at
-// the pace of the clock.
+// measureLife measures what it costs to create, to keep and to destroy a domain: the
+// median of some, because dom0 collects garbage in one or two of them. What is made once
+// and kept is made by the first.
 func (v values) measureLife(f files) error {
 	if !f.wants(lifeRows) {
 		return nil
@@ -33,21 +36,44 @@ func (v values) measureLife(f files) error {
 		return err
 	}
 	defer m.Kill()
-	// What is made once and kept is made by the first of them.
-	var creates, destroys [3]float64
-	for i, mib := range []int{4, 4, 68} {
-		var err error
-		if creates[i], err = create(m, mib); err != nil {
-			return err
-		}
-		if destroys[i], err = between(m, "destroy life"); err != nil {
-			return err
-		}
+	if _, _, err := lives(m, 1, 4); err != nil {
+		return err
 	}
-	perMiB := (destroys[2] - destroys[1]) / 64
-	v[firstFigure] = creates[1] / 1e6
-	v[destroyFigure] = (destroys[1] - 4*perMiB) / 1e6
+	creates, small, err := lives(m, 7, 4)
+	if err != nil {
+		return err
+	}
+	_, large, err := lives(m, 3, 68)
+	if err != nil {
+		return err
+	}
+	perMiB := (median(large) - median(small)) / 64
+	v[firstFigure] = median(creates) / 1e6
+	v[destroyFigure] = (median(small) - 4*perMiB) / 1e6
+	fmt.Fprintf(os.Stderr, "creates: %.0f\ndestroys: %.0f\n", creates, small)
 	return v.weighDomain(m)
+}
+
+// lives is what it takes to create and to destroy n domains of that size, one after the
+// other.
+func lives(m *emu.Machine, n, mib int) (creates, destroys []float64, err error) {
+	for range n {
+		c, err := create(m, mib)
+		if err != nil {
+			return nil, nil, err
+		}
+		d, err := between(m, "destroy life")
+		if err != nil {
+			return nil, nil, err
+		}
+		creates, destroys = append(creates, c), append(destroys, d)
+	}
+	return creates, destroys, nil
+}
+
+// median is that of an odd number of values.
+func median(of []float64) float64 {
+	return slices.Sorted(slices.Values(of))[len(of)/2]
 }
 
 // create is what it takes from a verb to the first instruction of the guest that it
@@ -68,7 +94,8 @@ func create(m *emu.Machine, mib int) (float64, error) {
 	return n + first, err
 }
 
-// between is how many instructions a line takes. The clock of an idle machine runs on
+// between is how many instructions a line takes: time in which the CPU is halted, as it is
+// while a line of text is sent, does not count. The clock of an idle machine runs on
 // at full speed, so the line must be there when it is wanted: what is typed arrives
 // while the verbs before it print.
 func between(m *emu.Machine, line string) (float64, error) {
@@ -81,16 +108,23 @@ func between(m *emu.Machine, line string) (float64, error) {
 		return 0, err
 	}
 	// A reading may be shown twice: by the hypervisor, and by dom0's verb.
-	g := tsc.FindAllStringSubmatch(text, -1)
+	g := busyTSC.FindAllStringSubmatch(text, -1)
 	if len(g) < 2 {
 		return 0, fmt.Errorf("%s: two times expected in:\n%s", line, text)
 	}
-	from, err1 := strconv.ParseFloat(g[0][1], 64)
-	to, err2 := strconv.ParseFloat(g[len(g)-1][1], 64)
+	from, err1 := busy(g[0])
+	to, err2 := busy(g[len(g)-1])
 	if err1 != nil || err2 != nil || to <= from {
-		return 0, fmt.Errorf("%s: from %s to %s", line, g[0][1], g[len(g)-1][1])
+		return 0, fmt.Errorf("%s: from %s to %s", line, g[0][0], g[len(g)-1][0])
 	}
 	return to - from, nil
+}
+
+// busy is for how long one CPU was not halted, in ticks of the TSC.
+func busy(g []string) (float64, error) {
+	at, err1 := strconv.ParseFloat(g[1], 64)
+	halted, err2 := strconv.ParseFloat(g[2], 64)
+	return at - halted, errors.Join(err1, err2)
 }
 
 // weighDomain is what the hypervisor has for a domain of 4 MiB: its page tables (and what

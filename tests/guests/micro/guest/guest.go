@@ -57,7 +57,7 @@ type prog struct {
 	putc, puts, putdec, puthex, shutdown, mapWindow Label
 	// Variables: eight bytes each, except the tables.
 	cmdline, ramCount, ram, ticks, faults, buffer        Label
-	began, shared                                        Label
+	began, shared, samples                               Label
 	protocol, info                                       Label
 	gdtr, idtr, idt, gdt, stack, tables, tables2, winDir Label
 	gates                                                map[int]Label
@@ -87,7 +87,7 @@ func Build() Image { return BuildAt(Base) }
 func BuildAt(base uint64) Image {
 	p := &prog{Asm: New(base), base: base, gates: map[int]Label{}}
 	for _, l := range []*Label{&p.putc, &p.puts, &p.putdec, &p.puthex, &p.shutdown, &p.mapWindow,
-		&p.protocol, &p.info, &p.cmdline, &p.ramCount, &p.ram, &p.ticks, &p.faults, &p.buffer, &p.began, &p.shared,
+		&p.protocol, &p.info, &p.cmdline, &p.ramCount, &p.ram, &p.ticks, &p.faults, &p.buffer, &p.began, &p.shared, &p.samples,
 		&p.gdtr, &p.idtr, &p.idt, &p.gdt, &p.stack, &p.tables, &p.tables2, &p.winDir} {
 		*l = p.NewLabel()
 	}
@@ -217,6 +217,8 @@ func (p *prog) data() {
 	p.Data(make([]byte, 16*maxRAM)...)
 	p.Place(p.shared)
 	p.Data(make([]byte, 32)...)
+	p.Place(p.samples)
+	p.Data(make([]byte, 8*benchRounds)...)
 	p.Place(p.buffer)
 	p.Data(make([]byte, 1024)...)
 	p.Place(p.gdt)

@@ -5,7 +5,7 @@ package guest
 
 import . "ringo/tests/guests/micro/asm"
 
-// Rounds of what is measured from one moment to another, of which the least counts.
+// Rounds of what is measured from one moment to another. Of two CPUs' the least counts.
 const benchRounds = 64
 
 // Words of prog.shared, which both CPUs of mode pair use.
@@ -195,53 +195,4 @@ func (p *prog) mark() {
 	p.Pop(RCX)
 	p.Pop(RAX)
 	p.IRETQ()
-}
-
-// benchTimer measures from the time that the local APIC's timer was set for to the
-// handler of its interrupt, while the guest computes.
-//
-// Preconditions: x2APIC mode.
-func (p *prog) benchTimer() {
-	none := p.NewLabel()
-	p.timerMode(none)
-	p.MovImm(R14, ^uint64(0))
-	p.MovImm(RBP, benchRounds)
-	again := p.Here()
-	p.timerRound()
-	p.Load(RAX, At(RBX, sharedArrived), 8)
-	p.Sub(RAX, R13)
-	p.least(R14, RAX)
-	p.SubImm(RBP, 1)
-	p.Jcc(NE, again)
-	p.CLI()
-	p.Mov(RAX, R14)
-	p.report("timer_interrupt", 1)
-	p.Place(none)
-}
-
-// timerMode has the timer fire at a time of the TSC, or jumps to none.
-func (p *prog) timerMode(none Label) {
-	p.feature(24, none)
-	p.wrmsr(msrLVTTimer, 2<<17|vecMark)
-	p.STI()
-}
-
-// timerRound sets the timer and waits for it. R13 is when it was to fire; RBX points at
-// the shared words.
-func (p *prog) timerRound() {
-	const ticks = 100_000 // more than it takes to set it, in any emulator
-	p.Lea(RBX, p.shared)
-	p.MovImm(RAX, 0)
-	p.Store(At(RBX, sharedArrived), RAX, 8)
-	p.TSC(R13)
-	p.AddImm(R13, ticks)
-	p.Mov(RAX, R13)
-	p.Mov(RDX, R13)
-	p.Shr(RDX, 32)
-	p.MovImm(RCX, msrTSCDeadline)
-	p.WRMSR()
-	wait := p.Here()
-	p.Load(RAX, At(RBX, sharedArrived), 8)
-	p.CmpImm(RAX, 0)
-	p.Jcc(E, wait)
 }
