@@ -152,7 +152,7 @@ func TestDSDTLikeCompiler(t *testing.T) {
 	for file, c := range map[string]Config{
 		"dsdt.aml":    pc,
 		"hotplug.aml": {CPUs: 3, Hotplug: &plug},
-		"slots.aml":   {PCI: &slotted, Devices: []Device{}},
+		"slots.aml":   {PCI: slotted, Devices: []Device{}},
 
 		"generation.aml": {Generation: &Generation{Address: 0xdff00, Event: 4}},
 	} {
@@ -221,11 +221,19 @@ func TestHotplug(t *testing.T) {
 }
 
 // slotted is the bridge of testdata/slots.asl.
-var slotted = func() PCI {
-	p := *pc.PCI
+var slotted = func() *PCI {
+	p := bus()
 	p.Plug = &Slots{First: 30, Last: 31, Event: 3, Base: 0x650}
 	return p
 }()
+
+// bus is the bridge of testdata/dsdt.asl.
+func bus() *PCI {
+	return &PCI{
+		ConfigPort: 0xcf8, ECAM: 0xb000_0000, Buses: 256, FirstIO: 0xc000, LastIO: 0xffff, FirstMem: 0xc000_0000, LastMem: 0xfebf_ffff,
+		GSI: func(slot, pin int) uint32 { return 16 + uint32(slot+pin)%8 },
+	}
+}
 
 // pc is the devices of testdata/dsdt.asl.
 var pc = Config{
@@ -234,10 +242,7 @@ var pc = Config{
 		{"COM2", "PNP0501", 2, []Ports{{0x2f8, 8}}, []uint8{3}},
 		{"RTC", "PNP0B00", 0, []Ports{{0x70, 2}}, []uint8{8}},
 	},
-	PCI: &PCI{
-		ConfigPort: 0xcf8, ECAM: 0xb000_0000, Buses: 256, FirstIO: 0xc000, LastIO: 0xffff, FirstMem: 0xc000_0000, LastMem: 0xfebf_ffff,
-		GSI: func(slot, pin int) uint32 { return 16 + uint32(slot+pin)%8 },
-	},
+	PCI: bus(),
 }
 
 // The MCFG names the configuration space of all buses.

@@ -43,7 +43,11 @@ const (
 )
 
 func cat(parts ...[]byte) []byte {
-	var b []byte
+	n := 0
+	for _, p := range parts {
+		n += len(p)
+	}
+	b := make([]byte, 0, n)
 	for _, p := range parts {
 		b = append(b, p...)
 	}

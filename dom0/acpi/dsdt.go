@@ -3,7 +3,11 @@
 
 package acpi
 
-import "ringo/hv/abi"
+import (
+	"sync"
+
+	"ringo/hv/abi"
+)
 
 // Device is a device of the ISA bus that systems do not find otherwise.
 type Device struct {
@@ -20,7 +24,8 @@ type Ports struct {
 	Size uint8
 }
 
-// PCI is a host bridge with one bus. Ranges are inclusive.
+// PCI is a host bridge with one bus. Ranges are inclusive. Once it was built into tables it
+// does not change.
 type PCI struct {
 	ConfigPort        uint16 // of 8
 	ECAM              uint32 // base of the memory-mapped configuration space
@@ -31,6 +36,21 @@ type PCI struct {
 	GSI func(slot, pin int) uint32
 	// Plug is how functions come and go, nil: they stay.
 	Plug *Slots
+
+	once sync.Once
+	code []byte
+}
+
+// nodes is the bus in the definition block. It is encoded once: most of the block is this,
+// and all machines have the same.
+func (p *PCI) nodes() []byte {
+	p.once.Do(func() {
+		p.code = cat(p.root(), p.reserved())
+		if p.Plug != nil {
+			p.code = append(p.code, p.Plug.registers()...)
+		}
+	})
+	return p.code
 }
 
 const (
@@ -50,9 +70,8 @@ func dsdt(c *Config, topology abi.Topology) []byte {
 	}
 	var handlers [][]byte
 	if c.PCI != nil {
-		nodes = append(nodes, c.PCI.root(), c.PCI.reserved())
+		nodes = append(nodes, c.PCI.nodes())
 		if p := c.PCI.Plug; p != nil {
-			nodes = append(nodes, p.registers())
 			handlers = append(handlers, handler(p.Event, nameString(`\_SB.HPCI.SCAN`)))
 		}
 	}

@@ -143,6 +143,15 @@ func New(c Config) (*Machine, error) {
 	return m, m.describe()
 }
 
+// pci is in the tables of all machines.
+var pci = acpi.PCI{
+	ConfigPort: pcihost.ConfigPort, ECAM: pcihost.ECAM, Buses: pcihost.Buses,
+	FirstIO: pcihost.IOBase, LastIO: pcihost.IOBase + (pcihost.IOSize - 1),
+	FirstMem: pcihost.MemBase, LastMem: pcihost.MemBase + (pcihost.MemSize - 1),
+	GSI:  pcihost.GSI,
+	Plug: &acpi.Slots{First: FirstNIC, Last: Slots - 1, Base: hotplug.SlotBase, Event: hotplug.SlotEvent},
+}
+
 // describe makes the ACPI tables.
 func (m *Machine) describe() (err error) {
 	var plug *acpi.Hotplug
@@ -158,13 +167,7 @@ func (m *Machine) describe() (err error) {
 			{Name: "COM2", HID: "PNP0501", UID: 2, Ports: []acpi.Ports{{Base: serial.Base2, Size: serial.Size}}, IRQs: []uint8{serial.GSI2}},
 			{Name: "RTC", HID: "PNP0B00", Ports: []acpi.Ports{{Base: rtc.Base, Size: rtc.Size}}, IRQs: []uint8{rtc.GSI}},
 		},
-		PCI: &acpi.PCI{
-			ConfigPort: pcihost.ConfigPort, ECAM: pcihost.ECAM, Buses: pcihost.Buses,
-			FirstIO: pcihost.IOBase, LastIO: pcihost.IOBase + (pcihost.IOSize - 1),
-			FirstMem: pcihost.MemBase, LastMem: pcihost.MemBase + (pcihost.MemSize - 1),
-			GSI:  pcihost.GSI,
-			Plug: &acpi.Slots{First: FirstNIC, Last: Slots - 1, Base: hotplug.SlotBase, Event: hotplug.SlotEvent},
-		},
+		PCI: &pci,
 	})
 	if err == nil && len(m.tables) > acpiSize {
 		err = fmt.Errorf("ACPI tables for %d vCPUs need %d bytes, there is room for %d: use fewer vCPUs", m.CPUs, len(m.tables), acpiSize)
