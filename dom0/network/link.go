@@ -42,6 +42,9 @@ type link struct {
 	verified atomic.Bool
 	// dhcp gets the frames for the DHCP client; it does not block.
 	dhcp func(frame []byte)
+	// early, if not nil, gets each frame before everybody else, and reports whether nobody
+	// else shall have it.
+	early func(l *link, f *nic.Frame) bool
 	// offer, if not nil, gets frames before the stack does; it calls take with those that
 	// are the stack's.
 	offer func(frames []nic.Frame)
@@ -69,6 +72,19 @@ func (l *link) ready() {
 
 // receive takes frames from the card, whose bytes are the card's again afterwards.
 func (l *link) receive(frames []nic.Frame) {
+	for i := 0; i < len(frames); i++ {
+		from := i
+		for i < len(frames) && (l.early == nil || !l.early(l, &frames[i])) {
+			i++
+		}
+		if from < i {
+			l.pass(frames[from:i])
+		}
+	}
+}
+
+// pass lets the gateway choose first, if there is one.
+func (l *link) pass(frames []nic.Frame) {
 	if l.offer != nil {
 		l.offer(frames)
 		return

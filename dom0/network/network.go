@@ -67,6 +67,7 @@ type Network struct {
 	dirty chan struct{} // the routes must be made anew
 	// gateway is that of the guests, nil if there is none.
 	gateway atomic.Pointer[Gateway]
+	echoes  atomic.Pointer[[]*shortcut] // changed with mu held
 	quit    chan struct{}
 	done    sync.WaitGroup
 
@@ -83,6 +84,7 @@ func init() { log.Log().Emitter = &log.MultiEmitter{} }
 // New returns a network without cards.
 func New(opt Options) *Network {
 	n := &Network{opt: opt, clock: opt.Clock, dirty: make(chan struct{}, 1), quit: make(chan struct{})}
+	n.echoes.Store(new([]*shortcut))
 	if n.clock == nil {
 		n.clock = tcpip.NewStdClock()
 	}
@@ -141,7 +143,7 @@ func (n *Network) create(name string, dev nic.Device, settings []Setting, inside
 	n.mu.Lock()
 	n.made++
 	i := newInterface(n, name, tcpip.NICID(n.made), dev, settings)
-	i.inside = inside
+	i.inside, i.link.early = inside, n.echoed
 	n.cards = append(n.cards, i)
 	n.mu.Unlock()
 	if err := n.stack.CreateNICWithOptions(i.id, i.link, stack.NICOptions{Name: i.name}); err != nil {
