@@ -58,20 +58,20 @@ func NextIRQ() (vector uint8, ok bool) { return self().nextIRQ() }
 // Preconditions: the caller is the CPU's runner.
 func Raised() *uint32 { return &self().waiting }
 
-// nextIRQ takes a bit. When there is none waiting is cleared, until it was clear before
-// the words were looked at: then what has come since has set it, and kicked.
+// nextIRQ takes a bit. waiting is cleared before the words are looked at, so that what
+// comes meanwhile sets it, and kicks; it is set again when there may be more bits.
 func (c *cpu) nextIRQ() (vector uint8, ok bool) {
-	for {
-		for w := range c.raised {
-			if b := atomic.LoadUint64(&c.raised[w]); b != 0 {
-				atomic.AndUint64(&c.raised[w], ^(b & -b))
-				return uint8(w*64 + bits.TrailingZeros64(b)), true
-			}
-		}
-		if atomic.SwapUint32(&c.waiting, 0) == 0 {
-			return 0, false
+	if atomic.SwapUint32(&c.waiting, 0) == 0 {
+		return 0, false
+	}
+	for w := range c.raised {
+		if b := atomic.LoadUint64(&c.raised[w]); b != 0 {
+			atomic.AndUint64(&c.raised[w], ^(b & -b))
+			atomic.StoreUint32(&c.waiting, 1)
+			return uint8(w*64 + bits.TrailingZeros64(b)), true
 		}
 	}
+	return 0, false
 }
 
 // MapDevice makes device registers, whole pages, accessible at their place of the direct

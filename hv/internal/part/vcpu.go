@@ -165,11 +165,13 @@ func (v *VCPU) wakeIf(here bool) {
 		return
 	}
 	v.cpu.Timers.Remove(&v.timer)
-	if m := v.Dom.machine; here && m.ThisCPU() >= 0 {
-		now := m.Now()
-		v.ready(now)
-		m.Resched(m.Sched.WakeHere(&v.Sched, m.ThisCPU(), now))
-		return
+	if m := v.Dom.machine; here {
+		if cpu := m.ThisCPU(); cpu >= 0 {
+			now := m.Now()
+			v.ready(now)
+			m.Resched(m.Sched.WakeHere(&v.Sched, cpu, now))
+			return
+		}
 	}
 	v.enqueue()
 }
