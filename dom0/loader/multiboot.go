@@ -4,6 +4,7 @@
 package loader
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -73,10 +74,7 @@ func multibootHeader(b []byte) (*mbHeader, error) {
 func findMultiboot(b []byte) *mbHeader {
 	le := binary.LittleEndian
 	b = b[:min(len(b), mbSearch)]
-	for off := 0; off+12 <= len(b); off += 4 {
-		if le.Uint32(b[off:]) != mbMagic {
-			continue
-		}
+	for off := nextWord(b, 0, 4, mbMagic); off+12 <= len(b); off = nextWord(b, off+4, 4, mbMagic) {
 		flags := le.Uint32(b[off+4:])
 		if mbMagic+flags+le.Uint32(b[off+8:]) != 0 {
 			continue
@@ -93,6 +91,23 @@ func findMultiboot(b []byte) *mbHeader {
 		return h
 	}
 	return nil
+}
+
+// nextWord returns the first place from off on at which b has a word, its length if there
+// is none. Places are multiples of step, as off is.
+func nextWord(b []byte, off, step int, word uint32) int {
+	w := binary.LittleEndian.AppendUint32(nil, word)
+	for off < len(b) {
+		i := bytes.Index(b[off:], w)
+		if i < 0 {
+			break
+		}
+		if i%step == 0 {
+			return off + i
+		}
+		off += i/step*step + step
+	}
+	return len(b)
 }
 
 // supported verifies that a header of version 1 asks for nothing that we cannot give.

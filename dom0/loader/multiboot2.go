@@ -55,10 +55,7 @@ var given = map[uint32]bool{
 func findMultiboot2(b []byte) (off int, tags []byte, ok bool) {
 	le := binary.LittleEndian
 	b = b[:min(len(b), mb2Search)]
-	for off := 0; off+mb2Head <= len(b); off += 8 {
-		if le.Uint32(b[off:]) != mb2Magic {
-			continue
-		}
+	for off := nextWord(b, 0, 8, mb2Magic); off+mb2Head <= len(b); off = nextWord(b, off+8, 8, mb2Magic) {
 		arch, n := le.Uint32(b[off+4:]), le.Uint32(b[off+8:])
 		if mb2Magic+arch+n+le.Uint32(b[off+12:]) != 0 || arch != 0 || n < mb2Head || uint64(n) > uint64(len(b)-off) {
 			continue
