@@ -16,7 +16,7 @@ import (
 
 const (
 	prompt   = "ringo# "
-	deadline = 10 * time.Minute
+	deadline = 40 * time.Minute // of a busy machine
 )
 
 // tsc is what the hypervisor's debug key t prints.
