@@ -24,6 +24,7 @@ type Disk struct {
 	health func() error
 	counts [block.WriteZeroes + 1]atomic.Uint64
 	errors atomic.Uint64
+	ended  func(*block.Request, error) // count, made once
 }
 
 // AddDisk takes up a disk that the function has. Its name is the function's with a
@@ -36,6 +37,7 @@ func (f *Function) AddDisk(suffix string, d block.Device, health func() error) {
 // that works no more.
 func (h *Hardware) AddDisk(name string, d block.Device, health func() error) {
 	x := &Disk{Device: d, Name: name, health: health}
+	x.ended = x.count
 	if h.cache != nil {
 		x.reader = h.cache.Reader(x)
 	}
@@ -81,15 +83,16 @@ func (d *Disk) Submit(queue int, r *block.Request) {
 	if r.Op <= block.WriteZeroes {
 		d.counts[r.Op].Add(1)
 	}
-	done := r.Done
-	r.Done = func(r *block.Request, err error) {
-		if err != nil {
-			d.errors.Add(1)
-		}
-		r.Done = done
-		done(r, err)
-	}
+	r.Wrap(d.ended)
 	d.Device.Submit(queue, r)
+}
+
+// count counts a request that has ended, and ends it.
+func (d *Disk) count(r *block.Request, err error) {
+	if err != nil {
+		d.errors.Add(1)
+	}
+	r.Unwrap(err)
 }
 
 // do makes a request and waits for its end.

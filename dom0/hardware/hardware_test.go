@@ -265,6 +265,7 @@ func (d *emptied) Submit(_ int, r *block.Request) {
 func TestEmptied(t *testing.T) {
 	r := newRig(&machine{all: []abi.PCIFunction{controller}}, nvmetest.New())
 	d := &Disk{Device: &emptied{}}
+	d.ended = d.count
 	if err := r.Speed(d, block.Read, 512, 1, 1); !errors.Is(err, block.ErrInvalid) {
 		t.Error(err)
 	}

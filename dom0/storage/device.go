@@ -109,6 +109,7 @@ func (m *image) Submit(_ int, r *block.Request) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	r.Driver = m
 	m.waiting = append(m.waiting, r)
 	if m.active < readers {
 		m.active++

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"ringo/dom0/config"
-	"ringo/dom0/problem"
 	"ringo/drivers/block"
 )
 
@@ -74,8 +73,9 @@ var errDropped = fmt.Errorf("not begun: %w", block.ErrGone)
 // the disk what has waited long enough.
 type limiter struct {
 	block.Device
-	epoch time.Time
-	on    atomic.Bool // there are limits
+	epoch  time.Time
+	failed func(v any) // is told of panics
+	on     atomic.Bool // there are limits
 
 	mu    sync.Mutex // guards what follows
 	by    config.Disk
@@ -92,7 +92,7 @@ type limiter struct {
 type line struct{ first, last *block.Request }
 
 func newLimiter(d block.Device, c *config.Disk) *limiter {
-	l := &limiter{Device: d, epoch: time.Now(), lines: make([]line, d.Queues())}
+	l := &limiter{Device: d, epoch: time.Now(), failed: func(any) {}, lines: make([]line, d.Queues())}
 	l.timer = time.AfterFunc(time.Hour, l.serve)
 	l.timer.Stop()
 	l.set(c)
@@ -196,13 +196,9 @@ func (l *limiter) serve() {
 	}
 }
 
-// give gives the disk a request. One that panics has not taken it.
+// give gives the disk a request.
 func (l *limiter) give(queue int, r *block.Request) {
-	defer func() {
-		if v := recover(); v != nil {
-			r.Done(r, fmt.Errorf("%w: %w", block.ErrDevice, problem.Panic(v)))
-		}
-	}()
+	defer rescue(r, l.failed)
 	l.Device.Submit(queue, r)
 }
 

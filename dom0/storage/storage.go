@@ -99,6 +99,9 @@ type Disk struct {
 	changed  atomic.Pointer[func()]
 
 	stop   stop
+	ended  func(*block.Request, error) // count, made once
+	failed func(v any)                 // is told of panics
+	unit   uint64                      // bytes of a block
 	counts [block.WriteZeroes + 1]atomic.Uint64
 	bytes  [block.Write + 1]atomic.Uint64
 	errors atomic.Uint64
@@ -108,23 +111,33 @@ type Disk struct {
 
 // Submit implements [block.Device]. It counts what has ended.
 func (d *Disk) Submit(queue int, r *block.Request) {
-	done, op, blocks := r.Done, r.Op, r.Blocks
-	r.Done = func(r *block.Request, err error) {
-		r.Done = done
-		d.count(op, blocks, err)
-		done(r, err)
-	}
+	r.Driver = nil
+	r.Wrap(d.ended)
+	defer rescue(r, d.failed)
 	d.Device.Submit(queue, r)
 }
 
-// count counts a request that has ended.
-func (d *Disk) count(op block.Op, blocks uint32, err error) {
-	d.counts[op].Add(1)
+// rescue is deferred where the disk below is given a request. If that panics before a
+// driver has taken it, nobody else ends it.
+func rescue(r *block.Request, failed func(v any)) {
+	if v := recover(); v != nil {
+		failed(v)
+		if r.Driver == nil {
+			r.Done(r, fmt.Errorf("%w: %v", block.ErrDevice, v))
+		}
+	}
+}
+
+// count counts a request that has ended, and ends it.
+func (d *Disk) count(r *block.Request, err error) {
+	r.Driver = d // if somebody panics now, it has ended
+	d.counts[r.Op].Add(1)
 	if err != nil {
 		d.errors.Add(1)
-	} else if op <= block.Write {
-		d.bytes[op].Add(uint64(blocks) * uint64(d.Info().BlockSize))
+	} else if r.Op <= block.Write {
+		d.bytes[r.Op].Add(uint64(r.Blocks) * d.unit)
 	}
+	r.Unwrap(err)
 }
 
 // Counted is how many requests of a kind have ended, and how many bytes those of Read or
@@ -225,7 +238,12 @@ func (s *Storage) Take(o Owner, c *config.Disk) (*Disk, error) {
 		d.ends = append(d.ends, sn.close)
 	}
 	d.limit = newLimiter(d.Device, c)
-	d.Device = d.limit
+	d.Device, d.ended, d.unit = d.limit, d.count, uint64(d.Info().BlockSize)
+	var once sync.Once // one line for all
+	d.failed = func(v any) {
+		once.Do(func() { s.o.Notify(fmt.Sprintf("error: domain %q: disk %s: %v", o.Name, p.name, problem.Panic(v))) })
+	}
+	d.limit.failed = d.failed
 	if p.real && s.o.Confined {
 		d.Bounce = d.pass
 	}

@@ -45,8 +45,25 @@ type Request struct {
 	// Done is called once, from any goroutine, and must not block; it may submit.
 	Done func(r *Request, err error)
 
-	// Driver is for the driver.
+	// Driver is for the driver, which sets it when it takes the request: from then on Done
+	// will be called, whatever happens.
 	Driver any
+
+	outer []func(r *Request, err error) // what Done was before Wrap
+}
+
+// Wrap has f called in the place of Done; it passes the end on by [Request.Unwrap]. Who has
+// a request made again and again wraps it without allocating.
+func (r *Request) Wrap(f func(r *Request, err error)) {
+	r.outer = append(r.outer, r.Done)
+	r.Done = f
+}
+
+// Unwrap undoes the last Wrap, and ends the request.
+func (r *Request) Unwrap(err error) {
+	n := len(r.outer) - 1
+	r.Done, r.outer = r.outer[n], r.outer[:n]
+	r.Done(r, err)
 }
 
 // Info describes a disk.

@@ -90,7 +90,7 @@ func TestHostile(t *testing.T) {
 		r.rings()
 		early := rng.IntN(each + 1)
 		r.mutate(rng, early)
-		r.d.Kick(0)
+		go r.d.Kick(0)
 		r.mutate(rng, each-early)
 		r.d.Kick(0)
 		for end := time.Now().Add(20 * time.Second); !r.settled(); runtime.Gosched() {

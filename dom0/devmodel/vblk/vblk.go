@@ -113,7 +113,7 @@ func Kind(c Config) vpci.Kind {
 	d := &device{Config: c, info: c.Disk.Info(), bounce: make([][]dma.Segment, c.Queues)}
 	d.blocks.Store(d.info.Blocks)
 	d.unit = uint64(d.info.BlockSize) / sector
-	k := vpci.Kind{ID: id, Class: classStorage, Open: d.open, Config: d.config, SetConfig: d.setConfig, Reset: func() { d.cached.Store(true) }}
+	k := vpci.Kind{ID: id, Class: classStorage, Prompt: true, Open: d.open, Config: d.config, SetConfig: d.setConfig, Reset: func() { d.cached.Store(true) }}
 	for i := range c.Queues {
 		k.Queues = append(k.Queues, queueSize)
 		if c.Bounce != nil {

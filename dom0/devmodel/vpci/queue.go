@@ -44,11 +44,16 @@ const (
 
 // Queue is a queue of the device from DRIVER_OK to the next reset.
 //
-// It has one goroutine, which waits for one channel, and whoever has turn serves it. What
-// is to be known of why it is awake is in atomic words that are written before the channel
-// is: due, stopping and held. So the end of a queue is complete when, in this order,
-// stopping is set, End has returned, and held is 0: from then on nobody touches the guest's
-// RAM for it.
+// It has one goroutine, which waits for one channel, and whoever has turn serves it: the
+// goroutine, or who calls Wake, if the kind is prompt. What is to be known of why the
+// goroutine is awake is in atomic words that are written before the channel is: due,
+// stopping, over and held. Whoever sets due, which was not set, takes turn, or finds that
+// somebody has it who looks at due when he has given it up, or wakes the goroutine.
+//
+// The end of a queue is the goroutine's alone. It is complete when, in this order, stopping
+// or over is set, End has returned, so that no server is called any more, and held is 0:
+// from then on nobody touches the guest's RAM for it. Each hold is of a request that is
+// somebody else's, who calls Release and wakes the goroutine with the last one.
 type Queue struct {
 	*ring.Device
 	Index    int
@@ -69,11 +74,41 @@ type Queue struct {
 	timer     *time.Timer
 }
 
+// turns is how often a prompt server is called in a row by who wakes it.
+const turns = 4
+
 // Wake has the server look, now or when it has done what it does. It does not wait, may be
-// called from anywhere, and does nothing when the queue has ended.
+// called from anywhere, and does nothing when the queue has ended. If the kind is prompt the
+// server may have looked when it returns.
 func (q *Queue) Wake() {
+	switch {
+	case q.due.Swap(true): // who has set it sees to it
+	case q.d.kind.Prompt:
+		q.now()
+	default:
+		q.signal()
+	}
+}
+
+// later is Wake for who is too deep in something else.
+func (q *Queue) later() {
 	if !q.due.Swap(true) {
 		q.signal()
+	}
+}
+
+// now serves the queue, unless somebody does, who looks once more then. What is left for
+// others to do is the goroutine's.
+func (q *Queue) now() {
+	for n := 0; q.due.Load(); n++ {
+		if n < turns && !q.turn.TryLock() {
+			return
+		}
+		if n == turns || q.take(q.round) {
+			q.due.Store(true)
+			q.signal()
+			return
+		}
 	}
 }
 
@@ -96,7 +131,7 @@ func (q *Queue) Hold() { q.held.Add(1) }
 // Release gives up a hold. It may be called from anywhere, and does not wait. Who gives up
 // the last one touches nothing of the guest's any more.
 func (q *Queue) Release() {
-	if q.held.Add(-1) == 0 && q.stopping.Load() {
+	if q.held.Add(-1) == 0 && q.ended() {
 		q.signal()
 	}
 }
@@ -151,9 +186,14 @@ func (q *Queue) serve() {
 
 func (q *Queue) ended() bool { return q.stopping.Load() || q.over.Load() }
 
-// step does something in turn. A panic ends the queue, which needs a reset then.
+// step does something in turn.
 func (q *Queue) step(f func() bool) bool {
 	q.turn.Lock()
+	return q.take(f)
+}
+
+// take does something and gives up turn. A panic ends the queue, which needs a reset then.
+func (q *Queue) take(f func() bool) bool {
 	defer q.turn.Unlock()
 	defer q.rescue()
 	return f()
@@ -162,8 +202,7 @@ func (q *Queue) step(f func() bool) bool {
 // rescue is deferred by who has turn.
 func (q *Queue) rescue() {
 	if v := recover(); v != nil {
-		q.over.Store(true)
-		q.d.needsReset()
+		q.fail()
 		q.d.failed(v)
 	}
 }
@@ -185,7 +224,7 @@ func (q *Queue) open() (more bool) {
 // round has the server do what there is to do, and reports whether there is more.
 func (q *Queue) round() (more bool) {
 	q.due.Store(false)
-	if q.ended() {
+	if q.s == nil || q.ended() {
 		return false
 	}
 	if q.listening {
@@ -220,8 +259,9 @@ func (q *Queue) end() bool {
 	return false
 }
 
-// fail says that the driver has broken the rules.
+// fail ends a queue whose driver has to reset the device; the goroutine does the rest.
 func (q *Queue) fail() {
 	q.over.Store(true)
 	q.d.needsReset()
+	q.signal()
 }

@@ -14,7 +14,14 @@ import (
 
 // A server that panics is reported, once; its pin is given up, and Stop returns.
 func TestFailed(t *testing.T) {
+	for _, prompt := range []bool{false, true} {
+		failed(t, prompt)
+	}
+}
+
+func failed(t *testing.T, prompt bool) {
 	r := newRig(t)
+	r.d.kind.Prompt = prompt
 	r.ready(good, 0)
 	r.bad.Store(true)
 	r.d.Kick(0)
@@ -116,8 +123,9 @@ func TestHolds(t *testing.T) {
 		opened <- q
 		return &calls{func() Want { return Want(want.Load()) }, func() {}}
 	}})
-	for _, w := range []Want{Again, Notified, Woken} {
+	for _, w := range []Want{Again, Notified, Woken, Again, Notified, Woken} {
 		want.Store(int32(w))
+		r.d.kind.Prompt = !r.d.kind.Prompt
 		r.ready(good, 0)
 		q := <-opened
 		q.Hold()
@@ -156,10 +164,10 @@ func TestHolds(t *testing.T) {
 
 // Each request is seen, however the driver's notifications fall between the server's looks.
 func TestSleep(t *testing.T) {
-	for _, features := range []uint64{0, ring.FeatureEventIndex} {
+	for i, features := range []uint64{0, ring.FeatureEventIndex, 0, ring.FeatureEventIndex} {
 		r := &rig{t: t}
 		var served atomic.Int32
-		r.make(Kind{ID: 2, Queues: []int{8}, Open: func(q *Queue) Server {
+		r.make(Kind{ID: 2, Queues: []int{8}, Prompt: i > 1, Open: func(q *Queue) Server {
 			return &calls{func() Want {
 				req, ok := q.Next()
 				if !ok {

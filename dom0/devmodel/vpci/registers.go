@@ -133,7 +133,9 @@ func (notify) Read(uint64, uint8, uint64) uint64 { return ^uint64(0) }
 // Write notifies a queue.
 func (n notify) Write(off uint64, _ uint8, _, _ uint64) {
 	if q := off / multiplier; q < uint64(len(n.d.queues)) {
-		n.d.Kick(int(q))
+		if q := n.d.live[q].Load(); q != nil {
+			q.later() // locks of the bus are held
+		}
 	}
 }
 

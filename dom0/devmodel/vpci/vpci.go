@@ -53,6 +53,9 @@ type Kind struct {
 	Class    uint32 // PCI class
 	Features uint64 // of the device type
 	Queues   []int  // their largest sizes, powers of two
+	// Prompt says that the servers are fast enough for the thread of events, and do not
+	// wait for who wakes them: who calls [Queue.Wake] may call them, and the doorbell does.
+	Prompt bool
 	// Open begins to serve a queue, in turn and with the guest's RAM pinned; nil: the
 	// device does not serve it. The server is called at once, since requests may be there.
 	Open func(q *Queue) Server

@@ -140,7 +140,7 @@ func (r *rig) ready(l ring.Layout, features uint64) {
 	}
 	r.w(regQueueEnable, 1, 2)
 	r.w(regStatus, 3|statusFeaturesOK|statusDriverOK, 1)
-	if s := r.r(regStatus, 1); s != 15 {
+	if s := r.r(regStatus, 1) &^ statusNeedsReset; s != 15 {
 		r.t.Fatalf("status %#x", s)
 	}
 }
@@ -296,7 +296,7 @@ func TestWindow(t *testing.T) {
 		t.Error("status not written")
 	}
 	set(barNotify, 4, 2)
-	q := &Queue{wake: make(chan struct{}, 1)}
+	q := &Queue{wake: make(chan struct{}, 1), d: r.d}
 	r.d.live[1].Store(q)
 	if r.config(int(at)+16, 1, 2); !q.due.Load() || len(q.wake) != 1 {
 		t.Error("not notified")
