@@ -60,6 +60,7 @@ type Queue struct {
 	Features uint64 // what the driver has accepted
 
 	d        *Device
+	prompt   bool // of the kind
 	layout   ring.Layout
 	vector   uint16
 	wake     chan struct{} // room for one word, which counts for all before it
@@ -83,7 +84,7 @@ const turns = 4
 func (q *Queue) Wake() {
 	switch {
 	case q.due.Swap(true): // who has set it sees to it
-	case q.d.kind.Prompt:
+	case q.prompt:
 		q.now()
 	default:
 		q.signal()

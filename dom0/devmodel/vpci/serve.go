@@ -39,7 +39,7 @@ func (d *Device) start() {
 			continue
 		}
 		q := &Queue{
-			Index: i, Features: d.drvFeat, d: d, vector: c.vector, wake: make(chan struct{}, 1),
+			Index: i, Features: d.drvFeat, d: d, prompt: d.kind.Prompt, vector: c.vector, wake: make(chan struct{}, 1),
 			layout: ring.Layout{Size: c.size, Desc: c.desc, Avail: c.avail, Used: c.used, Features: d.drvFeat},
 		}
 		r.queues = append(r.queues, q)
