@@ -87,7 +87,8 @@ func TestPrivateNetwork(t *testing.T) {
 
 // TestGuestNetwork has Linux guests in the network default: each has an address by DHCP,
 // reaches the gateway and, by NAT, a server of this host, whose file comes whole; this host
-// reaches a guest by a port that is forwarded; a guest is destroyed while it fetches.
+// reaches a guest by a port that is forwarded; cards are plugged into a guest and taken out
+// of it; a guest is destroyed while it fetches.
 func TestGuestNetwork(t *testing.T) {
 	t.Parallel()
 	data := make([]byte, 16<<20)
@@ -122,6 +123,9 @@ func TestGuestNetwork(t *testing.T) {
 		t.Errorf("by the forwarded port: %q, %v", b, err)
 	}
 	r.Body.Close()
+	for _, how := range []string{"", "-F "} {
+		plugCard(h, "b", how, fmt.Sprintf("wget -q -O - http://10.0.2.2:%d/%d", port, len(data)), sum)
+	}
 	leases := h.ok("leases")
 	if n := len(regexp.MustCompile(`(?m)^10\.77\.0\.\d+ +52:54:00:\S+ yes +[ab]$`).FindAllString(leases, -1)); n != 2 {
 		t.Errorf("leases: %s", leases)
@@ -138,6 +142,30 @@ func TestGuestNetwork(t *testing.T) {
 		t.Errorf("free memory %d, %d before the guests", got, free)
 	}
 	h.poweroff()
+}
+
+// plugCard plugs a card into a guest that has one in the network default, has it fetch by
+// that one alone, and takes it away while it does so again.
+func plugCard(h *host, name, how, fetch, sum string) {
+	h.t.Helper()
+	h.ok("network-attach " + name + " network=default mtu=1400")
+	h.attach(name)
+	h.sh("until [ -e /sys/class/net/eth1 ]; do sleep 0.1; done; ifconfig eth0 down; ifconfig eth1 up; udhcpc -n -q -t 100 -T 1 -i eth1 >/dev/null 2>&1")
+	wantSh(h, "cat /sys/class/net/eth1/mtu", "1400")
+	wantSh(h, fetch+" | sha256sum", sum)
+	h.sh("(while [ -e /sys/class/net/eth1 ]; do " + fetch + "; done) >/dev/null 2>&1 & true")
+	h.detach()
+	card := `(?m)^default +` + name + `\.1 `
+	h.says("network-list "+name, card)
+	h.unplug("network-detach " + how + name + " " + name + ".1")
+	if got := h.ok("network-list"); regexp.MustCompile(card).MatchString(got) {
+		h.t.Errorf("%sthe card is still there: %s", how, got)
+	}
+	h.attach(name)
+	h.sh("while [ -e /sys/class/net/eth1 ]; do sleep 0.1; done; ifconfig eth0 up; route add default gw 10.77.0.1")
+	wantSh(h, "ping -c 1 10.77.0.1 | grep -c 'bytes from'", "1")
+	h.quiet()
+	h.detach()
 }
 
 // freePort is a port of this host that nobody has.

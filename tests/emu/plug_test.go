@@ -70,7 +70,7 @@ func (h *host) unplug(line string) {
 	for began := time.Now(); ; {
 		out := h.do(line)
 		switch {
-		case out == "" || strings.Contains(out, "has no disk"):
+		case out == "" || strings.Contains(out, "has no "):
 			return
 		case !strings.Contains(out, "has not given back"), time.Since(began) > guestTime:
 			h.t.Fatalf("%s: %s", line, out)
