@@ -4,6 +4,9 @@
 package api
 
 import (
+	"fmt"
+	"strings"
+
 	"ringo/dom0/config"
 	"ringo/dom0/network/lan"
 	"ringo/dom0/problem"
@@ -38,6 +41,35 @@ type NetNIC struct {
 	Spoofed   uint64   `json:"spoofed"`   // sent from addresses that are not the card's
 	Untagged  uint64   `json:"untagged"`  // sent into VLANs that the card is not in
 	Nowhere   uint64   `json:"nowhere"`   // sent to nobody
+
+	Rules     []string `json:"rules,omitempty"`
+	In        *NICRate `json:"in,omitempty"`        // what the guest receives at most
+	Out       *NICRate `json:"out,omitempty"`       // what it sends at most
+	Denied    uint64   `json:"denied,omitempty"`    // frames both ways that the rules are against
+	Limited   uint64   `json:"limited,omitempty"`   // frames both ways that were too many
+	Unlearned uint64   `json:"unlearned,omitempty"` // sent from addresses that there was no room to note
+}
+
+// NICRate is how much passes a network card in a second, 0 = any.
+type NICRate struct {
+	Bytes   uint64 `json:"bytes"`
+	Packets uint64 `json:"packets"`
+	Burst   uint64 `json:"burst"` // bytes at once, 0 = those of a tenth of a second
+}
+
+// String is the limits, for people.
+func (r *NICRate) String() string {
+	var all []string
+	if r.Bytes > 0 {
+		all = append(all, config.Size{Bytes: r.Bytes}.String()+"/s")
+	}
+	if r.Burst > 0 {
+		all = append(all, config.Size{Bytes: r.Burst}.String()+" at once")
+	}
+	if r.Packets > 0 {
+		all = append(all, fmt.Sprintf("%d packets/s", r.Packets))
+	}
+	return strings.Join(all, ", ")
 }
 
 // NetworkName is a network's name; that of a private one may stand for it without what
@@ -165,6 +197,12 @@ func nicOf(c *lan.Card) NetNIC {
 	}
 	if c.Address.IsValid() {
 		out.Address = c.Address.String()
+	}
+	out.Rules, out.Denied, out.Limited, out.Unlearned = c.Rules, p.Denied, p.Limited, p.Unlearned
+	for to, l := range map[**NICRate]config.Limit{&out.In: c.In, &out.Out: c.Out} {
+		if l.Bytes != 0 || l.Packets != 0 {
+			*to = &NICRate{l.Bytes, l.Packets, l.Burst}
+		}
 	}
 	for _, f := range c.Forwards {
 		out.Forward = append(out.Forward, f.String())

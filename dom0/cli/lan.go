@@ -13,14 +13,15 @@ import (
 const (
 	networkListHelp = `Networks and the cards that are in them; with DOMAIN its cards only. -v also shows
 what was lost: dropped frames had no room in the guest or no link, spoofed ones were sent
-from addresses that are not the card's, untagged ones into VLANs that it is not in, and
-nowhere ones to addresses that nobody has. Received is what the guest received.`
+from addresses that are not the card's, untagged ones into VLANs that it is not in,
+nowhere ones to addresses that nobody has, and its rules or limits were against others.
+Received is what the guest received.`
 	networkCreateHelp = `Makes the network private:NAME, which joins domains with network = "private:NAME" and
 leads nowhere else. It need not be made before: the first domain that names it makes it,
 and then it ends with the last one. One that was made so stays until network-destroy.`
 	networkAttachHelp = `  network-attach web1 network=private:db mtu=9000
 The words are those of nic= for create: network= mac= mtu= vlan= trunk= forward= link=
-slot= and unfiltered; without any the card is in default. A guest that runs is told by
+slot= rule= rate_in= rate_out= packets_in= packets_out= burst= and unfiltered; without any the card is in default. A guest that runs is told by
 ACPI, and the card stays when it restarts. Of a domain that is off the definition is
 changed.`
 	networkDetachHelp = `CARD is DOMAIN.NUMBER, as network-list has it, its number or its MAC. A guest that runs
@@ -90,9 +91,21 @@ func (c *call) card(n *api.NetNIC) {
 	if len(n.Forward) > 0 {
 		c.printf("\tforward %s\n", strings.Join(n.Forward, ", "))
 	}
+	if len(n.Rules) > 0 {
+		c.printf("\trules %s\n", strings.Join(n.Rules, "; "))
+	}
+	for _, l := range []struct {
+		dir string
+		r   *api.NICRate
+	}{{"received", n.In}, {"sent", n.Out}} {
+		if l.r != nil {
+			c.printf("\tlimit of what is %s %s\n", l.dir, l.r)
+		}
+	}
 	if c.given('v') {
 		c.printf("\treceived %d frames, %d dropped, %d errors\n", n.RxFrames, n.RxDropped, n.RxErrors)
 		c.printf("\tsent %d frames, %d errors, %d spoofed, %d untagged, %d nowhere\n", n.TxFrames, n.TxErrors, n.Spoofed, n.Untagged, n.Nowhere)
+		c.printf("\tboth ways %d denied by rules, %d beyond limits; %d from addresses that were not noted\n", n.Denied, n.Limited, n.Unlearned)
 	}
 }
 

@@ -39,6 +39,10 @@
 //	forward = ["tcp:2222:22"] # the machine's port 2222 leads to the guest's 22
 //	unfiltered = false       # may send from addresses that are not its own
 //	link = "up"              # up | down
+//	rule = ["allow in tcp 22", "default deny in"] # a firewall, see package bridge
+//	rate_in = "10MiB"        # a second, what is more is lost; rate_out likewise
+//	packets_in = 5000        # likewise, and packets_out
+//	burst = "1MiB"           # what may come at once after a silence
 //	slot = 2                 # of the guest's PCI bus, 2 to 7; left out: the first free one
 package config
 

@@ -31,6 +31,16 @@ type NIC struct {
 	Unfiltered bool `toml:"unfiltered,omitempty" json:"unfiltered,omitempty"`
 	// Link is "down" for a card whose cable is out, else "" or "up".
 	Link string `toml:"link,omitempty" json:"link,omitempty"`
+	// Rule are what may pass the card, beside answers ("allow in tcp 22", package bridge).
+	Rule []string `toml:"rule,omitempty" json:"rule,omitempty"`
+	// RateIn and RateOut are how many bytes the guest may receive and send in a second,
+	// PacketsIn and PacketsOut how many packets, and Burst how many bytes may come at once
+	// after a silence, "" for those of a tenth of a second.
+	RateIn     string `toml:"rate_in,omitempty" json:"rate_in,omitempty"`
+	RateOut    string `toml:"rate_out,omitempty" json:"rate_out,omitempty"`
+	PacketsIn  int    `toml:"packets_in,omitempty" json:"packets_in,omitempty"`
+	PacketsOut int    `toml:"packets_out,omitempty" json:"packets_out,omitempty"`
+	Burst      string `toml:"burst,omitempty" json:"burst,omitempty"`
 	// Slot is where it is on the guest's PCI bus, from FirstNIC on; 0 = in the first one
 	// that is free.
 	Slot int `toml:"slot,omitempty" json:"slot,omitempty"`
@@ -199,7 +209,7 @@ func (n *NIC) validate() error {
 			return fmt.Errorf("forward: %w", err)
 		}
 	}
-	return nil
+	return n.validateLimits()
 }
 
 func checkMAC(s string) error {
@@ -250,7 +260,7 @@ func (n *NIC) set(key, text string, given bool) (err error) {
 	case key == "unfiltered" && !given:
 		n.Unfiltered = true
 	case !given:
-		return fmt.Errorf("%q is not known: write NETWORK,mac=MAC,mtu=BYTES,vlan=VLAN,trunk=VLAN,forward=tcp:2222:22,link=down,slot=NUMBER or unfiltered", short(key))
+		return fmt.Errorf("%q is not known: write NETWORK,mac=MAC,mtu=BYTES,vlan=VLAN,trunk=VLAN,forward=tcp:2222:22,link=down,slot=NUMBER,rule=RULE,rate_in=SIZE or unfiltered", short(key))
 	case key == "network":
 		n.Network = text
 	case key == "mac":
@@ -265,6 +275,7 @@ func (n *NIC) set(key, text string, given bool) (err error) {
 		number(&n.VLAN)
 	case key == "slot":
 		number(&n.Slot)
+	case n.setLimit(key, text, number):
 	case key == "trunk":
 		n.Trunk = append(n.Trunk, 0)
 		number(&n.Trunk[len(n.Trunk)-1])

@@ -72,7 +72,7 @@ func TestNICFromFile(t *testing.T) {
 	for text, want := range map[string]string{
 		"[[nic]]\nforward = 5":        "a.toml:2: nic.forward: want a list in brackets",
 		"[[nic]]\nunfiltered = 5":     "a.toml:2: nic.unfiltered: want true or false",
-		"[[nic]]\nadress = \"5\"":     `a.toml:2: unknown key "nic.adress" (known: network, mac, mtu, vlan, trunk, forward, unfiltered, link, slot)`,
+		"[[nic]]\nadress = \"5\"":     `a.toml:2: unknown key "nic.adress" (known: network, mac, mtu, vlan, trunk, forward, unfiltered, link, rule, rate_in, rate_out, packets_in, packets_out, burst, slot)`,
 		"[[nic]]\nnetwrok = \"none\"": `a.toml:2: unknown key "nic.netwrok" (did you mean "nic.network"?)`,
 	} {
 		if _, err := Parse("a.toml", []byte(text)); err == nil || err.Error() != want {

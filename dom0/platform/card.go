@@ -16,7 +16,9 @@ import (
 func pairs(vcpus int) int { return min(vcpus, vnet.MaxPairs) }
 
 // cardBytes is what dom0 keeps on its Go heap for a network card of a guest at most.
-func cardBytes(vcpus int) uint64 { return uint64(vnet.DeviceBytes + pairs(vcpus)*vnet.QueueBytes) }
+func cardBytes(c *lan.Card, vcpus int) uint64 {
+	return uint64(vnet.DeviceBytes+pairs(vcpus)*vnet.QueueBytes) + c.Bytes()
+}
 
 func closeCards(all []*lan.Card) {
 	for _, c := range all {
@@ -32,7 +34,7 @@ func (p *Platform) addCard(g *guest, slot int, all []*lan.Card) error {
 		return problem.New(problem.Internal, "", "there is no network card for slot %d", slot)
 	}
 	c := all[i]
-	release, err := p.memory.Reserve(cardBytes(g.vcpus))
+	release, err := p.memory.Reserve(cardBytes(c, g.vcpus))
 	if err != nil {
 		return err
 	}
@@ -49,7 +51,7 @@ func (p *Platform) addCard(g *guest, slot int, all []*lan.Card) error {
 // PlugCard implements [domain.Devices].
 func (p *Platform) PlugCard(id uint32, c *lan.Card) (listens bool, err error) {
 	return p.plugIn(id, c.Slot, c.Close, func(g *guest) (vpci.Kind, error) { return card(c, g.vcpus) },
-		func(g *guest) uint64 { return cardBytes(g.vcpus) })
+		func(g *guest) uint64 { return cardBytes(c, g.vcpus) })
 }
 
 // card is the device that a network card is for the guest, and puts its cable in.

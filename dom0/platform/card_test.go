@@ -70,8 +70,8 @@ func TestPlugCard(t *testing.T) {
 		if got := output(t, g, n); got[n-1] != 'c' {
 			t.Errorf("the guest says %q", got)
 		}
-		if got := used() - free; got != cardBytes(1) || len(networks.List()) != 1 {
-			t.Errorf("%d bytes are reserved for a card, want %d; %v", got, cardBytes(1), networks.List())
+		if got := used() - free; got != cardBytes(new(lan.Card), 1) || len(networks.List()) != 1 {
+			t.Errorf("%d bytes are reserved for a card, want %d; %v", got, cardBytes(new(lan.Card), 1), networks.List())
 		}
 		if err := plug("52:54:00:00:00:01"); err == nil {
 			t.Error("two cards in a slot")

@@ -15,6 +15,9 @@ const (
 	flowsMost = 1024
 	flowWays  = 4
 
+	// FirewallBytes is what the rules of a port keep on the heap at most.
+	FirewallBytes = 112 << 10
+
 	openTime     = 7440 // TCP that both ends have sent on
 	newTime      = 240  // TCP before that, or that ends
 	datagramTime = 300

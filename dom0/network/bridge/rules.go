@@ -13,7 +13,7 @@ import (
 )
 
 // rulesMost is how many rules a port has, at most.
-const rulesMost = 256
+const rulesMost = 64
 
 // Rules are a firewall: what may pass to a guest and from it, as in
 //

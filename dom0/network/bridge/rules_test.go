@@ -5,6 +5,7 @@ package bridge
 
 import (
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -32,7 +33,7 @@ func TestParseRules(t *testing.T) {
 			t.Errorf("%v\nwant %s", err, want)
 		}
 	}
-	if _, err := ParseRules(slices.Repeat([]string{"allow in any"}, rulesMost+1)); err == nil || !strings.Contains(err.Error(), "more than 256") {
+	if _, err := ParseRules(slices.Repeat([]string{"allow in any"}, rulesMost+1)); err == nil || !strings.Contains(err.Error(), "more than 64") {
 		t.Error(err)
 	}
 }
@@ -230,5 +231,13 @@ func TestRates(t *testing.T) {
 				t.Errorf("%s, %d: %d in a second, want %d", name, dir, n, r.rate1)
 			}
 		}
+	}
+}
+
+// What a firewall keeps is what is reserved for it.
+func TestFirewallBytes(t *testing.T) {
+	const ports = 4 * 100 // of a line of 200 bytes (package config)
+	if n := reflect.TypeFor[firewall]().Size() + rulesMost*(reflect.TypeFor[rule]().Size()+ports); n > FirewallBytes {
+		t.Errorf("%d bytes, %d are reserved", n, FirewallBytes)
 	}
 }

@@ -26,6 +26,9 @@ type Card struct {
 	Trunk    []uint16
 	Forwards []config.Forward
 	Slot     int // of its domain's PCI bus
+	// Rules, and what is received and sent in a second at most.
+	Rules   []string
+	In, Out config.Limit
 	// Address is what the network default has given the card; not valid: it is elsewhere.
 	Address netip.Addr
 
@@ -34,6 +37,7 @@ type Card struct {
 	number     int
 	owner      Owner // guarded by n.mu
 	unfiltered bool
+	rules      *bridge.Rules // nil: none
 	port       atomic.Pointer[bridge.Port]
 	dev        Device      // nil: it is not connected yet
 	up         atomic.Bool // its cable is in
@@ -100,6 +104,10 @@ func (n *Networks) take(o Owner, all []wanted, i int) (*Card, error) {
 		return nil, err
 	}
 	w := all[i]
+	rules, err := w.rules(i)
+	if err != nil {
+		return nil, err
+	}
 	x, err := n.find(w.On())
 	if err != nil {
 		return nil, fmt.Errorf("nic %d: %w", i+1, err)
@@ -108,7 +116,9 @@ func (n *Networks) take(o Owner, all []wanted, i int) (*Card, error) {
 	c := &Card{
 		Slot: w.Slot, number: w.Number(), Network: x.name, MAC: w.mac, MTU: w.Bytes(),
 		VLAN: uint16(w.VLAN), Forwards: w.Forwards(), n: n, net: x, owner: o, leave: func() {}, unfiltered: w.Unfiltered,
+		Rules: w.Rule, rules: rules,
 	}
+	c.In, c.Out = w.Limits()
 	c.up.Store(w.Link != "down" && x.sw != nil)
 	for _, v := range w.Trunk {
 		c.Trunk = append(c.Trunk, uint16(v))
@@ -151,7 +161,10 @@ func (c *Card) Connect(d Device) error {
 	if c.net.sw == nil {
 		return nil
 	}
-	p, err := c.net.sw.Join(d, bridge.Options{Name: c.Name(), MAC: c.MAC, Unfiltered: c.unfiltered, VLAN: c.VLAN, Trunk: c.Trunk, Leased: c.Address.IsValid()})
+	p, err := c.net.sw.Join(d, bridge.Options{
+		Name: c.Name(), MAC: c.MAC, Unfiltered: c.unfiltered, VLAN: c.VLAN, Trunk: c.Trunk, Leased: c.Address.IsValid(),
+		Rules: c.rules, In: rate(c.In), Out: rate(c.Out),
+	})
 	if err != nil {
 		return err
 	}

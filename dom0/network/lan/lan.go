@@ -340,6 +340,9 @@ func (n *Networks) Check(o Owner, all []config.NIC) error {
 		if err := n.conflict(o, cards, i, true); err != nil {
 			return err
 		}
+		if _, err := w.rules(i); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -195,6 +195,7 @@ func TestConflicts(t *testing.T) {
 		{mine, "nic 1: mac: 52:54:00:00:00:01 is that of card d1.0: choose another"},
 		{[]config.NIC{{}, {Forward: []string{"udp:80:80", "tcp:80:8080"}}}, "nic 2: forward: tcp port 80 leads to card d1.0: choose another port"},
 		{[]config.NIC{{Network: "bridge:net7"}}, `nic 1: network: this machine has no network card "net7": use one of net0, net1`},
+		{[]config.NIC{{}, {Rule: []string{"permit in tcp"}}}, `nic 2: rule "permit in tcp": it begins with allow or deny, in or out, and a protocol`},
 		{[]config.NIC{{MAC: "52:54:00:00:00:02"}, {MAC: "52:54:00:00:00:02"}}, "nic 2: mac: nic 1 has 52:54:00:00:00:02 already"},
 	} {
 		before := names(n)
