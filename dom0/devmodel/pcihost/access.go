@@ -42,7 +42,7 @@ func (c configPorts) Write(off uint64, size uint8, val, _ uint64) {
 	}
 }
 
-// config is the configuration space of what is in a slot.
+// config is the configuration space of what is in a place.
 type config struct {
 	h    *Host
 	slot int
@@ -68,8 +68,8 @@ func (c config) Write(off uint64, size uint8, val, now uint64) {
 	c.h.configWrite(c.slot, int(off), size, val, now)
 }
 
-// functions is the configuration space of all functions, of which each slot has one.
-type functions struct{ slot [slots]bus.Device }
+// functions is the configuration space of all functions, by their places.
+type functions struct{ slot [Places]bus.Device }
 
 // Functions returns the device for the BusSize bytes of the configuration space of the
 // bus.
@@ -82,16 +82,28 @@ func (h *Host) Functions() bus.Device {
 }
 
 func (f *functions) Read(off uint64, size uint8, now uint64) uint64 {
-	if at := off % SlotSize; at < FunctionSize {
-		return f.slot[off/SlotSize%slots].Read(at, size, now)
+	if n, ok := place(off); ok {
+		return f.slot[n].Read(off%FunctionSize, size, now)
 	}
 	return ones
 }
 
 func (f *functions) Write(off uint64, size uint8, val, now uint64) {
-	if at := off % SlotSize; at < FunctionSize {
-		f.slot[off/SlotSize%slots].Write(at, size, val, now)
+	if n, ok := place(off); ok {
+		f.slot[n].Write(off%FunctionSize, size, val, now)
 	}
+}
+
+// place returns the place of a function whose configuration space has an offset.
+func place(off uint64) (n uint64, ok bool) {
+	slot, number := off/SlotSize%slots, off/FunctionSize%perSlot
+	switch {
+	case number == 0:
+		return slot, true
+	case slot == furtherSlot:
+		return Further + number - 1, true
+	}
+	return 0, false
 }
 
 // aperture is a range in which base address registers are decoded.

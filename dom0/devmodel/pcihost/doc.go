@@ -47,6 +47,12 @@ const (
 	// functions, two exits each, for bridges of which nobody has told.
 	Buses = 1
 
+	// Places is how many functions there may be: one in each slot, and behind those, from
+	// Further on, functions 1 to 7 of slot 1.
+	Places      = slots + perSlot - 1
+	Further     = slots
+	furtherSlot = 1
+
 	IOBase  = 0xc000
 	IOSize  = 0x4000
 	MemBase = 0xc000_0000

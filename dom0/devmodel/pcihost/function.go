@@ -16,6 +16,7 @@ const (
 	regCommand = 0x04
 	regStatus  = 0x06
 	regClass   = 0x08 // revision, then three bytes of class
+	regHeader  = 0x0e
 	regBAR     = 0x10
 	regSubsys  = 0x2c
 	regCaps    = 0x34
@@ -30,11 +31,13 @@ const (
 	commandNoINTx = 1 << 10
 	statusINTx    = 1 << 3
 	statusCaps    = 1 << 4
+	headerMulti   = 1 << 7 // there are functions besides number 0
 
 	barIO    = 1
 	bars     = 6
 	capMSIX  = 0x11
 	slots    = 32
+	perSlot  = SlotSize / FunctionSize
 	barFlags = 0xf
 )
 

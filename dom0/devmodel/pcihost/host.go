@@ -19,7 +19,7 @@ type Host struct {
 	// before MSIX.mu. Lines, messages and Function.Moved are called with it held,
 	// devices are not.
 	mu     sync.Mutex
-	slot   [slots]*Function
+	slot   [Places]*Function
 	reset  uint8 // reset control register
 	io     *bus.Bus[uint64]
 	mem    *bus.Bus[uint64]
@@ -41,14 +41,19 @@ func New(p Platform) *Host {
 	return h
 }
 
-// Add puts a function into a slot, with addresses for its base address registers,
+// Add puts a function into a place, with addresses for its base address registers,
 // as firmware would: they are decoded when the guest enables it.
 //
-// Preconditions: the slot is free, the guest does not run.
+// Preconditions: the place is free, and that of function 0 of the slot is not; the guest
+// does not run.
 func (h *Host) Add(slot int, f *Function) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	f.host, f.gsi = h, int(GSI(slot, 0)-FirstGSI)
+	if slot >= slots {
+		f.gsi = int(GSI(furtherSlot, 0) - FirstGSI)
+		h.slot[furtherSlot].config[regHeader] |= headerMulti
+	}
 	for n := range f.bar {
 		b := &f.bar[n]
 		if b.size == 0 {
