@@ -36,6 +36,8 @@ type Config struct {
 	// there. Some kernels are linked to higher addresses than they need memory.
 	Base uint64
 	RNG  bool // an entropy device
+	// Console says that there is a virtio console device.
+	Console bool
 	// NICs are the slots of network cards, from FirstNIC on.
 	NICs []int
 	// Disks are their slots, from FirstDisk on.
@@ -60,6 +62,7 @@ const (
 	Hotplug // its events, and its registers of PCI functions and of CPUs
 	NIC     // in a slot of the PCIHost, from FirstNIC on
 	Disk    // in a slot of the PCIHost, from FirstDisk on
+	Console // in a slot of the PCIHost, or beside the RNG
 )
 
 // FirstNIC and FirstDisk are the slots of the first network card and of the first disk:
@@ -69,6 +72,8 @@ const (
 	FirstNIC  = 2
 	FirstDisk = 8
 	Slots     = pcihost.BusSize / pcihost.SlotSize
+	// Places are the slots, and functions of slot 1 besides the first (pcihost.Places).
+	Places = pcihost.Places
 )
 
 // Span is a range that a device answers: ports, or guest physical addresses.
@@ -82,7 +87,7 @@ type Span struct {
 type Device struct {
 	Kind  Kind
 	Spans []Span
-	Slot  int // of a PCI function
+	Slot  int // of a PCI function, or another place (pcihost.Places)
 }
 
 // Machine is the description of a machine. It does not change.
@@ -133,6 +138,12 @@ func New(c Config) (*Machine, error) {
 	}
 	if c.RNG {
 		m.Devices = append(m.Devices, Device{Kind: RNG, Slot: 1})
+	}
+	switch {
+	case c.Console && c.RNG:
+		m.Devices = append(m.Devices, Device{Kind: Console, Slot: pcihost.Further})
+	case c.Console: // nobody looks for a second function where there is no first one
+		m.Devices = append(m.Devices, Device{Kind: Console, Slot: 1})
 	}
 	for _, slot := range c.NICs {
 		m.Devices = append(m.Devices, Device{Kind: NIC, Slot: slot})

@@ -78,7 +78,7 @@ func (nobody) Write(uint64, uint8, uint64, uint64) {}
 
 // What dom0 claims overlaps neither itself, nor RAM, nor what hv has.
 func TestClaims(t *testing.T) {
-	m, err := New(Config{CPUs: 2, Memory: 6 << 30, RNG: true, DebugExit: true, Present: 1, NICs: []int{2, 3, 4, 5, 6, 7}, Disks: []int{FirstDisk, Slots - 1}})
+	m, err := New(Config{CPUs: 2, Memory: 6 << 30, RNG: true, DebugExit: true, Present: 1, NICs: []int{2, 3, 4, 5, 6, 7}, Console: true, Disks: []int{FirstDisk, Slots - 1}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,9 +19,10 @@ import (
 )
 
 // Terminal shows a domain's console until the user leaves it, raw or fit for any
-// terminal; with force the keyboard is taken from who has it. platform.Terminal does.
+// terminal; with force the keyboard is taken from who has it. which is the console's or
+// port's name, "" for the serial one. platform.Terminal does.
 type Terminal interface {
-	Attach(id uint32, name string, raw, force bool) error
+	Attach(id uint32, name, which string, raw, force bool) error
 }
 
 // Prompt is where lines come from, and their output goes; console.Host is one.

@@ -59,7 +59,7 @@ func attach(c *call) error {
 // show attaches the console of a domain.
 func (c *call) show(id uint32, name string) error {
 	c.flush()
-	return c.Terminal.Attach(id, name, c.given('r'), c.given('f'))
+	return c.Terminal.Attach(id, name, c.opt['t'], c.given('r'), c.given('f'))
 }
 
 // domain returns the domain that the first argument names.

@@ -67,7 +67,7 @@ func domainVerbs() []verb {
 			text: "-d does not any more. Files named on the hypervisor's command line, as in\nautostart=a.toml,b.toml, are defined so and started at power-on."},
 		{name: "list", args: "[-a] [-l | -v] [DOMAIN]", flags: "lva", long: map[string]byte{"--all": 'a', "--long": 'l', "--verbose": 'v'}, most: 1, kind: argDomain,
 			short: "list domains", text: listHelp, run: list},
-		{name: "console", args: "[-f] [-r] DOMAIN", flags: "fr", least: 1, most: 1, kind: argDomain,
+		{name: "console", args: "[-f] [-r] [-t NAME] DOMAIN", flags: "frt:", least: 1, most: 1, kind: argDomain,
 			short: "attach to a domain's console; Ctrl-] leaves it", run: attach, text: consoleHelp},
 		{name: "pause", alias: []string{"suspend"}, args: "DOMAIN", least: 1, most: 1, kind: argDomain,
 			short: "stop a domain's vCPUs until unpause", run: on(api.DomainPause)},
@@ -161,7 +161,9 @@ domain's configuration.`
 its output text, colours and cursor movements pass. With -r all passes from
 then on, and the guest may do to this terminal what it likes; what is typed
 until the terminal has been reset, or for a second, is ignored. Many may look at a
-console, one types: -f takes the keyboard from who has it.`
+console, one types: -f takes the keyboard from who has it.
+-t hvc is the virtio console of a domain that has hvc = true, any other name one of
+its ports ([[port]]): what is not shown of those waits in the guest.`
 	vcpuSetHelp = `Of a domain that runs: up to max_vcpus of its configuration, without which its
 vCPUs stay. The guest is asked by ACPI, and has ten seconds to start those that
 are new and to give back the others; what it has not done is said. A Linux

@@ -17,6 +17,7 @@
 //	on_reboot = "restart"
 //	on_crash = "destroy"     # the same, coredump-destroy and coredump-restart
 //	rng = true               # a virtio entropy device
+//	hvc = false              # a virtio console, beside the serial one
 //	debug_exit = false       # a write to port 0xf4 ends the domain with a code
 //	[boot]
 //	kernel = "boot:vmlinuz"
@@ -30,6 +31,8 @@
 //	snapshot = false         # what is written is kept in memory, and gone at the end
 //	serial = "data"          # for /dev/disk/by-id
 //	slot = 8                 # of the guest's PCI bus, 8 to 31; left out: the first free one
+//	[[port]]                 # a stream of bytes: /dev/virtio-ports/NAME, console -t NAME
+//	name = "org.qemu.guest_agent.0"
 //	[[nic]]
 //	network = "default"      # default | private:NAME | bridge:UPLINK | none
 //	mac = "52:54:00:12:34:56" # left out: made of the UUID
@@ -78,12 +81,15 @@ type Config struct {
 	OnCrash    Action `toml:"on_crash" json:"on_crash"`
 	// RNG says that there is a virtio entropy device.
 	RNG bool `toml:"rng" json:"rng"`
+	// HVC says that there is a virtio console.
+	HVC bool `toml:"hvc,omitempty" json:"hvc,omitempty"`
 	// DebugExit says that a write to port 0xf4 ends the domain with a code.
 	DebugExit bool `toml:"debug_exit,omitempty" json:"debug_exit,omitempty"`
 
 	Boot Boot   `toml:"boot" json:"boot"`
 	Disk []Disk `toml:"disk,omitempty" json:"disk,omitempty"`
 	NIC  []NIC  `toml:"nic,omitempty" json:"nic,omitempty"`
+	Port []Port `toml:"port,omitempty" json:"port,omitempty"`
 }
 
 // AllVCPUs is how many vCPUs there are, those that can be plugged in with the others.

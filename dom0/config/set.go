@@ -38,6 +38,10 @@ func (c *Config) Set(key, value string) error {
 	if key == "nic" {
 		return c.addNIC(value)
 	}
+	if key == "port" {
+		c.Port = append(slices.Clip(c.Port), Port{Name: value})
+		return nil
+	}
 	full := key
 	if f, ok := flat[key]; ok {
 		full = f

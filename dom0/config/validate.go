@@ -142,6 +142,9 @@ func (c *Config) validateDevices() error {
 	if err := checkSlots("disk", len(c.Disk), FirstSlot, MaxDisks, func(i int) int { return c.Disk[i].Slot }); err != nil {
 		return err
 	}
+	if err := checkPorts(c.Port); err != nil {
+		return err
+	}
 	return c.validateNICs()
 }
 

@@ -181,7 +181,7 @@ func printable(p []byte) []byte {
 }
 
 // Attach connects the streams with a guest's console until Ctrl-] or until the
-// guest is gone. It replays the scrollback first. What the guest prints passes a
+// guest is gone. It replays the scrollback first, but for a [Stream]'s. What the guest prints passes a
 // [vt.Filter]; with raw only the scrollback does. When Attach returns, the
 // terminal is as it was, but for its screen, and with raw its title.
 //
@@ -192,6 +192,9 @@ func (h *Host) Attach(name string, g *Guest, raw, force bool) {
 		typing = " to read, since somebody else types (console -f takes the keyboard)"
 	}
 	defer g.Leave(h)
+	if !g.opened() {
+		typing += ", where nobody is yet"
+	}
 	_, _ = h.Write(fmt.Appendf(nil, "connected to %q%s, leave with Ctrl-]\n", name, typing))
 	h.hold(name)
 	h.dropped = 0
@@ -246,7 +249,8 @@ const maxPatience = time.Second
 func (h *Host) pass(g *Guest, f *vt.Filter, raw bool) (alive bool) {
 	var buf [512]byte // small: keys are looked at between two writes
 	var clean []byte
-	off, until := uint64(0), uint64(math.MaxUint64) // what is filtered
+	off, until := g.begin(), uint64(math.MaxUint64) // what is filtered
+	defer g.leave()
 	if raw {
 		until = g.End()
 	}
@@ -265,6 +269,7 @@ func (h *Host) pass(g *Guest, f *vt.Filter, raw bool) (alive bool) {
 		if len(clean) > 0 {
 			_, _ = h.out.Write(clean)
 		}
+		g.shown(off)
 		if h.in.fill() {
 			if h.keys(g) {
 				return true

@@ -3,7 +3,10 @@
 
 package console
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // Input takes what is typed for a guest; a serial port is one.
 type Input interface {
@@ -16,6 +19,9 @@ type Input interface {
 // maxPending is how many typed bytes wait for a guest that does not read.
 const maxPending = 64 << 10
 
+// GuestBytes is what a Guest keeps on the heap at most.
+const GuestBytes = ringSize + maxPending + 1<<10
+
 // Guest is the console of a guest: its scrollback and the way to its input. It
 // may outlive a device, as when the guest restarts.
 type Guest struct {
@@ -27,7 +33,82 @@ type Guest struct {
 	flush   bool          // a goroutine moves pending to in
 	stop    chan struct{} // closed when in is replaced
 	writer  any           // who types; nil: nobody
+	lookers int           // who show what the guest writes
+	stream  Stream        // nil: it is no stream
 	gone    chan struct{}
+	// seen is how far a stream was shown to somebody.
+	seen atomic.Uint64
+}
+
+// Stream is the other end of a stream: a console of which nothing is lost, as the guest
+// waits when nobody has seen what it has written, and of which nothing is kept for who
+// comes later.
+type Stream interface {
+	// Attend says whether somebody looks.
+	Attend(on bool)
+	// Resume says that Write has room again.
+	Resume()
+	// Opened reports whether somebody in the guest is at its end.
+	Opened() bool
+}
+
+// Follow makes the console a stream, and s its other end.
+func (g *Guest) Follow(s Stream) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.stream = s
+	s.Attend(g.lookers > 0)
+}
+
+// Write puts what a stream has room for, and returns how much that is.
+func (g *Guest) Write(p []byte) int {
+	room := uint64(Scrollback) - min(Scrollback, g.End()-min(g.End(), g.seen.Load()))
+	p = p[:min(uint64(len(p)), room)]
+	for _, b := range p {
+		g.Put(b)
+	}
+	return len(p)
+}
+
+// begin says that somebody looks, and returns where.
+func (g *Guest) begin() (off uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lookers++
+	if g.stream == nil {
+		return 0
+	}
+	if g.lookers == 1 {
+		g.seen.Store(g.End())
+		g.stream.Attend(true)
+	}
+	return g.seen.Load()
+}
+
+// opened reports whether somebody in the guest is at the other end, as far as it tells.
+func (g *Guest) opened() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.stream == nil || g.stream.Opened()
+}
+
+// shown says that somebody has seen what lies before an offset.
+func (g *Guest) shown(off uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.stream != nil && off > g.seen.Load() {
+		g.seen.Store(off)
+		g.stream.Resume()
+	}
+}
+
+// leave says that somebody looks no more.
+func (g *Guest) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.lookers--; g.lookers == 0 && g.stream != nil {
+		g.stream.Attend(false)
+	}
 }
 
 // NewGuest returns a console without input.

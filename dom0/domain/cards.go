@@ -40,6 +40,10 @@ func (m *Manager) renameCards(d *dom, name string) {
 
 // equip takes the disks and network cards of a domain's configuration, for its devices.
 func (m *Manager) equip(a *Attachment, c *config.Config) (err error) {
+	a.HVC = c.HVC
+	for _, p := range c.Port {
+		a.Ports = append(a.Ports, p.Name)
+	}
 	if a.Disks, err = m.disks(a.UUID, c); err != nil {
 		return err
 	}

@@ -194,7 +194,7 @@ func machine(c *config.Config, base uint64) (*board.Machine, error) {
 	for _, n := range c.SettledNICs() {
 		cards = append(cards, n.Slot)
 	}
-	return board.New(board.Config{CPUs: all, Present: present, Topology: t, Memory: c.Memory.Bytes, Base: base, RNG: c.RNG, NICs: cards, Disks: disks, DebugExit: c.DebugExit})
+	return board.New(board.Config{CPUs: all, Present: present, Topology: t, Memory: c.Memory.Bytes, Base: base, RNG: c.RNG, Console: len(c.Consoles()) > 1, NICs: cards, Disks: disks, DebugExit: c.DebugExit})
 }
 
 // build makes the domain of a plan. When it fails nothing is left.

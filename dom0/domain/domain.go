@@ -108,6 +108,9 @@ type Attachment struct {
 	Disks []*storage.Disk
 	// Cards are its network cards, likewise.
 	Cards []*lan.Card
+	// HVC says that it has a virtio console, Ports are the names of its other ports.
+	HVC   bool
+	Ports []string
 	// Emptied is called when the guest has given back what was in a slot, and all that it
 	// took is free. It must not block.
 	Emptied func(slot int)

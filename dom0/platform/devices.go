@@ -7,7 +7,7 @@ import (
 	"crypto/rand"
 
 	"ringo/dom0/board"
-	"ringo/dom0/console"
+	"ringo/dom0/config"
 	"ringo/dom0/devmodel/debug"
 	"ringo/dom0/devmodel/hotplug"
 	"ringo/dom0/devmodel/i8042"
@@ -21,16 +21,17 @@ import (
 	"ringo/hv/bus"
 )
 
-// furnish makes the devices of a machine; con is the other end of the serial port.
-func (p *Platform) furnish(g *guest, a *domain.Attachment, con *console.Guest) error {
+// furnish makes the devices of a machine; con is the other ends of its consoles.
+func (p *Platform) furnish(g *guest, a *domain.Attachment, con consoles) error {
 	m, around := a.Machine, &around{hv: p.hv, dom: g.id, eject: func(slot int) { p.ejected(g, slot) }}
 	for i := range m.Devices {
 		d := &m.Devices[i]
 		var devs []bus.Device // of the spans
 		switch d.Kind {
 		case board.Serial:
-			uart := serial.New(con, around.Line(serial.GSI))
-			con.Connect(input{uart, p, g})
+			c := con.get(config.Serial)
+			uart := serial.New(c, around.Line(serial.GSI))
+			c.Connect(input{uart, p, g})
 			cell := d.Spans[0].Cell - 1
 			uart.Share(g.models.Cell(cell+serial.Data), g.models.Cell(cell+serial.Status))
 			g.com1 = uart
@@ -55,6 +56,8 @@ func (p *Platform) furnish(g *guest, a *domain.Attachment, con *console.Guest) e
 			devs = []bus.Device{g.plug.Events(), g.plug.Slots(), g.plug.Processors()}
 		case board.RNG:
 			p.virtio(g, d.Slot, vrng.Kind(rand.Reader, p.now))
+		case board.Console:
+			p.virtio(g, d.Slot, p.ports(g, a, con))
 		case board.Disk:
 			if err := p.addDisk(g, d.Slot, a.Disks); err != nil {
 				return err

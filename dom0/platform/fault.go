@@ -4,7 +4,7 @@
 package platform
 
 import (
-	"ringo/dom0/devmodel/serial"
+	"ringo/dom0/console"
 	"ringo/dom0/problem"
 	"ringo/hv/abi"
 )
@@ -49,9 +49,12 @@ func (p *Platform) Fault(id uint32) string {
 	return ""
 }
 
-// input is the serial port as the console knows it.
+// model is the model of a serial port, or another one.
+type model = console.Input
+
+// input is a port as the console knows it.
 type input struct {
-	*serial.UART
+	model
 	p *Platform
 	g *guest
 }
@@ -59,5 +62,5 @@ type input struct {
 // Input implements console.Input.
 func (i input) Input(b []byte) int {
 	defer i.p.guard(i.g)
-	return i.UART.Input(b)
+	return i.model.Input(b)
 }

@@ -9,12 +9,15 @@
 package platform
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"ringo/dom0/account"
 	"ringo/dom0/board"
+	"ringo/dom0/config"
 	"ringo/dom0/console"
 	"ringo/dom0/devmodel/debug"
 	"ringo/dom0/devmodel/hotplug"
@@ -53,7 +56,19 @@ type Platform struct {
 
 	mu       sync.Mutex // guards what follows
 	guests   map[uint32]*guest
-	consoles map[[16]byte]*console.Guest // by UUID: they outlive restarts
+	consoles map[[16]byte]consoles // by UUID: they outlive restarts
+}
+
+// consoles are the consoles and ports of a domain, by their names: those of
+// config.Config's Consoles.
+type consoles map[string]*console.Guest
+
+// get returns that of a name, which is made if need be.
+func (c consoles) get(name string) *console.Guest {
+	if c[name] == nil {
+		c[name] = console.NewGuest()
+	}
+	return c[name]
 }
 
 // guest is the devices of one domain.
@@ -81,9 +96,9 @@ type guest struct {
 	mu     sync.Mutex
 	gone   bool
 	models *ioreq.Models
-	slots  [board.Slots]*function
+	slots  [board.Places]*function
 	// leaving are closed when what was last in the slots has ended.
-	leaving [board.Slots]chan struct{}
+	leaving [board.Places]chan struct{}
 }
 
 // New makes a platform without domains. What it keeps for each is reserved from
@@ -91,7 +106,7 @@ type guest struct {
 func New(hv *hcall.Client, events Events, pages Pages, memory *account.Account) *Platform {
 	return &Platform{
 		hv: hv, events: events, pages: pages, memory: memory, now: func() int64 { return time.Now().UnixNano() },
-		guests: map[uint32]*guest{}, consoles: map[[16]byte]*console.Guest{},
+		guests: map[uint32]*guest{}, consoles: map[[16]byte]consoles{},
 	}
 }
 
@@ -102,7 +117,7 @@ func (p *Platform) Room() error { return p.memory.Check(guestBytes) }
 func (p *Platform) Attach(a domain.Attachment) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	release, err := p.memory.Reserve(guestBytes)
+	release, err := p.memory.Reserve(guestBytes + portBytes(&a))
 	if err != nil {
 		closeCards(a.Cards)
 		closeDisks(a.Disks)
@@ -110,7 +125,7 @@ func (p *Platform) Attach(a domain.Attachment) error {
 	}
 	con := p.consoles[a.UUID]
 	if con == nil {
-		con = console.NewGuest()
+		con = consoles{}
 		p.consoles[a.UUID] = con
 	}
 	g := &guest{id: a.ID, port: a.Port, uuid: a.UUID, memory: a.Memory, vcpus: a.VCPUs, emptied: a.Emptied, release: release}
@@ -191,10 +206,10 @@ func (p *Platform) close(uuid [16]byte) {
 			return
 		}
 	}
-	if c := p.consoles[uuid]; c != nil {
+	for _, c := range p.consoles[uuid] {
 		c.Close()
-		delete(p.consoles, uuid)
 	}
+	delete(p.consoles, uuid)
 }
 
 // ended is set in guest.code.
@@ -262,7 +277,7 @@ func (p *Platform) plugs(id uint32) *hotplug.Device {
 
 // Output implements [domain.Devices].
 func (p *Platform) Output(id uint32) uint64 {
-	if c := p.Console(id); c != nil {
+	if c := p.Console(id, config.Serial); c != nil {
 		return c.End()
 	}
 	return 0
@@ -278,12 +293,23 @@ func (p *Platform) Log(id uint32) []byte {
 	return nil
 }
 
-// Console returns the console of a domain, nil if it has none.
-func (p *Platform) Console(id uint32) *console.Guest {
+// names returns the names of a domain's consoles and ports, in order.
+func (p *Platform) names(id uint32) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	g := p.guests[id]
+	if g == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(p.consoles[g.uuid]))
+}
+
+// Console returns a console or port of a domain by its name, nil if there is none.
+func (p *Platform) Console(id uint32, name string) *console.Guest {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if g := p.guests[id]; g != nil {
-		return p.consoles[g.uuid]
+		return p.consoles[g.uuid][name]
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"ringo/dom0/account"
 	"ringo/dom0/board"
+	"ringo/dom0/config"
 	"ringo/dom0/console"
 	"ringo/dom0/devmodel/rtc"
 	"ringo/dom0/devmodel/serial"
@@ -92,7 +93,7 @@ func (r *rig) start(t *testing.T, a domain.Attachment) *console.Guest {
 	if err := r.hv.Unpause(a.ID); err != nil {
 		t.Fatal(err)
 	}
-	return r.pc.Console(a.ID)
+	return r.pc.Console(a.ID, config.Serial)
 }
 
 // output waits for n bytes of a guest's output.
@@ -139,7 +140,7 @@ func TestConsole(t *testing.T) {
 	if s := output(t, g, 7); s != "a>hello" {
 		t.Errorf("%q", s)
 	}
-	if r.pc.Console(99) != nil {
+	if r.pc.Console(99, config.Serial) != nil {
 		t.Error("a console of nobody")
 	}
 }
@@ -183,7 +184,7 @@ func TestRestart(t *testing.T) {
 	r.pc.Detach(b.ID, false)
 	r.pc.Detach(b.ID, false)
 	<-g.Gone()
-	if r.pc.Console(b.ID) != nil || len(r.pc.consoles) != 0 {
+	if r.pc.Console(b.ID, config.Serial) != nil || len(r.pc.consoles) != 0 {
 		t.Error("the console is kept")
 	}
 	// A restart that fails.
@@ -237,7 +238,7 @@ func TestAdopted(t *testing.T) {
 	if err := r.pc.Attach(r.a); err != nil {
 		t.Fatal(err)
 	}
-	output(t, r.pc.Console(r.a.ID), 2)
+	output(t, r.pc.Console(r.a.ID, config.Serial), 2)
 }
 
 // Guests take no more of dom0's heap than is reserved for each, while nobody
@@ -269,7 +270,7 @@ func TestGuestBytes(t *testing.T) {
 		if err := r.pc.Attach(a); err != nil {
 			t.Fatal(err)
 		}
-		for r.pc.Console(a.ID).Send(typed) == len(typed) {
+		for r.pc.Console(a.ID, config.Serial).Send(typed) == len(typed) {
 		}
 	}
 	got := (heap() - before) / guests

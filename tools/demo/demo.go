@@ -86,7 +86,7 @@ func Prepare(log io.Writer, dir string) (Files, error) {
 var drivers = []string{
 	"drivers/virtio/virtio_ring.ko", "drivers/virtio/virtio.ko", "drivers/virtio/virtio_pci_legacy_dev.ko",
 	"drivers/virtio/virtio_pci_modern_dev.ko", "drivers/virtio/virtio_pci.ko",
-	"drivers/char/hw_random/virtio-rng.ko", "drivers/block/virtio_blk.ko",
+	"drivers/char/hw_random/virtio-rng.ko", "drivers/char/virtio_console.ko", "drivers/block/virtio_blk.ko",
 	"net/core/failover.ko", "drivers/net/net_failover.ko", "drivers/net/virtio_net.ko",
 	"drivers/acpi/button.ko", "drivers/input/evdev.ko", // for acpid
 }
