@@ -23,7 +23,7 @@ func TestDemo(t *testing.T) {
 	h := boot(t, emu.Config{MemMiB: 1024, Args: d.args, Modules: modules(d.module)})
 	h.ok("disks") // when their drivers have what they need
 	free := h.free()
-	h.ok("create demo.toml" + d.settings)
+	h.ok("create demo.toml hvc=true port=org.ringo.test" + d.settings)
 	h.attach("demo")
 	h.see(guestTime, "Linux version")
 	h.shell()
@@ -63,6 +63,8 @@ func TestDemo(t *testing.T) {
 	h.attach("demo")
 	h.see(verbTime, "sysrq: HELP :")
 	h.detach()
+	testGeneration(h)
+	testConsoles(h)
 	if out := h.ok("shutdown -w demo"); !strings.Contains(out, `domain "demo" has powered off: destroying it`) {
 		t.Errorf("shutdown -w: %q", out)
 	}
