@@ -23,6 +23,7 @@ type place struct {
 	// What device is made of: a window of a disk, or an image, or neither.
 	window *window
 	image  *image
+	memory uint64 // that the image takes of the heap
 }
 
 // claim is a part that somebody uses.

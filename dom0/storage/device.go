@@ -149,6 +149,14 @@ func (m *image) read(r *block.Request) (err error) {
 	return nil
 }
 
+// unpacking reserves the memory that reading a disk takes.
+func (s *Storage) unpacking(p *place) (release func(), err error) {
+	if p.memory == 0 {
+		return func() {}, nil
+	}
+	return s.o.Snapshots.Reserve(p.memory)
+}
+
 // pass returns memory for data to pass through, until the disk is closed. Nil: there is
 // none.
 func (d *Disk) pass() []dma.Segment {

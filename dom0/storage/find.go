@@ -5,13 +5,13 @@ package storage
 
 import (
 	"fmt"
-	"io"
 	"strings"
 
 	"ringo/dom0/config"
 	"ringo/dom0/config/near"
 	"ringo/dom0/files/part"
 	"ringo/dom0/problem"
+	"ringo/dom0/storage/format"
 	"ringo/drivers/block"
 )
 
@@ -105,11 +105,6 @@ func partition(d *Source, info block.Info, number int) (q part.Partition, err er
 	return q, nil
 }
 
-// formats are what images may be that are not raw.
-var formats = []struct{ magic, name string }{
-	{"QFI\xfb", "qcow2"}, {"vhdxfile", "VHDX"}, {"KDMV", "VMDK"}, {"conectix", "VHD"}, {"# Disk Descriptor", "VMDK"},
-}
-
 // image finds an image. What lies on a disk of the machine has that part of it, which
 // nobody must write meanwhile.
 func (s *Storage) image(name string) (*place, error) {
@@ -117,21 +112,15 @@ func (s *Storage) image(name string) (*place, error) {
 	if err != nil {
 		return nil, fmt.Errorf("image: %w", err)
 	}
-	var head [20]byte
-	if n, err := f.R.ReadAt(head[:min(int64(len(head)), f.Size)], 0); err != nil && err != io.EOF {
-		return nil, fmt.Errorf("image: %q %w", name, err)
-	} else {
-		for _, x := range formats {
-			if strings.HasPrefix(string(head[:n]), x.magic) {
-				return nil, problem.New(problem.Unsupported, "make a raw one, for instance with qemu-img convert -O raw", "image: %q is in the format %s", name, x.name)
-			}
-		}
+	d, err := format.Open(f, s.o.Open)
+	if err != nil {
+		return nil, fmt.Errorf("image: %w", err)
 	}
-	if f.Size == 0 || f.Size%imageBlock != 0 {
-		return nil, problem.New(problem.Invalid, "pad it with zeros", "image: %q is no image of a disk: its %d bytes are no whole sectors of %d", name, f.Size, imageBlock)
+	if d.Size == 0 || d.Size%imageBlock != 0 {
+		return nil, problem.New(problem.Invalid, "pad it with zeros", "image: %q is no image of a disk: its %d bytes are no whole sectors of %d", name, d.Size, imageBlock)
 	}
-	m := newImage(f.R, f.Size)
-	p := &place{name: name, device: m, image: m}
+	m := newImage(d.R, d.Size)
+	p := &place{name: name, device: m, image: m, memory: d.Memory}
 	if rest, ok := strings.CutPrefix(name, "disk:"); ok {
 		volume, _, _ := strings.Cut(rest, "/")
 		on, err := s.device(volume)

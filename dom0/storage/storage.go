@@ -223,11 +223,17 @@ func (s *Storage) Take(o Owner, c *config.Disk) (*Disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Disk{Device: p.device, Name: p.name, Slot: c.Slot, Snapshot: c.Snapshot, Serial: c.Serial, s: s, ends: []func(){release}, have: have}
+	unread, err := s.unpacking(p)
+	if err != nil {
+		release()
+		return nil, err
+	}
+	d := &Disk{Device: p.device, Name: p.name, Slot: c.Slot, Snapshot: c.Snapshot, Serial: c.Serial, s: s, ends: []func(){release, unread}, have: have}
 	if c.Snapshot {
 		var mine uint64 // one must not have all of what there is
 		if err := checkSize(c, p); err != nil {
 			release()
+			unread()
 			return nil, err
 		}
 		sn := newSnapshot(p.device, func(n uint64) (func(), error) { return s.reserve(&mine, n) }, func() {

@@ -52,6 +52,7 @@ var targets = []target{
 	{"dom0/network/bridge", "FuzzFilter"},
 	{"dom0/network/dhcp", "FuzzParse"},
 	{"dom0/network/nat", "FuzzHostile"},
+	{"dom0/storage/format", "FuzzOpen"},
 	{"drivers/ahci", "FuzzHostile"},
 	{"drivers/e1000", "FuzzHostile"},
 	{"drivers/ide", "FuzzHostile"},
