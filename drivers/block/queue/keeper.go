@@ -129,7 +129,7 @@ func (k *Keeper) watch() {
 		case <-k.wake:
 		}
 		k.clock.Store(int64(time.Since(k.begin)))
-		k.look()
+		k.guard(k.look)
 	}
 }
 
@@ -140,6 +140,18 @@ func (k *Keeper) busy() bool {
 		}
 	}
 	return false
+}
+
+// guard calls f, whose panic is the device's end.
+func (k *Keeper) guard(f func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			k.Stop()
+			k.Log(fmt.Sprintf("its driver has failed: %v", v))
+			k.fail(fmt.Errorf("its driver has failed: %w", block.ErrDevice))
+		}
+	}()
+	f()
 }
 
 // look takes what was overlooked, and acts on what takes too long.

@@ -26,12 +26,15 @@
 //	forgets all, since something else has    reset at the next look; what it had is given
 //	 reset it                                 again, and not taken for done
 //	is not there any more                    bus mastering off, requests fail: ErrGone
+//	finds a mistake of its driver's          as one that does what it must not: who has
+//	                                          asked for something sees no panic
 //	lies about sizes                         bounds on everything that is computed with
 //	writes memory that it was not told       nothing: that is the IOMMU's business
 package queue
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -150,16 +153,46 @@ func (q *Queue) submit(d *Disk, j job, last bool) {
 		j.r.Done(j.r, err)
 		return
 	}
+	q.put(j)
+	q.unlock()
+	if q.polled {
+		q.wake()
+	}
+}
+
+// put gives the device a request, or has it wait.
+func (q *Queue) put(j job) {
+	at := -1 // in waiting
+	defer func() {
+		if v := recover(); v != nil {
+			if at < 0 && !q.has(j.r) {
+				q.waiting = append(q.waiting, j)
+			}
+			q.mistake(v)
+		}
+	}()
 	if len(q.waiting) > 0 || !q.give(j) {
+		at = len(q.waiting)
 		q.waiting = append(q.waiting, j)
 	}
 	if q.live {
 		q.c.Ring()
 	}
-	q.unlock()
-	if q.polled {
-		q.wake()
-	}
+}
+
+// has reports whether the device has a request.
+func (q *Queue) has(r *block.Request) bool {
+	return slices.ContainsFunc(q.slots, func(s slot) bool { return s.r == r })
+}
+
+// mistake is what becomes of a panic: nothing is given or taken until the keeper has reset
+// the device, which may have what it was just given. So all requests end, as they do when
+// the device has done what it must not, and the lock is not left behind.
+//
+// Preconditions: q is locked.
+func (q *Queue) mistake(v any) {
+	q.live, q.wrong = false, fmt.Sprintf("%s: its driver has failed: %v", q.name, v)
+	q.wake()
 }
 
 // give gives a request to the device; it reports false if there is no room.
@@ -229,23 +262,8 @@ func (q *Queue) service() (any bool) {
 func (q *Queue) serve() (any bool) {
 	for {
 		q.due.Store(false)
-		done := q.done
-		for len(done) < cap(done) && q.live {
-			a, ok := q.c.Next()
-			if !ok {
-				break
-			}
-			any = true
-			if f, ok := q.complete(a); ok {
-				done = append(done, f)
-			}
-		}
-		bad := q.live && q.broken() != ""
-		if q.live && !bad {
-			q.pump()
-			q.c.Ring()
-		}
-		if len(done) == 0 {
+		done, some, bad := q.collect()
+		if any = any || some; len(done) == 0 {
 			q.mu.Unlock() // the caller settles
 			if bad {
 				q.wake()
@@ -261,6 +279,33 @@ func (q *Queue) serve() (any bool) {
 		q.mu.Lock()
 		q.done = done[:0]
 	}
+}
+
+// collect takes answers and starts what waits. It returns what is done, and whether there
+// was any answer, and a reason to reset the device.
+func (q *Queue) collect() (done []finished, any, bad bool) {
+	done = q.done
+	defer func() {
+		if v := recover(); v != nil {
+			q.mistake(v)
+			bad = true
+		}
+	}()
+	for len(done) < cap(done) && q.live {
+		a, ok := q.c.Next()
+		if !ok {
+			break
+		}
+		any = true
+		if f, ok := q.complete(a); ok {
+			done = append(done, f)
+		}
+	}
+	if bad = q.live && q.broken() != ""; q.live && !bad {
+		q.pump()
+		q.c.Ring()
+	}
+	return done, any, bad
 }
 
 // broken is what the device did that it must not.
@@ -315,16 +360,30 @@ func (q *Queue) release(id int) {
 	q.free = append(q.free, uint16(id))
 }
 
+// start gives the device what waits, and tells it.
+func (q *Queue) start() {
+	defer func() {
+		if v := recover(); v != nil {
+			q.mistake(v)
+		}
+	}()
+	q.pump()
+	q.c.Ring()
+}
+
 // pump gives the device what waits.
 func (q *Queue) pump() {
-	n := 0
-	for n < len(q.waiting) && q.give(q.waiting[n]) {
-		n++
+	if len(q.waiting) == 0 {
+		return
 	}
-	if n > 0 {
+	n := 0
+	defer func() { // also if there is a mistake: what the device has does not wait
 		k := copy(q.waiting, q.waiting[n:])
 		clear(q.waiting[k:])
 		q.waiting = q.waiting[:k]
+	}()
+	for n < len(q.waiting) && q.give(q.waiting[n]) {
+		n++
 	}
 }
 

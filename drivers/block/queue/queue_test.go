@@ -6,6 +6,7 @@ package queue
 import (
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,12 +24,27 @@ type instant struct {
 	full, hold     bool       // no room; no answers
 	rung           func()     // of the interrupt
 	looked         bool       // somebody has found no answer
+	log            func(line string)
+
+	mu       sync.Mutex // guards what follows
+	bad      string     // what panics, mistakes times
+	mistakes int
+}
+
+// err panics, if f has a mistake.
+func (i *instant) err(f string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.bad == f && i.mistakes > 0 {
+		i.mistakes--
+		panic("a mistake")
+	}
 }
 
 func (i *instant) Fits([]dma.Segment) bool { return !i.odd }
 
 func (i *instant) Give(slot int, r *block.Request, data []dma.Segment) bool {
-	if i.full {
+	if i.err("give"); i.full {
 		return false
 	}
 	i.given, i.ops = append(i.given, slot), append(i.ops, r.Op)
@@ -40,6 +56,9 @@ func (i *instant) Give(slot int, r *block.Request, data []dma.Segment) bool {
 }
 
 func (i *instant) Ring() {
+	if len(i.given) > 0 {
+		i.err("ring")
+	}
 	if i.hold || len(i.given) == 0 {
 		return
 	}
@@ -54,15 +73,23 @@ func (i *instant) Next() (a Answer, ok bool) {
 		i.looked = true
 		return a, false
 	}
+	i.err("next")
 	a.Slot = i.answers[0]
 	i.answers = i.answers[:copy(i.answers, i.answers[1:])]
 	return a, true
 }
 
 func (i *instant) Broken() string { return "" }
-func (i *instant) Check() string  { return "" }
-func (i *instant) Disable() error { return nil }
-func (i *instant) Enable() error  { return nil }
+func (i *instant) Check() string {
+	i.err("check")
+	return ""
+}
+
+func (i *instant) Disable() error {
+	i.given, i.answers = nil, nil
+	return nil
+}
+func (i *instant) Enable() error { return nil }
 
 // on runs test with a disk of one queue.
 func on(t *testing.T, slots int, test func(i *instant, q *Queue, d *Disk)) {
@@ -79,8 +106,72 @@ func on(t *testing.T, slots int, test func(i *instant, q *Queue, d *Disk)) {
 func keep(i *instant, slots int) (*Keeper, *Queue, *Disk) {
 	q := New("queue", i, slots, dma.Segment{Addr: 1 << 20, Bytes: make([]byte, 4096)})
 	q.FlushAfter = true
-	k := Keep(i, Config{Timeout: time.Second, Present: func() bool { return true }, Stop: func() {}, Log: func(string) {}}, []*Queue{q})
+	if i.log == nil {
+		i.log = func(string) {}
+	}
+	k := Keep(i, Config{Timeout: time.Second, Present: func() bool { return true }, Stop: func() {}, Log: i.log}, []*Queue{q})
 	return k, q, NewDisk(block.Info{Blocks: 100, BlockSize: 512, MaxBlocks: 8, MaxEmpty: 8, Volatile: true}, 1, []*Queue{q})
+}
+
+// A mistake of a driver is its device's: who submits sees no panic, nothing is locked for
+// ever, and all requests end, each once: well after a reset, or with an error when there
+// are too many of them.
+func TestMistake(t *testing.T) {
+	for _, bad := range []string{"give", "ring", "next", "check"} {
+		for _, times := range []int{1, 2, 100} {
+			synctest.Test(t, func(t *testing.T) {
+				var mu sync.Mutex
+				var lines []string
+				i := &instant{log: func(l string) {
+					mu.Lock()
+					defer mu.Unlock()
+					lines = append(lines, l)
+				}}
+				k, q, d := keep(i, 2)
+				const all = 5
+				ends, errs := 0, 0
+				var r [all]block.Request
+				for n := range r {
+					r[n] = block.Request{Op: block.Read, Start: uint64(n), Blocks: 1, Data: []dma.Segment{{Addr: 1, Bytes: make([]byte, 512)}}}
+					r[n].Done = func(_ *block.Request, err error) {
+						mu.Lock()
+						defer mu.Unlock()
+						if ends++; err != nil {
+							errs++
+						}
+					}
+					if n == 1 {
+						q.mu.Lock()
+						i.rung = func() { q.due.Store(true) }
+						i.hold = bad == "check"
+						i.mu.Lock()
+						i.bad, i.mistakes = bad, times
+						i.mu.Unlock()
+						q.mu.Unlock()
+					}
+					d.Submit(0, &r[n])
+				}
+				time.Sleep(20 * time.Second)
+				mu.Lock()
+				defer mu.Unlock()
+				if fails := times == 100 || bad == "check"; ends != all || (errs > 0) != fails {
+					t.Errorf("%s, %d times: %d have ended, %d with an error", bad, times, ends, errs)
+				}
+				want := "queue: its driver has failed: a mistake: resetting it"
+				if bad == "check" {
+					want = "its driver has failed: a mistake"
+				}
+				if !slices.Contains(lines, want) {
+					t.Errorf("%s: %q", bad, lines)
+				}
+				mu.Unlock()
+				if err := k.Close(nil); err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+			})
+		}
+	}
 }
 
 // A queue that is closed takes nothing more; what it has comes to its end, and what was

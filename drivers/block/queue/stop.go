@@ -17,8 +17,7 @@ import (
 func (q *Queue) Open() {
 	q.mu.Lock()
 	q.live, q.wrong = true, ""
-	q.pump()
-	q.c.Ring()
+	q.start()
 	q.due.Store(true)
 	q.unlock()
 }
