@@ -211,6 +211,14 @@ func WaitIRQ(vector uint8, deadline uint64) uint64 {
 	return enter(sysWaitIRQ, uint64(vector), deadline, 0)
 }
 
+// Raise is an interrupt of a device vector for its descriptor, or who waits in WaitIRQ,
+// without one of a CPU.
+func Raise(vector uint8) {
+	if booted != 0 {
+		enter(sysRaise, uint64(vector), 0, 0)
+	}
+}
+
 // SendIPI raises a vector on a CPU.
 func SendIPI(cpu int, vector uint8) {
 	if booted != 0 && uint(cpu) < maxCPU && isOnline(uint32(cpu)) {

@@ -122,20 +122,6 @@ func sysEpollWait(c *cpu, t *thread) uint64 {
 	return epollWait(c, t, uint64(ms)*1_000_000)
 }
 
-// sysEpollWait2 is epoll_pwait2 with a timespec.
-//
-//go:nosplit
-func sysEpollWait2(c *cpu, t *thread) uint64 {
-	ns := ^uint64(0)
-	if t.f.r10 != 0 {
-		var ok bool
-		if ns, ok = userTimespec(t.f.r10); !ok {
-			return neg(eFAULT)
-		}
-	}
-	return epollWait(c, t, ns)
-}
-
 // epollWait waits ns nanoseconds, ^0 for ever. Who ends the wait of a thread that blocks
 // gives it its events.
 //

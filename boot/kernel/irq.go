@@ -69,6 +69,14 @@ func ownOpenIRQ(c *cpu, t *thread) uint64 {
 	return r
 }
 
+// ownRaise (vector).
+//
+//go:nosplit
+func ownRaise(c *cpu, t *thread) uint64 {
+	deviceIRQ(t.f.rdi & 255)
+	return 0
+}
+
 // ownWaitIRQ (vector, deadline) returns the number of interrupts since the last
 // time, 0 when it gave up.
 //

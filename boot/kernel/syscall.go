@@ -57,6 +57,7 @@ const (
 	sysContiguous
 	sysSetPin
 	sysMaskPin
+	sysRaise
 )
 
 // restart makes the thread repeat its system call when it runs again. SYSCALL
@@ -190,7 +191,6 @@ var table = [maxSyscall]handler{
 	302:     sysInval, // prlimit64
 	318:     sysGetrandom,
 	439:     sysNoEnt, // faccessat2
-	441:     sysEpollWait2,
 }
 
 var ownTable = [...]handler{
@@ -208,6 +208,7 @@ var ownTable = [...]handler{
 	sysContiguous - ownFirst: ownContiguous,
 	sysSetPin - ownFirst:     ownSetPin,
 	sysMaskPin - ownFirst:    ownMaskPin,
+	sysRaise - ownFirst:      ownRaise,
 }
 
 //go:nosplit

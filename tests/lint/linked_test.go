@@ -20,7 +20,7 @@ var ordinary = map[string]bool{
 	"ConsoleWrite": true, "LogRead": true, "(*ring).read": true, "mustBoot": true, "kickOff": true, "bareKickOff": true, "partitionKickOff": true,
 	"ReadStats": true, "Procs": true, "PowerOff": true, "Reboot": true, "Fatal": true, "CrashForTest": true,
 	"Wait": true, "Arm": true, "MachineCheck": true, "RunnerCPU": true, "Quit": true,
-	"Kick": true, "SendIPI": true, "SendNMI": true, "sendLocked": true, "sleepNS": true, "Leave": true,
+	"Kick": true, "Raise": true, "SendIPI": true, "SendNMI": true, "sendLocked": true, "sleepNS": true, "Leave": true,
 	"startWith": true, "(*cpu).join": true, "(*cpu).arrived": true, "(*meeting).put": true, "(*meeting).read": true, "(*meeting).adjust": true,
 	"gap.seen": true, "gap.middle": true, "(*gap).narrow": true, "measure": true, "settle": true, "apart": true, "Adjusted": true, "SkewForTest": true,
 	// At boot, with divisors that were checked.
