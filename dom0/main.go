@@ -133,7 +133,7 @@ func serveDevices(s *event.Server) {
 	if err != nil {
 		panic("dom0: " + err.Error())
 	}
-	go s.Devices(func(look func()) {
+	go s.Devices(func() { kernel.Raise(abi.DeviceVector) }, func(look func()) {
 		err := conn.Read(func(uintptr) bool {
 			look()
 			return false

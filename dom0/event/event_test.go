@@ -4,6 +4,7 @@
 package event
 
 import (
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -166,7 +167,7 @@ func TestDevices(t *testing.T) {
 				t.Errorf("the wait's own panic became %v", v)
 			}
 		}()
-		s.Devices(func(look func()) {
+		s.Devices(nil, func(look func()) {
 			if waits++; waits == 1 {
 				raise(&page, first, first+5, first+63)
 			}
@@ -184,6 +185,59 @@ func TestDevices(t *testing.T) {
 	raise(&page, first)
 	if !s.Poll() || got[1] != 1 || page.Devices != 1 {
 		t.Errorf("the thread handled %v, left %#x: want port 1, and no device", got, page.Devices)
+	}
+}
+
+// TestLater has several threads leave work behind, again and again, also such as was left
+// before and is being done: nothing is overlooked, and nobody is told twice.
+func TestLater(t *testing.T) {
+	const threads, rounds = 4, 20_000
+	var page abi.SharedInfo
+	s := New(&page)
+	direct := 0
+	if s.Later(func() { direct++ })(); direct != 1 {
+		t.Errorf("without a goroutine of devices, called %d times", direct)
+	}
+	told := make(Signal, 1)
+	var asked, seen [threads]atomic.Uint64
+	var work sync.WaitGroup
+	ready := make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer func() { recover() }()
+		s.Devices(told.Set, func(look func()) {
+			close(ready)
+			for {
+				look()
+				if done := func() bool {
+					for i := range threads {
+						if seen[i].Load() != rounds {
+							return false
+						}
+					}
+					return true
+				}(); done {
+					panic("end")
+				}
+				<-told // for ever, if something is overlooked
+			}
+		})
+	}()
+	<-ready
+	for i := range threads {
+		call := s.Later(func() { seen[i].Store(asked[i].Load()) })
+		work.Go(func() {
+			for range rounds {
+				asked[i].Add(1)
+				call()
+			}
+		})
+	}
+	work.Wait()
+	<-ended
+	if a := testing.AllocsPerRun(100, s.Later(func() {})); a > 1 {
+		t.Errorf("a call allocates %v times", a)
 	}
 }
 

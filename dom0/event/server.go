@@ -8,7 +8,8 @@
 // Where the Go runtime has a poller that can wait for interrupts, those of devices do not
 // come to the thread, but to a goroutine ([Server.Devices]): the runtime's thread that
 // waits for work is woken by them, and has the work. From another thread the goroutine
-// that is made ready there has to be looked for first.
+// that is made ready there has to be looked for first. So the thread leaves to it as well
+// what wakes goroutines ([Server.Later]).
 package event
 
 import (
@@ -34,6 +35,8 @@ type Server struct {
 	now      int                                // the thread's: the port that it looked at last
 	device   int                                // the goroutine's
 	apart    atomic.Bool                        // devices are the goroutine's
+	notify   func()                             // makes it look; set before apart is
+	later    atomic.Pointer[later]              // what it is to call, the last first
 	Spurious atomic.Uint64                      // events without a handler
 }
 
@@ -132,21 +135,69 @@ func (s *Server) run(wait func()) {
 
 // Devices has the ports of devices served by the calling goroutine instead, from now on.
 // It never returns. wait calls look, and calls it again each time that
-// [abi.DeviceVector] has interrupted since the call before began.
+// [abi.DeviceVector] has interrupted, or notify was called, since the call before began.
 //
 // Preconditions: no such port has been raised yet.
-func (s *Server) Devices(wait func(look func())) {
+func (s *Server) Devices(notify func(), wait func(look func())) {
+	s.notify = notify
 	s.apart.Store(true)
 	for {
 		func() {
 			defer s.rescue(&s.device)
 			wait(func() {
-				for s.pollDevices(&s.device) {
+				for s.pollDevices(&s.device) || s.doLater() {
 				}
 				s.device = 0
 			})
 		}()
 	}
+}
+
+// later is a function that the goroutine of devices is to call.
+type later struct {
+	f    func()
+	due  atomic.Bool // it is in the list
+	next *later
+}
+
+// Later returns what lets f be called soon in the goroutine of devices: once for all calls
+// before that. Where there is none, it calls f. It may be called from anywhere. f does not
+// block, and does not panic.
+func (s *Server) Later(f func()) (call func()) {
+	l := &later{f: f}
+	return func() {
+		if !s.apart.Load() {
+			f()
+			return
+		}
+		if l.due.Swap(true) {
+			return
+		}
+		for {
+			first := s.later.Load()
+			if l.next = first; s.later.CompareAndSwap(first, l) {
+				if first == nil { // else it has been told
+					s.notify()
+				}
+				return
+			}
+		}
+	}
+}
+
+// doLater calls what is due, and reports whether anything was.
+func (s *Server) doLater() bool {
+	if s.later.Load() == nil {
+		return false
+	}
+	s.device = 0
+	for l := s.later.Swap(nil); l != nil; {
+		next, f := l.next, l.f // of others' from here on
+		l.due.Store(false)
+		l = next
+		f()
+	}
+	return true
 }
 
 // rescue takes a handler's panic. The bits that were taken with its own are lost: all

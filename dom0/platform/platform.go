@@ -35,6 +35,8 @@ type Events interface {
 	Handle(port uint32, f func(), failed func(v any))
 	// Quiet returns what reports whether no other port is pending.
 	Quiet(port uint32) func() bool
+	// Later returns what has f called soon where goroutines are woken from.
+	Later(f func()) (call func())
 }
 
 // Pages reaches the pages of IOReqs; hcall.Direct does.

@@ -35,7 +35,7 @@ func (f *function) end() {
 func (p *Platform) function(g *guest, k vpci.Kind, ends ...func()) *function {
 	f := &function{bells: make([]uint32, len(k.Queues)), ends: ends, over: make(chan struct{})}
 	for q := range f.bells {
-		n, ok := g.models.AddBell(func() { f.dev.Kick(q) })
+		n, ok := g.models.AddBell(p.events.Later(func() { f.dev.Kick(q) }))
 		if !ok {
 			n = abi.MaxBells // refused by the hypervisor: notifications are forwarded
 		}
