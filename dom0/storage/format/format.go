@@ -15,7 +15,7 @@
 //	                                      lies there is read
 //	says that it is huge                  [MaxSize] is the limit; memory does not
 //	                                      depend on it
-//	names a file that it is made of       that is looked for in its own folder only,
+//	names files that it is made of       that is looked for in its own folder only,
 //	                                      and [depth] files deep
 //	has data that grow when unpacked      a cluster is unpacked, into its size
 package format
@@ -64,7 +64,7 @@ type kind struct {
 
 func (o opener) kinds() []kind {
 	return []kind{
-		{"QFI\xfb", "qcow2", o.qcow2}, {"vhdxfile", "VHDX", nil}, {"KDMV", "VMDK", nil}, {"conectix", "VHD", nil}, {"# Disk Descriptor", "VMDK", nil},
+		{"QFI\xfb", "qcow2", o.qcow2}, {"vhdxfile", "VHDX", nil}, {"KDMV", "VMDK", o.vmdk}, {vhdCookie, "VHD", o.vhd}, {"# Disk Descriptor", "VMDK", o.described},
 		{"<<< ", "VDI", nil},
 	}
 }
@@ -94,6 +94,9 @@ func (o opener) disk(f loader.Source) (d Disk, err error) {
 		if d.Size <= 0 || d.Size > MaxSize {
 			return d, refused(f, x.name, fmt.Errorf("%w a disk of %d bytes", errHas, d.Size))
 		}
+		return d, nil
+	}
+	if d, ok := fixed(f); ok {
 		return d, nil
 	}
 	return Disk{R: f.R, Size: f.Size}, nil

@@ -5,6 +5,7 @@ package format
 
 import (
 	"compress/flate"
+	"compress/zlib"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -216,6 +217,7 @@ func (q *qcow2) packed(n, x, from uint64, b []byte) error {
 const (
 	packDeflate = 0 // RFC 1951
 	packZstd    = 1 // RFC 8878
+	packZlib    = 2 // RFC 1950
 )
 
 // unpacker reads what is compressed. end is to be called when it is not needed any more.
@@ -226,6 +228,13 @@ func unpacker(kind byte, r io.Reader) (z io.Reader, end func(), err error) {
 			return nil, nil, err
 		}
 		return d, d.Close, nil
+	}
+	if kind == packZlib {
+		d, err := zlib.NewReader(r)
+		if err != nil {
+			return nil, nil, err
+		}
+		return d, func() { d.Close() }, nil
 	}
 	d := flate.NewReader(r)
 	return d, func() { d.Close() }, nil

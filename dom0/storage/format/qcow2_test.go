@@ -255,6 +255,9 @@ func TestQemuImg(t *testing.T) {
 // FuzzOpen: no file makes reading it panic, or answer more than there is.
 func FuzzOpen(f *testing.F) {
 	f.Add(image("dcz-", noise(2048, 1), "raw"))
+	f.Add([]byte(description1))
+	f.Add(sparse())
+	f.Add(dynamic())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		files := folder{"a": b, "raw": noise(1000, 2), "b": image("d-", noise(1024, 3), "raw")}
 		d, err := files.disk("a")
@@ -266,7 +269,7 @@ func FuzzOpen(f *testing.F) {
 		}
 		buf := make([]byte, 3000)
 		for _, at := range []int64{0, 511, d.Size / 2, d.Size - 1, d.Size} {
-			if n, err := d.R.ReadAt(buf, at); n > len(buf) || int64(n) > d.Size-at || n < len(buf) && err == nil {
+			if n, err := d.R.ReadAt(buf, at); n > len(buf) || int64(n) > max(d.Size-at, 0) || n < len(buf) && err == nil {
 				t.Errorf("%d bytes at %d of %d: %v", n, at, d.Size, err)
 			}
 		}

@@ -11,8 +11,9 @@ import (
 
 // unpacked is the cluster that was unpacked last: who reads in order has each unpacked once.
 type unpacked struct {
-	kind byte
-	size int
+	kind  byte
+	size  int
+	short uint64 // one more than the last cluster, which may be shorter, 0: none may
 
 	mu   sync.Mutex // guards what follows
 	n    uint64     // which, if have
@@ -50,8 +51,12 @@ func (u *unpacked) read(n, from uint64, b []byte, r io.Reader) error {
 		if err != nil {
 			return err
 		}
-		_, err = io.ReadFull(z, u.b)
+		k, err := io.ReadFull(z, u.b)
 		end()
+		if err == io.ErrUnexpectedEOF && n+1 == u.short {
+			clear(u.b[k:])
+			err = nil
+		}
 		if err != nil {
 			return fmt.Errorf("cluster %d cannot be unpacked: %w", n, err)
 		}
