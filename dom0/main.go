@@ -52,8 +52,8 @@ func main() {
 		host.Notify("error: " + err.Error())
 	}
 	options := strings.Fields(hcall.Text(info.CmdLine[:]))
-	net, clock := newNetwork(hv, options, host.Notify)
 	uplinks := new(lan.Uplinks)
+	net, clock := newNetwork(hv, options, uplinks, host.Notify)
 	machine := newHardware(hv, events, int(start.NumCPUs), net, uplinks, host.Notify)
 	budget := account.New(kernel.ReadStats().FreeFrames * hcall.PageSize)
 	devices := platform.New(hv, events, direct, budget.Account("a guest"))

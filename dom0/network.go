@@ -12,17 +12,18 @@ import (
 	"ringo/dom0/files/web"
 	"ringo/dom0/hcall"
 	"ringo/dom0/network"
+	"ringo/dom0/network/lan"
 )
 
 // newNetwork makes dom0's network by the hypervisor's options, and a clock that it
 // sets, dom0's and the hypervisor's, by which those of guests go.
 // Cards come later.
-func newNetwork(hv *hcall.Client, options []string, log func(string)) (*network.Network, *network.Clock) {
+func newNetwork(hv *hcall.Client, options []string, uplinks *lan.Uplinks, log func(string)) (*network.Network, *network.Clock) {
 	settings, servers, errs := network.ParseSettings(options)
 	for _, err := range errs {
 		log("error: " + err.Error())
 	}
-	n := network.New(network.Options{Hostname: hostname, Settings: settings, Log: log})
+	n := network.New(network.Options{Hostname: hostname, Settings: settings, Moved: uplinks.Own, Log: log})
 	return n, n.NewClock(servers, func(offset time.Duration) {
 		if err := hv.SetWall(time.Now().Add(offset)); err != nil {
 			log("error: " + err.Error())

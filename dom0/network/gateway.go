@@ -193,6 +193,9 @@ func (g *Gateway) Leave(mac nic.MAC) {
 	g.remember()
 }
 
+// Rename gives the guest of a card another name, by which others find it from now on.
+func (g *Gateway) Rename(mac nic.MAC, host string) { g.leases.Rename(mac, host) }
+
 // remember keeps who has which address, for frames to guests.
 func (g *Gateway) remember() {
 	g.remembers.Lock() // the last list is the one that is kept

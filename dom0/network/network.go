@@ -52,6 +52,9 @@ type Options struct {
 	Settings []Setting
 	// Log takes lines for people.
 	Log func(line string)
+	// Moved is told which addresses a card has, whenever those of one may have changed; nil:
+	// nobody is.
+	Moved func(card string, all []netip.Addr)
 	// Roots are the certificates by which servers of https are believed, nil for those of
 	// public authorities.
 	Roots *x509.CertPool

@@ -18,6 +18,7 @@ import (
 	"net/netip"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -356,3 +357,22 @@ func advertisement(router netip.Addr) []byte {
 func be16(b []byte, v uint16) { b[0], b[1] = byte(v>>8), byte(v) }
 
 var _ net.Conn = (*gonet.TCPConn)(nil)
+
+// The addresses of a card are told.
+func TestMoved(t *testing.T) {
+	var mu sync.Mutex
+	told := map[netip.Addr]string{}
+	r := newRig(t, nic.Info{}, Options{Moved: func(card string, all []netip.Addr) {
+		mu.Lock()
+		defer mu.Unlock()
+		clear(told)
+		for _, a := range all {
+			told[a] = card
+		}
+	}}, nil)
+	r.eventually("its address is told", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return told[ourAddr] == "net0" && len(told) == 2 // and that of IPv6's link
+	})
+}

@@ -27,7 +27,22 @@ func (n *Network) reroute() {
 			if g := n.gateway.Load(); g != nil {
 				g.reroute()
 			}
+			n.moved()
 		}
+	}
+}
+
+// moved tells of the addresses of all cards.
+func (n *Network) moved() {
+	if n.opt.Moved == nil {
+		return
+	}
+	for _, i := range n.Interfaces() {
+		var all []netip.Addr
+		for _, a := range n.stack.NICInfo()[i.id].ProtocolAddresses {
+			all = append(all, fromAddress(a.AddressWithPrefix.Address))
+		}
+		n.opt.Moved(i.name, all)
 	}
 }
 

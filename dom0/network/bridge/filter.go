@@ -43,8 +43,8 @@ func (p *Port) Allow(a netip.Addr) {
 	s.state.Store(&state{ports: was.ports, static: was.static, owners: owners, captures: was.captures})
 }
 
-// Reserve says that addresses are dom0's: no port that is filtered may say that it has
-// them.
+// Reserve says which addresses are dom0's, and that others are no more: no port that is
+// filtered may say that it has them.
 func (s *Switch) Reserve(all ...netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,6 +53,7 @@ func (s *Switch) Reserve(all ...netip.Addr) {
 	if owners == nil {
 		owners = map[netip.Addr]*Port{}
 	}
+	maps.DeleteFunc(owners, func(_ netip.Addr, p *Port) bool { return p == nil })
 	for _, a := range all {
 		if q := owners[a]; q != nil {
 			q.disallow(a)

@@ -156,6 +156,9 @@ func TestAllow(t *testing.T) {
 	if p.allows(addr(49)) {
 		t.Error("it has what dom0 has taken")
 	}
+	if s.Reserve(addr(48)); len(s.state.Load().owners) != addressesMost-1 {
+		t.Errorf("dom0 keeps what it had: %v", s.state.Load().owners)
+	}
 	p.Leave()
 	p.Allow(addr(1))
 	if m := len(s.state.Load().owners); m != 1 {

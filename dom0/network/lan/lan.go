@@ -47,6 +47,8 @@ type Gateway interface {
 	// Leave ends what the card has, its forwards as well.
 	Leave(mac nic.MAC)
 	Forward(f nat.Forward) error
+	// Rename gives the guest of a card another name.
+	Rename(mac nic.MAC, host string)
 }
 
 // Owner is the domain that has cards.
@@ -269,8 +271,11 @@ func (n *Networks) Rename(uuid [16]byte, name string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, c := range n.cards {
-		if c.owner.UUID == uuid {
-			c.owner.Name = name
+		if c.owner.UUID != uuid {
+			continue
+		}
+		if c.owner.Name = name; c.Address.IsValid() {
+			n.o.Gateway.Rename(c.MAC, name)
 		}
 	}
 }

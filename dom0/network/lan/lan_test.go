@@ -228,6 +228,8 @@ func (g *gateway) Join(mac nic.MAC, host string) (netip.Addr, error) {
 	return netip.AddrFrom4([4]byte{10, 77, 0, mac[5]}), nil
 }
 
+func (g *gateway) Rename(mac nic.MAC, host string) { g.note("%x is %s", mac[5], host) }
+
 func (g *gateway) Leave(mac nic.MAC) { g.note("-%x", mac[5]) }
 
 func (g *gateway) Forward(f nat.Forward) error {
@@ -246,6 +248,7 @@ func TestForward(t *testing.T) {
 	if got := cards[1].Address.String(); got != "10.77.0.5" || cards[0].Address.IsValid() {
 		t.Error(got)
 	}
+	n.Rename(owner(1).UUID, "web")
 	for _, c := range cards {
 		c.Close()
 	}
@@ -257,7 +260,7 @@ func TestForward(t *testing.T) {
 		t.Error(err)
 	}
 	want := []string{
-		"+d1", "tcp:80:8080 to 10.77.0.5:8080", "udp:53:53 to 10.77.0.5:53", "-5",
+		"+d1", "tcp:80:8080 to 10.77.0.5:8080", "udp:53:53 to 10.77.0.5:53", "5 is web", "-5",
 		"+d1", "udp:1:1 to 10.77.0.6:1", "-6", "+full",
 	}
 	if d := cmp.Diff(want, g.log); d != "" {

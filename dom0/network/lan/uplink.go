@@ -5,6 +5,7 @@ package lan
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -53,6 +54,20 @@ func (u *Uplinks) find(name string) *uplink {
 	return u.all[name]
 }
 
+// Own says which addresses dom0 has on the wire of a card: guests there may not say that
+// they have them.
+func (u *Uplinks) Own(name string, all []netip.Addr) {
+	x := u.find(name)
+	if x == nil {
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.addresses = all; x.wire != nil {
+		x.sw.Reserve(all...)
+	}
+}
+
 // uplink is a card of the machine. With guests on its wire it is a port of a switch, as is
 // dom0's stack, which has the card's address.
 type uplink struct {
@@ -65,7 +80,10 @@ type uplink struct {
 	// by one goroutine, when who calls it changes.
 	mu   sync.RWMutex
 	wire *bridge.Port // nil: no guests
-	card atomic.Pointer[nic.Device]
+	sw   *bridge.Switch
+	// addresses are dom0's there.
+	addresses []netip.Addr
+	card      atomic.Pointer[nic.Device]
 }
 
 // Start implements [nic.Device].
@@ -109,7 +127,8 @@ func (u *uplink) join(sw *bridge.Switch) error {
 	}
 	c.Start(nic.Handler{Receive: u.own.Receive})
 	u.promiscuous(true)
-	u.wire = wire
+	u.wire, u.sw = wire, sw
+	sw.Reserve(u.addresses...)
 	u.card.Store(&c)
 	return nil
 }

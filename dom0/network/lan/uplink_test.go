@@ -6,6 +6,7 @@ package lan
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"sync"
 	"testing"
 
@@ -151,5 +152,39 @@ func TestUplinkBusy(t *testing.T) {
 			return
 		default:
 		}
+	}
+}
+
+// A guest on a wire cannot say that it has an address of dom0's there, as long as it is
+// dom0's.
+func TestUplinkOwn(t *testing.T) {
+	machine, world := nictest.Wire(nic.Info{})
+	defer machine.Close()
+	defer world.Close()
+	uplinks := &Uplinks{}
+	own := uplinks.Add("net0", machine)
+	n := New(Options{Uplinks: uplinks})
+	outside := newEar()
+	own.Start(nic.Handler{Receive: func([]nic.Frame) {}})
+	world.Start(nic.Handler{Receive: outside.Deliver})
+	uplinks.Own("net9", nil)
+	uplinks.Own("net0", []netip.Addr{netip.AddrFrom4([4]byte{10, 0, 2, 15})})
+	cards, _ := open(t, n, owner(1), config.NIC{Network: "bridge:net0"})
+	claim := func(last byte) {
+		b := append([]byte{255, 255, 255, 255, 255, 255}, cards[0].MAC[:]...)
+		b = append(append(b, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1), cards[0].MAC[:]...)
+		b = append(b, 10, 0, 2, last, 0, 0, 0, 0, 0, 0, 10, 0, 2, last)
+		cards[0].Send([]nic.Frame{{Pieces: [][]byte{append(b, make([]byte, 18)...)}}})
+	}
+	const arp = "\x00\x01\x08\x00\x06"
+	claim(15)
+	claim(16)
+	outside.wants(t, "one that nobody has", arp)
+	uplinks.Own("net0", []netip.Addr{netip.AddrFrom4([4]byte{10, 0, 2, 16})})
+	claim(16)
+	claim(15)
+	outside.wants(t, "one that dom0 had", arp)
+	if _, p := cards[0].Counters(); p.Spoofed != 2 {
+		t.Errorf("%+v", p)
 	}
 }

@@ -89,6 +89,15 @@ func (s *Server) Remove(mac nic.MAC) {
 	s.cards = slices.DeleteFunc(s.cards, func(e Entry) bool { return e.MAC == mac })
 }
 
+// Rename gives a card another name: it hears of that when it asks the next time.
+func (s *Server) Rename(mac nic.MAC, host string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.find(mac); e != nil {
+		e.Host = host
+	}
+}
+
 // Entries are all cards, by address.
 func (s *Server) Entries() []Entry {
 	s.mu.Lock()
