@@ -22,32 +22,20 @@ func linux(name string) string {
 // kernel for clouds, as it is distributed, with four CPUs.
 func TestTwoGuests(t *testing.T) {
 	t.Parallel()
-	testGuests(t, 2, emu.Config{MemMiB: 1024, HVArgs: "watchdog", Modules: modules(kindFiles(t, demo.Kinds[1])...)})
-}
-
-// TestEightGuests runs eight on two CPUs.
-func TestEightGuests(t *testing.T) {
-	t.Parallel()
-	testGuests(t, 8, emu.Config{MemMiB: 2048})
-}
-
-func testGuests(t *testing.T, n int, c emu.Config) {
-	h := boot(t, c)
+	const n = 2
+	h := boot(t, emu.Config{MemMiB: 1024, HVArgs: "watchdog", Modules: modules(kindFiles(t, demo.Kinds[1])...)})
 	free := h.free()
 	for i := range n {
 		line := linux(fmt.Sprintf("g%d", i))
-		if n == 2 && i == 1 {
+		if i == 1 {
 			line = linuxOf("g1", demo.Kinds[1], 4)
 		}
-		if n == 2 {
-			line += " cpus=0"
-		}
-		h.ok(line)
+		h.ok(line + " cpus=0")
 	}
 	for i := range n {
 		h.attach(fmt.Sprintf("g%d", i))
 		h.shell()
-		if n == 2 && i == 1 {
+		if i == 1 {
 			h.isKind(demo.Kinds[1], 4)
 		}
 		h.sh(fmt.Sprintf("hostname guest-%d", i))
@@ -61,10 +49,8 @@ func testGuests(t *testing.T, n int, c emu.Config) {
 		}
 		h.detach()
 	}
-	if n == 2 {
-		h.stolen("g0", "g1")
-		h.endsInMemory("g0")
-	}
+	h.stolen("g0", "g1")
+	h.endsInMemory("g0")
 	if rows := h.list(); len(rows) != n+1 {
 		t.Errorf("%d domains in list, want %d", len(rows), n+1)
 	}

@@ -5,13 +5,15 @@
 // does nothing else. It loads the modules of the folder /modules by their names in order,
 // and then takes lines from its console, each a kind of work, a disk and how many times:
 //
-//	read read-128k read-deep write write-flush flush nothing
+//	read read-128k read-deep write write-flush flush verify nothing
 //
 // as "read /dev/vda 1000". It goes around the page cache, one request at a time; read-deep
-// has 32 under way, by io_uring. When a line is done it prints it again behind "done".
+// has 32 under way, by io_uring; verify has four, of random sizes, and checks what it
+// reads. When a line is done it prints it again behind "done". Any other process does the
+// one piece of work that its arguments name, and fails if that fails.
 //
-// All system calls are made without a word to Go's scheduler, and nothing is allocated, so
-// that little beside the kernel's work counts.
+// But for verify, all system calls are made without a word to Go's scheduler, and nothing
+// is allocated, so that little beside the kernel's work counts.
 package main
 
 import (
@@ -22,11 +24,19 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
 func main() {
+	if len(os.Args) > 1 {
+		if err := line(strings.Join(os.Args[1:], " ")); err != nil {
+			fmt.Println("diskio: error:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	runtime.LockOSThread()
 	debug.SetGCPercent(-1)
 	if err := serve(); err != nil {
@@ -46,18 +56,25 @@ func serve() error {
 	}
 	fmt.Println("diskio: ready")
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		line := in.Text()
-		var what, disk string
-		var n int
-		if _, err := fmt.Sscanf(line, "%s %s %d", &what, &disk, &n); err != nil {
-			return fmt.Errorf("%q: %w", line, err)
+		if err := line(in.Text()); err != nil {
+			return err
 		}
-		if err := run(what, disk, n); err != nil {
-			return fmt.Errorf("%q: %w", line, err)
-		}
-		fmt.Println("diskio: done", line)
 	}
 	return errors.New("no more lines")
+}
+
+// line does what a line says.
+func line(text string) error {
+	var what, disk string
+	var n int
+	if _, err := fmt.Sscanf(text, "%s %s %d", &what, &disk, &n); err != nil {
+		return fmt.Errorf("%q: %w", text, err)
+	}
+	if err := run(what, disk, n); err != nil {
+		return fmt.Errorf("%q: %w", text, err)
+	}
+	fmt.Println("diskio: done", text)
+	return nil
 }
 
 // setUp makes device files and loads drivers.
@@ -111,6 +128,7 @@ func run(what, disk string, n int) error {
 		"write":       func(n int) error { return d.each(unix.SYS_PWRITE64, small, n) },
 		"write-flush": d.writeFlush,
 		"flush":       d.flushes,
+		"verify":      d.verify,
 	}[what]
 	if do == nil {
 		return errors.New("not known")
