@@ -36,7 +36,7 @@ func testConsoles(h *host) {
 	}
 	h.sh("echo pri''nted >/dev/hvc0; (head -n 1 /dev/hvc0 >/tmp/typed) & true")
 	// A port is at its end while nobody is at the other one.
-	h.sh(`(exec 3<>$(echo /dev/vport*p1); until read l <&3; do sleep 0.1; done; echo "gua''rd $l" >&3) & true`)
+	h.sh(`(exec 3<>$(echo /dev/vport*p1); until read l <&3; do sleep 0.1; done; echo "guard $l" >&3) & true`)
 	h.detach()
 	h.attach("-t hvc demo")
 	h.see(verbTime, "printed")
@@ -49,7 +49,7 @@ func testConsoles(h *host) {
 	h.detach()
 	h.attach("demo")
 	h.key("\r")
-	if got := h.sh("wait; cat /tmp/typed"); !hasWord(got, "typed") { // its jobs may be told of as well
+	if got := h.sh("until [ -s /tmp/typed ]; do sleep 0.1; done; cat /tmp/typed"); !hasWord(got, "typed") { // its jobs may be told of as well
 		h.t.Errorf("typed on hvc0: %q", got)
 	}
 	h.detach()

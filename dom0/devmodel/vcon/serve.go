@@ -10,7 +10,8 @@ import (
 	"ringo/drivers/virtio/ring"
 )
 
-// waker wakes a queue, if it is served.
+// waker wakes a queue, if it is served. It may be called with the device locked, so the
+// device is not prompt (vpci.Kind).
 type waker struct{ q atomic.Pointer[vpci.Queue] }
 
 func (w *waker) wake() {
