@@ -116,6 +116,9 @@ type Disk struct {
 	Device string `toml:"device,omitempty" json:"device,omitempty"`
 	Image  string `toml:"image,omitempty" json:"image,omitempty"`
 	Volume string `toml:"volume,omitempty" json:"volume,omitempty"`
+	// Format is "raw" for an image that is not to be taken for one of another format,
+	// whatever it begins with; "": as it looks.
+	Format string `toml:"format,omitempty" json:"format,omitempty"`
 	// ReadOnly says that the guest cannot write it. With Snapshot it can, but what it has
 	// written is in dom0's memory, and gone when the domain is, or restarts.
 	ReadOnly bool `toml:"readonly,omitempty" json:"readonly,omitempty"`

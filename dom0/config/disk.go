@@ -45,6 +45,8 @@ func (d *Disk) set(word string) error {
 			return fmt.Errorf("slot: %q is not a whole number", short(text))
 		}
 		d.Slot = n
+	case name == "format" && given:
+		d.Format = text
 	case name == "size" && given:
 		return d.SetSize(text)
 	case name == "on_error" && given:
@@ -64,6 +66,9 @@ func (d *Disk) SetSize(text string) (err error) {
 	}
 	return nil
 }
+
+// formatRaw is the only value of Disk.Format.
+const formatRaw = "raw"
 
 // limits are the words that SetLimit takes.
 var limits = []string{"iops", "iops_burst", "bps", "bps_burst"}
@@ -149,6 +154,8 @@ func (d *Disk) validate() error {
 		return fmt.Errorf("image: files cannot be written: add readonly = true, or snapshot = true to keep what is written in memory")
 	case len(d.Serial) > maxSerial || !printable:
 		return fmt.Errorf("serial: %q is none: use 1 to %d letters of ASCII", short(d.Serial), maxSerial)
+	case d.Format != "" && (d.Format != formatRaw || d.Image == ""):
+		return fmt.Errorf("format: %q is not known: use raw, for an image, or leave it out", short(d.Format))
 	case d.Size.Bytes != 0 && !d.Snapshot:
 		return fmt.Errorf("size: only snapshots have another size than what they are on: add snapshot = true")
 	case d.Size.Bytes > maxSize:

@@ -27,6 +27,7 @@ func TestDiskLimitsRefused(t *testing.T) {
 		"iops=5,iops_burst=-1":     "iops_burst: -1 is out of range",
 		"bps=5,bps_burst=2TiB":     "bps_burst: 2TiB is out of range",
 		"iops=5,iops_burst=5,iops": "is not known",
+		"format=raw":               `format: "raw" is not known: use raw, for an image`,
 		"size=5":                   "size: only snapshots have another size",
 		"snapshot,size=big":        `size: "big" is not a size`,
 		"snapshot,size=65TiB":      "size: 65TiB is out of range",

@@ -21,7 +21,7 @@ const imageBlock = 512
 // find finds what a disk of a configuration is on.
 func (s *Storage) find(c *config.Disk) (*place, error) {
 	if c.Image != "" {
-		return s.image(c.Image)
+		return s.image(c.Image, c.Format != "")
 	}
 	p, err := s.device(strings.TrimPrefix(c.Device, "disk:"))
 	if err != nil {
@@ -105,16 +105,18 @@ func partition(d *Source, info block.Info, number int) (q part.Partition, err er
 	return q, nil
 }
 
-// image finds an image. What lies on a disk of the machine has that part of it, which
+// image finds an image, which raw says is in no format. What lies on a disk of the machine has that part of it, which
 // nobody must write meanwhile.
-func (s *Storage) image(name string) (*place, error) {
+func (s *Storage) image(name string, raw bool) (*place, error) {
 	f, err := s.o.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("image: %w", err)
 	}
-	d, err := format.Open(f, s.o.Open)
-	if err != nil {
-		return nil, fmt.Errorf("image: %w", err)
+	d := format.Disk{R: f.R, Size: f.Size}
+	if !raw {
+		if d, err = format.Open(f, s.o.Open); err != nil {
+			return nil, fmt.Errorf("image: %w", err)
+		}
 	}
 	if d.Size == 0 || d.Size%imageBlock != 0 {
 		return nil, problem.New(problem.Invalid, "pad it with zeros", "image: %q is no image of a disk: its %d bytes are no whole sectors of %d", name, d.Size, imageBlock)

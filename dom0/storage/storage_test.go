@@ -137,6 +137,7 @@ func TestClaims(t *testing.T) {
 	fails(config.Disk{Device: "vd0p2"}, "vd0 has no partition 2")
 	fails(config.Disk{Device: "vd1"}, `no disk "vd1" (did you mean "vd0"?)`)
 	fails(config.Disk{Image: "boot:q.img", ReadOnly: true}, "is qcow2, and uses what cannot be read here: version 1768515945")
+	r.open(t, 'q', config.Disk{Image: "boot:q.img", ReadOnly: true, Format: "raw"}).Close()
 	if err := r.Check(Owner{[16]byte{'a'}, "a"}, []config.Disk{p1}); err != nil { // its own, after a restart
 		t.Error(err)
 	}
