@@ -25,13 +25,13 @@ func (m *Manager) watch(id uint32, c *config.Config, x *storage.Disk) {
 
 // failed pauses a domain one of whose disks has failed. It does not block.
 func (m *Manager) failed(id uint32, x *storage.Disk) {
-	m.mu.Lock()
-	d := m.doms[id]
-	m.mu.Unlock()
-	if d == nil {
-		return
-	}
 	go m.guard("", func() {
+		m.mu.Lock()
+		d := m.doms[id]
+		m.mu.Unlock()
+		if d == nil {
+			return
+		}
 		d.op.Lock()
 		defer d.op.Unlock()
 		why := x.Failure()
