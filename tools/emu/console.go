@@ -161,7 +161,7 @@ func (c *Console) wait(d time.Duration, what string, find func([]byte) (start, e
 			c.mu.Unlock()
 			return before, nil
 		}
-		wake, ended, last := c.wake, c.err, tail(unseen, 40)
+		wake, ended, last := c.wake, c.err, tail(unseen, 150)
 		c.mu.Unlock()
 		if ended != nil {
 			return "", fmt.Errorf("console ended (%w) before %s; last output:\n%s", ended, what, last)
