@@ -56,7 +56,7 @@ func main() {
 	net, clock := newNetwork(hv, options, uplinks, host.Notify)
 	machine := newHardware(hv, events, int(start.NumCPUs), net, uplinks, host.Notify)
 	budget := account.New(kernel.ReadStats().FreeFrames * hcall.PageSize)
-	devices := platform.New(hv, events, direct, budget.Account("a guest"))
+	devices := platform.New(hv, events, direct, budget.Account("a guest"), host.Notify)
 	events.Handle(abi.PortConsole, line.Wake, nil)
 	_, reservable := budget.Use()
 	defined := store.NewMemory(budget.Account("a definition"))

@@ -133,7 +133,7 @@ func newRig(t *testing.T, notify func(string)) *rig {
 	wake := make(event.Signal, 1)
 	m.Upcall = wake.Set
 	networks := lan.New(lan.Options{})
-	devices := platform.New(hv, events, m, budget.Account("a guest"))
+	devices := platform.New(hv, events, m, budget.Account("a guest"), func(string) {})
 	manager := domain.New(domain.Options{
 		HV: hv, Loader: fakeLoader{}, Files: files.New(files.Options{Memory: mods, Modules: mods.list}), Devices: devices, Memory: m, Networks: networks,
 		Notify: notify, Now: func() time.Time { return clock },

@@ -4,6 +4,8 @@
 package platform
 
 import (
+	"fmt"
+
 	"ringo/dom0/console"
 	"ringo/dom0/problem"
 	"ringo/hv/abi"
@@ -11,7 +13,8 @@ import (
 
 // A device model that panics ends its guest, as a machine whose device is broken: the
 // others, and dom0, go on. Every way into the models passes one of these: the thread
-// of events failedServing, timers and what is typed guard, queues vpci's own.
+// of events failedServing, timers and what is typed guard. Queues have vpci's own, and
+// their guest goes on as well: the device needs a reset.
 //
 // Models hold their locks by defer, so that the guest can be taken down.
 
@@ -36,6 +39,13 @@ func (p *Platform) guard(g *guest) {
 func (p *Platform) fail(g *guest, v any) {
 	g.fault.CompareAndSwap(nil, "a device of it failed: "+problem.Panic(v).Error())
 	_ = p.hv.End(g.id, abi.ShutdownCrash)
+}
+
+// broken tells people of a virtio device of g of which a queue panicked with v.
+//
+// Preconditions: as of fail.
+func (p *Platform) broken(g *guest, v any) {
+	go p.notify(fmt.Sprintf("error: domain %q: a virtio device of it failed: %v; its driver has to reset it, or restart the domain", g.name, problem.Panic(v)))
 }
 
 // Fault implements [domain.Devices].

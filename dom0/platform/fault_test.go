@@ -105,3 +105,21 @@ func TestGuard(t *testing.T) {
 	}
 	r.pc.Detach(r.a.ID, false)
 }
+
+// TestBroken has the server of a queue panic: people are told, and the guest goes on.
+func TestBroken(t *testing.T) {
+	r := newRig(t, echo)
+	output(t, r.start(t, r.a), 2)
+	func() {
+		defer func() { r.pc.broken(r.pc.guests[r.a.ID], recover()) }()
+		broken{}.Write(0, 0, 0, 0)
+	}()
+	const want = `error: domain "a": a virtio device of it failed: internal error: written, in ringo/dom0/platform.broken.Write, line `
+	if l := <-r.lines; !strings.HasPrefix(l, want) {
+		t.Errorf("%q", l)
+	}
+	if s := r.pc.Fault(r.a.ID); s != "" || r.state(t, r.a.ID).Shutdown == abi.ShutdownCrash {
+		t.Errorf("fault %q, %+v", s, r.state(t, r.a.ID))
+	}
+	r.pc.Detach(r.a.ID, false)
+}

@@ -55,6 +55,7 @@ type Platform struct {
 	pages  Pages
 	now    func() int64 // ns since 1970
 	memory *account.Account
+	notify func(line string)
 
 	mu       sync.Mutex // guards what follows
 	guests   map[uint32]*guest
@@ -78,6 +79,7 @@ type guest struct {
 	id     uint32
 	port   uint32
 	uuid   [16]byte
+	name   string
 	memory *guestmem.Memory
 	com1   *serial.UART
 	vcpus  int
@@ -104,10 +106,10 @@ type guest struct {
 }
 
 // New makes a platform without domains. What it keeps for each is reserved from
-// memory.
-func New(hv *hcall.Client, events Events, pages Pages, memory *account.Account) *Platform {
+// memory. notify takes lines for people.
+func New(hv *hcall.Client, events Events, pages Pages, memory *account.Account, notify func(line string)) *Platform {
 	return &Platform{
-		hv: hv, events: events, pages: pages, memory: memory, now: func() int64 { return time.Now().UnixNano() },
+		hv: hv, events: events, pages: pages, memory: memory, notify: notify, now: func() int64 { return time.Now().UnixNano() },
 		guests: map[uint32]*guest{}, consoles: map[[16]byte]consoles{},
 	}
 }
@@ -130,7 +132,7 @@ func (p *Platform) Attach(a domain.Attachment) error {
 		con = consoles{}
 		p.consoles[a.UUID] = con
 	}
-	g := &guest{id: a.ID, port: a.Port, uuid: a.UUID, memory: a.Memory, vcpus: a.VCPUs, emptied: a.Emptied, release: release}
+	g := &guest{id: a.ID, port: a.Port, uuid: a.UUID, name: a.Name, memory: a.Memory, vcpus: a.VCPUs, emptied: a.Emptied, release: release}
 	g.models = ioreq.New(a.ID, a.VCPUs, p.pages.IOReqs(a.IOReq), p.hv, p.events.Quiet(a.Port))
 	if err := p.furnish(g, &a, con); err != nil {
 		g.stop()

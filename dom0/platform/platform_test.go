@@ -27,6 +27,7 @@ import (
 // rig is a machine with one domain whose devices are attached, and the event
 // thread of dom0.
 type rig struct {
+	lines chan string // for people
 	*hcalltest.Machine
 	hv *hcall.Client
 	pc *Platform
@@ -53,7 +54,8 @@ func newRig(t *testing.T, guest func(*hcalltest.CPU)) *rig {
 	}()
 	t.Cleanup(func() { close(stop); <-done })
 	r := &rig{Machine: m, hv: m.Client()}
-	r.pc = New(r.hv, events, m, nil)
+	r.lines = make(chan string, 10)
+	r.pc = New(r.hv, events, m, nil, func(l string) { r.lines <- l })
 	r.pc.now = func() int64 { return time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC).UnixNano() }
 	r.a = r.create(t, "a", 1)
 	return r

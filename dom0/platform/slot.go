@@ -47,7 +47,7 @@ func (p *Platform) function(g *guest, k vpci.Kind, ends ...func()) *function {
 			port, size = 0, 0
 		}
 		_ = p.hv.SetBell(g.id, f.bells[q], abi.SpacePort, port, size)
-	}, func(v any) { p.fail(g, v) })
+	}, func(v any) { p.broken(g, v) })
 	return f
 }
 

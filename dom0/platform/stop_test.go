@@ -260,7 +260,7 @@ func life(t testing.TB, rng *rand.Rand) {
 	}
 	g := &driver{ram: make([]byte, ramSize), told: make(chan struct{}, 1)}
 	mem := guestmem.New([]guestmem.Extent{{GPA: 0, Bus: 1 << 32, Bytes: g.ram}})
-	k, err := disk(d, mem, 2)
+	k, err := (&guest{memory: mem, vcpus: 2}).disk(d)
 	if err != nil {
 		t.Fatal(err)
 	}
