@@ -35,7 +35,11 @@ func (f *function) end() {
 func (p *Platform) function(g *guest, k vpci.Kind, ends ...func()) *function {
 	f := &function{bells: make([]uint32, len(k.Queues)), ends: ends, over: make(chan struct{})}
 	for q := range f.bells {
-		n, ok := g.models.AddBell(p.events.Later(func() { f.dev.Kick(q) }))
+		kick := func() { f.dev.Kick(q) }
+		if !k.Prompt { // it wakes a goroutine
+			kick = p.events.Later(kick)
+		}
+		n, ok := g.models.AddBell(kick)
 		if !ok {
 			n = abi.MaxBells // refused by the hypervisor: notifications are forwarded
 		}
