@@ -18,8 +18,8 @@ import (
 )
 
 // TestPrivateNetwork has Linux guests in private networks: two in one ping each other, have
-// a TCP transfer, and a VLAN; one in another network sees nothing of them; and one is
-// destroyed while it sends.
+// a TCP transfer, a firewall and a VLAN; one in another network sees nothing of them; and one
+// is destroyed while it sends.
 func TestPrivateNetwork(t *testing.T) {
 	t.Parallel()
 	h := boot(t, emu.Config{MemMiB: 1024})
@@ -28,7 +28,7 @@ func TestPrivateNetwork(t *testing.T) {
 	h.ok("network-create lab")
 	const guest = "create kernel=boot:vmlinux.lz4 initrd=boot:initrd.gz cmdline=console=ttyS0 memory=128MiB "
 	h.ok(guest + "name=a nic=private:lab nic=private:lab,vlan=7,mtu=9000")
-	h.ok(guest + "name=b vcpus=2 nic=private:lab nic=private:lab,trunk=7,trunk=8,mtu=9000")
+	h.ok(guest + `name=b vcpus=2 nic="private:lab,rule=allow in icmp,rule=allow in tcp 5000,rule=default deny in,rate_out=1GiB"` + " nic=private:lab,trunk=7,trunk=8,mtu=9000")
 	h.ok(guest + "name=c nic=private:other nic=private:lab,vlan=9")
 	h.fails(guest+"-n name=x nic=bridge:net9", `nic 1: network: this machine has no network card "net9"`)
 	h.fails(guest+"-n name=x"+strings.Repeat(" nic=private:lab", 7), "nic: 7 are too many: at most 6")
@@ -52,7 +52,10 @@ func TestPrivateNetwork(t *testing.T) {
 	h.detach()
 	h.attach("b")
 	wantSh(h, "wait; sha256sum </tmp/got", sum)
-	h.sh("rm /tmp/got")
+	h.sh("rm /tmp/got; nc -l -p 5001 >/tmp/got & true") // which its rules are against
+	h.detach()
+	h.attach("a")
+	wantSh(h, "nc -w 2 10.9.0.2 5001 </tmp/p 2>/dev/null || echo silence", "silence")
 	h.detach()
 	h.attach("c")
 	wantSh(h, "for a in 10.9.0.1 10.9.0.2 10.9.7.1 10.9.7.2; do ping -c 1 -w 2 $a >/dev/null && echo $a; done; echo nobody else", "nobody else")
@@ -61,6 +64,7 @@ func TestPrivateNetwork(t *testing.T) {
 	list := h.ok("network-list -v")
 	for _, want := range []string{
 		`(?m)^private:lab +a\.0 +52:54:00:\S+ +1500 +- up +\d{2,} +\d{4,}$`, `(?m)^private:lab +b\.1 +\S+ +9000 +7,8 up `, `(?m)^private:other +c\.0 `,
+		`(?m)^\trules allow in icmp; allow in tcp 5000; default deny in\n\tlimit of what is sent 1GiB/s\n(\t.*\n){2}\tboth ways [1-9]\d* denied by rules, 0 beyond`,
 	} {
 		if !regexp.MustCompile(want).MatchString(list) {
 			t.Errorf("network-list: %s\ndoes not have %s", list, want)
