@@ -28,9 +28,15 @@ const (
 // flow is who talks to whom, as the guest sees it.
 type flow struct {
 	local, peer         netip.Addr
-	localPort, peerPort uint16 // of an echo, its identifier is both
+	localPort, peerPort uint16 // of an echo, its identifier, and who asks
 	proto               uint8
 }
+
+// Who asks for an echo, as the port of the peer.
+const (
+	guestAsks = 1
+	peerAsks  = 2
+)
 
 // seenFlow is a flow that was allowed.
 type seenFlow struct {
@@ -80,8 +86,11 @@ func (f *firewall) pass(dir int, k *packet, now uint32) bool {
 		e = f.room(&w, now)
 		*e = seenFlow{flow: w}
 	}
+	if k.later {
+		return true // and it keeps nothing
+	}
 	e.note(dir, k, now)
-	if k.part && !k.later && k.ports {
+	if k.part && (w.localPort|w.peerPort) != 0 {
 		w.localPort, w.peerPort = 0, 0
 		p := f.find(&w, now)
 		if p == nil {
@@ -95,9 +104,14 @@ func (f *firewall) pass(dir int, k *packet, now uint32) bool {
 // free reports whether a packet passes in any case: neighbour discovery, reports about
 // groups, and DHCP of the guest.
 func (k *packet) free(dir int) bool {
-	if k.proto == protoICMPv6 && !k.later {
-		kind := k.body[0]
-		return kind >= 130 && kind <= redirect || kind == 143
+	if k.icmp6() && !k.later {
+		switch kind := k.body[0]; {
+		case kind >= routerSolicitation && kind <= redirect:
+			return k.hops == 255 // of a neighbour (RFC 4861, "Validation of Neighbor Solicitations")
+		case kind >= 130 && kind < routerSolicitation, kind == 143:
+			return k.src.IsLinkLocalUnicast() || k.src.IsUnspecified() // RFC 3810, "Message Formats"
+		}
+		return false
 	}
 	if k.proto != protoUDP || !k.ports {
 		return false
@@ -140,12 +154,18 @@ func (k *packet) about() (inner packet, ok bool) {
 // flowOf is the flow of a packet.
 func flowOf(dir int, k *packet) flow {
 	w := flow{local: k.src, peer: k.dst, localPort: k.from, peerPort: k.to, proto: k.proto}
-	if !k.later && len(k.body) >= 8 && (k.proto == protoICMP && k.body[0]&^8 == 0 || k.proto == protoICMPv6 && k.body[0]&^1 == 128) {
-		id := be.Uint16(k.body[4:])
-		w.localPort, w.peerPort = id, id
-	}
 	if dir == in {
 		w.local, w.peer, w.localPort, w.peerPort = w.peer, w.local, w.peerPort, w.localPort
+	}
+	if k.later || len(k.body) < 8 {
+		return w
+	}
+	if asks := k.proto == protoICMP && k.body[0] == 8 || k.icmp6() && k.body[0] == 128; asks ||
+		k.proto == protoICMP && k.body[0] == 0 || k.icmp6() && k.body[0] == 129 {
+		w.localPort, w.peerPort = be.Uint16(k.body[4:]), guestAsks
+		if asks == (dir == in) {
+			w.peerPort = peerAsks
+		}
 	}
 	return w
 }

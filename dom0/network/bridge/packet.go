@@ -37,6 +37,7 @@ const (
 type packet struct {
 	src, dst netip.Addr
 	proto    uint8 // the first that is no header of IP's own
+	hops     uint8 // of IPv6, how many it may still go
 	part     bool  // it is a fragment
 	later    bool  // and not the first: there are no ports
 	ports    bool  // of TCP and UDP, whose headers are there
@@ -44,6 +45,9 @@ type packet struct {
 	body     []byte // behind all headers of IP, as far as it was copied
 	whole    bool   // the packet ends with body
 }
+
+// icmp6 reports whether it is of ICMPv6, which IPv4 does not carry.
+func (k *packet) icmp6() bool { return k.proto == protoICMPv6 && k.src.Is6() }
 
 // What a frame is.
 const (
@@ -93,7 +97,7 @@ func (k *packet) six(b []byte, size int) int {
 	if left+40 > size {
 		return broken
 	}
-	*k = packet{src: netip.AddrFrom16([16]byte(b[8:])), dst: netip.AddrFrom16([16]byte(b[24:])), proto: b[6]}
+	*k = packet{src: netip.AddrFrom16([16]byte(b[8:])), dst: netip.AddrFrom16([16]byte(b[24:])), proto: b[6], hops: b[7]}
 	for b = b[40:min(40+left, len(b))]; ; {
 		n := 8
 		switch k.proto {

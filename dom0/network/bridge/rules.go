@@ -28,7 +28,8 @@ const rulesMost = 64
 // address or a prefix, that of the other end. The first that fits decides; if none does,
 // "default" does, which is to allow. What belongs to what was allowed passes in both
 // directions: answers, and errors about it. ARP, neighbour discovery and a guest's DHCP
-// pass always.
+// pass always; other frames that are no IP packets by rules for any protocol and address,
+// and by the default.
 type Rules struct {
 	list []rule
 	deny [2]bool // by direction, if no rule fits
@@ -158,10 +159,21 @@ func (r *Rules) allow(dir int, k *packet) bool {
 	return !r.deny[dir]
 }
 
+// allowOther reports whether a frame that is no IP packet may pass: by rules for any
+// protocol and any address.
+func (r *Rules) allowOther(dir int) bool {
+	for i := range r.list {
+		if one := &r.list[i]; one.direction == dir && one.any && !one.peer.IsValid() {
+			return !one.deny
+		}
+	}
+	return !r.deny[dir]
+}
+
 func (r *rule) fits(k *packet, peer netip.Addr) bool {
 	switch {
 	case r.icmp:
-		if k.proto != protoICMP && k.proto != protoICMPv6 {
+		if k.proto != protoICMP && !k.icmp6() {
 			return false
 		}
 	case !r.any && r.proto != k.proto:

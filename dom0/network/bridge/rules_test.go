@@ -73,6 +73,15 @@ func TestRules(t *testing.T) {
 		{"default deny in;default deny out", ip4(none4, netip.MustParseAddr("255.255.255.255"), 17, 0, ports(68, 67)...), out, true},
 		{"default deny in;default deny out", ip4(gate4, ours, 17, 0, ports(67, 68)...), in, true},
 		{"default deny in;default deny out", ip4(gate4, ours, 17, 0, ports(68, 67)...), in, false},
+		{"default deny in;default deny out", ip4(ours, peer, 58, 0, nd(135, their6, 1, mac(1))...), out, false},
+		{"allow out icmp;default deny out", ip4(ours, peer, 58, 0, nd(135, their6, 1, mac(1))...), out, false},
+		{"default deny in", far6(nd(135, ours6, 1, mac(9))), in, false},
+		{"default deny out", ethernet(0x88b5), out, false},
+		{"default deny in", ethernet(0x8864), in, false},
+		{"deny out any", ethernet(0x88b5), out, false},
+		{"deny out any 10.0.0.0/8", ethernet(0x88b5), out, true},
+		{"allow out any;default deny out", ethernet(0x88b5), out, true},
+		{"default deny in", ethernet(0x88b5), out, true},
 		{"default allow in", ip4(peer, ours, 6, 0, syn(22)...)[:50], in, false},
 	} {
 		s, guest, far := walled(t, r.rules)
@@ -87,6 +96,20 @@ func TestRules(t *testing.T) {
 			t.Errorf("%q, %x: passes: %v, %d denied", r.rules, r.f[14:], got, d)
 		}
 	}
+}
+
+// ethernet is a frame of another protocol than IP.
+func ethernet(kind uint16) []byte {
+	b := ip4(ours, theirs, 6, 0, make([]byte, 40)...)
+	be.PutUint16(b[12:], kind)
+	return b
+}
+
+// far6 is a message of ICMPv6 that has come through a router.
+func far6(body []byte) []byte {
+	b := ip6(their6, ours6, 58, body...)
+	b[14+7] = 254
+	return b
 }
 
 // end is a port and what is at it.
@@ -164,6 +187,14 @@ func TestFlows(t *testing.T) {
 	send(out, ip4(ours, peer, 1, 0, 8, 0, 0, 0, 0, 7, 0, 1), true)
 	send(in, ip4(peer, ours, 1, 0, 0, 0, 0, 0, 0, 7, 0, 1), true)
 	send(in, ip4(peer, ours, 1, 0, 0, 0, 0, 0, 0, 8, 0, 1), false)
+	send(in, ip4(peer, ours, 1, 0, 8, 0, 0, 0, 0, 7, 0, 1), false) // the other one asks
+	send(in, ip4(peer, ours, 1, 3, 1, 2, 3), false)
+	send(in, ip4(peer, ours, 1, 0x2000, 0, 0, 0, 0, 0, 7, 0, 1), true)
+	for range 3 { // what follows keeps nothing
+		send(in, ip4(peer, ours, 1, 3, 1, 2, 3), true)
+		now = now.Add(partsTime / 2 * time.Second)
+	}
+	send(in, ip4(peer, ours, 1, 3, 1, 2, 3), false)
 	send(out, ip6(ours6, their6, 58, 128, 0, 0, 0, 0, 7, 0, 1), true)
 	send(in, ip6(their6, ours6, 58, 129, 0, 0, 0, 0, 7, 0, 1), true)
 	// Who knocks a hundred thousand times does not drive out a connection.

@@ -166,7 +166,14 @@ func (w *work) find(dst uint64, vlan uint16) *Port {
 func (w *work) permit(p *Port, dir int, it *item) int {
 	if p.wall != nil {
 		k := w.packet(it)
-		if it.kind == broken || it.kind == good && !p.wall.pass(dir, k, w.time()) {
+		pass := false
+		switch it.kind {
+		case good:
+			pass = p.wall.pass(dir, k, w.time())
+		case other:
+			pass = be.Uint16(it.head[12:]) == typeARP || p.wall.rules.allowOther(dir)
+		}
+		if !pass {
 			return denied
 		}
 	}
