@@ -53,7 +53,8 @@ type BlockLimits struct {
 }
 
 // BlockResizing is a request to have a domain see that a disk has grown, or to make a
-// snapshot larger: Size is a size as in configurations, "" = that of what is below.
+// snapshot larger: Size is a size as in configurations, "" = that of its configuration, or
+// else of what is below.
 type BlockResizing struct {
 	Domain string `json:"domain"`
 	Disk   string `json:"disk"`

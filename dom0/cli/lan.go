@@ -21,9 +21,9 @@ leads nowhere else. It need not be made before: the first domain that names it m
 and then it ends with the last one. One that was made so stays until network-destroy.`
 	networkAttachHelp = `  network-attach web1 network=private:db mtu=9000
 The words are those of nic= for create: network= mac= mtu= vlan= trunk= forward= link=
-slot= rule= rate_in= rate_out= packets_in= packets_out= burst= and unfiltered; without any the card is in default. A guest that runs is told by
-ACPI, and the card stays when it restarts. Of a domain that is off the definition is
-changed.`
+slot= rule= rate_in= rate_out= packets_in= packets_out= burst= and unfiltered; without
+any the card is in default. A guest that runs is told by ACPI, and the card stays when it
+restarts. Of a domain that is off the definition is changed.`
 	networkDetachHelp = `CARD is DOMAIN.NUMBER, as network-list has it, its number or its MAC. A guest that runs
 is asked by ACPI, and has ten seconds to give it back; -F takes it away unasked. Its
 address, its forwards and its connections end. A restart does not bring it back. Of a

@@ -233,7 +233,7 @@ func TestSet(t *testing.T) {
 		{"rng", "maybe", `rng: "maybe" is neither true nor false`},
 		{"boot", "x", `boot cannot be given on the command line: write it in a file`},
 		{"disk", "x,fast", `disk: "fast" is not known: write SOURCE,readonly or SOURCE,snapshot or SOURCE,serial=TEXT,iops=NUMBER,bps=SIZE`},
-		{"nic", "default,mac", `nic: "mac" is not known: write NETWORK,mac=MAC,mtu=BYTES,vlan=VLAN,trunk=VLAN,forward=tcp:2222:22,link=down,slot=NUMBER,rule=RULE,rate_in=SIZE or unfiltered`},
+		{"nic", "default,mac", `nic: "mac" is not known: write NETWORK,mac=MAC,mtu=BYTES,vlan=VLAN,trunk=VLAN,forward=tcp:2222:22,link=down,slot=NUMBER,rule=RULE (ports with commas in a file only),rate_in=SIZE,rate_out=SIZE,packets_in=NUMBER,packets_out=NUMBER,burst=SIZE or unfiltered`},
 		{"nic", "mtu=big", `nic: mtu: "big" is not a whole number`},
 		{"boot.kernel.x", "x", `boot.kernel.x: "x" is not a table`},
 		{"", "x", `unknown key ""`},

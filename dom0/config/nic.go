@@ -260,7 +260,7 @@ func (n *NIC) set(key, text string, given bool) (err error) {
 	case key == "unfiltered" && !given:
 		n.Unfiltered = true
 	case !given:
-		return fmt.Errorf("%q is not known: write NETWORK,mac=MAC,mtu=BYTES,vlan=VLAN,trunk=VLAN,forward=tcp:2222:22,link=down,slot=NUMBER,rule=RULE,rate_in=SIZE or unfiltered", short(key))
+		return fmt.Errorf("%q is not known: write NETWORK,mac=MAC,mtu=BYTES,vlan=VLAN,trunk=VLAN,forward=tcp:2222:22,link=down,slot=NUMBER,rule=RULE (ports with commas in a file only),rate_in=SIZE,rate_out=SIZE,packets_in=NUMBER,packets_out=NUMBER,burst=SIZE or unfiltered", short(key))
 	case key == "network":
 		n.Network = text
 	case key == "mac":

@@ -19,7 +19,7 @@ import (
 // the definition has it then. listens says that the guest hears of it.
 func (m *Manager) AttachDisk(ref, disk string) (listens bool, err error) {
 	if off, err := m.isOff(ref); err != nil || off {
-		return true, m.redefine(ref, err, func(c *config.Config) error { return c.Set("disk", disk) })
+		return true, m.redefine(ref, err, func(c *config.Config) error { return settled(c).Set("disk", disk) })
 	}
 	d, err := m.lock(ref, "given disks")
 	if err != nil {

@@ -161,10 +161,18 @@ func TestGivenBackUnasked(t *testing.T) {
 	if got := r.notes[len(r.notes)-1]; got != `domain "web" has given back disk boot:a.img` {
 		t.Error(got)
 	}
-	for end := time.Now().Add(10 * time.Second); r.disks() != ""; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		in, err := r.Find("web")
+		r.must(err)
+		if len(in.Config.Disk) == 0 {
+			break
+		}
 		if time.Now().After(end) {
 			t.Fatal("the configuration has it still")
 		}
+	}
+	if got := r.disks(); got != "" {
+		t.Error(got)
 	}
 	a.Emptied(8) // of a slot that is empty, and of a domain that is gone
 	r.must(r.Destroy("web"))

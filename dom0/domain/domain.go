@@ -281,13 +281,13 @@ func (m *Manager) discard(d *dom) {
 func (m *Manager) configure(d *dom, change func(*config.Config)) error {
 	c := *d.cfg
 	change(&c)
-	m.mu.Lock()
-	d.cfg = &c
-	m.mu.Unlock()
-	b, err := encode(d)
+	b, err := encode(&dom{started: d.started, cfg: &c, generation: d.generation})
 	if err != nil {
 		return err
 	}
+	m.mu.Lock()
+	d.cfg = &c
+	m.mu.Unlock()
 	return m.HV.SetRecord(d.id, b)
 }
 

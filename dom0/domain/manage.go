@@ -142,6 +142,11 @@ func (m *Manager) rename(d *dom, name string) error {
 	if making {
 		return problem.New(problem.Busy, "choose another name", "domain %q is being created", name)
 	}
+	c := *d.cfg
+	c.Name = name
+	if err := d.fits(&c); err != nil {
+		return err
+	}
 	if err := m.HV.Rename(d.id, name); err != nil {
 		return err
 	}

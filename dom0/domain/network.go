@@ -18,7 +18,7 @@ import (
 // is off the definition has it then. listens says that the guest hears of it.
 func (m *Manager) AttachCard(ref, nic string) (listens bool, err error) {
 	if off, err := m.isOff(ref); err != nil || off {
-		return true, m.redefine(ref, err, func(c *config.Config) error { return c.Set("nic", nic) })
+		return true, m.redefine(ref, err, func(c *config.Config) error { return settled(c).Set("nic", nic) })
 	}
 	d, err := m.lock(ref, "given network cards")
 	if err != nil {

@@ -186,3 +186,26 @@ func TestAttachCardOff(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// What a domain that is off has stays where it is when more comes.
+func TestAttachOffSettled(t *testing.T) {
+	r := withCards(t)
+	c := r.cfg("off", 16)
+	r.must(c.Set("nic", "private:a"))
+	_, err := r.Define(c)
+	r.must(err)
+	if _, err := r.AttachCard("off", "private:b,slot=2"); err == nil || !strings.Contains(err.Error(), "is in slot 2 already") {
+		t.Errorf("a slot that is in use: %v", err)
+	}
+	_, err = r.AttachCard("off", "private:b,slot=5")
+	r.must(err)
+	in, err := r.Find("off")
+	r.must(err)
+	var slots []int
+	for _, n := range in.Config.NIC {
+		slots = append(slots, n.Slot)
+	}
+	if d := cmp.Diff([]int{2, 5}, slots); d != "" {
+		t.Error(d)
+	}
+}

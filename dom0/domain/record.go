@@ -43,7 +43,7 @@ func encode(d *dom) ([]byte, error) {
 		return nil, err
 	}
 	if b.Len() > abi.RecordLen {
-		return nil, problem.New(problem.Invalid, "shorten cmdline", "the configuration is too large to store: %d bytes, at most %d", b.Len(), abi.RecordLen)
+		return nil, problem.New(problem.Invalid, "shorten cmdline, or have fewer or shorter rules, disks and cards", "the configuration is too large to store: %d bytes, at most %d", b.Len(), abi.RecordLen)
 	}
 	return b.Bytes(), nil
 }

@@ -70,6 +70,12 @@ func (m *Manager) with(d *dom, key, value string) (*config.Config, error) {
 	return &c, d.fits(&c)
 }
 
+// settled has the disks and cards of a definition stay in their slots when others come.
+func settled(c *config.Config) *config.Config {
+	c.Disk, c.NIC = c.Settled(), c.SettledNICs()
+	return c
+}
+
 // takeAway takes a thing away from a domain: with force the guest is not asked; else it
 // is, and has a sixth of the patience to give it back.
 //
