@@ -199,10 +199,10 @@ func TestAttachOffSettled(t *testing.T) {
 	}
 	_, err = r.AttachCard("off", "private:b,slot=5")
 	r.must(err)
-	in, err := r.Find("off")
+	d, err := r.Definition("off")
 	r.must(err)
 	var slots []int
-	for _, n := range in.Config.NIC {
+	for _, n := range d.Config.NIC {
 		slots = append(slots, n.Slot)
 	}
 	if d := cmp.Diff([]int{2, 5}, slots); d != "" {

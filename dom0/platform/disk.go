@@ -71,7 +71,7 @@ func (g *guest) reconfigured(slot int) {
 
 // disk is the device that a disk is for the guest.
 func (g *guest) disk(d *storage.Disk) (vpci.Kind, error) {
-	c := vblk.Config{Disk: d, Memory: g.memory, Serial: d.Serial, Queues: queues(d, g.vcpus), Drop: d.Drop}
+	c := vblk.Config{Disk: d, Memory: g.memory, Serial: d.Serial, Queues: queues(d, g.vcpus), Drop: d.Drop, Slow: d.Slow()}
 	d.OnResize(func() { g.reconfigured(d.Slot) })
 	if d.Stops() {
 		c.Stop = &vblk.Stop{Failed: d.Fail}

@@ -4,6 +4,8 @@
 package storage
 
 import (
+	"cmp"
+
 	"ringo/dom0/config"
 	"ringo/dom0/problem"
 )
@@ -27,6 +29,10 @@ func (d *Disk) size() uint64 {
 	i := d.Info()
 	return i.Blocks * uint64(i.BlockSize)
 }
+
+// Slow reports whether requests are done, or data is copied, before Submit returns, or when
+// they end: snapshots, images, and data that passes through dom0's memory.
+func (d *Disk) Slow() bool { return d.snapshot != nil || d.have.place.image != nil || d.Bounce != nil }
 
 // OnResize has f called when the disk has got another size.
 func (d *Disk) OnResize(f func()) { d.changed.Store(&f) }
@@ -64,7 +70,7 @@ func (s *Storage) grow(d *Disk, q *place, size uint64) error {
 	switch {
 	case p.disk != q.disk || p.start != q.start && p.image == nil:
 		return problem.New(problem.Refused, "detach and attach it again", "%s is on other blocks than before", p.name)
-	case is < was || size != 0 && size < d.size():
+	case is < was || d.snapshot != nil && cmp.Or(size, is*uint64(q.device.Info().BlockSize)) < d.size():
 		return problem.New(problem.Refused, "shrink file systems in the guest, then detach and attach it", "%s would shrink", p.name)
 	}
 	if err := s.conflict(q, func(c *claim) bool { return c == d.have }); err != nil {

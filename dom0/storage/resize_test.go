@@ -55,6 +55,8 @@ func TestResizeRefused(t *testing.T) {
 	sn := r.open(t, 'c', s)
 	s.Size.Bytes = 1 << 19
 	fails(sn, s, "boot:x.img would shrink")
+	s.Size.Bytes = 0
+	fails(sn, s, "boot:x.img would shrink")
 	s.Size.Bytes = 1024
 	fails(sn, s, "size: 1KiB are less than boot:x.img has, 2048 bytes")
 	if _, err := r.Open(Owner{[16]byte{'z'}, "z"}, []config.Disk{s}); err == nil || !strings.Contains(err.Error(), "size: 1KiB are less") {

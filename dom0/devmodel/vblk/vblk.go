@@ -93,6 +93,9 @@ type Config struct {
 	Drop func(queue int)
 	// Stop has requests that fail wait; nil: the guest is given an I/O error.
 	Stop *Stop
+	// Slow says that the disk does work before Submit returns, as copying or unpacking is:
+	// queues are served by goroutines of their own then, not by who wakes them.
+	Slow bool
 }
 
 // device is what all queues share.
@@ -113,7 +116,7 @@ func Kind(c Config) vpci.Kind {
 	d := &device{Config: c, info: c.Disk.Info(), bounce: make([][]dma.Segment, c.Queues)}
 	d.blocks.Store(d.info.Blocks)
 	d.unit = uint64(d.info.BlockSize) / sector
-	k := vpci.Kind{ID: id, Class: classStorage, Prompt: true, Open: d.open, Config: d.config, SetConfig: d.setConfig, Reset: func() { d.cached.Store(true) }}
+	k := vpci.Kind{ID: id, Class: classStorage, Prompt: !c.Slow, Open: d.open, Config: d.config, SetConfig: d.setConfig, Reset: func() { d.cached.Store(true) }}
 	for i := range c.Queues {
 		k.Queues = append(k.Queues, queueSize)
 		if c.Bounce != nil {

@@ -8,7 +8,7 @@
 //
 // All commands of a queue are its slots; a request that finds none waits. The function
 // that the interrupt calls, [Queue.Service], takes answers, starts what waits, and calls
-// Done: nothing of it blocks or allocates.
+// Done: nothing of it blocks, nor allocates, but for a goroutine where there is ever more.
 //
 // A goroutine per device looks after commands that take too long: it looks for their
 // answers (the interrupt may be lost), asks the device to abort them where that can be
@@ -242,25 +242,38 @@ func (q *Queue) unlock() {
 	q.settle()
 }
 
+// enough is how many requests serve ends before a goroutine goes on, since what is done
+// has ever brought more: who is interrupted, or gives a request, has something else to do.
+const enough = 128
+
 func (q *Queue) settle() {
 	for q.due.Load() && q.mu.TryLock() {
-		q.serve()
+		if _, more := q.serve(); more {
+			go q.settle()
+			return
+		}
 	}
 }
 
-// service is Service, done when it returns. It reports whether there was anything.
+// service is Service, done when it returns, but for what enough leaves. It reports whether
+// there was anything.
 func (q *Queue) service() (any bool) {
 	q.mu.Lock()
-	any = q.serve()
-	q.settle()
+	any, more := q.serve()
+	if more {
+		go q.settle()
+	} else {
+		q.settle()
+	}
 	return any
 }
 
 // serve does what service does, and unlocks the queue, which is locked. Two goroutines
 // may be here at a time: one of them has the list of what is done, and looks once
-// more when it gives it back; the other one takes nothing then.
-func (q *Queue) serve() (any bool) {
-	for {
+// more when it gives it back; the other one takes nothing then. more says that there may be
+// more, which is due.
+func (q *Queue) serve() (any, more bool) {
+	for n := 0; ; {
 		q.due.Store(false)
 		done, some, bad := q.collect()
 		if any = any || some; len(done) == 0 {
@@ -268,7 +281,7 @@ func (q *Queue) serve() (any bool) {
 			if bad {
 				q.wake()
 			}
-			return any
+			return any, false
 		}
 		q.done = nil
 		q.mu.Unlock()
@@ -278,6 +291,11 @@ func (q *Queue) serve() (any bool) {
 		}
 		q.mu.Lock()
 		q.done = done[:0]
+		if n += len(done); n >= enough {
+			q.due.Store(true)
+			q.mu.Unlock()
+			return any, true
+		}
 	}
 }
 
