@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -254,10 +255,10 @@ func TestNoAllocation(t *testing.T) {
 func TestDoneAtOnce(t *testing.T) {
 	on(t, 4, func(i *instant, q *Queue, d *Disk) {
 		i.rung = q.Service
-		done := 0
+		var ended atomic.Int64
 		r := &block.Request{Op: block.Read, Blocks: 1, Data: []dma.Segment{{Addr: 1, Bytes: make([]byte, 512)}}}
 		r.Done = func(r *block.Request, err error) {
-			if done++; done < 10*enough {
+			if ended.Add(1) < 10*enough {
 				d.Submit(0, r)
 			}
 			if err != nil {
@@ -266,22 +267,22 @@ func TestDoneAtOnce(t *testing.T) {
 		}
 		d.Submit(0, r)
 		// Who gives one request does not have to stay for all that follow.
-		if done > 2*enough {
+		if done := ended.Load(); done > 2*enough {
 			t.Errorf("%d are done before the first was given", done)
 		}
 		synctest.Wait()
-		if done != 10*enough || q.busy() {
+		if done := ended.Load(); done != 10*enough || q.busy() {
 			t.Errorf("%d are done", done)
 		}
 		i.rung = nil
 		d.Submit(0, r)
-		if done != 10*enough {
+		if ended.Load() != 10*enough {
 			t.Error("done without an interrupt")
 		}
 		q.mu.Lock()
 		q.Service()
 		q.unlock()
-		if done != 10*enough+1 {
+		if done := ended.Load(); done != 10*enough+1 {
 			t.Errorf("%d are done", done)
 		}
 	})
