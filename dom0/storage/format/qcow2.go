@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -30,6 +31,8 @@ const (
 	q2Compression   = 104
 	q2HeaderV2      = 72
 	q2HeaderV3      = 112
+
+	q2BackingFormat = 0xe279_2aca // kind of an extension
 )
 
 // Incompatible features, by bit.
@@ -100,13 +103,59 @@ func (o opener) qcow2(f loader.Source) (Disk, error) {
 		if err := whole(f, name, be.Uint64(h[q2BackingOffset:])); err != nil {
 			return Disk{}, err
 		}
-		d, err := o.layer(f, string(name))
+		d, err := o.backing(f, &h, string(name))
 		if err != nil {
 			return Disk{}, err
 		}
 		q.below, memory = &d, memory+d.Memory
 	}
 	return Disk{R: q, Size: q.size, Memory: memory}, nil
+}
+
+// backing finds the disk below. If the header says that it is raw, what a guest has written
+// there is no image, whatever it begins with.
+func (o opener) backing(f loader.Source, h *[q2HeaderV3]byte, name string) (Disk, error) {
+	want, err := q2Below(f, h)
+	if err != nil {
+		return Disk{}, err
+	}
+	if want == "raw" {
+		g, err := o.beside(f, name)
+		return Disk{R: g.R, Size: g.Size}, err
+	}
+	d, err := o.layer(f, name)
+	if err == nil && want != "" && !strings.EqualFold(want, d.Kind) && !(want == "vpc" && d.Kind == "VHD") {
+		return Disk{}, fmt.Errorf("%w %q below in the format %q, and that is not its format", errHas, name, want)
+	}
+	return d, err
+}
+
+// q2Below is the format of the disk below, "" if the header does not say it ("Header
+// extensions").
+func q2Below(f loader.Source, h *[q2HeaderV3]byte) (string, error) {
+	be := binary.BigEndian
+	at := uint64(q2HeaderV2)
+	if be.Uint32(h[q2Version:]) == 3 {
+		at = uint64(be.Uint32(h[q2Length:]))
+	}
+	end := be.Uint64(h[q2BackingOffset:]) // the name comes behind them
+	for n := 0; n < 64 && at <= end && end-at >= 8; n++ {
+		var e [8]byte
+		if err := whole(f, e[:], at); err != nil {
+			return "", err
+		}
+		kind, size := be.Uint32(e[:]), uint64(be.Uint32(e[4:]))
+		switch {
+		case kind == 0:
+			return "", nil
+		case kind == q2BackingFormat && size <= 16:
+			name := make([]byte, size)
+			err := whole(f, name, at+8)
+			return string(name), err
+		}
+		at += 8 + (size+7)&^7
+	}
+	return "", nil
 }
 
 // check checks what the header says.
