@@ -73,6 +73,9 @@ func (s *Storage) grow(d *Disk, q *place, size uint64) error {
 	case is < was || d.snapshot != nil && cmp.Or(size, is*uint64(q.device.Info().BlockSize)) < d.size():
 		return problem.New(problem.Refused, "shrink file systems in the guest, then detach and attach it", "%s would shrink", p.name)
 	}
+	if q.memory > p.memory {
+		return problem.New(problem.Refused, "detach and attach it again", "%s takes more of dom0's memory than before", p.name)
+	}
 	if err := s.conflict(q, func(c *claim) bool { return c == d.have }); err != nil {
 		return err
 	}

@@ -110,6 +110,10 @@ func (d *Device) tell(q *vpci.Queue) vpci.Want {
 			return vpci.Notified
 		}
 		b := d.next(room[:0])
+		if len(b) == 0 { // the driver has just said that it does not want it
+			q.Undo(1)
+			return vpci.Woken
+		}
 		if !write(q.Device, r, b) {
 			return vpci.Broken
 		}
