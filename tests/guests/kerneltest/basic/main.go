@@ -6,6 +6,8 @@
 package main
 
 import (
+	"bytes"
+	"crypto/rand"
 	"fmt"
 	"os"
 	"runtime"
@@ -37,7 +39,7 @@ func main() {
 		{"channels", channels, both}, {"maps", maps, both}, {"sleep", sleep, both}, {"timers", tickers, both},
 		{"faults", faults, both}, {"traceback", traceback, both}, {"preempt", preempt, both},
 		{"memory", memory, both}, {"release", release, stock}, {"collector", collector, both},
-		{"mappings", mappings, both}, {"random", random, stock}, {"files", files, stock}, {"log", logRing, both},
+		{"mappings", mappings, both}, {"random", random, stock}, {"numbers", numbers, both}, {"files", files, stock}, {"log", logRing, both},
 		{"irq", irqs, stock}, {"waitirq", waitIRQ, both}, {"runner", runners, both}, {"share", share, both},
 	} {
 		if !t.here {
@@ -285,6 +287,23 @@ func collector(int) {
 func mappings(int) {
 	if err := kernel.CheckMappings(); err != nil {
 		args.Fail("%v", err)
+	}
+}
+
+// numbers are random where they were asked for, and nowhere else.
+func numbers(int) {
+	for n := range 200 {
+		var b, zero [400]byte
+		if m, err := rand.Read(b[100 : 100+n]); m != n || err != nil {
+			args.Fail("random numbers are read")
+		}
+		if got := b[100 : 100+n]; n >= 16 && bytes.Equal(got, zero[:n]) {
+			args.Fail("random numbers are random")
+		}
+		clear(b[100 : 100+n])
+		if b != zero {
+			args.Fail("random numbers stay where they belong")
+		}
 	}
 }
 
