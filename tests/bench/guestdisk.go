@@ -77,16 +77,8 @@ func (v values) measureGuestDisk(f files) error {
 	}
 	g := worker{m, "io", "diskio"}
 	for _, w := range guestWork {
-		x, e, err := g.each(w.what+" /dev/vda", w.n)
-		if err != nil {
+		if err := v.take(guestDisk+w.name, g, w.what+" /dev/vda", w.n, w.bytes, w.exits != 0); err != nil {
 			return err
-		}
-		if w.bytes != 0 {
-			x /= w.bytes
-		}
-		v[guestDisk+w.name] = x
-		if w.exits != 0 {
-			v[guestDisk+w.name+exitsOf] = e
 		}
 	}
 	return nil

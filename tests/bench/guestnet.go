@@ -94,16 +94,8 @@ func (v values) measureGuestNetwork(f files) error {
 		if w.with == world {
 			where = "10.0.2.2:" + peer.ports[w.what]
 		}
-		x, e, err := g.each(w.what+" "+where, w.n)
-		if err != nil {
+		if err := v.take(guestNet+w.name, g, w.what+" "+where, w.n, w.bytes, w.exits != 0); err != nil {
 			return err
-		}
-		if w.bytes != 0 {
-			x /= w.bytes
-		}
-		v[guestNet+w.name] = x
-		if w.exits != 0 {
-			v[guestNet+w.name+exitsOf] = e
 		}
 	}
 	return nil

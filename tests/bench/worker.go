@@ -40,6 +40,23 @@ func (w worker) each(what string, n int) (insns, exits float64, err error) {
 	return insns, exits, nil
 }
 
+// take makes rows of some work of a guest, done n times: what it takes, for each byte if bytes,
+// what it moves at a time, is not 0, and perhaps its exits.
+func (v values) take(name string, w worker, what string, n int, bytes float64, exits bool) error {
+	x, e, err := w.each(what, n)
+	if err != nil {
+		return err
+	}
+	if bytes != 0 {
+		x /= bytes
+	}
+	v[name] = x
+	if exits {
+		v[name+exitsOf] = e
+	}
+	return nil
+}
+
 // work is a line's: how many instructions the machine has executed meanwhile, and how
 // often the guest has exited.
 func (w worker) work(line string) (busy, exits float64, err error) {

@@ -120,7 +120,7 @@ var kept = map[string]string{
 
 const (
 	saved  = "save, restore and migration carry the state of chips and vCPUs"
-	guests = "rules, rates, captures and counters of guests' networks have no verbs yet (CAVEATS.md)"
+	guests = "captures and some counters of guests' networks have no verbs yet (CAVEATS.md)"
 	pinned = "the verb vcpu-pin sets it"
 	ground = "the programs of tests/guests that run without hv or dom0 stand on it"
 )
