@@ -113,7 +113,10 @@ func hookRandom(b []byte) {
 	a, n := addr(unsafe.Pointer(unsafe.SliceData(b))), uint64(len(b))
 	for n > 0 {
 		k := enter(getrandom, a, n, 0)
-		a, n = a+k, n-k // it does not fail: b is there
+		if k > n { // an error
+			panic("kernel: no random numbers")
+		}
+		a, n = a+k, n-k
 	}
 }
 
